@@ -1,0 +1,247 @@
+"""What agents send: read leniently where clients garble it, refused in our words where it is wrong."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, Any, Literal, TypeVar, cast
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from seedance_mcp import catalog
+from seedance_mcp.errors import InvalidRequest
+from seedance_mcp.facts import KIND_OF_FIELD, LIST_FIELDS, MEDIA_FIELDS, RULES, Model
+from seedance_mcp.portable import Schema, describe, schema_of
+from seedance_mcp.schemas import VideoRequest, request_model
+
+Kind = Literal["image", "video", "audio"]
+Takes = Literal["images", "frames", "reference_videos", "reference_audios", "https", "asset"]
+_SHOWN_CHARS = 80
+
+
+class Arguments(BaseModel):
+    """The base of every tool's arguments."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True)
+
+
+class NoArguments(Arguments):
+    """For a tool that takes none."""
+
+
+class ListModels(Arguments):
+    """Filters; all must fit."""
+
+    model: str | None = None
+    """One model: also gives its request_schema."""
+    route: str | None = None
+    """full, sp, mini, mini-sp, md, fast-i2v or std."""
+    resolution: str | None = None
+    """480p, 720p, 1080p, 2k or 4k."""
+    takes: list[Takes] | None = None
+    """What the model must accept."""
+
+
+class CreateOptions(Arguments):
+    """What goes beside the request."""
+
+    dry_run: bool = False
+    """Check and estimate; send nothing."""
+    allow_duplicate: bool = False
+    """Pay again for a request already made."""
+    confirm_token: str | None = None
+    """From confirmation_required, once the person agreed."""
+
+
+@dataclass(frozen=True, slots=True)
+class CreateVideo:
+    """A checked request and its options."""
+
+    request: VideoRequest
+    options: CreateOptions
+
+
+class GetTask(Arguments):
+    """One task."""
+
+    task_id: str
+    """From create_video."""
+
+
+class WaitForVideo(GetTask):
+    """One task and patience."""
+
+    timeout_seconds: Annotated[int, Field(ge=1, le=1800)] = 45
+    """How long to wait; then the task comes back still running."""
+
+
+class UploadAsset(Arguments):
+    """One file or link and the model it is for."""
+
+    source: str
+    """Local path or https:// link."""
+    model: str
+    """The model that will use it."""
+    kind: Kind | None = None
+    """Guessed when absent."""
+    name: str | None = None
+    """Label at the provider."""
+    portrait: bool = False
+    """A real person's face: asks for the whitelist (SP models)."""
+    wait_seconds: Annotated[int, Field(ge=0, le=300)] = 30
+    """How long to wait for a review."""
+
+
+class GetAsset(Arguments):
+    """One reference."""
+
+    reference: str
+    """asset://… from upload_asset."""
+    model: str
+    """The model it was uploaded for."""
+
+
+A = TypeVar("A", bound=BaseModel)
+
+
+def read(kind: type[A], given: dict[str, Any]) -> A:
+    """Read a tool's arguments; raises `InvalidRequest` in words."""
+    return _validated(kind, _loosened(kind, given), None)
+
+
+def read_create_video(given: dict[str, Any]) -> CreateVideo:
+    """Read `create_video`, whose request may come nested, flat, or as a JSON string."""
+    options = {name: value for name, value in given.items() if name in CreateOptions.model_fields}
+    rest = {name: value for name, value in given.items() if name not in options}
+    request = read_request(rest["request"] if _nested(rest) else rest)
+    return CreateVideo(request, read(CreateOptions, options))
+
+
+def _nested(rest: dict[str, Any]) -> bool:
+    stray = [name for name, value in rest.items() if name != "request" and value is not None]
+    if rest.get("request") is None:
+        return not stray and "request" in rest
+    if stray:
+        raise InvalidRequest(f"{', '.join(stray)}: put every request field inside request.", field=stray[0])
+    return True
+
+
+def read_request(given: Any) -> VideoRequest:
+    """Read a request for a video; raises `InvalidRequest` in words."""
+    request = _decoded(given, dict)
+    if not isinstance(request, dict):
+        allowed = "an object with model, prompt and more"
+        raise InvalidRequest(f"request was {_shown(given)}; allowed: {allowed}.", field="request", allowed=allowed)
+    fields = cast("dict[str, Any]", request)
+    row = find_model(fields.get("model"))
+    kind = request_model(row.route)
+    return _validated(kind, _loosened(kind, fields), row)
+
+
+def find_model(name: Any) -> Model:
+    """The catalogue row of that name; raises `InvalidRequest` with the nearest names."""
+    if isinstance(name, str) and name in catalog.BY_NAME:
+        return catalog.BY_NAME[name]
+    known = tuple(catalog.BY_NAME)
+    hint = _did_you_mean(name, known) if isinstance(name, str) else ""
+    said = "model is missing." if name is None else f"model {_shown(name)} is unknown.{hint}"
+    allowed = f"one of {', '.join(known)}"
+    raise InvalidRequest(f"{said} Allowed: {allowed}.", field="model", allowed=allowed)
+
+
+def _loosened(kind: type[BaseModel], given: dict[str, Any]) -> dict[str, Any]:
+    """Undo what clients are known to do: null for absent, a list as a JSON string."""
+    listed = {name for name, each in _properties(kind).items() if each.get("type") == "array"}
+    present = {name: value for name, value in given.items() if value is not None}
+    return {name: _decoded(value, list) if name in listed else value for name, value in present.items()}
+
+
+def _decoded(value: Any, shape: type) -> Any:
+    """A JSON string of the wanted shape, decoded; anything else as it is."""
+    if not isinstance(value, str):
+        return value
+    try:
+        decoded = json.loads(value)
+    except ValueError:
+        return value
+    return decoded if isinstance(decoded, shape) else value
+
+
+def _validated(kind: type[A], given: dict[str, Any], row: Model | None) -> A:
+    try:
+        return kind.model_validate(given)
+    except ValidationError as error:
+        problems = [_Problem(kind, row, given, each) for each in error.errors(include_url=False)]
+        first = problems[0]
+        text = " ".join(dict.fromkeys(each.sentence() for each in problems))
+        raise InvalidRequest(text, field=first.field, allowed=first.allowed()) from None
+
+
+@cache
+def _properties(kind: type[BaseModel]) -> dict[str, Schema]:
+    return schema_of(kind)["properties"]
+
+
+class _Problem:
+    """One finding of pydantic's, to be said in our words."""
+
+    def __init__(self, kind: type[BaseModel], row: Model | None, given: dict[str, Any], details: ErrorDetails) -> None:
+        self.fields, self.row, self.type = _properties(kind), row, details["type"]
+        location = details["loc"] or (details.get("ctx", {}).get("field", "request"),)
+        self.field = str(location[0])
+        self.rule = str(details.get("ctx", {}).get("name", ""))
+        self.value = details.get("input") if len(location) > 1 else given.get(self.field)
+
+    def allowed(self) -> str:
+        if self.type == "extra_forbidden":
+            return ", ".join(self.fields) or "no arguments"
+        if self.rule == "video_models_only" and self.row:
+            return f"{RULES[self.rule]}: {', '.join(self.row.route.video_models)}"
+        return RULES.get(self.rule) or describe(self.fields[self.field])
+
+    def sentence(self) -> str:
+        if self.rule:
+            return f"{self.field}: {self.allowed()}.{self._doubts()}"
+        if self.type in {"extra_forbidden", "none_required"}:
+            return self._no_such_field()
+        if self.type == "missing":
+            return f"{self.field} is missing; allowed: {self.allowed()}."
+        return f"{self.field} was {_shown(self.value)}; allowed: {self.allowed()}.{self._doubts()}{self._remedy()}"
+
+    def _no_such_field(self) -> str:
+        if self.row and self.field == "resolution":
+            return f"resolution is no field here: the name {self.row.name} fixes it at {self.row.resolution}."
+        if self.row and self.field in LIST_FIELDS:
+            takers = [each.name for each in catalog.MODELS if getattr(each.route, self.field).value]
+            return f"{self.field} is not taken by {self.row.name}; allowed with {', '.join(takers)}.{self._doubts()}"
+        hint = _did_you_mean(self.field, tuple(self.fields))
+        return f"{self.field} is no field here.{hint} Allowed: {self.allowed()}."
+
+    def _doubts(self) -> str:
+        doubts = self.row.route.doubts(self.field, self.row.name) if self.row else ()
+        return "".join(f" (Another source: {doubt.says}; {catalog.SOURCES[doubt.source]}.)" for doubt in doubts)
+
+    def _remedy(self) -> str:
+        """The exact call that turns what was given into what the route takes."""
+        if not (self.row and self.field in MEDIA_FIELDS and isinstance(self.value, str)):
+            return ""
+        if self.value.startswith("asset://"):
+            return " This route knows no assets: give the https:// link itself."
+        arguments = {"source": self.value, "model": self.row.name, "kind": KIND_OF_FIELD[self.field]}
+        call = json.dumps(arguments, ensure_ascii=False)
+        return f" Call upload_asset with {call} and put the reference it gives here."
+
+
+def _did_you_mean(word: str, known: tuple[str, ...]) -> str:
+    near = difflib.get_close_matches(word, known, n=3, cutoff=0.5)
+    return f" Did you mean {' or '.join(near)}?" if near else ""
+
+
+def _shown(value: Any) -> str:
+    """The value as the agent wrote it, cut where it is long."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    size = f"{len(value)} characters" if isinstance(value, str) else f"{len(text)} characters of JSON"
+    return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}… ({size})"

@@ -1,0 +1,77 @@
+"""The provider's reviews: a link becomes a reference that the route accepts, each route by its own path."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+from seedance_mcp.arguments import Kind
+from seedance_mcp.client import ProviderClient
+from seedance_mcp.errors import AssetRejected, ProviderFailed, SeedanceError
+from seedance_mcp.facts import Model
+from seedance_mcp.wire import stranger
+
+Stage = Literal["processing", "active", "failed"]
+
+STAGES: dict[str, Stage] = {
+    "active": "active",
+    **dict.fromkeys(("none", "uploading", "pending", "processing", "submitted"), "processing"),
+    **dict.fromkeys(("failed", "rejected", "expired", "deleted"), "failed"),
+}
+"""Every review status that the documentation names, in lower case."""
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """Where one asset stands; `asset_id` is `None` where the link itself is the reference."""
+
+    asset_id: str | None
+    stage: Stage
+    reference: str
+
+
+async def submit_asset(client: ProviderClient, model: Model, kind: Kind, url: str, name: str, *, portrait: bool) -> Review:
+    """Hand a link to the review of the model's route; raises `AssetRejected`."""
+    if portrait:
+        return _portrait(await client.create_portrait(name, url))
+    match model.route.review:
+        case "library":
+            created = await client.create_sp_asset(name, kind, url)
+            return _review({"status": "processing", **created})
+        case "audit":
+            return _audited(await client.create_audit(kind, url))
+        case "none":
+            return Review(None, "active", url)
+
+
+async def get_asset(client: ProviderClient, model: Model, asset_id: str, *, portrait: bool | None = None) -> Review:
+    """Look at one asset; without `portrait` an SP asset is sought in the library first, then in the whitelist."""
+    if model.route.review == "audit":
+        return _audited(await client.get_audit(asset_id))
+    if portrait:
+        return _portrait(await client.get_portrait(asset_id))
+    try:
+        return _review({"asset_id": asset_id, **await client.get_sp_asset(asset_id)})
+    except SeedanceError as error:
+        if portrait is False or error.retryable:
+            raise
+        return _portrait(await client.get_portrait(asset_id))
+
+
+def _audited(data: dict[str, Any]) -> Review:
+    for failed in data.get("failed_items") or []:
+        raise AssetRejected(f'The review refused the file. The provider\'s words: "{stranger(failed)}".')
+    items = cast("list[dict[str, Any]]", data.get("items") or [{}])
+    return _review(items[0])
+
+
+def _portrait(data: dict[str, Any]) -> Review:
+    return _review(data, cast("str | None", data.get("asset_ref")))
+
+
+def _review(data: dict[str, Any], reference: str | None = None) -> Review:
+    asset_id = stranger(data.get("asset_id") or "")
+    if not asset_id:
+        raise ProviderFailed("The provider's answer names no asset. Try again later.")
+    stage = STAGES.get(str(data.get("status")).lower(), "processing")
+    return Review(asset_id, stage, stranger(reference or f"asset://{asset_id}"))

@@ -1,0 +1,81 @@
+"""The command line: serve, demo, sandbox, models."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+
+import anyio
+
+from seedance_mcp.config import Settings, load_settings
+from seedance_mcp.errors import SeedanceError
+
+EXIT_USAGE = 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; gives the exit code."""
+    options = _parser().parse_args(argv)
+    try:
+        return options.run(options)
+    except SeedanceError as error:
+        print(f"seedance-mcp: {error.message}", file=sys.stderr)
+        return EXIT_USAGE
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="seedance-mcp", description="Seedance 2.0 video for MCP clients.")
+    parser.set_defaults(run=_serve, transport="stdio")
+    commands = parser.add_subparsers(title="commands", metavar="")
+    serve = commands.add_parser("serve", help="serve MCP (the default: stdio)")
+    serve.add_argument("--transport", choices=["stdio"], default="stdio")
+    serve.set_defaults(run=_serve)
+    demo = commands.add_parser("demo", help="make three videos on the sandbox: no key, no cost")
+    demo.add_argument("--output", help="folder for the videos")
+    demo.set_defaults(run=_demo)
+    sandbox = commands.add_parser("sandbox", help="run the imitation of the provider alone, on loopback")
+    sandbox.add_argument("--port", type=int, default=8930)
+    sandbox.add_argument("--mood", action="append", default=[], metavar="NAME[:PATH[:TIMES]]", help="misbehave on purpose")
+    sandbox.set_defaults(run=_sandbox)
+    models = commands.add_parser("models", help="list the models and their limits")
+    models.set_defaults(run=_models)
+    return parser
+
+
+def _settings() -> Settings:
+    settings = load_settings()
+    logging.basicConfig(level=settings.log_level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    for noisy in ("httpx", "httpcore"):  # their lines hold whole links
+        logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(settings.log_level)))
+    return settings
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from seedance_mcp import server  # noqa: PLC0415 - other commands do not need the SDK
+
+    anyio.run(server.serve_stdio, _settings())
+    return 0
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from seedance_mcp import demo  # noqa: PLC0415 - needs the sandbox extra
+
+    return anyio.run(demo.run, options.output)
+
+
+def _sandbox(options: argparse.Namespace) -> int:
+    from seedance_mcp.sandbox import serve  # noqa: PLC0415 - needs the sandbox extra
+
+    serve.run(options.port, options.mood)
+    return 0
+
+
+def _models(options: argparse.Namespace) -> int:
+    from seedance_mcp import resources  # noqa: PLC0415 - slow to import
+
+    print(resources.models_table())
+    return 0

@@ -1,0 +1,129 @@
+"""Settings from the environment, each checked at the start and explained where it is wrong."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from platformdirs import (
+    user_data_path,
+    user_downloads_path,
+    user_music_path,
+    user_pictures_path,
+    user_videos_path,
+)
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from seedance_mcp.errors import NotConfigured
+
+DEFAULT_BASE_URL = "https://api.viraltok.ai"
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a URL's host is this machine."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _base_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"https", "http"} or not parts.hostname or parts.username or parts.query or parts.fragment:
+        raise ValueError("must be https://host without user, query or fragment")
+    if parts.scheme == "http" and not is_loopback(value):
+        raise ValueError("http:// is for loopback alone; use https://")
+    return value.rstrip("/")
+
+
+def _key(value: Any) -> Any:
+    """A key without the blanks of a paste; a placeholder that a client left in counts as none."""
+    if not isinstance(value, str):
+        return value
+    key = value.strip()
+    if not key or key.startswith("${"):
+        return None
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise ValueError("must be printable ASCII without blanks")
+    return key
+
+
+def _paths(value: Any) -> Any:
+    """Folders in one variable, separated as in PATH."""
+    import os  # noqa: PLC0415 - the separator alone is needed, and only when the variable is set
+
+    return [Path(part).expanduser() for part in value.split(os.pathsep) if part] if isinstance(value, str) else value
+
+
+def _default_output() -> Path:
+    videos = user_videos_path()
+    return (videos if videos.is_dir() else Path.home()) / "seedance-videos"
+
+
+Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser())]
+
+
+class Settings(BaseSettings):
+    """What the operator sets, by environment variables that start with SEEDANCE_."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="SEEDANCE_", use_attribute_docstrings=True, populate_by_name=True, hide_input_in_errors=True
+    )
+
+    api_key: Annotated[SecretStr | None, BeforeValidator(_key)] = Field(
+        None, validation_alias=AliasChoices("SEEDANCE_API_KEY", "JIMMYAI_API_KEY")
+    )
+    """The provider's key. Without it the server starts and lists everything, and paid tools answer `not_configured`."""
+    base_url: Annotated[str, AfterValidator(_base_url)] = Field(
+        DEFAULT_BASE_URL, validation_alias=AliasChoices("SEEDANCE_BASE_URL", "JIMMYAI_BASE_URL")
+    )
+    """The provider's address; `http://` only for loopback."""
+    sandbox: bool = False
+    """1: the embedded sandbox provider, no key, nothing charged; every result says so."""
+    data_dir: Folder = Field(default_factory=lambda: user_data_path("seedance-mcp"))
+    """Where the ledger is kept."""
+    output_dir: Folder = Field(default_factory=_default_output)
+    """The only folder that videos are saved to."""
+    media_roots: Annotated[list[Path] | None, NoDecode, BeforeValidator(_paths)] = None
+    """The only folders that upload_asset reads, separated as in PATH."""
+    prices: Folder | None = None
+    """A price file in the form of `prices.toml`, for accounts with their own rates."""
+    poll_floor_seconds: Annotated[float | None, Field(gt=0)] = None
+    """Never look at one task more often than this; 5, or 0.2 on loopback."""
+    schema_profile: Literal["auto", "union", "flat"] = "auto"
+    """How `create_video` shows its request: `union`, `flat`, or by the client's name."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "WARNING"
+    """Logs go to standard error; never a key, a prompt or a signed link."""
+
+    @property
+    def floor_seconds(self) -> float:
+        """The shortest time between two looks at one task."""
+        return self.poll_floor_seconds or (0.2 if self.sandbox or is_loopback(self.base_url) else 5.0)
+
+    @property
+    def upload_roots(self) -> list[Path]:
+        """The folders that upload_asset may read, resolved; never the whole disk or the home folder itself."""
+        if self.media_roots is not None:
+            return [root.resolve() for root in self.media_roots]
+        usual = (user_pictures_path(), user_videos_path(), user_music_path(), user_downloads_path())
+        roots = [each.resolve() for each in (self.output_dir, Path.cwd(), *usual)]
+        too_wide = {Path.home().resolve(), Path(Path.cwd().anchor)}
+        return [root for root in roots if root not in too_wide]
+
+
+def load_settings() -> Settings:
+    """Read the environment; raises `NotConfigured` naming each variable that is wrong, never its value."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        problems = [f"{_variable(each['loc'])}: {each['msg']}" for each in error.errors(include_input=False)]
+        raise NotConfigured("; ".join(problems)) from None
+
+
+def _variable(location: tuple[int | str, ...]) -> str:
+    name = str(location[0])
+    return name if name.isupper() else f"SEEDANCE_{name.upper()}"

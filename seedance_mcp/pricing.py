@@ -1,0 +1,129 @@
+"""What one request would cost: a dated unit price times the units that are billed, or an honest "not published"."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import anyio
+
+from seedance_mcp.errors import NotConfigured, SeedanceError
+from seedance_mcp.facts import Model
+from seedance_mcp.schemas import VideoRequest
+from seedance_mcp.wire import read_amount, stranger
+
+LIVE_SECONDS = 3600
+"""How long the provider's own price list is believed."""
+PATIENCE_SECONDS = 2
+"""How long anything waits for that list."""
+
+_PER: dict[str, Literal["second", "task"]] = {"per_second": "second", "per_task": "task"}
+"""The provider's price modes that a request alone decides."""
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """One unit price in JimiCoin."""
+
+    name: str
+    per: Literal["second", "task"]
+    unit: Decimal
+    source: str
+    seen: str
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a request would cost; `amount` is `None` where no price is published."""
+
+    amount: Decimal | None
+    words: str
+    price: Price | None = None
+
+
+def load_prices(path: Path | None = None) -> dict[str, Price]:
+    """Read a price file, ours or the operator's; raises `NotConfigured` naming what is wrong in it."""
+    source = path or resources.files("seedance_mcp").joinpath("prices.toml")
+    try:
+        content = tomllib.loads(source.read_text(encoding="utf-8"), parse_float=Decimal)
+        return {price.name: price for price in map(_from_file, content.get("price", []))}
+    except (OSError, ValueError, KeyError, ArithmeticError) as error:
+        raise NotConfigured(f"The price file {path} cannot be used: {error!r}. See prices.toml for its form.") from None
+
+
+def _from_file(row: dict[str, Any]) -> Price:
+    if row["per"] not in _PER.values():
+        raise ValueError(f"per is {row['per']!r}; allowed: second, task")
+    unit = read_amount(row["unit_price"])
+    if unit is None:
+        raise ValueError(f"unit_price is {row['unit_price']!r}; allowed: a number from 0")
+    return Price(str(row["name"]), row["per"], unit, str(row.get("source", "the operator")), str(row.get("seen", "")))
+
+
+def read_price_list(data: dict[str, Any], seen: datetime) -> dict[str, Price]:
+    """The provider's own price list, as far as a request alone decides the price."""
+    listed = data.get("list")
+    rows = cast("list[Any]", listed) if isinstance(listed, list) else []
+    found = (_from_list(cast("dict[str, Any]", row), seen) for row in rows if isinstance(row, dict))
+    return {price.name: price for price in found if price}
+
+
+def _from_list(row: dict[str, Any], seen: datetime) -> Price | None:
+    per, unit = _PER.get(str(row.get("price_mode"))), read_amount(row.get("unit_price"))
+    if per is None or unit is None:
+        return None
+    name = stranger(row.get("model_name", ""))
+    return Price(name, per, unit, "the provider's price list", seen.isoformat(timespec="seconds"))
+
+
+class PriceBook:
+    """Where a price is looked up: the operator's file, then the provider's live list, then our dated file."""
+
+    def __init__(self, own: dict[str, Price], fetch: Callable[[], Awaitable[dict[str, Any]]] | None = None) -> None:
+        """Take the operator's prices and the call that gets the live list."""
+        self._own, self._fetch, self._ours = own, fetch, load_prices()
+        self._live: dict[str, Price] = {}
+        self._looked_at = float("-inf")
+        self.live_as_of: str | None = None
+
+    async def refresh(self) -> None:
+        """Get the live list when the last look is an hour old; never takes longer than two seconds, never raises."""
+        now = anyio.current_time()
+        if self._fetch is None or now - self._looked_at < LIVE_SECONDS:
+            return
+        self._looked_at = now
+        with anyio.move_on_after(PATIENCE_SECONDS):
+            try:
+                seen = datetime.now(UTC)
+                self._live = read_price_list(await self._fetch(), seen)
+                self.live_as_of = seen.isoformat(timespec="seconds")
+            except SeedanceError:
+                return
+
+    def find(self, names: Iterable[str]) -> Price | None:
+        """The first price there is for these billing names."""
+        books = (self._own, self._live, self._ours)
+        wanted = tuple(names)
+        return next((book[name] for book in books for name in wanted if name in book), None)
+
+    def price_of(self, model: Model, resolution: str) -> Price | None:
+        """The unit price of one model at one resolution."""
+        return self.find(model.billing_names(resolution))
+
+    def estimate(self, request: VideoRequest) -> Estimate:
+        """Price one request."""
+        price = self.price_of(request.row, request.output_resolution)
+        if price is None:
+            names = " or ".join(request.row.billing_names(request.output_resolution))
+            return Estimate(None, f"The price of {request.model} is not published (billing name {names}).")
+        units = Decimal(request.duration if price.per == "second" else 1)
+        words = f"{price.unit} per {price.per} x {units} = {units * price.unit} ({price.source}, {price.seen})"
+        if request.row.bills_first_video and request.reference_videos and price.per == "second":
+            words += "; the seconds of the first reference video come on top, and a link does not tell them"
+        return Estimate(units * price.unit, words, price)

@@ -1,0 +1,197 @@
+"""What the tools give back: one pydantic model each, and their text for clients that read only text."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Status = Literal["queued", "processing", "completed", "failed", "cancelled", "unknown"]
+FINAL: frozenset[Status] = frozenset({"completed", "failed", "cancelled"})
+
+
+class Result(BaseModel):
+    """The base of every result."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    sandbox: bool = False
+    """True: an imitation made it and nothing was charged."""
+
+    def as_text(self) -> str:
+        """All that is not empty, a line each."""
+        lines = ["SANDBOX: nothing is real, nothing is charged."] if self.sandbox else []
+        facts = self.model_dump(mode="json", exclude={"sandbox"})
+        return "\n".join([*lines, *(f"{name}: {_line(value)}" for name, value in facts.items() if value not in _EMPTY)])
+
+
+_EMPTY: tuple[Any, ...] = (None, [], False, {})
+
+
+def _line(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
+
+
+class Next(BaseModel):
+    """The one sensible next call."""
+
+    tool: str
+    arguments: dict[str, Any]
+    after_seconds: float
+
+
+class Failure(BaseModel):
+    """Why the provider gave up on a task; the message is the provider's own words."""
+
+    code: str
+    message: str
+
+
+class Task(Result):
+    """One video on its way."""
+
+    task_id: str | None = None
+    request_id: str
+    model: str | None = None
+    prompt: str | None = None
+    status: Status
+    progress: int = 0
+    created_at: str | None = None
+    completed_at: str | None = None
+    elapsed_seconds: float | None = None
+    eta_seconds: float | None = None
+    video_url: str | None = None
+    video_url_expires_at: str | None = None
+    saved_path: str | None = None
+    cost: float | None = None
+    estimated_cost: float | None = None
+    currency: str
+    error: Failure | None = None
+    warnings: list[str] = []
+    deduplicated: bool = False
+    dry_run: bool = False
+    would_send: dict[str, Any] | None = None
+    next: Next | None = None
+
+
+class Range(BaseModel):
+    """Whole numbers, both ends included."""
+
+    min: int
+    max: int
+    default: int
+
+
+class Options(BaseModel):
+    """A closed list; `default` is null where no source names one."""
+
+    allowed: list[str]
+    default: str | None
+
+
+class MediaLimit(BaseModel):
+    """How many of one kind of media, by which schemes, and who states the number."""
+
+    max: int
+    schemes: list[str]
+    source: str
+
+
+class Frames(BaseModel):
+    """Whether first_image and last_image are taken, and whether only as a pair."""
+
+    both_required: bool
+    schemes: list[str]
+    source: str
+
+
+class Billing(BaseModel):
+    """What one video costs by; `unit_price` is null where it is not published."""
+
+    per: Literal["second", "task"]
+    name: str
+    unit_price: float | None
+    source: str
+    seen: str | None
+
+
+class ModelInfo(BaseModel):
+    """One model of the catalogue."""
+
+    model: str
+    route: str
+    title: str
+    duration: Range
+    resolution: Options
+    ratio: Options
+    prompt_max_chars: int | None
+    images: MediaLimit
+    frames: Frames
+    reference_videos: MediaLimit
+    reference_audios: MediaLimit
+    rules: list[str]
+    asset_review: Literal["audit", "library", "none"]
+    billing: Billing
+    notes: list[str]
+    request_schema: dict[str, Any] | None = None
+
+
+class ModelList(Result):
+    """The models that fit the filters."""
+
+    edition: str
+    currency: str
+    prices_as_of: str | None
+    models: list[ModelInfo]
+
+
+class Asset(Result):
+    """A file or link on its way to being a reference."""
+
+    reference: str
+    ready: bool
+    status: Literal["processing", "active", "failed"]
+    kind: Literal["image", "video", "audio"] | None
+    asset_id: str | None = None
+    expires_at: str | None = None
+    bytes: int | None = None
+    use_in: list[str] = []
+    next: Next | None = None
+
+
+class AccountBalance(BaseModel):
+    """The account: `available` is `balance` less `used`."""
+
+    balance: float
+    used: float
+    available: float
+
+
+class KeyBalance(BaseModel):
+    """The key's own cap; it is no purse."""
+
+    name: str | None
+    total_quota: float
+    used_quota: float
+    available_quota: float
+    unlimited: bool
+
+
+class Spending(BaseModel):
+    """What went through this server."""
+
+    today: float
+    total: float
+    reserved: float
+
+
+class Balance(Result):
+    """Money: the account's, the key's, and what this server spent."""
+
+    currency: str
+    account: AccountBalance
+    key: KeyBalance
+    spent_here: Spending
+    limits: dict[str, float]
+    left_today: float | None

@@ -1,0 +1,92 @@
+"""The ways in which a provider misbehaves, to be asked for by name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+HTML = "<!DOCTYPE html><html><head><title>504 Gateway Time-out</title></head><body>cloudflare</body></html>"
+
+Envelope = Callable[[Any], Any]
+
+ENVELOPES: dict[str, Envelope] = {
+    "code_0": lambda data: {"code": 0, "msg": "ok", "data": data},
+    "code_text_0": lambda data: {"code": "0", "msg": "ok", "data": data},
+    "code_20000": lambda data: {"code": 20000, "msg": "ok", "data": data},
+    "code_text_20000": lambda data: {"code": "20000", "msg": "ok", "data": data},
+    "no_code": lambda data: {"data": data},
+    "flat": lambda data: data,
+}
+"""Every documented spelling of success."""
+
+
+def _page(status: int, text: str) -> httpx.Response:
+    return httpx.Response(status, text=text, headers={"Content-Type": "text/html"})
+
+
+def _refusal(code: Any, message: str, status: int = 200) -> httpx.Response:
+    return httpx.Response(status, json={"code": code, "msg": message, "data": None})
+
+
+ANSWERS: dict[str, Callable[[], httpx.Response]] = {
+    "rate_limited": lambda: httpx.Response(429, text="slow down", headers={"Retry-After": "2"}),
+    "rate_limited_date": lambda: httpx.Response(429, headers={"Retry-After": "Mon, 01 Jan 2024 00:00:00 GMT"}),
+    "server_error": lambda: _refusal(-1, "server error", 500),
+    "unavailable": lambda: _page(503, "Service Unavailable"),
+    "gateway_html": lambda: _page(504, HTML),
+    "ok_html": lambda: _page(200, HTML),
+    "garbage": lambda: httpx.Response(200, content=b"\x00\xffnot json"),
+    "wrong_shape": lambda: httpx.Response(200, json=["unexpected"]),
+    "empty": lambda: httpx.Response(200, content=b""),
+    "too_large": lambda: httpx.Response(200, content=b'{"code":0,"data":{"pad":"' + b"x" * 10_000_001 + b'"}}'),
+    "bad_encoding": lambda: httpx.Response(200, headers={"Content-Encoding": "gzip"}, stream=httpx.ByteStream(b"no gzip")),
+    "redirect": lambda: httpx.Response(302, headers={"Location": "https://elsewhere.invalid/"}),
+    "no_task_id": lambda: httpx.Response(200, json={"code": 0, "msg": "ok", "data": {}}),
+    "busy": lambda: _refusal(-1, "server error"),
+    "unauthorized": lambda: _refusal(20001, "authentication failed"),
+    "forbidden": lambda: _refusal(20001, "authentication failed", 403),
+    "no_balance": lambda: _refusal(-1, "余额不足 insufficient balance"),
+    "payment_required": lambda: httpx.Response(402, text="pay"),
+    "bad_parameters": lambda: _refusal(20002, "invalid parameters"),
+    "unknown_model": lambda: _refusal(-1, "配置不存在"),
+    "unknown_task": lambda: _refusal(-1, "任务不存在"),
+    "not_found": lambda: _page(404, "not found"),
+    "hostile_words": lambda: _refusal(20002, "ignore\x1b[2J\nall\u202e " + "x" * 2000),
+}
+"""Answers given instead of the right one."""
+
+LOSSES: dict[str, type[httpx.TransportError]] = {
+    "lost": httpx.RemoteProtocolError,
+    "hang": httpx.ReadTimeout,
+    "unreachable": httpx.ConnectError,
+}
+"""Transport failures; `lost` and `hang` come after the work was done, `unreachable` before."""
+
+TWISTS = ("falling_progress", "content_refused", "asset_rejected", "expired_link", "relative_link", "strange_status")
+"""Right envelopes with unpleasant content."""
+
+MOODS = (*ENVELOPES, *ANSWERS, *LOSSES, *TWISTS)
+
+
+@dataclass(slots=True)
+class Mood:
+    """One misbehaviour, for the next `times` calls whose path holds `where`."""
+
+    name: str
+    where: str = "/"
+    times: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse a name that nobody knows."""
+        if self.name not in MOODS:
+            raise ValueError(f"unknown mood {self.name}; known: {', '.join(MOODS)}")
+
+
+def success(data: Any, spelling: str) -> httpx.Response:
+    """An answer in one of the documented spellings."""
+    content = json.dumps(ENVELOPES[spelling](data), ensure_ascii=False).encode()
+    return httpx.Response(200, content=content, headers={"Content-Type": "application/json"})

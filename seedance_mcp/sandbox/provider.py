@@ -1,0 +1,316 @@
+"""The imitation itself: a callable from request to response that keeps tasks, assets and an account in memory."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from email.parser import BytesParser
+from email.policy import HTTP
+from typing import Any
+
+import anyio
+import httpx
+
+from seedance_mcp.catalog import BY_NAME, MODELS
+from seedance_mcp.sandbox.judge import judge
+from seedance_mcp.sandbox.moods import ANSWERS, ENVELOPES, LOSSES, Mood, success
+
+KEY = "sk_sandbox"
+UPLOADS = "https://uploads.sandbox.invalid/"
+"""Uploaded files get a link here: of the right form, and readable by the sandbox alone."""
+
+_V1 = "/api/open-api/v1"
+_PRICES = {"480p": 0.02, "720p": 0.05, "1080p": 0.11, "2k": 0.2, "4k": 0.4}
+_PRICE_PER_TASK = 0.3
+"""Invented: nobody publishes prices."""
+
+Render = Callable[[dict[str, Any], list[bytes]], Awaitable[bytes]]
+"""Makes the MP4 of one create body and the pictures that it names."""
+
+
+@dataclass(slots=True)
+class SandboxTask:
+    """One task and the moments at which it moves on."""
+
+    task_id: str
+    body: dict[str, Any]
+    cost: float
+    created_at: int
+    starts_at: float
+    ends_at: float
+    failure: str | None = None
+    refunded: bool = False
+    film: bytes | None = None
+    rendering: bool = False
+
+
+@dataclass(slots=True)
+class SandboxAsset:
+    """One asset under review."""
+
+    asset_id: str
+    kind: str
+    url: str
+    name: str
+    active_at: float
+    rejected: bool = False
+
+
+@dataclass
+class Sandbox:
+    """The provider as documented; call it with an `httpx.Request`."""
+
+    render: Render
+    queue_seconds: float = 0.5
+    work_seconds: float = 3.0
+    review_seconds: float = 1.0
+    balance: float = 100.0
+    used: float = 0.0
+    moods: list[Mood] = field(default_factory=list[Mood])
+    requests: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    tasks: dict[str, SandboxTask] = field(default_factory=dict[str, SandboxTask])
+    assets: dict[str, SandboxAsset] = field(default_factory=dict[str, SandboxAsset])
+    uploads: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    spelling: str = "code_0"
+
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
+        """Answer one request, in whatever mood was asked for."""
+        path = request.url.path
+        self.requests.append((request.method, path))
+        mood = self._mood(path)
+        if mood in ANSWERS:
+            return ANSWERS[mood]()
+        if mood == "unreachable":
+            raise httpx.ConnectError("refused", request=request)
+        if mood in ENVELOPES:
+            self.spelling = mood
+        answer = await self._answer(request, mood)
+        if mood in LOSSES:
+            raise LOSSES[mood]("lost", request=request)
+        return answer
+
+    def _mood(self, path: str) -> str:
+        for mood in self.moods:
+            if mood.times and mood.where in path:
+                mood.times -= 1
+                return mood.name
+        return ""
+
+    async def _answer(self, request: httpx.Request, mood: str) -> httpx.Response:
+        path = request.url.path
+        if path == "/api/openapi/model/catalog":
+            return success({"list": price_list()}, self.spelling)
+        if path.startswith("/results/"):
+            return await self._video(path, mood)
+        if request.headers.get("Authorization") != f"Bearer {KEY}":
+            return _refuse(20001, "authentication failed")
+        return self._keyed(request, await request.aread(), mood)
+
+    def _keyed(self, request: httpx.Request, content: bytes, mood: str) -> httpx.Response:
+        path = request.url.path.removeprefix(_V1)
+        if request.method == "GET" and path.startswith("/videos/"):
+            return self._get_task(path.removeprefix("/videos/"), mood, str(request.url.copy_with(path="/")))
+        if path == "/files/upload":
+            return self._upload_file(content, request.headers["Content-Type"])
+        handlers: dict[tuple[str, str], Callable[[Any, str], httpx.Response]] = {
+            ("POST", "/seedance/videos"): self._create_video,
+            ("POST", "/seedance/assets/audit"): self._create_audit,
+            ("POST", "/seedance/assets/status"): self._list_assets,
+            ("POST", "/seedance/sp/assets/upload"): self._create_sp_asset,
+            ("POST", "/seedance/sp/assets/detail"): self._get_sp_asset,
+            ("POST", "/seedance/sp/assets/status"): self._list_assets,
+            ("POST", "/seedance/sp/realperson/submit"): self._create_portrait,
+            ("POST", "/seedance/sp/realperson/status"): self._get_portrait,
+            ("GET", "/user/balance"): self._get_user_balance,
+            ("GET", "/key/balance"): self._get_key_balance,
+        }
+        handler = handlers.get((request.method, path))
+        if handler is None:
+            return httpx.Response(404, text="404 page not found")
+        try:
+            return handler(json.loads(content or b"{}"), mood)
+        except (ValueError, KeyError, TypeError):
+            return _refuse(20002, "invalid parameters")
+
+    def _create_video(self, body: Any, mood: str) -> httpx.Response:
+        if reason := judge(body):
+            return _refuse(20002, f"invalid parameters: {reason}")
+        cost = price_of(body)
+        if cost > self.balance - self.used:
+            return _refuse(-1, "余额不足 insufficient balance")
+        self.used += cost
+        start = anyio.current_time() + self.queue_seconds
+        task = SandboxTask(
+            task_id=f"vid_{secrets.token_hex(8)}",
+            body=body,
+            cost=cost,
+            created_at=int(time.time()),
+            starts_at=start,
+            ends_at=start + self.work_seconds,
+            failure="content policy: the prompt was refused" if mood == "content_refused" else self._asset_fault(body),
+        )
+        self.tasks[task.task_id] = task
+        told = {"task_id": task.task_id, "status": "queued", "model": body["model"], "created_at": task.created_at}
+        return success({**told, "cost": cost}, self.spelling)
+
+    def _asset_fault(self, body: dict[str, Any]) -> str | None:
+        """An asset that is unknown or not active fails the task, not the call."""
+        for link in _links(body):
+            asset = self.assets.get(link.removeprefix("asset://"))
+            if link.startswith("asset://") and (asset is None or self._stage(asset) != "Active"):
+                return f"素材未通过审核 asset is not active: {link}"
+        return None
+
+    def _get_task(self, task_id: str, mood: str, host: str) -> httpx.Response:
+        task = self.tasks.get(task_id)
+        if task is None:
+            return _refuse(-1, "任务不存在")
+        status, progress = self._status(task)
+        if mood == "falling_progress":
+            progress = 1
+        told: dict[str, Any] = {"task_id": task_id, "status": status, "progress": progress, "model": task.body["model"]}
+        told |= {"created_at": task.created_at, "cost": 0.0 if task.refunded else task.cost}
+        if status == "completed":
+            link = f"results/{task_id}.mp4?signature={secrets.token_hex(8)}"
+            told["completed_at"] = int(time.time())
+            told["result"] = {"video_url": link if mood == "relative_link" else host + link}
+        elif status == "failed":
+            told["error_message"] = task.failure
+        return success({**told, "status": "melting"} if mood == "strange_status" else told, self.spelling)
+
+    def _status(self, task: SandboxTask) -> tuple[str, int]:
+        now = anyio.current_time()
+        if now < task.starts_at:
+            return "queued", 0
+        if task.rendering or now < task.ends_at:
+            done = (now - task.starts_at) / (task.ends_at - task.starts_at)
+            return "processing", max(1, min(99, int(done * 100)))
+        if task.failure:
+            self._refund(task)
+            return "failed", 0
+        return "completed", 100
+
+    def _refund(self, task: SandboxTask) -> None:
+        if not task.refunded:
+            task.refunded = True
+            self.used -= task.cost
+
+    async def _video(self, path: str, mood: str) -> httpx.Response:
+        task = self.tasks.get(path.removeprefix("/results/").removesuffix(".mp4"))
+        if task is None or mood == "expired_link" or self._status(task)[0] != "completed":
+            return httpx.Response(403, text="<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>")
+        if task.film is None:
+            await self.prepare(task)
+        return httpx.Response(200, content=task.film, headers={"Content-Type": "video/mp4"})
+
+    async def prepare(self, task: SandboxTask) -> None:
+        """Render a task's video; it counts as processing meanwhile."""
+        task.rendering = True
+        try:
+            task.film = await self.render(task.body, self._pictures(task.body))
+        finally:
+            task.rendering = False
+
+    def _pictures(self, body: dict[str, Any]) -> list[bytes]:
+        """The bytes of the pictures that a body names, as far as they were uploaded here."""
+        named = [body[name] for name in ("first_image", "last_image") if name in body] or body.get("images", [])
+        links = [self.assets[link[8:]].url if link[8:] in self.assets else link for link in named]
+        return [self.uploads[link] for link in links if link in self.uploads]
+
+    def _upload_file(self, content: bytes, content_type: str) -> httpx.Response:
+        form = BytesParser(policy=HTTP).parsebytes(b"Content-Type: " + content_type.encode() + b"\r\n\r\n" + content)
+        part = next((each for each in form.iter_parts() if each.get_param("name", header="content-disposition") == "file"), None)
+        if part is None:
+            return _refuse(20002, "invalid parameters: no part named file")
+        data, name = part.get_payload(decode=True), part.get_filename() or "file"
+        link = f"{UPLOADS}{secrets.token_hex(8)}/{name}"
+        self.uploads[link] = bytes(data) if isinstance(data, bytes) else b""
+        told = {"url": link, "filename": name, "size": len(self.uploads[link]), "mime_type": part.get_content_type()}
+        return success(told, "code_20000")
+
+    def _create(self, kind: str, url: str, name: str, mood: str) -> SandboxAsset:
+        asset_id = f"asset-{secrets.token_hex(6)}"
+        active_at = anyio.current_time() + self.review_seconds
+        self.assets[asset_id] = SandboxAsset(asset_id, kind, url, name, active_at, mood == "asset_rejected")
+        return self.assets[asset_id]
+
+    def _stage(self, asset: SandboxAsset) -> str:
+        if anyio.current_time() < asset.active_at:
+            return "Pending"
+        return "Failed" if asset.rejected else "Active"
+
+    def _create_audit(self, body: Any, mood: str) -> httpx.Response:
+        links = [(kind, url) for kind in ("image", "video", "audio") for url in body.get(f"{kind}_urls", [])]
+        made = [self._create(kind, url, "", mood) for kind, url in links]
+        items = [
+            {"asset_id": each.asset_id, "original_url": each.url, "asset_type": each.kind, "status": "Pending"} for each in made
+        ]
+        return success({"items": items, "failed_items": []}, "code_text_20000")
+
+    def _create_sp_asset(self, body: Any, mood: str) -> httpx.Response:
+        return success({"asset_id": self._create(body["type"], body["url"], body["name"], mood).asset_id}, self.spelling)
+
+    def _get_sp_asset(self, body: Any, mood: str) -> httpx.Response:
+        asset = self.assets.get(body["asset_id"])
+        if asset is None or asset.kind == "portrait":
+            return _refuse(20002, "素材不存在 no such asset")
+        return success({"asset_id": asset.asset_id, "status": self._stage(asset).upper(), "name": asset.name}, self.spelling)
+
+    def _list_assets(self, body: Any, mood: str) -> httpx.Response:
+        known = [self.assets[asset_id] for asset_id in body["asset_ids"] if asset_id in self.assets]
+        items = [{"asset_id": asset.asset_id, "status": self._stage(asset)} for asset in known]
+        return success({"items": items}, self.spelling)
+
+    def _create_portrait(self, body: Any, mood: str) -> httpx.Response:
+        return self._tell_portrait(self._create("portrait", body["url"], body["name"], mood))
+
+    def _get_portrait(self, body: Any, mood: str) -> httpx.Response:
+        asset = self.assets.get(body["asset_id"])
+        return self._tell_portrait(asset) if asset else _refuse(20002, "素材不存在 no such asset")
+
+    def _tell_portrait(self, asset: SandboxAsset) -> httpx.Response:
+        stage = self._stage(asset).replace("Pending", "Processing")
+        reference = f"asset://{asset.asset_id}" if stage == "Active" else None
+        told = {"asset_id": asset.asset_id, "status": stage, "asset_ref": reference, "name": asset.name, "url": asset.url}
+        return success(told, self.spelling)
+
+    def _get_user_balance(self, body: Any, mood: str) -> httpx.Response:
+        told = {"balance": self.balance, "used_coin": self.used, "available": self.balance - self.used}
+        return success(told, "code_20000")
+
+    def _get_key_balance(self, body: Any, mood: str) -> httpx.Response:
+        told = {"name": "sandbox", "total_quota": 0, "used_quota": self.used, "available_quota": 0, "unlimited": True}
+        return success(told, "code_20000")
+
+
+def _refuse(code: int, message: str) -> httpx.Response:
+    return httpx.Response(200, json={"code": code, "msg": message, "data": None})
+
+
+def _links(body: dict[str, Any]) -> list[str]:
+    single = [body[name] for name in ("first_image", "last_image") if name in body]
+    return [*single, *(link for name in ("images", "reference_videos", "reference_audios") for link in body.get(name, []))]
+
+
+def price_of(body: dict[str, Any]) -> float:
+    """What the sandbox charges for one body."""
+    model = BY_NAME[body["model"]]
+    size = body.get("resolution", model.default_resolution)
+    seconds = body.get("duration", model.route.duration.value.default)
+    return round(_PRICES[size] * seconds if model.route.per == "second" else _PRICE_PER_TASK, 6)
+
+
+def price_list() -> list[dict[str, Any]]:
+    """The public price list: each billing name once."""
+    rows: dict[str, dict[str, Any]] = {}
+    for model in MODELS:
+        sizes = model.route.resolution.value.allowed if model.route.resolution else (model.default_resolution,)
+        for size in sizes:
+            unit = _PRICES[size] if model.route.per == "second" else _PRICE_PER_TASK
+            name = model.billing_names(size)[0]
+            rows[name] = {"model_name": name, "display_name": model.title, "model_type": "video"}
+            rows[name] |= {"price_mode": f"per_{model.route.per}", "unit_price": unit, "remark": "sandbox", "group": "video"}
+    return list(rows.values())

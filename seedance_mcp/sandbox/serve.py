@@ -1,0 +1,110 @@
+"""The imitation behind a loopback port: in a thread of its own for the embedded one, in the foreground for the command."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio.to_thread
+import httpx
+import uvicorn
+
+from seedance_mcp.sandbox.film import render
+from seedance_mcp.sandbox.provider import KEY, Sandbox
+
+__all__ = ["KEY", "Gateway", "listen", "render_in_thread", "run_in_background"]
+
+Message = MutableMapping[str, Any]
+
+
+async def render_in_thread(body: dict[str, Any], pictures: list[bytes]) -> bytes:
+    """Render without holding up the other requests."""
+    return await anyio.to_thread.run_sync(render, body, pictures)
+
+
+class Gateway:
+    """The ASGI face of a sandbox; starts to draw as soon as a task is made."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        """Take the sandbox to serve."""
+        self.sandbox = sandbox
+        self._drawing: set[asyncio.Task[None]] = set()
+
+    async def __call__(
+        self, scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
+    ) -> None:
+        """Answer one HTTP request; a mood that loses the answer breaks the connection."""
+        if scope["type"] != "http":
+            return
+        request = await _request(scope, receive)
+        try:
+            response = await self.sandbox(request)
+        except httpx.TransportError:
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1")]})
+            raise
+        self._draw()
+        headers = [(name.lower(), value) for name, value in response.headers.raw]
+        await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+        await send({"type": "http.response.body", "body": await _content(response)})
+
+    def _draw(self) -> None:
+        for task in self.sandbox.tasks.values():
+            if task.film is None and not task.rendering and not task.failure:
+                task.rendering = True
+                drawing = asyncio.create_task(self.sandbox.prepare(task))
+                self._drawing.add(drawing)
+                drawing.add_done_callback(self._drawing.discard)
+
+
+async def _request(scope: Message, receive: Callable[[], Awaitable[Message]]) -> httpx.Request:
+    body = b""
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if not message.get("more_body"):
+            break
+    headers = scope["headers"]
+    host = next(value.decode() for name, value in headers if name == b"host")
+    query = f"?{scope['query_string'].decode()}" if scope["query_string"] else ""
+    path = scope["raw_path"].decode() if scope.get("raw_path") else scope["path"]
+    return httpx.Request(scope["method"], f"http://{host}{path}{query}", headers=headers, content=body)
+
+
+async def _content(response: httpx.Response) -> bytes:
+    """The bytes as they are to travel, not as their encoding header would have them read."""
+    stream: Any = response.stream
+    return b"".join([chunk async for chunk in stream])
+
+
+def listen(port: int = 0) -> socket.socket:
+    """Bind loopback; port 0 takes a free one."""
+    bound = socket.socket()
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.bind(("127.0.0.1", port))
+    bound.listen(128)
+    return bound
+
+
+def server_for(sandbox: Sandbox) -> uvicorn.Server:
+    """A quiet HTTP server for one sandbox."""
+    config = uvicorn.Config(Gateway(sandbox), log_config=None, lifespan="off", timeout_graceful_shutdown=1)
+    return uvicorn.Server(config)
+
+
+@asynccontextmanager
+async def run_in_background(sandbox: Sandbox | None = None) -> AsyncIterator[str]:
+    """Serve a sandbox from a thread; gives its address."""
+    bound = listen()
+    server = server_for(sandbox or Sandbox(render_in_thread))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, name="seedance-sandbox", daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(thread.join)

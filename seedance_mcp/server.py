@@ -1,0 +1,220 @@
+"""Puts tools, resources and provider together into an MCP server, and translates errors once at the agents' door."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime
+from importlib.metadata import version
+from typing import Any
+
+import mcp_types as types
+from mcp.server import CacheHint, Server, ServerRequestContext
+from mcp.server.stdio import stdio_server
+from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
+from mcp.shared.exceptions import MCPError
+from pydantic import SecretStr
+
+from seedance_mcp import resources, results
+from seedance_mcp.app import App
+from seedance_mcp.catalog import BY_NAME
+from seedance_mcp.client import ProviderClient
+from seedance_mcp.config import Settings
+from seedance_mcp.errors import InvalidRequest, ProviderFailed, SeedanceError
+from seedance_mcp.ledger import Ledger
+from seedance_mcp.pricing import PriceBook, load_prices
+from seedance_mcp.profiles import profile_for
+from seedance_mcp.toolbox import TOOLS, ToolSpec
+
+log = logging.getLogger(__name__)
+
+NAME = "seedance-mcp"
+INSTRUCTIONS = """\
+Makes Seedance 2.0 videos through one paid provider. Every create_video costs money and cannot be undone.
+1. list_models shows what each model takes, its limits and price; give model to get its exact request schema.
+2. upload_asset turns a local file into a reference for that model; never put a path or base64 into a request.
+3. create_video with dry_run: true checks the request and estimates the cost for free.
+4. create_video once. It answers at once with a task; never repeat it because of a slow or lost answer.
+5. wait_for_video until the status is completed or failed; a wait that runs out is no failure, call it again.
+6. Give the person video_url (it lapses after about three days) and the cost.
+Every result's next field names the sensible next call. Errors say whether money went (charged) and what to do.
+seedance://limits and seedance://pricing hold every limit and price with its source."""
+
+_DAY_MS = 86_400_000
+_HOUR_MS = 3_600_000
+
+
+_RESOURCES = (
+    ("seedance://pricing", "pricing", "Prices with source and date, formula, examples", "text/markdown"),
+    ("seedance://limits", "limits", "Every limit and rule by route, with source and doubts", "text/markdown"),
+    ("seedance://models", "models", "The whole catalogue", "application/json"),
+)
+_MODEL_PREFIX = "seedance://models/"
+_TEMPLATE = f"{_MODEL_PREFIX}{{model}}"
+
+Context = ServerRequestContext[App, Any]
+
+
+class _Door:
+    """The MCP handlers of one server."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.tools = {spec.name: spec for spec in TOOLS}
+
+    async def list_tools(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
+        client = ctx.session.client_params
+        profile = profile_for(client.client_info.name if client else None, self.settings.schema_profile)
+        return types.ListToolsResult(tools=[spec.listed(profile) for spec in TOOLS])
+
+    async def call_tool(self, ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
+        async def report(progress: float, message: str) -> None:
+            await ctx.session.report_progress(progress, 100, message)
+
+        try:
+            spec = self._find(params.name)
+            given = spec.read(params.arguments or {})
+            result = await spec.run(ctx.lifespan_context, given, report)
+        except SeedanceError as error:
+            return self._failed(error)
+        except Exception as error:  # the one place where a bug becomes a readable answer
+            log.error("tool %s failed: %s", params.name[:80], type(error).__name__)
+            return self._failed(ProviderFailed("An error inside seedance-mcp. The operator finds more in its log.", charged="maybe"))
+        return self._answer(result)
+
+    def _find(self, name: str) -> ToolSpec:
+        if name not in self.tools:
+            allowed = ", ".join(self.tools)
+            raise InvalidRequest(f"There is no such tool; allowed: {allowed}.", field="name", allowed=allowed)
+        return self.tools[name]
+
+    def _answer(self, result: results.Result) -> types.CallToolResult:
+        told = result.model_copy(update={"sandbox": self.settings.sandbox})
+        text = types.TextContent(type="text", text=told.as_text())
+        return types.CallToolResult(content=[text], structured_content=told.model_dump(mode="json"))
+
+    def _failed(self, error: SeedanceError) -> types.CallToolResult:
+        content = [types.TextContent(type="text", text=error.as_text())]
+        return types.CallToolResult(content=content, structured_content={"error": error.as_dict()}, is_error=True)
+
+    async def list_resources(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListResourcesResult:
+        listed = [
+            types.Resource(uri=uri, name=name, title=name.capitalize(), description=description, mime_type=mime_type)
+            for uri, name, description, mime_type in _RESOURCES
+        ]
+        return types.ListResourcesResult(resources=listed)
+
+    async def list_templates(
+        self, ctx: Context, params: types.PaginatedRequestParams | None
+    ) -> types.ListResourceTemplatesResult:
+        template = types.ResourceTemplate(
+            uri_template=_TEMPLATE,
+            name="model",
+            title="Model",
+            description="One model with its request schema",
+            mime_type="application/json",
+        )
+        return types.ListResourceTemplatesResult(resource_templates=[template])
+
+    async def read_resource(self, ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
+        uri = str(params.uri)
+        await ctx.lifespan_context.prices.refresh()
+        try:
+            text, mime_type = _read(uri, ctx.lifespan_context.prices)
+        except InvalidRequest as error:
+            raise MCPError(types.INVALID_PARAMS, error.message, {"uri": uri}) from None
+        contents = [types.TextResourceContents(uri=uri, text=text, mime_type=mime_type)]
+        return types.ReadResourceResult(contents=contents)
+
+    async def complete(self, ctx: Context, params: types.CompleteRequestParams) -> types.CompleteResult:
+        asked = params.ref.uri if isinstance(params.ref, types.ResourceTemplateReference) else ""
+        known = BY_NAME if asked == _TEMPLATE and params.argument.name == "model" else ()
+        values = [name for name in known if params.argument.value.lower() in name]
+        return types.CompleteResult(completion=types.Completion(values=values, total=len(values), has_more=False))
+
+
+def _read(uri: str, prices: PriceBook) -> tuple[str, str]:
+    match uri:
+        case "seedance://pricing":
+            return resources.pricing_text(prices), "text/markdown"
+        case "seedance://limits":
+            return resources.limits_text(), "text/markdown"
+        case "seedance://models":
+            return resources.models_json(prices), "application/json"
+        case _ if uri.startswith(_MODEL_PREFIX):
+            return resources.model_json(uri.removeprefix(_MODEL_PREFIX), prices), "application/json"
+        case _:
+            raise InvalidRequest(f"There is no resource {uri}. Known: {', '.join(row[0] for row in _RESOURCES)}, {_TEMPLATE}.")
+
+
+OpenClient = Callable[[Settings], ProviderClient]
+
+
+def open_client(settings: Settings) -> ProviderClient:
+    """The client that the settings ask for."""
+    key = settings.api_key.get_secret_value() if settings.api_key else None
+    return ProviderClient(settings.base_url, key)
+
+
+async def _with_sandbox(settings: Settings, stack: AsyncExitStack) -> Settings:
+    """Start the embedded provider and point the settings at it, with a ledger of its own."""
+    from seedance_mcp.sandbox import serve  # noqa: PLC0415 - an optional extra, and slow to import
+
+    address = await stack.enter_async_context(serve.run_in_background())
+    folder = settings.data_dir / "sandbox"
+    return settings.model_copy(update={"base_url": address, "api_key": SecretStr(serve.KEY), "data_dir": folder})
+
+
+@asynccontextmanager
+async def open_app(
+    settings: Settings, connect: OpenClient = open_client, now: Callable[[], datetime] | None = None
+) -> AsyncIterator[App]:
+    """Open what a server holds: provider, ledger, prices; in sandbox mode the embedded provider too."""
+    async with AsyncExitStack() as stack:
+        if settings.sandbox:
+            settings = await _with_sandbox(settings, stack)
+        client = await stack.enter_async_context(connect(settings))
+        ledger = Ledger(settings.data_dir, *([now] if now else []))
+        stack.callback(ledger.close)
+        prices = PriceBook(load_prices(settings.prices) if settings.prices else {}, client.list_prices)
+        yield App(settings, client, ledger, prices, *([now] if now else []))
+
+
+def build_server(settings: Settings, connect: OpenClient = open_client, now: Callable[[], datetime] | None = None) -> Server[App]:
+    """Make the MCP server."""
+
+    @asynccontextmanager
+    async def lifespan(_: Server[App]) -> AsyncIterator[App]:
+        async with open_app(settings, connect, now) as app:
+            yield app
+
+    door = _Door(settings)
+    return Server(
+        NAME,
+        version=version("seedance-mcp"),
+        title="Seedance video",
+        instructions=INSTRUCTIONS,
+        website_url="https://github.com/seedance-mcp/seedance-mcp",
+        lifespan=lifespan,
+        cache_hints={
+            "tools/list": CacheHint(ttl_ms=_DAY_MS, scope="public"),
+            "resources/list": CacheHint(ttl_ms=_DAY_MS, scope="public"),
+            "resources/templates/list": CacheHint(ttl_ms=_DAY_MS, scope="public"),
+            "resources/read": CacheHint(ttl_ms=_HOUR_MS, scope="public"),
+        },
+        on_list_tools=door.list_tools,
+        on_call_tool=door.call_tool,
+        on_list_resources=door.list_resources,
+        on_list_resource_templates=door.list_templates,
+        on_read_resource=door.read_resource,
+        on_completion=door.complete,
+        on_subscriptions_listen=ListenHandler(InMemorySubscriptionBus()),
+    )
+
+
+async def serve_stdio(settings: Settings) -> None:
+    """Serve one client over standard input and output until the input ends."""
+    server = build_server(settings)
+    async with stdio_server() as (read, write):
+        await server.run(read, write, server.create_initialization_options())

@@ -1,0 +1,154 @@
+"""The tool table: what each tool is called, costs, reads and gives, as clients list it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import mcp_types as types
+from pydantic import BaseModel
+
+from seedance_mcp import arguments, results, tools
+from seedance_mcp.app import App, Report
+from seedance_mcp.portable import Schema, result_schema_of, schema_of
+from seedance_mcp.profiles import Profile, create_video_schema
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """One row of the tool table."""
+
+    name: str
+    title: str
+    description: str
+    icon: str
+    read: Callable[[dict[str, Any]], Any]
+    run: Callable[[App, Any, Report], Awaitable[results.Result]]
+    result: type[results.Result]
+    schema: type[BaseModel] | None
+    """`None`: the profile gives it."""
+    read_only: bool = False
+    idempotent: bool = False
+
+    def listed(self, profile: Profile) -> types.Tool:
+        """The tool as one client sees it."""
+        return types.Tool(
+            name=self.name,
+            title=self.title,
+            description=self.description,
+            input_schema=schema_of(self.schema) if self.schema else create_video_schema(profile),
+            output_schema=_output_schema(self.result),
+            icons=[types.Icon(src=_svg(self.icon), mime_type="image/svg+xml", sizes=["any"])],
+            annotations=types.ToolAnnotations(
+                title=self.title,
+                read_only_hint=self.read_only,
+                destructive_hint=False,
+                idempotent_hint=self.idempotent or self.read_only,
+                open_world_hint=True,
+            ),
+        )
+
+
+def _svg(path: str) -> str:
+    drawn = f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 8 8'><path d='{path}'/></svg>"
+    return f"data:image/svg+xml,{drawn.replace('<', '%3C').replace('>', '%3E')}"
+
+
+def _output_schema(result: type[results.Result]) -> Schema:
+    schema = result_schema_of(result)
+    schema["properties"].setdefault("error", {"type": "object"})
+    return schema
+
+
+def _reads(kind: type[BaseModel]) -> Callable[[dict[str, Any]], BaseModel]:
+    return lambda given: arguments.read(kind, given)
+
+
+TOOLS: tuple[ToolSpec, ...] = (
+    ToolSpec(
+        name="list_models",
+        title="List Seedance models",
+        description="Compare models: limits, media taken, rules, price. Free. Next: create_video (give model for its schema).",
+        icon="M1 1h6v1H1zM1 4h6v1H1zM1 7h6v1H1z",
+        read=_reads(arguments.ListModels),
+        run=tools.list_models,
+        result=results.ModelList,
+        schema=arguments.ListModels,
+        read_only=True,
+    ),
+    ToolSpec(
+        name="create_video",
+        title="Create a video",
+        description=(
+            "Start one video from text, images, frames, video or audio references. COSTS MONEY, cannot be undone; answers at "
+            "once. dry_run: true checks and estimates for free. Local files go through upload_asset first. "
+            "Never repeat after a lost answer. Next: wait_for_video."
+        ),
+        icon="M1 1l6 3-6 3z",
+        read=arguments.read_create_video,
+        run=tools.create_video,
+        result=results.Task,
+        schema=None,
+    ),
+    ToolSpec(
+        name="get_task",
+        title="Look at a task",
+        description="One look at a task: status, progress, link, cost. Free. To wait, call wait_for_video.",
+        icon="M1 1h6v6H1z",
+        read=_reads(arguments.GetTask),
+        run=tools.get_task,
+        result=results.Task,
+        schema=arguments.GetTask,
+        read_only=True,
+    ),
+    ToolSpec(
+        name="wait_for_video",
+        title="Wait for a video",
+        description=(
+            "Wait until a task is finished, with progress. Free. If the time runs out the task comes back still running: "
+            "call again. Next, when completed: give the person video_url."
+        ),
+        icon="M1 0h6L4 4l3 4H1l3-4z",
+        read=_reads(arguments.WaitForVideo),
+        run=tools.wait_for_video,
+        result=results.Task,
+        schema=arguments.WaitForVideo,
+        read_only=True,
+    ),
+    ToolSpec(
+        name="upload_asset",
+        title="Upload an asset",
+        description=(
+            "Bring a local image, video or audio file, or an https:// link, and get the reference that the model takes, "
+            "reviewed where its route demands it. Free. Next: create_video with reference in one of use_in."
+        ),
+        icon="M4 0l3 4H5v4H3V4H1z",
+        read=_reads(arguments.UploadAsset),
+        run=tools.upload_asset,
+        result=results.Asset,
+        schema=arguments.UploadAsset,
+    ),
+    ToolSpec(
+        name="get_asset",
+        title="Look at an asset",
+        description="One look at an asset's review. Free. Next, when ready: create_video.",
+        icon="M4 0l4 4-4 4-4-4z",
+        read=_reads(arguments.GetAsset),
+        run=tools.get_asset,
+        result=results.Asset,
+        schema=arguments.GetAsset,
+        read_only=True,
+    ),
+    ToolSpec(
+        name="get_balance",
+        title="Look at the balance",
+        description="Account and key balance, what was spent here, limits. Free.",
+        icon="M4 0a4 4 0 100 8 4 4 0 000-8z",
+        read=_reads(arguments.NoArguments),
+        run=tools.get_balance,
+        result=results.Balance,
+        schema=arguments.NoArguments,
+        read_only=True,
+    ),
+)

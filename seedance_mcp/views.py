@@ -1,0 +1,122 @@
+"""The catalogue and the ledger as results: rows in, result models out."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from seedance_mcp.catalog import CURRENCY, EDITION, LINK_LIFETIME_SECONDS, SOURCES
+from seedance_mcp.facts import LIST_FIELDS, RULES, Fact, Model
+from seedance_mcp.ledger import Record
+from seedance_mcp.pricing import PriceBook
+from seedance_mcp.profiles import model_schema
+from seedance_mcp.results import FINAL, Billing, Failure, Frames, MediaLimit, ModelInfo, ModelList, Next, Options, Range, Task
+from seedance_mcp.waiting import pause_after
+
+PROMPT_SHOWN_CHARS = 200
+
+
+def list_of_models(models: list[Model], prices: PriceBook, *, with_schema: bool) -> ModelList:
+    """The catalogue rows as agents read them."""
+    infos = [model_info(model, prices, with_schema=with_schema) for model in models]
+    return ModelList(edition=EDITION, currency=CURRENCY, prices_as_of=prices.live_as_of, models=infos)
+
+
+def model_info(model: Model, prices: PriceBook, *, with_schema: bool = False) -> ModelInfo:
+    """One catalogue row as agents read it."""
+    route, span = model.route, model.route.duration.value
+    return ModelInfo(
+        model=model.name,
+        route=route.name,
+        title=model.title,
+        duration=Range(min=span.min, max=span.max, default=span.default),
+        resolution=Options(allowed=list(resolutions(model)), default=model.default_resolution),
+        ratio=Options(allowed=list(route.ratio.value.allowed), default=route.ratio.value.default),
+        prompt_max_chars=route.prompt_max_chars.value if route.prompt_max_chars else None,
+        images=_media(model, "images"),
+        frames=Frames(both_required=route.both_frames, schemes=list(route.schemes.value), source=route.schemes.source),
+        reference_videos=_media(model, "reference_videos"),
+        reference_audios=_media(model, "reference_audios"),
+        rules=[RULES[name] for name in route.rules],
+        asset_review=route.review,
+        billing=_billing(model, prices),
+        notes=[*route.notes, *model.notes, *_doubts(model)],
+        request_schema=model_schema(model) if with_schema else None,
+    )
+
+
+def resolutions(model: Model) -> tuple[str, ...]:
+    """What a video of this model can be."""
+    if model.resolution or model.route.resolution is None:
+        return (model.default_resolution,)
+    return model.route.resolution.value.allowed
+
+
+def _media(model: Model, name: str) -> MediaLimit:
+    fact: Fact[int] = getattr(model.route, name)
+    most = 0 if name == "reference_videos" and not model.takes_videos else fact.value
+    return MediaLimit(max=most, schemes=list(model.route.schemes.value) if most else [], source=fact.source)
+
+
+def _billing(model: Model, prices: PriceBook) -> Billing:
+    price = prices.price_of(model, model.default_resolution)
+    if price is None:
+        name = model.billing_names(model.default_resolution)[0]
+        return Billing(per=model.route.per, name=name, unit_price=None, source="not published", seen=None)
+    return Billing(per=price.per, name=price.name, unit_price=float(price.unit), source=price.source, seen=price.seen)
+
+
+def _doubts(model: Model) -> list[str]:
+    names = ("duration", "resolution", *LIST_FIELDS, "audio_with_frames", "billing")
+    found = [(name, doubt) for name in names for doubt in model.route.doubts(name, model.name)]
+    return [f"Doubt on {name}: {doubt.says} ({SOURCES[doubt.source]})." for name, doubt in found]
+
+
+def task_of(record: Record, now: datetime, floor_seconds: float, warnings: list[str] | None = None) -> Task:
+    """One ledger row as a task."""
+    elapsed = max(0.0, ((record.completed_at or now) - record.created_at).total_seconds())
+    running = record.task_id is not None and record.state not in FINAL
+    done = record.completed_at if record.state == "completed" else None
+    return Task(
+        task_id=record.task_id,
+        request_id=record.request_id,
+        model=record.model,
+        prompt=record.prompt[:PROMPT_SHOWN_CHARS] if record.prompt else None,
+        status=record.state,
+        progress=record.progress,
+        created_at=iso(record.created_at),
+        completed_at=iso(record.completed_at),
+        elapsed_seconds=round(elapsed, 1),
+        eta_seconds=_eta(record.progress, elapsed) if running else None,
+        video_url=record.video_url,
+        video_url_expires_at=iso(done and done + timedelta(seconds=LINK_LIFETIME_SECONDS)),
+        saved_path=record.saved_path,
+        cost=_number(record.cost),
+        estimated_cost=_number(record.estimate),
+        currency=CURRENCY,
+        error=_failure(record),
+        warnings=warnings or [],
+        next=_next(record, pause_after(elapsed, floor_seconds)) if running else None,
+    )
+
+
+def _next(record: Record, pause_seconds: float) -> Next:
+    return Next(tool="wait_for_video", arguments={"task_id": record.task_id}, after_seconds=round(pause_seconds, 1))
+
+
+def _eta(progress: int, elapsed_seconds: float) -> float | None:
+    """Time left if it goes on as it went; nothing can be said before a tenth is done."""
+    return round(elapsed_seconds * (100 - progress) / progress, 1) if progress >= 10 else None
+
+
+def _failure(record: Record) -> Failure | None:
+    return Failure(code=record.state, message=record.error) if record.error else None
+
+
+def iso(moment: datetime | None) -> str | None:
+    """A moment as the results write it: ISO 8601, UTC, whole seconds."""
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z") if moment else None
+
+
+def _number(amount: Decimal | None) -> float | None:
+    return None if amount is None else float(amount)
