@@ -51,10 +51,22 @@ def _decorates(name: str, value: Any) -> bool:
 
 def _loose(schema: Schema) -> Schema:
     """Drop what would refuse an error object and what says nothing to a reader."""
-    return {
-        "type": "object",
-        "properties": {name: _without(each, "default", "required") for name, each in schema["properties"].items()},
-    }
+    return {"type": "object", "properties": {name: _terse(each) for name, each in schema["properties"].items()}}
+
+
+def _terse(schema: Schema, depth: int = 2) -> Schema:
+    """A result field in few bytes: null as a second type, objects spelt out to a depth."""
+    branches = [each for each in schema.get("anyOf", ()) if each != {"type": "null"}]
+    if branches:
+        present = _terse(branches[0], depth)
+        nullable = {"enum": [*present["enum"], None]} if "enum" in present else {}
+        return {**present, **nullable, "type": [present["type"], "null"]}
+    kept = {name: schema[name] for name in ("type", "enum") if name in schema}
+    if "items" in schema:
+        kept["items"] = _terse(schema["items"], depth)
+    if "properties" in schema and depth:
+        kept["properties"] = {name: _terse(each, depth - 1) for name, each in schema["properties"].items()}
+    return kept
 
 
 def _without(schema: Schema, *names: str) -> Schema:

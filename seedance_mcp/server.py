@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
@@ -21,7 +22,7 @@ from seedance_mcp.app import App
 from seedance_mcp.catalog import BY_NAME
 from seedance_mcp.client import ProviderClient
 from seedance_mcp.config import Settings
-from seedance_mcp.errors import InvalidRequest, ProviderFailed, SeedanceError
+from seedance_mcp.errors import InvalidRequest, OutcomeUnknown, ProviderFailed, SeedanceError
 from seedance_mcp.ledger import Ledger
 from seedance_mcp.pricing import PriceBook, load_prices
 from seedance_mcp.profiles import profile_for
@@ -79,8 +80,9 @@ class _Door:
         except SeedanceError as error:
             return self._failed(error)
         except Exception as error:  # the one place where a bug becomes a readable answer
-            log.error("tool %s failed: %s", params.name[:80], type(error).__name__)
-            return self._failed(ProviderFailed("An error inside seedance-mcp. The operator finds more in its log.", charged="maybe"))
+            where = "".join(traceback.format_tb(error.__traceback__))  # its message could hold a prompt or a link
+            log.error("%s in a tool call:\n%s", type(error).__name__, where)
+            return self._failed(_bug(params.name))
         return self._answer(result)
 
     def _find(self, name: str) -> ToolSpec:
@@ -146,6 +148,14 @@ def _read(uri: str, prices: PriceBook) -> tuple[str, str]:
             return resources.model_json(uri.removeprefix(_MODEL_PREFIX), prices), "application/json"
         case _:
             raise InvalidRequest(f"There is no resource {uri}. Known: {', '.join(row[0] for row in _RESOURCES)}, {_TEMPLATE}.")
+
+
+def _bug(tool: str) -> SeedanceError:
+    """What the agent hears of an error of our own; only one tool can have spent money by then."""
+    words = "An error inside seedance-mcp: the operator finds more in its log."
+    if tool == "create_video":
+        return OutcomeUnknown(f"{words} Do not repeat the call before get_balance tells whether money went.", charged="maybe")
+    return ProviderFailed(words)
 
 
 OpenClient = Callable[[Settings], ProviderClient]

@@ -40,7 +40,7 @@ def model_info(model: Model, prices: PriceBook, *, with_schema: bool = False) ->
         rules=[RULES[name] for name in route.rules],
         asset_review=route.review,
         billing=_billing(model, prices),
-        notes=[*route.notes, *model.notes, *_doubts(model)],
+        notes=[*route.notes, *_doubts(model)],
         request_schema=model_schema(model) if with_schema else None,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,9 +14,10 @@ import httpx
 import uvicorn
 
 from seedance_mcp.sandbox.film import render
+from seedance_mcp.sandbox.moods import Mood
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 
-__all__ = ["KEY", "Gateway", "listen", "render_in_thread", "run_in_background"]
+__all__ = ["KEY", "Gateway", "listen", "render_in_thread", "run", "run_in_background"]
 
 Message = MutableMapping[str, Any]
 
@@ -93,6 +94,19 @@ def server_for(sandbox: Sandbox) -> uvicorn.Server:
     """A quiet HTTP server for one sandbox."""
     config = uvicorn.Config(Gateway(sandbox), log_config=None, lifespan="off", timeout_graceful_shutdown=1)
     return uvicorn.Server(config)
+
+
+def run(port: int, moods: Sequence[str] = ()) -> None:
+    """Serve until interrupted; a mood is written `name`, `name:path` or `name:path:times`."""
+    sandbox = Sandbox(render_in_thread, moods=[_mood(text) for text in moods])
+    bound = listen(port)
+    print(f"SEEDANCE_BASE_URL=http://127.0.0.1:{bound.getsockname()[1]} SEEDANCE_API_KEY={KEY}", flush=True)
+    server_for(sandbox).run(sockets=[bound])
+
+
+def _mood(text: str) -> Mood:
+    name, where, times = (text.split(":") + ["", ""])[:3]
+    return Mood(name, where or "/", int(times or 1))
 
 
 @asynccontextmanager
