@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from seedance_mcp import catalog
 from seedance_mcp.errors import InvalidRequest
-from seedance_mcp.facts import KIND_OF_FIELD, LIST_FIELDS, MEDIA_FIELDS, RULES, Model
+from seedance_mcp.facts import KIND_OF_FIELD, MEDIA_FIELDS, RULES, Model
 from seedance_mcp.portable import Schema, describe, schema_of
 from seedance_mcp.schemas import VideoRequest, request_model
 
@@ -125,7 +125,8 @@ def _nested(rest: dict[str, Any]) -> bool:
     if rest.get("request") is None:
         return not stray and "request" in rest
     if stray:
-        raise InvalidRequest(f"{', '.join(stray)}: put every request field inside request.", field=stray[0])
+        allowed = "every request field inside request"
+        raise InvalidRequest(f"{', '.join(stray)} beside request; allowed: {allowed}.", field=stray[0], allowed=allowed)
     return True
 
 
@@ -175,7 +176,7 @@ def _validated(kind: type[A], given: dict[str, Any], row: Model | None) -> A:
         return kind.model_validate(given)
     except ValidationError as error:
         problems = [_Problem(kind, row, given, each) for each in error.errors(include_url=False)]
-        first = problems[0]
+        first = min(problems, key=lambda each: each.type != "extra_forbidden")
         text = " ".join(dict.fromkeys(each.sentence() for each in problems))
         raise InvalidRequest(text, field=first.field, allowed=first.allowed()) from None
 
@@ -196,6 +197,9 @@ class _Problem:
         self.value = details.get("input") if len(location) > 1 else given.get(self.field)
 
     def allowed(self) -> str:
+        if self.type == "none_required" and self.row:
+            takers = [each.name for each in catalog.MODELS if self.field in _properties(request_model(each.route))]
+            return f"{self.field} with {', '.join(takers)}"
         if self.type == "extra_forbidden":
             return ", ".join(self.fields) or "no arguments"
         if self.rule == "video_models_only" and self.row:
@@ -214,9 +218,8 @@ class _Problem:
     def _no_such_field(self) -> str:
         if self.row and self.field == "resolution":
             return f"resolution is no field here: the name {self.row.name} fixes it at {self.row.resolution}."
-        if self.row and self.field in LIST_FIELDS:
-            takers = [each.name for each in catalog.MODELS if getattr(each.route, self.field).value]
-            return f"{self.field} is not taken by {self.row.name}; allowed with {', '.join(takers)}.{self._doubts()}"
+        if self.row and self.type == "none_required":
+            return f"{self.field} is not taken by {self.row.name}; allowed: {self.allowed()}.{self._doubts()}"
         hint = _did_you_mean(self.field, tuple(self.fields))
         return f"{self.field} is no field here.{hint} Allowed: {self.allowed()}."
 

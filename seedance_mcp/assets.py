@@ -59,7 +59,7 @@ async def get_asset(client: ProviderClient, model: Model, asset_id: str, *, port
 
 
 def _audited(data: dict[str, Any]) -> Review:
-    for failed in data.get("failed_items") or []:
+    if failed := data.get("failed_items"):
         raise AssetRejected(f'The review refused the file. The provider\'s words: "{stranger(failed)}".')
     items = cast("list[dict[str, Any]]", data.get("items") or [{}])
     return _review(items[0])

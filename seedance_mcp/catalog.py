@@ -26,6 +26,7 @@ _OPEN_RATIO = Fact(Choice((*_SIX, "adaptive")), "upstream")
 """The provider gives 16:9, 9:16 and 1:1 as examples and closes no list: the upstream vendor's list stands in."""
 
 _HTTPS = Fact(("https",), "seed")
+_HTTPS_PAGES = Fact(("https",), "pages-07")
 _HTTPS_OR_ASSET = Fact(("https", "asset"), "seed")
 _ASSET = Fact(("asset",), "seed")
 _ONLY_720P = Fact(Choice(("720p",), "720p"), "seed")
@@ -111,7 +112,7 @@ MINI = Route(
         (Doubt("the upstream Mini model has 480p and 720p only", "upstream", ("480p", "720p")),),
     ),
     ratio=_OPEN_RATIO,
-    schemes=Fact(("https",), "pages-07"),
+    schemes=_HTTPS_PAGES,
     images=_NINE_IMAGES,
     reference_videos=_THREE_CLIPS,
     video_models=("seedance2.0-mini-video",),
@@ -120,9 +121,7 @@ MINI = Route(
     review="none",
     per="second",
     billing=Fact(("{model}-{resolution}", "{model}"), "site-08"),
-    notes=(
-        "seedance2.0-mini-video bills the duration plus the length of the first reference video, to the nearest second.",
-    ),
+    notes=("seedance2.0-mini-video bills the duration plus the length of the first reference video, to the nearest second.",),
 )
 
 MINI_SP = Route(
@@ -131,16 +130,14 @@ MINI_SP = Route(
     duration=Fact(Span(4, 15, 5), "pages-07"),
     resolution=Fact(Choice(("480p", "720p"), "720p"), "seed"),
     ratio=_OPEN_RATIO,
-    schemes=Fact(("https",), "pages-07"),
+    schemes=_HTTPS_PAGES,
     images=_NINE_IMAGES,
     reference_videos=_THREE_CLIPS,
     reference_audios=_THREE_CLIPS,
     audio_with_frames=_AUDIO_WITH_FRAMES,
     review="none",
     per="task",
-    billing=Fact(
-        ("{model}-{resolution}", "{model}"), "pages-07", (Doubt("billed per second by resolution", "tool-08"),)
-    ),
+    billing=Fact(("{model}-{resolution}", "{model}"), "pages-07", (Doubt("billed per second by resolution", "tool-08"),)),
     notes=("No longer listed by the provider's documentation since August 2026: it may be retired.",),
 )
 
@@ -168,8 +165,10 @@ MD = Route(
     per="task",
     billing=Fact(("{model}",), "pages-07"),
     notes=(
-        "Reference videos: together at most 15 s and 200 MB, each 720 to 2160 px (seed), 24 to 60 frames per second "
-        "(pages-07). Not checked here: a link does not tell.",
+        (
+            "Reference videos: together at most 15 s and 200 MB, each 720 to 2160 px (seed), 24 to 60 frames per second "
+            "(pages-07). Not checked here: a link does not tell."
+        ),
         "No GIF among the images (pages-07).",
     ),
 )
@@ -229,7 +228,13 @@ MODELS = (
     Model("seedance2.0-of-sp", "SP official", SP),
     Model("seedance2.0-of-fast-sp", "SP official fast", SP),
     Model("seedance2.0-mini", "Mini", MINI),
-    Model("seedance2.0-mini-video", "Mini video reference", MINI, billing=("seedance2.0-mini-{resolution}-video",), bills_first_video=True),
+    Model(
+        "seedance2.0-mini-video",
+        "Mini video reference",
+        MINI,
+        billing=("seedance2.0-mini-{resolution}-video",),
+        bills_first_video=True,
+    ),
     Model("seedance2.0-mini-sp", "Mini Special", MINI_SP),
     Model("seedance2.0-md", "MD", MD),
     Model("seedance2.0-fast-md", "MD fast", MD),
@@ -242,7 +247,7 @@ BY_NAME = {model.name: model for model in MODELS}
 
 def models_of(route: Route) -> tuple[str, ...]:
     """Names of the models on one route, in catalogue order."""
-    return tuple(model.name for model in MODELS if model.route is route)
+    return tuple(model.name for model in MODELS if model.route.name == route.name)
 
 
 UPLOAD_MAX_BYTES = 100 * 1024 * 1024

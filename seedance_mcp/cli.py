@@ -50,7 +50,7 @@ def _settings() -> Settings:
     settings = load_settings()
     logging.basicConfig(level=settings.log_level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     for noisy in ("httpx", "httpcore"):  # their lines hold whole links
-        logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(settings.log_level)))
+        logging.getLogger(noisy).setLevel(logging.WARNING)
     return settings
 
 
@@ -64,7 +64,8 @@ def _serve(options: argparse.Namespace) -> int:
 def _demo(options: argparse.Namespace) -> int:
     from seedance_mcp import demo  # noqa: PLC0415 - needs the sandbox extra
 
-    return anyio.run(demo.run, options.output)
+    demo.run(options.output)
+    return 0
 
 
 def _sandbox(options: argparse.Namespace) -> int:

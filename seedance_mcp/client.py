@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, BinaryIO
+from http import HTTPStatus
+from typing import Any, BinaryIO, Self, cast
 
 import anyio
 import httpx
@@ -67,7 +69,7 @@ class ProviderClient:
             headers={"Accept": "application/json"},
         )
 
-    async def __aenter__(self) -> ProviderClient:
+    async def __aenter__(self) -> Self:
         """Open the pool."""
         await self._http.__aenter__()
         return self
@@ -153,7 +155,7 @@ class ProviderClient:
             last = attempt == GET_ATTEMPTS - 1
             try:
                 reply = await self._exchange("GET", path, keyed=keyed)
-                if reply.status == httpx.codes.NOT_FOUND and not _is_json(reply.body):
+                if reply.status == HTTPStatus.NOT_FOUND and not _is_json(reply.body):
                     raise missing("The provider answered 404: it knows nothing of that id.")
                 return open_reply(reply)
             except (errors.RateLimited, Unreadable, httpx.TransportError) as error:
@@ -180,12 +182,8 @@ class ProviderClient:
         if options.get("content") is not None:
             headers["Content-Type"] = "application/json"
         async with self._http.stream(method, path, headers=headers, **options) as response:
-            body = bytearray()
-            async for chunk in response.aiter_bytes():
-                body += chunk
-                if len(body) > BODY_MAX_BYTES:
-                    raise _TooLarge
-            return Reply(response.status_code, bytes(body), _retry_after(response.headers.get("Retry-After")))
+            body = await _read(response)
+            return Reply(response.status_code, body, _retry_after(response.headers.get("Retry-After")))
 
     def _headers(self, *, keyed: bool) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.require_key()}"} if keyed else {}
@@ -197,6 +195,16 @@ class ProviderClient:
                 "No key is set: the operator must set SEEDANCE_API_KEY, or SEEDANCE_SANDBOX=1 to try without one."
             )
         return self._key
+
+
+async def _read(response: httpx.Response) -> bytes:
+    body = bytearray()
+    async with aclosing(cast("AsyncGenerator[bytes]", response.aiter_bytes())) as chunks:
+        async for chunk in chunks:
+            body += chunk
+            if len(body) > BODY_MAX_BYTES:
+                raise _TooLarge
+    return bytes(body)
 
 
 def _body(content: Mapping[str, Any]) -> bytes:

@@ -75,11 +75,11 @@ class Settings(BaseSettings):
     )
 
     api_key: Annotated[SecretStr | None, BeforeValidator(_key)] = Field(
-        None, validation_alias=AliasChoices("SEEDANCE_API_KEY", "JIMMYAI_API_KEY")
+        default=None, validation_alias=AliasChoices("SEEDANCE_API_KEY", "JIMMYAI_API_KEY")
     )
     """The provider's key. Without it the server starts and lists everything, and paid tools answer `not_configured`."""
     base_url: Annotated[str, AfterValidator(_base_url)] = Field(
-        DEFAULT_BASE_URL, validation_alias=AliasChoices("SEEDANCE_BASE_URL", "JIMMYAI_BASE_URL")
+        default=DEFAULT_BASE_URL, validation_alias=AliasChoices("SEEDANCE_BASE_URL", "JIMMYAI_BASE_URL")
     )
     """The provider's address; `http://` only for loopback."""
     sandbox: bool = False

@@ -43,29 +43,38 @@ SHOTS = (
 )
 
 
-async def run(output: str | None = None, console: Console | None = None) -> int:
-    """Run the demo; gives the exit code."""
-    screen = console or Console()
+def run(output: str | None = None) -> None:
+    """Run the demo and save its videos below `output`."""
     folder = Path(output or "seedance-videos").absolute()
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         paint(Path(scratch))
-        async with Client(_server(Path(scratch))) as client:
-            return await _play(client, Path(scratch), folder, screen)
+        anyio.run(_play, Path(scratch), folder, Console())
 
 
 def _server(scratch: Path) -> StdioServerParameters:
-    """This very package over stdio, without a key, reading only the demo's own pictures."""
+    """The package itself over stdio, without a key, reading only the demo's own pictures."""
     ours = {"SEEDANCE_SANDBOX": "1", "SEEDANCE_DATA_DIR": str(scratch / "data"), "SEEDANCE_MEDIA_ROOTS": str(scratch)}
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("SEEDANCE_", "JIMMYAI_"))}
     return StdioServerParameters(command=sys.executable, args=["-m", "seedance_mcp"], env={**kept, **ours})
 
 
-async def _play(client: Client, scratch: Path, folder: Path, screen: Console) -> int:
+async def _play(scratch: Path, folder: Path, screen: Console) -> None:
+    async with Client(_server(scratch)) as client:
+        await _direct(client, scratch, folder, screen)
+
+
+async def _direct(client: Client, scratch: Path, folder: Path, screen: Console) -> None:
     listed = await _call(client, "list_models")
     screen.print(f"[bold]SANDBOX[/]: no key, no cost. {len(listed['models'])} models listed, three videos side by side:")
     finished: dict[str, dict[str, Any]] = {}
-    bars = Progress(TextColumn("{task.description:<22}"), BarColumn(), TextColumn("{task.fields[state]}"), TimeElapsedColumn(), console=screen)
+    bars = Progress(
+        TextColumn("{task.description:<22}"),
+        BarColumn(),
+        TextColumn("{task.fields[state]}"),
+        TimeElapsedColumn(),
+        console=screen,
+    )
     with bars:
         async with anyio.create_task_group() as group:
             for shot in SHOTS:
@@ -74,7 +83,6 @@ async def _play(client: Client, scratch: Path, folder: Path, screen: Console) ->
         task = finished[shot.title]
         path = await _save(task["video_url"], folder / f"demo-{number}-{shot.title.replace(' ', '-')}.mp4")
         screen.print(f"{path}  ({task['estimated_cost']} {task['currency']} at the sandbox's invented prices)", soft_wrap=True)
-    return 0
 
 
 async def _make(client: Client, shot: Shot, scratch: Path, bars: Progress, finished: dict[str, dict[str, Any]]) -> None:
@@ -106,7 +114,7 @@ def _checked(result: Any) -> dict[str, Any]:
 async def _save(url: str, path: Path) -> Path:
     async with httpx.AsyncClient(trust_env=False) as http:
         answer = (await http.get(url)).raise_for_status()
-    path.write_bytes(answer.content)
+    await anyio.Path(path).write_bytes(answer.content)
     return path
 
 

@@ -1,21 +1,21 @@
 """What can go wrong, and whether money went.
 
-    SeedanceError
-      InvalidRequest            refused by our own checks: nothing was sent
-      NotConfigured             no key
-      AuthFailed                the provider refused the key
-      InsufficientBalance       the provider refused for lack of balance or quota
-      BudgetExceeded            the operator's limit refused
-      ConfirmationRequired      a person has to agree first
-      RateLimited               the provider asks for patience
-      ProviderFailed            the provider answered with an error
-      ProviderUnreachable       no connection: nothing was sent
-      OutcomeUnknown            sent, but the answer was lost: it may have been charged
-      TaskNotFound              no such task
-      AssetRejected             the provider's review refused the file
-      AssetNotReady             the review is still running
-      FileRejected              a local file or link that may not be sent
-      DownloadFailed            the finished video could not be saved
+SeedanceError
+  InvalidRequest            refused by our own checks: nothing was sent
+  NotConfigured             no key
+  AuthFailed                the provider refused the key
+  InsufficientBalance       the provider refused for lack of balance or quota
+  BudgetExceeded            the operator's limit refused
+  ConfirmationRequired      a person has to agree first
+  RateLimited               the provider asks for patience
+  ProviderFailed            the provider answered with an error
+  ProviderUnreachable       no connection: nothing was sent
+  OutcomeUnknown            sent, but the answer was lost: it may have been charged
+  TaskNotFound              no such task
+  AssetRejected             the provider's review refused the file
+  AssetNotReady             the review is still running
+  FileRejected              a local file or link that may not be sent
+  DownloadFailed            the finished video could not be saved
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
-T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +21,10 @@ class Doubt:
 
 
 @dataclass(frozen=True, slots=True)
-class Fact(Generic[T]):
+class Fact(Generic[T_co]):
     """A value, who states it, and who says otherwise."""
 
-    value: T
+    value: T_co
     source: str
     doubts: tuple[Doubt, ...] = ()
 

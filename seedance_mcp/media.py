@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -39,6 +39,7 @@ _SIGNATURES: tuple[tuple[str, str, bytes], ...] = (
     ("mp3", "audio/mpeg", rb"ID3|\xff[\xe2\xe3\xf2\xf3\xfa\xfb]"),
 )
 """Ending, media type and first bytes of every format that files/upload takes; the first match decides."""
+
 
 @dataclass(frozen=True, slots=True)
 class MediaFile:
@@ -74,7 +75,7 @@ def kind_of_link(source: str, wanted: Kind | None) -> Kind:
 
 
 @contextmanager
-def open_media(source: str, roots: list[Path]) -> Iterator[MediaFile]:
+def open_media(source: str, roots: list[Path]) -> Generator[MediaFile]:
     """Open a local file that lies below one of the folders and is what it must be; raises `FileRejected`."""
     path = _confined(source, roots)
     try:

@@ -93,19 +93,16 @@ def describe(schema: Schema) -> str:
     """What one field takes, in words."""
     match schema:
         case {"enum": values}:
-            return f"one of {', '.join(values)}" if len(values) > 1 else f"{values[0]} alone"
+            words = f"one of {', '.join(values)}" if len(values) > 1 else f"{values[0]} alone"
         case {"type": "integer", "minimum": low, "maximum": high}:
-            return f"a whole number from {low} to {high}"
-        case {"type": "array", "items": items, "maxItems": most}:
-            return f"a list of 1 to {most}, each {describe(items)}"
+            words = f"a whole number from {low} to {high}"
         case {"type": "array", "items": items}:
-            return f"a list, each {describe(items)}"
-        case {"type": "string"}:
-            return _describe_text(schema)
+            words = f"a list of 1 to {schema.get('maxItems', 'any')}, each {describe(items)}"
         case {"type": "boolean"}:
-            return "true or false"
+            words = "true or false"
         case _:
-            return "an object"
+            words = _describe_text(schema)
+    return words
 
 
 def _describe_text(schema: Schema) -> str:

@@ -1,4 +1,4 @@
-"""The `create_video` input schema in two renderings of the same rows: a union of routes, or flat for clients without unions."""
+"""The `create_video` input schema in two renderings of the same rows: a union of routes, or flat."""
 
 from __future__ import annotations
 

@@ -69,7 +69,12 @@ def _limits(route: Route) -> Iterable[tuple[str, ...]]:
     yield _row("prompt", f"up to {longest.value} characters", longest) if longest else ("prompt", "not stated", "", "")
     yield _row("media links", ", ".join(f"{scheme}://" for scheme in route.schemes.value), route.schemes)
     yield _row("images", f"up to {route.images.value}", route.images)
-    yield ("frames", "first_image and last_image together" if route.both_frames else "first_image, last_image or both", "seed", "")
+    yield (
+        "frames",
+        "first_image and last_image together" if route.both_frames else "first_image, last_image or both",
+        "seed",
+        "",
+    )
     yield _row("reference_videos", _count(route.reference_videos.value), route.reference_videos)
     yield _row("reference_audios", _count(route.reference_audios.value), route.reference_audios)
 
@@ -78,7 +83,7 @@ def _count(most: int) -> str:
     return f"up to {most}" if most else "none"
 
 
-def _row(name: str, allowed: str, fact: Fact[object] | Fact[int]) -> tuple[str, ...]:
+def _row(name: str, allowed: str, fact: Fact[object]) -> tuple[str, ...]:
     return (name, allowed, fact.source, "; ".join(f"{doubt.says} ({doubt.source})" for doubt in fact.doubts))
 
 
@@ -111,8 +116,8 @@ def limits_text() -> str:
 - Full models take asset:// references alone: every file passes a review first. SP models take links and library assets; a
   real person's portrait must be whitelisted (portrait: true). All others take https:// links.
 - Links of uploads and of finished videos live about {days} days (pages-07): save what you want to keep.
-- The provider advises 5 to {LONGEST_PAUSE_SECONDS:.0f} seconds between two looks at a task (tool-08); wait_for_video keeps to it.
-- Media fields: {', '.join(MEDIA_FIELDS)}.
+- The provider advises 5 to {LONGEST_PAUSE_SECONDS:.0f} seconds between two looks at a task (tool-08)
+- Media fields: {", ".join(MEDIA_FIELDS)}.
 
 ## Sources
 
@@ -174,5 +179,3 @@ def _example(model: Model, prices: PriceBook) -> str:
     per = price.per if price else model.route.per
     units = _EXAMPLE_SECONDS if per == "second" else Decimal(1)
     return f"- {named}: {units} x {price.unit} = {units * price.unit}" if price else f"- {named}: {units} x unit price"
-
-

@@ -20,7 +20,7 @@ from pydantic import (
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from seedance_mcp import catalog
-from seedance_mcp.facts import FRAME_FIELDS, LIST_FIELDS, ORIENTATIONS, RULES, Model, Route, Span
+from seedance_mcp.facts import FRAME_FIELDS, LIST_FIELDS, ORIENTATIONS, Model, Route, Span
 
 
 def _with_rules(schema: dict[str, Any], kind: type[VideoRequest]) -> None:
@@ -140,7 +140,7 @@ def link_pattern(schemes: tuple[str, ...]) -> str:
 
 def _dependent_schemas(route: Route) -> dict[str, Any]:
     """The route's rules in JSON Schema: field → what its presence demands of the others."""
-    frames = [{"required": [name]} for name in FRAME_FIELDS]
+    frames: list[Any] = [{"required": [name]} for name in FRAME_FIELDS]
     demands: dict[str, Any] = {"images": {"not": {"anyOf": frames}}}
     if "both_frames" in route.rules:
         demands |= {"first_image": frames[1], "last_image": frames[0]}
@@ -148,9 +148,10 @@ def _dependent_schemas(route: Route) -> dict[str, Any]:
         demands["reference_videos"] = {"properties": {"model": {"enum": list(route.video_models)}}}
     if "audio_not_alone" in route.rules:
         taken = [name for name in ("images", "reference_videos") if getattr(route, name).value]
-        demands["reference_audios"] = {"anyOf": [*({"required": [name]} for name in taken), *frames]}
+        companions: list[Any] = [{"required": [name]} for name in taken]
+        demands["reference_audios"] = {"anyOf": [*companions, *frames]}
     if "no_audio_with_frames" in route.rules:
-        demands["reference_audios"]["not"] = {"anyOf": frames}
+        demands["reference_audios"] |= {"not": {"anyOf": frames}}
     return demands
 
 
@@ -204,12 +205,13 @@ def request_model(route: Route) -> type[VideoRequest]:
 
 def doubts_about(request: VideoRequest) -> list[str]:
     """What another source would refuse in a request that the contract allows."""
-    found: list[str] = []
-    for name in ("duration", "resolution", *LIST_FIELDS, "audio_with_frames"):
-        for doubt in request.route.doubts(name, request.model):
-            if _outside(_asked(request, name), doubt.value):
-                found.append(f"{name}: {doubt.says} ({catalog.SOURCES[doubt.source]}); the contract allows it.")
-    return found
+    names = ("duration", "resolution", *LIST_FIELDS, "audio_with_frames")
+    doubts = [(name, doubt) for name in names for doubt in request.route.doubts(name, request.model)]
+    return [
+        f"{name}: {doubt.says} ({catalog.SOURCES[doubt.source]}); the contract allows it."
+        for name, doubt in doubts
+        if _outside(_asked(request, name), doubt.value)
+    ]
 
 
 def _asked(request: VideoRequest, name: str) -> Any:

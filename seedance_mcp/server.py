@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from importlib.metadata import version
@@ -79,9 +79,10 @@ class _Door:
             result = await spec.run(ctx.lifespan_context, given, report)
         except SeedanceError as error:
             return self._failed(error)
-        except Exception as error:  # the one place where a bug becomes a readable answer
-            where = "".join(traceback.format_tb(error.__traceback__))  # its message could hold a prompt or a link
-            log.error("%s in a tool call:\n%s", type(error).__name__, where)
+        except Exception as error:  # noqa: BLE001 - the one place where a bug becomes a readable answer
+            where = "".join(traceback.format_tb(error.__traceback__))
+            # its message could hold a prompt or a link, so only its place is logged
+            log.error("%s in a tool call:\n%s", type(error).__name__, where)  # noqa: TRY400
             return self._failed(_bug(params.name))
         return self._answer(result)
 
@@ -97,7 +98,7 @@ class _Door:
         return types.CallToolResult(content=[text], structured_content=told.model_dump(mode="json"))
 
     def _failed(self, error: SeedanceError) -> types.CallToolResult:
-        content = [types.TextContent(type="text", text=error.as_text())]
+        content: list[types.ContentBlock] = [types.TextContent(type="text", text=error.as_text())]
         return types.CallToolResult(content=content, structured_content={"error": error.as_dict()}, is_error=True)
 
     async def list_resources(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListResourcesResult:
@@ -126,8 +127,7 @@ class _Door:
             text, mime_type = _read(uri, ctx.lifespan_context.prices)
         except InvalidRequest as error:
             raise MCPError(types.INVALID_PARAMS, error.message, {"uri": uri}) from None
-        contents = [types.TextResourceContents(uri=uri, text=text, mime_type=mime_type)]
-        return types.ReadResourceResult(contents=contents)
+        return types.ReadResourceResult(contents=[types.TextResourceContents(uri=uri, text=text, mime_type=mime_type)])
 
     async def complete(self, ctx: Context, params: types.CompleteRequestParams) -> types.CompleteResult:
         asked = params.ref.uri if isinstance(params.ref, types.ResourceTemplateReference) else ""
@@ -179,7 +179,7 @@ async def _with_sandbox(settings: Settings, stack: AsyncExitStack) -> Settings:
 @asynccontextmanager
 async def open_app(
     settings: Settings, connect: OpenClient = open_client, now: Callable[[], datetime] | None = None
-) -> AsyncIterator[App]:
+) -> AsyncGenerator[App]:
     """Open what a server holds: provider, ledger, prices; in sandbox mode the embedded provider too."""
     async with AsyncExitStack() as stack:
         if settings.sandbox:
@@ -191,11 +191,13 @@ async def open_app(
         yield App(settings, client, ledger, prices, *([now] if now else []))
 
 
-def build_server(settings: Settings, connect: OpenClient = open_client, now: Callable[[], datetime] | None = None) -> Server[App]:
+def build_server(
+    settings: Settings, connect: OpenClient = open_client, now: Callable[[], datetime] | None = None
+) -> Server[App]:
     """Make the MCP server."""
 
     @asynccontextmanager
-    async def lifespan(_: Server[App]) -> AsyncIterator[App]:
+    async def lifespan(_: Server[App]) -> AsyncGenerator[App]:
         async with open_app(settings, connect, now) as app:
             yield app
 

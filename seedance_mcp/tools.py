@@ -22,7 +22,7 @@ from seedance_mcp.arguments import (
     find_model,
 )
 from seedance_mcp.assets import Review
-from seedance_mcp.errors import AssetRejected, InvalidRequest, SeedanceError
+from seedance_mcp.errors import AssetRejected, FileRejected, InvalidRequest, ProviderFailed, SeedanceError
 from seedance_mcp.facts import FRAME_FIELDS, KIND_OF_FIELD, MEDIA_FIELDS, Model
 from seedance_mcp.ledger import new_request_id
 from seedance_mcp.pricing import Estimate
@@ -187,7 +187,10 @@ async def _to_link(app: App, arguments: UploadAsset) -> tuple[str, Kind, int | N
         if arguments.kind not in {None, found.kind}:
             raise InvalidRequest(f"The file is {found.kind}, not {arguments.kind}.", field="kind", allowed=found.kind)
         uploaded = await app.client.upload_file(found.file, found.name, found.mime_type)
+    try:
         return media.check_link(str(uploaded.get("url"))), found.kind, found.size_bytes
+    except FileRejected:
+        raise ProviderFailed("The provider took the file but gave no usable link. Try again later.") from None
 
 
 async def _reviewed(app: App, model: Model, review: Review, arguments: UploadAsset, report: Report) -> Review:

@@ -14,6 +14,7 @@ from seedance_mcp.results import FINAL, Billing, Failure, Frames, MediaLimit, Mo
 from seedance_mcp.waiting import pause_after
 
 PROMPT_SHOWN_CHARS = 200
+ETA_FROM_PERCENT = 10
 
 
 def list_of_models(models: list[Model], prices: PriceBook, *, with_schema: bool) -> ModelList:
@@ -106,7 +107,7 @@ def _next(record: Record, pause_seconds: float) -> Next:
 
 def _eta(progress: int, elapsed_seconds: float) -> float | None:
     """Time left if it goes on as it went; nothing can be said before a tenth is done."""
-    return round(elapsed_seconds * (100 - progress) / progress, 1) if progress >= 10 else None
+    return round(elapsed_seconds * (100 - progress) / progress, 1) if progress >= ETA_FROM_PERCENT else None
 
 
 def _failure(record: Record) -> Failure | None:

@@ -16,6 +16,9 @@ from seedance_mcp.results import Status
 _SUCCESS = ("0", "20000")
 """The documentation writes success as 0, "0", 20000 and "20000" (pages-07, site-08)."""
 
+_KNOWN = ("data", "task_id", "asset_id", "items", "url", "balance", "total_quota", "list")
+"""A body without an envelope counts as an answer when it holds one of these."""
+
 _CODES: dict[str, type[errors.SeedanceError]] = {
     "20001": errors.AuthFailed,
     "20002": errors.InvalidRequest,
@@ -50,6 +53,8 @@ STATUS: dict[str, Status] = {
 """Every status word of the documentation, the provider's tool and its web client."""
 
 _MILLISECONDS_FROM = 10**11
+_REDIRECTS, _REFUSALS, _FAULTS = 300, 400, 500
+"""Where each class of HTTP status begins."""
 _STRANGER_CHARS = 500
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]+")
 
@@ -96,17 +101,17 @@ def open_reply(reply: Reply) -> dict[str, Any]:
     pages of a proxy.
     """
     content = _json_object(reply)
-    refused = _HTTP.get(reply.status, errors.ProviderFailed) if 400 <= reply.status < 500 else None
+    refused = _HTTP.get(reply.status, errors.ProviderFailed) if _REFUSALS <= reply.status < _FAULTS else None
     if refused or (content and not _succeeded(content)):
         raise _refusal(refused, content or {}, reply.retry_after_seconds)
-    if not content or reply.status >= 300:
+    if not content or reply.status >= _REDIRECTS:
         raise Unreadable(f"HTTP {reply.status} with {len(reply.body)} bytes that are no answer")
     data = content.get("data", content)
     return cast("dict[str, Any]", data) if isinstance(data, dict) else {}
 
 
 def _json_object(reply: Reply) -> dict[str, Any] | None:
-    if reply.status >= 500:
+    if reply.status >= _FAULTS:
         return None
     try:
         content = json.loads(reply.body)
@@ -119,7 +124,7 @@ def _succeeded(content: dict[str, Any]) -> bool:
     """Whether the envelope says success; one without a code counts when it has a body we know."""
     code = content.get("code")
     if code is None:
-        return any(name in content for name in ("data", "task_id", "status"))
+        return any(name in content for name in _KNOWN)
     return str(code) in _SUCCESS and not isinstance(code, bool)
 
 

@@ -16,7 +16,6 @@ from typing import Any
 
 import av
 from av.audio.frame import AudioFrame
-from av.audio.stream import AudioStream
 from PIL import Image, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
 
 from seedance_mcp.catalog import BY_NAME, FRAMES_PER_SECOND, PIXELS
@@ -79,22 +78,19 @@ def render(body: dict[str, Any], pictures: list[bytes]) -> bytes:
 
 
 def _write(path: Path, order: Order, pictures: list[Image.Image]) -> None:
-    with av.open(path, "w", format="mp4", options={"movflags": "+faststart"}) as container:
+    opened: Any = av.open(path, "w", format="mp4", options={"movflags": "+faststart"})  # half typed upstream
+    with opened as container:
         video = container.add_stream("libx264", rate=FRAMES_PER_SECOND, options={"preset": "veryfast", "crf": "25"})
         video.width, video.height, video.pix_fmt = order.width_px, order.height_px, "yuv420p"
-        sound = _sound_stream(container) if order.sound else None
+        sound = container.add_stream("aac", rate=_SOUND_HERTZ, layout="mono") if order.sound else None
+        images: Any = av.VideoFrame
         for frame in _frames(order, pictures):
-            container.mux(video.encode(av.VideoFrame.from_image(frame)))
+            container.mux(video.encode(images.from_image(frame)))
         container.mux(video.encode())
         if sound:
             for samples in _sounds(order.seconds):
                 container.mux(sound.encode(samples))
             container.mux(sound.encode())
-
-
-def _sound_stream(container: Any) -> AudioStream:
-    stream: AudioStream = container.add_stream("aac", rate=_SOUND_HERTZ, layout="mono")
-    return stream
 
 
 def _opened(data: bytes) -> Image.Image | None:
@@ -133,7 +129,8 @@ def _gradient(order: Order) -> Image.Image:
     """Two colours that the prompt decides, twice as wide as the frame."""
     seed = hashlib.sha256(order.prompt.encode()).digest()
     dark, light = (tuple(30 + byte % 90 for byte in seed[:3]), tuple(90 + byte % 130 for byte in seed[3:6]))
-    ramp = Image.linear_gradient("L").rotate(90).resize((order.width_px * 2, order.height_px))
+    ramp: Any = Image.linear_gradient("L").rotate(90)
+    ramp = ramp.resize((order.width_px * 2, order.height_px))
     return Image.composite(
         Image.new("RGB", ramp.size, (light[0], light[1], light[2])),
         Image.new("RGB", ramp.size, (dark[0], dark[1], dark[2])),
@@ -198,5 +195,3 @@ def _sounds(seconds: int) -> Iterator[AudioFrame]:
 def _sample(moment: float) -> int:
     swell = math.sin(math.pi * (moment % 1.0))
     return int(_LOUDNESS * swell * sum(math.sin(math.tau * hertz * moment) for hertz in _CHORD))
-
-

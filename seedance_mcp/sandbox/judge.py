@@ -7,7 +7,7 @@ one can witness against the other.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 from seedance_mcp.catalog import BY_NAME
 from seedance_mcp.facts import Model
@@ -19,10 +19,11 @@ def judge(body: Any) -> str | None:
     """Give the first reason to refuse a create body, or `None`."""
     if not isinstance(body, dict):
         return "the body must be a JSON object"
-    name = body.get("model")
+    fields = cast("Body", body)
+    name = fields.get("model")
     if not isinstance(name, str) or name not in BY_NAME:
         return "unknown model"
-    return next(_faults(BY_NAME[name], body), None)
+    return next(_faults(BY_NAME[name], fields), None)
 
 
 def _faults(model: Model, body: Body) -> Iterator[str]:
@@ -65,9 +66,9 @@ def _lists(model: Model, body: Body) -> Iterator[str]:
         if name not in body:
             continue
         links, most = body[name], getattr(model.route, name).value
-        if not isinstance(links, list) or not 1 <= len(links) <= most:
+        if not isinstance(links, list) or not 1 <= len(cast("list[Any]", links)) <= most:
             yield f"{name} must be a list of 1 to {most}"
-        elif not all(_reachable(model, link) for link in links):
+        elif not all(_reachable(model, link) for link in cast("list[Any]", links)):
             yield f"{name} has a link of a wrong form"
 
 

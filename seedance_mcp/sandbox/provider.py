@@ -222,7 +222,9 @@ class Sandbox:
 
     def _upload_file(self, content: bytes, content_type: str) -> httpx.Response:
         form = BytesParser(policy=HTTP).parsebytes(b"Content-Type: " + content_type.encode() + b"\r\n\r\n" + content)
-        part = next((each for each in form.iter_parts() if each.get_param("name", header="content-disposition") == "file"), None)
+        part = next(
+            (each for each in form.iter_parts() if each.get_param("name", header="content-disposition") == "file"), None
+        )
         if part is None:
             return _refuse(20002, "invalid parameters: no part named file")
         data, name = part.get_payload(decode=True), part.get_filename() or "file"
@@ -246,7 +248,8 @@ class Sandbox:
         links = [(kind, url) for kind in ("image", "video", "audio") for url in body.get(f"{kind}_urls", [])]
         made = [self._create(kind, url, "", mood) for kind, url in links]
         items = [
-            {"asset_id": each.asset_id, "original_url": each.url, "asset_type": each.kind, "status": "Pending"} for each in made
+            {"asset_id": each.asset_id, "original_url": each.url, "asset_type": each.kind, "status": "Pending"}
+            for each in made
         ]
         return success({"items": items, "failed_items": []}, "code_text_20000")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -105,12 +105,12 @@ def run(port: int, moods: Sequence[str] = ()) -> None:
 
 
 def _mood(text: str) -> Mood:
-    name, where, times = (text.split(":") + ["", ""])[:3]
+    name, where, times = [*text.split(":"), "", ""][:3]
     return Mood(name, where or "/", int(times or 1))
 
 
 @asynccontextmanager
-async def run_in_background(sandbox: Sandbox | None = None) -> AsyncIterator[str]:
+async def run_in_background(sandbox: Sandbox | None = None) -> AsyncGenerator[str]:
     """Serve a sandbox from a thread; gives its address."""
     bound = listen()
     server = server_for(sandbox or Sandbox(render_in_thread))

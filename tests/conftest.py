@@ -1,0 +1,123 @@
+"""A world in memory: the sandbox, the server and a real MCP client, with no port and no host but loopback."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import settings as hypothesis_settings
+from mcp import Client
+from mcp_types import Implementation, TextContent
+from trio.testing import MockClock
+
+from seedance_mcp.client import ProviderClient
+from seedance_mcp.config import Settings
+from seedance_mcp.sandbox.provider import KEY, Sandbox
+from seedance_mcp.server import build_server
+
+PROVIDER = "https://provider.invalid"
+LOOPBACK = {"127.0.0.1", "::1", "localhost", "0.0.0.0", "", None}  # noqa: S104 - compared, not bound
+
+hypothesis_settings.register_profile("ci", derandomize=True)
+hypothesis_settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+def _refuse_the_world(event: str, arguments: tuple[Any, ...]) -> None:
+    """Let no socket leave this machine."""
+    if event == "socket.getaddrinfo" and arguments[0] not in LOOPBACK:
+        raise RuntimeError(f"tests look up no host: {arguments[0]}")
+    if event == "socket.connect" and isinstance(arguments[1], tuple) and arguments[1][0] not in LOOPBACK:
+        raise RuntimeError(f"tests reach no host: {arguments[1]}")
+
+
+sys.addaudithook(_refuse_the_world)
+
+
+@pytest.fixture(autouse=True)
+def a_clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [name for name in os.environ if name.startswith(("SEEDANCE_", "JIMMYAI_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("SEEDANCE_BASE_URL", "http://127.0.0.1:9")
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    """Trio with a clock that jumps whenever everybody sleeps."""
+    return "trio", {"clock": MockClock(autojump_threshold=0)}
+
+
+async def no_film(body: dict[str, Any], pictures: list[bytes]) -> bytes:
+    return b"no film"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One tool result, both halves."""
+
+    content: dict[str, Any]
+    text: str
+    is_error: bool
+
+    @property
+    def error(self) -> dict[str, Any]:
+        assert self.is_error, self.text
+        return self.content["error"]
+
+    def __getitem__(self, name: str) -> Any:
+        assert not self.is_error, self.text
+        return self.content[name]
+
+
+@dataclass
+class World:
+    """What a test holds: a sandbox, a connected client, and shortcuts."""
+
+    sandbox: Sandbox
+    client: Client
+    settings: Settings
+
+    async def call(self, tool: str, arguments: dict[str, Any] | None = None, **options: Any) -> Answer:
+        result = await self.client.call_tool(tool, arguments or {}, **options)
+        block = result.content[0]
+        assert isinstance(block, TextContent)
+        assert result.structured_content is not None
+        return Answer(result.structured_content, block.text, bool(result.is_error))
+
+    async def create(self, **fields: Any) -> Answer:
+        return await self.call("create_video", {"request": {"model": "seedance2.0-sp", "prompt": "a fox", **fields}})
+
+    @property
+    def creates(self) -> int:
+        return sum(line == ("POST", "/api/open-api/v1/seedance/videos") for line in self.sandbox.requests)
+
+
+OpenWorld = Callable[..., AbstractAsyncContextManager[World]]
+
+
+@pytest.fixture
+def open_world(tmp_path: Path) -> OpenWorld:
+    """Open a world; keywords are settings, `key` the client's key, `client_name` and `mode` the MCP client's."""
+
+    @asynccontextmanager
+    async def opened(
+        *, key: str | None = KEY, client_name: str = "test", mode: str = "auto", sandbox: Sandbox | None = None, **fields: Any
+    ) -> AsyncGenerator[World]:
+        provider = sandbox or Sandbox(no_film)
+        settings = Settings(**{"base_url": PROVIDER, "data_dir": tmp_path / "data", "media_roots": [tmp_path], **fields})
+
+        def connect(_: Settings) -> ProviderClient:
+            return ProviderClient(PROVIDER, key, transport=httpx.MockTransport(provider))
+
+        server = build_server(settings, connect)
+        async with Client(server, mode=mode, client_info=Implementation(name=client_name, version="1")) as client:
+            yield World(provider, client, settings)
+
+    return opened

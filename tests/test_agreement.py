@@ -1,0 +1,108 @@
+"""Three judges of one request: the published JSON Schema, the server and the sandbox always say the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any
+
+import httpx
+import pytest
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+from conftest import Answer, OpenWorld, World
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from seedance_mcp import catalog
+from seedance_mcp.facts import LIST_FIELDS, Model
+from seedance_mcp.profiles import model_schema
+from seedance_mcp.sandbox.provider import KEY
+
+RATIOS = ["16:9", "9:16", "1:1", "4:3", "3:4", "21:9", "Adaptive", "adaptive", "2:1", ""]
+SIZES = ["480p", "720p", "1080p", "2k", "4k"]
+BAD_LINKS = ["http://example.com/a.png", "./cat.png", "https://", "asset://", "https://a b", "data:image/png;base64,AA", "", 7]
+PROMPTS = st.one_of(st.just("a fox"), st.text("ab \n\t狐🦊", max_size=8), st.sampled_from(["x" * 5000, "x" * 5001, 3, ["a"]]))
+DURATIONS = st.one_of(st.integers(0, 17), st.sampled_from([5.0, 5.5, True, -1, 10**30]))
+
+
+def links(model: Model) -> st.SearchStrategy[Any]:
+    good = [f"{scheme}://example-{number}/a.png" for scheme in model.route.schemes.value for number in range(3)]
+    return st.one_of(*[st.sampled_from(good)] * 5, st.sampled_from([*BAD_LINKS, "https://x.y/z", "asset://abc"]))
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> dict[str, Any]:
+    """Mostly valid bodies with a little of everything that could be wrong."""
+    model = draw(st.sampled_from(catalog.MODELS))
+    link = links(model)
+    optional: dict[str, st.SearchStrategy[Any]] = {
+        "duration": DURATIONS,
+        "resolution": st.sampled_from(SIZES),
+        "orientation": st.sampled_from(["landscape", "portrait", "portrait", "square"]),
+        "ratio": st.sampled_from([*model.route.ratio.value.allowed, *RATIOS]),
+        "first_image": link,
+        "last_image": link,
+        **{name: st.one_of(st.lists(link, max_size=4), st.lists(link, min_size=8, max_size=11)) for name in LIST_FIELDS},
+        "images ": st.just([]),
+        "seed": st.integers(),
+    }
+    chosen = draw(st.lists(st.sampled_from(list(optional)), max_size=4, unique=True))
+    name = draw(st.sampled_from([model.name] * 9 + ["seedance-3"]))
+    body = {"model": name, "prompt": draw(PROMPTS), **{field: draw(optional[field]) for field in chosen}}
+    return {name: value for name, value in body.items() if draw(st.integers(0, 60))}
+
+
+@pytest.fixture(scope="module")
+def portal() -> Generator[BlockingPortal]:
+    with start_blocking_portal() as opened:
+        yield opened
+
+
+@pytest.fixture
+def world(portal: BlockingPortal, open_world: OpenWorld) -> Generator[World]:
+    with portal.wrap_async_context_manager(open_world()) as opened:
+        yield opened
+
+
+def published_schema(world: World, portal: BlockingPortal) -> Draft202012Validator:
+    listed = portal.call(world.client.list_tools)
+    schema = next(tool.input_schema for tool in listed.tools if tool.name == "create_video")
+    return Draft202012Validator(schema)
+
+
+def sandbox_verdict(world: World, body: dict[str, Any], post: Callable[..., Any]) -> bool:
+    request = httpx.Request(
+        "POST",
+        "https://provider.invalid/api/open-api/v1/seedance/videos",
+        json=body,
+        headers={"Authorization": f"Bearer {KEY}"},
+    )
+    return post(world.sandbox, request).json()["code"] == 0
+
+
+def test_schema_server_and_sandbox_agree_on_5000_requests(world: World, portal: BlockingPortal) -> None:
+    schema, seen = published_schema(world, portal), {True: 0, False: 0}
+    alone = {name: Draft202012Validator(model_schema(model)) for name, model in catalog.BY_NAME.items()}
+    world.sandbox.balance = float("inf")
+
+    @settings(max_examples=5000, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(requests())
+    def agree(body: dict[str, Any]) -> None:
+        world.sandbox.requests.clear()
+        world.sandbox.tasks.clear()
+        answer: Answer = portal.call(world.call, "create_video", {"request": body, "dry_run": True})
+        assert world.creates == 0
+        taken = not answer.is_error
+        if answer.is_error:
+            assert answer.error["charged"] == "no"
+            assert answer.error["field"]
+            assert answer.error["allowed"]
+            assert answer.error["field"] in answer.text
+        assert schema.is_valid({"request": body}) is taken
+        assert sandbox_verdict(world, body, portal.call) is taken
+        if body.get("model") in catalog.BY_NAME:
+            assert alone[body["model"]].is_valid(body) is taken
+        seen[taken] += 1
+
+    agree()
+    assert min(seen.values()) > 500, seen

@@ -1,0 +1,269 @@
+"""The provider misbehaves in every way there is a name for: right code, right `charged`, one POST, alive afterwards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from conftest import OpenWorld, World
+
+from seedance_mcp import errors
+from seedance_mcp.client import AFTER_SENDING, BEFORE_SENDING, ProviderClient
+from seedance_mcp.sandbox.moods import ANSWERS, ENVELOPES, LOSSES, TWISTS, Mood
+from seedance_mcp.sandbox.provider import KEY
+from seedance_mcp.wire import Reply, open_reply
+
+pytestmark = pytest.mark.anyio
+CREATE = "/seedance/videos"
+
+ON_CREATE: dict[str, tuple[str, str]] = {
+    "rate_limited": ("rate_limited", "no"),
+    "rate_limited_date": ("rate_limited", "no"),
+    "server_error": ("outcome_unknown", "maybe"),
+    "unavailable": ("outcome_unknown", "maybe"),
+    "gateway_html": ("outcome_unknown", "maybe"),
+    "ok_html": ("outcome_unknown", "maybe"),
+    "garbage": ("outcome_unknown", "maybe"),
+    "wrong_shape": ("outcome_unknown", "maybe"),
+    "empty": ("outcome_unknown", "maybe"),
+    "too_large": ("outcome_unknown", "maybe"),
+    "bad_encoding": ("outcome_unknown", "maybe"),
+    "redirect": ("outcome_unknown", "maybe"),
+    "no_task_id": ("outcome_unknown", "maybe"),
+    "busy": ("provider_error", "no"),
+    "unauthorized": ("auth_failed", "no"),
+    "forbidden": ("auth_failed", "no"),
+    "no_balance": ("insufficient_balance", "no"),
+    "payment_required": ("insufficient_balance", "no"),
+    "bad_parameters": ("invalid_request", "no"),
+    "unknown_model": ("provider_error", "no"),
+    "unknown_task": ("task_not_found", "no"),
+    "not_found": ("provider_error", "no"),
+    "hostile_words": ("invalid_request", "no"),
+    "lost": ("outcome_unknown", "maybe"),
+    "hang": ("outcome_unknown", "maybe"),
+    "unreachable": ("provider_unreachable", "no"),
+}
+ON_LOOK = {
+    name: {"outcome_unknown": "provider_error"}.get(code, code) for name, (code, _) in ON_CREATE.items() if name != "no_task_id"
+} | {"not_found": "task_not_found"}
+PASSING = ("server_error", "unavailable", "gateway_html", "ok_html", "garbage", "empty", "lost", "hang", "unreachable")
+
+
+async def is_alive(world: World) -> None:
+    world.sandbox.moods.clear()
+    assert (await world.create())["status"] == "queued"
+
+
+def test_every_mood_is_tried() -> None:
+    assert set(ON_CREATE) == {*ANSWERS, *LOSSES}
+
+
+@pytest.mark.parametrize("mood", ON_CREATE)
+async def test_a_bad_answer_to_a_create_is_told_for_what_it_is_and_never_sent_twice(open_world: OpenWorld, mood: str) -> None:
+    code, charged = ON_CREATE[mood]
+    async with open_world() as world:
+        world.sandbox.moods = [Mood(mood, CREATE, 99)]
+        answer = await world.create()
+        assert world.creates == 1
+        assert (answer.error["code"], answer.error["charged"]) == (code, charged)
+        assert answer.error["request_id"].startswith("req_")
+        assert "Traceback" not in answer.text
+        record = await world.call("get_task", {"task_id": answer.error["request_id"]})
+        assert record["status"] == ("unknown" if charged == "maybe" else "failed")
+        if charged == "maybe":
+            assert "Do not send it again" in answer.text
+            assert answer.error["retryable"] is False
+        await is_alive(world)
+
+
+@pytest.mark.parametrize("spelling", ENVELOPES)
+async def test_every_spelling_of_success_is_success(open_world: OpenWorld, tmp_path: Path, spelling: str) -> None:
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n1")
+    async with open_world() as world:
+        world.sandbox.moods = [Mood(spelling)]
+        task = await world.create()
+        done = await world.call("wait_for_video", {"task_id": task["task_id"]})
+        asset = await world.call("upload_asset", {"source": str(tmp_path / "a.png"), "model": "seedance2.0-sp"})
+    assert done["status"] == "completed"
+    assert asset["ready"]
+
+
+@pytest.mark.parametrize("mood", ON_LOOK)
+async def test_a_look_that_keeps_failing_is_told_for_what_it_is(open_world: OpenWorld, mood: str) -> None:
+    async with open_world() as world:
+        task = await world.create()
+        world.sandbox.moods = [Mood(mood, "/videos/", 99)]
+        answer = await world.call("get_task", {"task_id": task["task_id"]})
+        assert answer.error["code"] == ON_LOOK[mood]
+        assert answer.error["charged"] == "no"
+        await is_alive(world)
+
+
+@pytest.mark.parametrize("mood", [*PASSING, "rate_limited", "rate_limited_date"])
+async def test_a_look_that_fails_once_is_looked_again(open_world: OpenWorld, mood: str) -> None:
+    async with open_world() as world:
+        task = await world.create()
+        world.sandbox.moods = [Mood(mood, "/videos/")]
+        assert (await world.call("get_task", {"task_id": task["task_id"]}))["task_id"] == task["task_id"]
+
+
+@pytest.mark.parametrize("mood", ON_LOOK)
+async def test_a_failing_look_ends_a_wait_only_when_it_is_final(open_world: OpenWorld, mood: str) -> None:
+    async with open_world() as world:
+        world.sandbox.work_seconds = 600
+        task = await world.create()
+        world.sandbox.moods = [Mood("code_0", "/videos/"), Mood(mood, "/videos/", 5)]
+        answer = await world.call("wait_for_video", {"task_id": task["task_id"], "timeout_seconds": 1800})
+    final = {"auth_failed", "insufficient_balance", "invalid_request", "task_not_found"}
+    assert answer.is_error is (ON_LOOK[mood] in final)
+
+
+@pytest.mark.parametrize("mood", ON_LOOK)
+async def test_an_upload_that_fails_is_told_for_what_it_is(open_world: OpenWorld, tmp_path: Path, mood: str) -> None:
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n1")
+    async with open_world() as world:
+        world.sandbox.moods = [Mood(mood, "/files/upload", 99)]
+        answer = await world.call("upload_asset", {"source": str(tmp_path / "a.png"), "model": "seedance2.0-sp"})
+        assert answer.error["code"] in {ON_LOOK[mood], "provider_error"}
+        assert answer.error["charged"] == "no"
+        assert sum(path.endswith("/files/upload") for _, path in world.sandbox.requests) == 1
+
+
+async def test_an_upload_without_a_usable_link_is_told_so(open_world: OpenWorld, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n1")
+    async with open_world() as world:
+        world.sandbox.moods = [Mood("no_task_id", "/files/upload", 99)]
+        answer = await world.call("upload_asset", {"source": str(tmp_path / "a.png"), "model": "seedance2.0-sp"})
+    assert answer.error["code"] == "provider_error"
+
+
+@pytest.mark.parametrize("model", ["seedance2.0-sp", "sd2_mx_720p"])
+async def test_a_review_without_an_asset_is_told_so(open_world: OpenWorld, model: str) -> None:
+    async with open_world() as world:
+        world.sandbox.moods = [Mood("no_task_id", "/assets/", 99)]
+        answer = await world.call("upload_asset", {"source": "https://a.b/c.png", "model": model})
+    assert answer.error["code"] == "provider_error"
+
+
+async def test_the_providers_words_are_cleaned_cut_and_marked(open_world: OpenWorld) -> None:
+    async with open_world() as world:
+        world.sandbox.moods = [Mood("hostile_words", CREATE)]
+        answer = await world.create()
+    assert "The provider's words: \"ignore [2J all " in answer.text
+    assert "\x1b" not in answer.text
+    assert "\u202e" not in answer.text
+    assert len(answer.error["message"]) < 700
+
+
+async def test_patience_is_told_in_seconds(open_world: OpenWorld) -> None:
+    async with open_world() as world:
+        world.sandbox.moods = [Mood("rate_limited", CREATE)]
+        answer = await world.create()
+    assert answer.error["retry_after_seconds"] == 2
+    assert answer.error["retryable"] is True
+
+
+@pytest.mark.parametrize("twist", TWISTS)
+async def test_odd_contents_are_survived(open_world: OpenWorld, twist: str) -> None:
+    async with open_world() as world:
+        world.sandbox.moods = [Mood(twist, "/videos/", 1)]
+        task = await world.create()
+        done = await world.call("wait_for_video", {"task_id": task["task_id"]})
+        assert done["status"] == "completed"
+
+
+async def test_a_relative_link_is_made_absolute(open_world: OpenWorld) -> None:
+    async with open_world() as world:
+        task = await world.create()
+        world.sandbox.moods = [Mood("relative_link", "/videos/", 99)]
+        done = await world.call("wait_for_video", {"task_id": task["task_id"]})
+    assert done["video_url"].startswith(f"https://provider.invalid/results/{task['task_id']}.mp4?signature=")
+
+
+async def test_a_status_nobody_knows_counts_as_processing_and_is_mentioned(open_world: OpenWorld) -> None:
+    async with open_world() as world:
+        task = await world.create()
+        world.sandbox.moods = [Mood("strange_status", "/videos/")]
+        seen = await world.call("get_task", {"task_id": task["task_id"]})
+    assert seen["status"] == "processing"
+    assert "melting" in seen["warnings"][0]
+
+
+async def test_an_expired_link_answers_403(open_world: OpenWorld) -> None:
+    async with open_world() as world:
+        task = await world.create()
+        done = await world.call("wait_for_video", {"task_id": task["task_id"]})
+        world.sandbox.moods = [Mood("expired_link", "/results/")]
+        assert (await world.sandbox(httpx.Request("GET", done["video_url"]))).status_code == 403
+        assert (await world.sandbox(httpx.Request("GET", done["video_url"]))).content == b"no film"
+
+
+@pytest.mark.parametrize("task_id", ["../user/balance", "", ".", "..", "a/b", "a?b", "x" * 300, "a b", "é"])
+async def test_an_id_that_is_none_is_never_put_into_an_address(open_world: OpenWorld, task_id: str) -> None:
+    async with open_world() as world:
+        answer = await world.call("get_task", {"task_id": task_id})
+        assert answer.error["code"] == "task_not_found"
+        assert world.sandbox.requests == []
+
+
+async def test_a_request_of_ten_megabytes_is_refused_before_it_is_sent(open_world: OpenWorld) -> None:
+    async with open_world() as world:
+        answer = await world.create(prompt="x" * 10_000_001)
+        assert answer.error["code"] == "invalid_request"
+        assert answer.error["allowed"] == "at most 10000000 bytes"
+        assert world.creates == 0
+
+
+def test_the_transport_table_names_every_failure_once() -> None:
+    def leaves(kind: type[Any]) -> set[type[Any]]:
+        below = kind.__subclasses__()
+        return {leaf for each in below for leaf in leaves(each)} if below else {kind}
+
+    listed = [*BEFORE_SENDING, *AFTER_SENDING]
+    assert len(listed) == len(set(listed))
+    assert {kind for kind in leaves(httpx.TransportError) if kind.__module__.startswith("httpx")} == set(listed)
+
+
+@pytest.mark.parametrize("kind", [*BEFORE_SENDING, *AFTER_SENDING])
+async def test_every_transport_failure_of_a_create_is_told(kind: type[httpx.TransportError]) -> None:
+    def fail(request: httpx.Request) -> httpx.Response:
+        raise kind("no", request=request)
+
+    async with ProviderClient("https://provider.invalid", KEY, transport=httpx.MockTransport(fail)) as client:
+        with pytest.raises(errors.SeedanceError) as caught:
+            await client.create_video({"model": "x", "prompt": "y"})
+        with pytest.raises(errors.SeedanceError):
+            await client.get_user_balance()
+    assert caught.value.charged == ("no" if kind in BEFORE_SENDING else "maybe")
+
+
+@pytest.mark.parametrize("body", [b'{"code":true,"data":{}}', b'{"code":1}', b'{"code":20001}'])
+def test_an_envelope_that_does_not_say_success_is_none(body: bytes) -> None:
+    with pytest.raises(errors.SeedanceError):
+        open_reply(Reply(200, body))
+
+
+async def test_a_list_of_sp_assets_can_be_asked_for(open_world: OpenWorld) -> None:
+    async with open_world() as world, ProviderClient(
+        "https://provider.invalid", KEY, transport=httpx.MockTransport(world.sandbox)
+    ) as client:
+        made = await client.create_sp_asset("cat", "image", "https://a.b/c.png")
+        listed = await client.list_sp_assets([made["asset_id"], "nobody"])
+    assert [item["asset_id"] for item in listed["items"]] == [made["asset_id"]]
+
+
+@pytest.mark.parametrize("header", ["soon", "-3", "Mon, 01 Jan 2024 00:00:00"])
+async def test_a_senseless_retry_after_is_ignored(header: str) -> None:
+    tries: list[int] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        tries.append(1)
+        if len(tries) == 1:
+            return httpx.Response(429, headers={"Retry-After": header})
+        return httpx.Response(200, json={"code": 0, "data": {"balance": 1}})
+
+    async with ProviderClient("https://provider.invalid", KEY, transport=httpx.MockTransport(answer)) as client:
+        assert await client.get_user_balance() == {"balance": 1}

@@ -1,0 +1,443 @@
+"""What an agent meets: every tool through a real client, on the sandbox."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import OpenWorld
+
+from seedance_mcp import catalog
+from seedance_mcp.sandbox.moods import Mood
+from seedance_mcp.toolbox import TOOLS
+
+pytestmark = pytest.mark.anyio
+PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 64
+MP3 = b"ID3" + b"\0" * 64
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_a_video_is_made_with_one_post_and_rising_progress(open_world: OpenWorld, mode: str) -> None:
+    seen: list[float] = []
+
+    async def on_progress(progress: float, total: float | None, message: str | None) -> None:
+        assert total == 100
+        assert message
+        seen.append(progress)
+
+    async with open_world(mode=mode) as world:
+        task = await world.create()
+        assert task["status"] == "queued"
+        assert task["next"] == {"tool": "wait_for_video", "arguments": {"task_id": task["task_id"]}, "after_seconds": 5.0}
+        done = await world.call("wait_for_video", task["next"]["arguments"], progress_callback=on_progress)
+    assert done["status"] == "completed"
+    assert done["video_url"].startswith("https://provider.invalid/results/")
+    assert done["cost"] == done["estimated_cost"] == 0.25
+    assert done["next"] is None
+    assert seen == sorted(set(seen))
+    assert len(seen) > 1
+    assert seen[-1] == 100
+    assert world.creates == 1
+
+
+async def test_both_halves_of_a_result_say_the_same(open_world: OpenWorld) -> None:
+    async with open_world() as world:
+        task = await world.create()
+    for name, value in task.content.items():
+        assert value in (None, [], False, {}, 0) or f"{name}: " in task.text
+    assert task["task_id"] in task.text
+
+
+async def test_a_prompt_is_shown_by_its_first_200_characters(open_world: OpenWorld) -> None:
+    async with open_world() as world:
+        task = await world.create(prompt="x" * 500)
+        again = await world.call("get_task", {"task_id": task["task_id"]})
+        dry = await world.call("create_video", {"model": "seedance2.0-sp", "prompt": "x" * 500, "dry_run": True})
+    assert len(task["prompt"]) == len(again["prompt"]) == len(dry["prompt"]) == 200
+
+
+async def test_a_dry_run_checks_and_prices_and_sends_nothing(open_world: OpenWorld) -> None:
+    async with open_world() as world:
+        request = {"model": "seedance2.0-md", "prompt": "a fox", "resolution": "720p", "duration": 3}
+        answer = await world.call("create_video", {"request": request, "dry_run": True})
+        assert answer["dry_run"] is True
+        assert answer["task_id"] is None
+        assert answer["request_id"].startswith("req_")
+        assert answer["would_send"] == {"model": "seedance2.0-md", "prompt": "a fox", "duration": 3}
+        assert answer["estimated_cost"] == 0.3
+        assert answer["next"]["tool"] == "create_video"
+        again = await world.call("create_video", {**answer["next"]["arguments"], "dry_run": True})
+        assert again["would_send"] == answer["would_send"]
+        assert world.creates == 0
+
+
+async def test_a_request_that_a_later_page_would_refuse_is_sent_with_a_warning(open_world: OpenWorld) -> None:
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"resolution": "480p"}, "SP economy no longer takes 480p"),
+        ({"model": "seedance2.0-fast-md", "duration": 5}, "10 or 15 seconds alone"),
+        ({"model": "seedance2.0-md", "duration": 2}, "4 to 15 seconds"),
+        ({"first_image": "https://a.b/c.png", "reference_audios": ["https://a.b/c.mp3"]}, "frame mode does not support audio"),
+        ({"model": "seedance2.0-fast-sp", "reference_videos": ["https://a.b/c.mp4"]}, "takes no reference videos"),
+        ({"orientation": "portrait", "ratio": "16:9"}, "ratio wins"),
+    ]
+    async with open_world() as world:
+        plain = await world.create()
+        assert len(plain["warnings"]) == 1
+        for fields, words in cases:
+            task = await world.create(**fields)
+            assert any(words in warning for warning in task["warnings"]), task.text
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"request": {"model": "seedance2.0-sp", "prompt": "a fox", "duration": 6, "images": ["https://a.b/c.png"]}},
+        {"model": "seedance2.0-sp", "prompt": "a fox", "duration": 6, "images": ["https://a.b/c.png"]},
+        {"request": '{"model": "seedance2.0-sp", "prompt": "a fox", "duration": "6", "images": "[\\"https://a.b/c.png\\"]"}'},
+        {"model": "seedance2.0-sp", "prompt": "a fox", "duration": "6", "images": '["https://a.b/c.png"]', "request": None},
+        {"request": {"model": "seedance2.0-sp", "prompt": "a fox", "duration": 6.0, "images": ["https://a.b/c.png"], "ratio": None}},
+    ],
+)
+@pytest.mark.parametrize("profile", ["union", "flat"])
+async def test_what_clients_really_send_is_understood(open_world: OpenWorld, profile: str, arguments: dict[str, Any]) -> None:
+    async with open_world(schema_profile=profile) as world:
+        answer = await world.call("create_video", {**arguments, "dry_run": "true", "confirm_token": None})
+    assert answer["would_send"] == {
+        "model": "seedance2.0-sp",
+        "prompt": "a fox",
+        "duration": 6,
+        "resolution": "720p",
+        "images": ["https://a.b/c.png"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "words"),
+    [
+        ({"duration": 99}, "duration", "duration was 99; allowed: a whole number from 4 to 15."),
+        ({"images": ["./cat.png"]}, "images", 'upload_asset with {"source": "./cat.png", "model": "seedance2.0-sp"'),
+        ({"first_image": "file:///a.png"}, "first_image", '"kind": "image"'),
+        ({"reference_audios": ["https://a.b/c.mp3"]}, "reference_audios", "need a companion"),
+        ({"videos": ["https://a.b/c.mp4"]}, "videos", "Did you mean reference_videos"),
+        ({"model": "seedance2-sp"}, "model", "Did you mean seedance2.0-sp"),
+        ({"model": None}, "model", "model is missing"),
+        ({"prompt": None}, "prompt", "prompt is missing"),
+        ({"model": "sd2_mx_1080p", "resolution": "720p"}, "resolution", "the name sd2_mx_1080p fixes it at 1080p"),
+        ({"model": "sd2_mx_1080p", "duration": 13}, "duration", "later pages allow up to 15"),
+        ({"model": "sd2_mx_1080p", "reference_videos": ["asset://a"]}, "reference_videos", "sd2_mx_video_1080p"),
+        ({"model": "seedance2.0-md", "reference_audios": ["https://a"]}, "reference_audios", "seedance2.0-std"),
+        ({"model": "seedance2.0-std", "images": ["asset://a"]}, "images", "knows no assets"),
+        ({"images": [7]}, "images", "images was 7"),
+    ],
+)
+async def test_a_refusal_names_the_field_what_is_allowed_and_the_remedy(
+    open_world: OpenWorld, fields: dict[str, Any], field: str, words: str
+) -> None:
+    async with open_world() as world:
+        answer = await world.create(**fields)
+        assert world.creates == 0
+    assert answer.error["code"] == "invalid_request"
+    assert answer.error["charged"] == "no"
+    assert answer.error["retryable"] is False
+    assert answer.error["field"] == field
+    assert answer.error["allowed"]
+    assert words in answer.text
+    assert "Nothing was charged" in answer.text
+    assert "pydantic" not in answer.text
+    assert "input_value" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "field"),
+    [
+        ("create_video", {"request": 7}, "request"),
+        ("create_video", {"request": "no json"}, "request"),
+        ("create_video", {"request": {"model": "seedance2.0-sp", "prompt": "x"}, "prompt": "x"}, "prompt"),
+        ("create_video", {"model": "seedance2.0-sp", "prompt": "x", "dry_run": "maybe"}, "dry_run"),
+        ("create_video", {"model": "seedance2.0-sp", "prompt": "x", "confirm_token": 7}, "confirm_token"),
+        ("create_video", {}, "model"),
+        ("get_task", {}, "task_id"),
+        ("get_task", {"task": "x"}, "task"),
+        ("wait_for_video", {"task_id": "x", "timeout_seconds": 0}, "timeout_seconds"),
+        ("get_balance", {"x": 1}, "x"),
+        ("list_models", {"model": "x"}, "model"),
+        ("list_models", {"route": "x"}, "route"),
+        ("list_models", {"resolution": "8k"}, "resolution"),
+        ("list_models", {"takes": ["smell"]}, "takes"),
+        ("list_models", {"takes": "[1"}, "takes"),
+        ("get_asset", {"reference": "https://a.b/c", "model": "seedance2.0-sp"}, "reference"),
+        ("get_asset", {"reference": "asset://a", "model": "seedance2.0-md"}, "reference"),
+        ("no_such_tool", {}, "name"),
+    ],
+)
+async def test_wrong_arguments_are_refused_in_words(
+    open_world: OpenWorld, tool: str, arguments: dict[str, Any], field: str
+) -> None:
+    async with open_world() as world:
+        answer = await world.call(tool, arguments)
+    assert answer.error["code"] == "invalid_request"
+    assert answer.error["field"] == field
+    assert answer.error["allowed"]
+
+
+async def test_models_are_filtered_by_what_is_needed(open_world: OpenWorld) -> None:
+    async with open_world() as world:
+
+        async def names(**filters: Any) -> set[str]:
+            return {row["model"] for row in (await world.call("list_models", filters))["models"]}
+
+        assert await names() == set(catalog.BY_NAME)
+        assert await names(route="md") == {"seedance2.0-md", "seedance2.0-fast-md"}
+        assert await names(resolution="4k") == {"sd2_mx_4k", "sd2_mx_video_4k"}
+        assert await names(takes=["reference_videos", "https"], route="mini") == {"seedance2.0-mini-video"}
+        assert await names(takes='["asset", "frames", "reference_audios"]', resolution="480p") == {
+            "seedance2.0-sp",
+            "seedance2.0-fast-sp",
+            "seedance2.0-of-sp",
+            "seedance2.0-of-fast-sp",
+        }
+        assert await names(model="seedance2.0-std") == {"seedance2.0-std"}
+        assert await names(model="seedance2.0-std", takes=["asset"]) == set()
+
+
+async def test_one_model_comes_with_its_own_schema_price_and_doubts(open_world: OpenWorld) -> None:
+    async with open_world() as world:
+        listed = await world.call("list_models", {"model": "sd2_mx_fast_1080p"})
+    (row,) = listed["models"]
+    assert listed["edition"] == "2026-07"
+    assert listed["currency"] == "JimiCoin"
+    assert row["duration"] == {"min": 4, "max": 12, "default": 5}
+    assert row["resolution"] == {"allowed": ["1080p"], "default": "1080p"}
+    assert row["reference_videos"]["max"] == 0
+    assert row["asset_review"] == "audit"
+    assert row["billing"]["unit_price"] == 0.11
+    assert row["request_schema"]["properties"]["model"] == {"type": "string", "enum": ["sd2_mx_fast_1080p"]}
+    assert "reference_videos" not in row["request_schema"]["properties"]
+    assert any("allow up to 15 seconds" in note for note in row["notes"])
+
+
+async def test_the_list_of_all_models_fits_a_context(open_world: OpenWorld) -> None:
+    async with open_world() as world:
+        listed = await world.call("list_models")
+    assert len(json.dumps(listed.content)) < 40_000
+    assert all(row["request_schema"] is None for row in listed["models"])
+
+
+async def test_without_a_key_everything_is_listed_and_paid_tools_say_what_is_missing(open_world: OpenWorld) -> None:
+    async with open_world(key=None) as world:
+        assert len((await world.client.list_tools()).tools) == len(TOOLS)
+        assert (await world.call("list_models"))["models"]
+        answers = [
+            await world.create(),
+            await world.call("get_task", {"task_id": "vid_1"}),
+            await world.call("get_balance"),
+            await world.call("upload_asset", {"source": "https://a.b/c.png", "model": "seedance2.0-sp"}),
+        ]
+        dry = await world.call("create_video", {"model": "seedance2.0-sp", "prompt": "x", "dry_run": True})
+    assert dry["would_send"]
+    for answer in answers:
+        assert answer.error["code"] == "not_configured"
+        assert "SEEDANCE_API_KEY" in answer.text
+        assert answer.error["charged"] == "no"
+
+
+async def test_a_wait_that_runs_out_gives_the_running_task_and_the_next_call(open_world: OpenWorld) -> None:
+    async with open_world() as world:
+        world.sandbox.work_seconds = 600
+        task = await world.create()
+        waited = await world.call("wait_for_video", {"task_id": task["task_id"], "timeout_seconds": 60})
+        assert waited["status"] == "processing"
+        assert 0 < waited["progress"] < 100
+        assert waited["next"]["tool"] == "wait_for_video"
+        looks = sum(path.endswith(task["task_id"]) for _, path in world.sandbox.requests)
+        assert looks <= 60 / 5
+        done = await world.call("wait_for_video", {**waited["next"]["arguments"], "timeout_seconds": 1800})
+    assert done["status"] == "completed"
+
+
+async def test_progress_never_falls(open_world: OpenWorld) -> None:
+    async with open_world() as world:
+        world.sandbox.work_seconds = 600
+        task = await world.create()
+        high = await world.call("wait_for_video", {"task_id": task["task_id"], "timeout_seconds": 120})
+        world.sandbox.moods = [Mood("falling_progress")]
+        assert (await world.call("get_task", {"task_id": task["task_id"]}))["progress"] >= high["progress"] > 1
+
+
+async def test_a_failed_task_is_a_normal_result_and_is_not_asked_for_again(open_world: OpenWorld) -> None:
+    async with open_world() as world:
+        world.sandbox.moods = [Mood("content_refused", "/seedance/videos")]
+        task = await world.create()
+        done = await world.call("wait_for_video", {"task_id": task["task_id"]})
+        assert done["status"] == "failed"
+        assert done["error"]["message"] == "content policy: the prompt was refused"
+        assert done["next"] is None
+        world.sandbox.requests.clear()
+        assert (await world.call("get_task", {"task_id": task["task_id"]}))["status"] == "failed"
+        assert (await world.call("get_task", {"task_id": task["request_id"]}))["status"] == "failed"
+        assert world.sandbox.requests == []
+
+
+async def test_an_asset_that_is_not_active_fails_the_task_and_the_money_comes_back(open_world: OpenWorld) -> None:
+    async with open_world() as world:
+        task = await world.create(images=["asset://nobody"])
+        done = await world.call("wait_for_video", {"task_id": task["task_id"]})
+        assert "asset is not active" in done["error"]["message"]
+        await world.call("get_task", {"task_id": "vid_unknown"})
+        balance = await world.call("get_balance")
+    assert balance["account"] == {"balance": 100.0, "used": 0.0, "available": 100.0}
+    assert balance["key"]["unlimited"] is True
+
+
+async def test_a_ledger_that_cannot_be_written_refuses_before_anything_is_sent(open_world: OpenWorld, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    async with open_world(data_dir=tmp_path / "file" / "data") as first:
+        answer = await first.create()
+        assert answer.error["code"] == "not_configured"
+        assert "SEEDANCE_DATA_DIR" in answer.text
+        assert first.creates == 0
+
+
+async def test_a_task_of_another_data_folder_is_adopted(open_world: OpenWorld, tmp_path: Path) -> None:
+    async with open_world() as first:
+        task = await first.create()
+        async with open_world(data_dir=tmp_path / "other", sandbox=first.sandbox) as second:
+            done = await second.call("wait_for_video", {"task_id": task["task_id"]})
+            again = await second.call("get_task", {"task_id": task["task_id"]})
+    assert done["status"] == "completed"
+    assert done["model"] == "seedance2.0-sp"
+    assert done["prompt"] is None
+    assert done["request_id"] == again["request_id"] != task["request_id"]
+
+
+async def test_tasks_survive_a_restart(open_world: OpenWorld) -> None:
+    async with open_world() as first:
+        task = await first.create()
+    async with open_world(sandbox=first.sandbox) as second:
+        done = await second.call("wait_for_video", {"task_id": task["task_id"]})
+    assert done["status"] == "completed"
+    assert done["request_id"] == task["request_id"]
+    assert done["prompt"] == "a fox"
+
+
+async def test_a_local_picture_becomes_a_link_where_the_route_takes_links(open_world: OpenWorld, tmp_path: Path) -> None:
+    (tmp_path / "my cat.png").write_bytes(PNG)
+    async with open_world() as world:
+        source = {"source": str(tmp_path / "my cat.png"), "model": "seedance2.0-std"}
+        asset = await world.call("upload_asset", source)
+        assert asset["ready"] is True
+        assert asset["kind"] == "image"
+        assert asset["bytes"] == len(PNG)
+        assert asset["use_in"] == ["images", "first_image", "last_image"]
+        assert re.fullmatch(r"https://uploads.sandbox.invalid/\w+/my_cat.png", asset["reference"])
+        assert asset["expires_at"]
+        assert list(world.sandbox.uploads.values()) == [PNG]
+        as_link = await world.call("upload_asset", {**source, "source": f"file://{tmp_path}/my%20cat.png"})
+        assert as_link["reference"]
+        assert (await world.create(model="seedance2.0-std", images=[asset["reference"]]))["task_id"]
+
+
+@pytest.mark.parametrize(("model", "portrait"), [("sd2_mx_720p", False), ("seedance2.0-sp", False), ("seedance2.0-sp", True)])
+async def test_a_review_is_waited_for_until_it_is_active(
+    open_world: OpenWorld, tmp_path: Path, model: str, portrait: bool  # noqa: FBT001
+) -> None:
+    (tmp_path / "face.png").write_bytes(PNG)
+    source = {"source": str(tmp_path / "face.png"), "model": model, "portrait": portrait, "name": "face"}
+    async with open_world() as world:
+        early = await world.call("upload_asset", {**source, "wait_seconds": 0})
+        assert early["ready"] is False
+        assert early["next"]["tool"] == "get_asset"
+        asset = await world.call("upload_asset", source)
+        assert asset["ready"] is True
+        assert asset["reference"] == f"asset://{asset['asset_id']}"
+        assert asset["next"] is None
+        seen = await world.call("get_asset", early["next"]["arguments"])
+        assert seen["status"] == "active"
+        task = await world.create(model=model, images=[asset["reference"]])
+        done = await world.call("wait_for_video", {"task_id": task["task_id"]})
+        assert done["status"] == "completed"
+
+
+async def test_a_review_that_takes_longer_than_the_wait_is_no_error(open_world: OpenWorld) -> None:
+    async with open_world() as world:
+        world.sandbox.review_seconds = 1000
+        asset = await world.call(
+            "upload_asset", {"source": "https://a.b/voice.mp3", "model": "sd2_mx_720p", "wait_seconds": 20}
+        )
+        assert asset["status"] == "processing"
+        assert asset["use_in"] == ["reference_audios"]
+        assert asset["bytes"] is None
+        assert (await world.call("get_asset", asset["next"]["arguments"]))["ready"] is False
+
+
+async def test_a_refused_review_is_an_error_at_upload_and_a_result_at_get_asset(open_world: OpenWorld) -> None:
+    async with open_world() as world:
+        world.sandbox.moods = [Mood("asset_rejected", "/audit", 2)]
+        source = {"source": "https://a.b/cat.png", "model": "sd2_mx_720p"}
+        answer = await world.call("upload_asset", source)
+        assert answer.error["code"] == "asset_rejected"
+        early = await world.call("upload_asset", {**source, "wait_seconds": 0})
+        await world.call("upload_asset", {**source, "wait_seconds": 30})
+        assert (await world.call("get_asset", early["next"]["arguments"]))["status"] == "failed"
+
+
+async def test_an_unknown_asset_is_told_so(open_world: OpenWorld) -> None:
+    async with open_world() as world:
+        answer = await world.call("get_asset", {"reference": "asset://nobody", "model": "seedance2.0-sp"})
+        full = await world.call("get_asset", {"reference": "asset://nobody", "model": "sd2_mx_720p"})
+    assert answer.error["code"] == "asset_rejected"
+    assert "no such asset" in answer.text
+    assert full.error["code"] == "provider_error"
+
+
+async def test_a_portrait_is_for_sp_alone(open_world: OpenWorld) -> None:
+    async with open_world() as world:
+        source = {"source": "https://a.b/face.png", "model": "seedance2.0-md", "portrait": True}
+        answer = await world.call("upload_asset", source)
+    assert answer.error["field"] == "portrait"
+    assert "seedance2.0-of-sp" in answer.error["allowed"]
+    assert world.sandbox.requests == []
+
+
+async def test_a_kind_that_the_file_is_not_is_refused(open_world: OpenWorld, tmp_path: Path) -> None:
+    (tmp_path / "song.mp3").write_bytes(MP3)
+    async with open_world() as world:
+        source = {"source": str(tmp_path / "song.mp3"), "model": "seedance2.0-sp"}
+        wrong = await world.call("upload_asset", {**source, "kind": "image"})
+        right = await world.call("upload_asset", {**source, "kind": "audio"})
+        unclear = await world.call("upload_asset", {**source, "source": "https://a.b/media"})
+        named = await world.call("upload_asset", {**source, "source": "https://a.b/media", "kind": "video"})
+    assert wrong.error["allowed"] == "audio"
+    assert right["use_in"] == ["reference_audios"]
+    assert unclear.error["field"] == "kind"
+    assert named["use_in"] == ["reference_videos"]
+
+
+async def test_estimates_say_so_when_no_price_is_published(open_world: OpenWorld) -> None:
+    async with open_world() as world:
+        world.sandbox.moods = [Mood("unavailable", "catalog", 9)]
+        answer = await world.call("create_video", {"model": "seedance2.0-sp", "prompt": "x", "dry_run": True})
+        assert answer["estimated_cost"] is None
+        assert "not published" in answer["warnings"][-1]
+        listed = await world.call("list_models", {"model": "seedance2.0-sp"})
+        assert listed["models"][0]["billing"]["unit_price"] is None
+        assert listed["prices_as_of"] is None
+
+
+async def test_the_operators_own_prices_win(open_world: OpenWorld, tmp_path: Path) -> None:
+    own = tmp_path / "prices.toml"
+    own.write_text('[[price]]\nname = "sd2_sp_720p"\nper = "second"\nunit_price = 0.0479\nsource = "contract"\nseen = 2026-09-30\n')
+    async with open_world(prices=own) as world:
+        task = await world.create()
+    assert task["estimated_cost"] == 0.2395
+    assert task["cost"] == 0.25
+    assert "contract" in task["warnings"][-1]
+
+
+async def test_a_first_reference_video_that_is_billed_on_top_is_mentioned(open_world: OpenWorld) -> None:
+    async with open_world() as world:
+        task = await world.create(model="seedance2.0-mini-video", reference_videos=["https://a.b/c.mp4"])
+    assert "first reference video come on top" in task["warnings"][-1]
