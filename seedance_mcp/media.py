@@ -82,6 +82,9 @@ def open_media(source: str, roots: list[Path]) -> Generator[MediaFile]:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise FileRejected(f"The file cannot be read: {error.strerror}.", field="source") from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise FileRejected("Only a regular file may be sent.", field="source")
     with os.fdopen(descriptor, "rb") as file:
         yield _checked(file, path)
 
@@ -104,17 +107,15 @@ def _confined(source: str, roots: list[Path]) -> Path:
 
 
 def _checked(file: BinaryIO, path: Path) -> MediaFile:
-    status = os.fstat(file.fileno())
-    if not stat.S_ISREG(status.st_mode):
-        raise FileRejected("Only a regular file may be sent.", field="source")
-    if not 0 < status.st_size <= UPLOAD_MAX_BYTES:
+    size_bytes = os.fstat(file.fileno()).st_size
+    if not 0 < size_bytes <= UPLOAD_MAX_BYTES:
         allowed = f"1 to {UPLOAD_MAX_BYTES} bytes"
-        raise FileRejected(f"The file has {status.st_size} bytes; allowed: {allowed}.", field="source", allowed=allowed)
+        raise FileRejected(f"The file has {size_bytes} bytes; allowed: {allowed}.", field="source", allowed=allowed)
     ending, mime_type = sniff(file.read(_HEAD_BYTES))
     file.seek(0)
     kind = next(kind for kind, endings in UPLOAD_EXTENSIONS.items() if ending in endings)
     name = re.sub(r"[^\w.-]+", "_", path.stem, flags=re.ASCII)[:80] or "file"
-    return MediaFile(file, f"{name}.{ending}", cast("Kind", kind), mime_type, status.st_size)
+    return MediaFile(file, f"{name}.{ending}", cast("Kind", kind), mime_type, size_bytes)
 
 
 def sniff(head: bytes) -> tuple[str, str]:
