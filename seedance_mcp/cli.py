@@ -48,9 +48,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _settings() -> Settings:
     settings = load_settings()
-    logging.basicConfig(level=settings.log_level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
-    for noisy in ("httpx", "httpcore"):  # their lines hold whole links
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("seedance_mcp").setLevel(settings.log_level)  # ours alone: others' lines hold links and prompts
     return settings
 
 

@@ -53,7 +53,7 @@ def load_prices(path: Path | None = None) -> dict[str, Price]:
     try:
         content = tomllib.loads(source.read_text(encoding="utf-8"), parse_float=Decimal)
         return {price.name: price for price in map(_from_file, content.get("price", []))}
-    except (OSError, ValueError, KeyError, ArithmeticError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise NotConfigured(f"The price file {path} cannot be used: {error!r}. See prices.toml for its form.") from None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -40,6 +41,8 @@ from seedance_mcp.results import (
 from seedance_mcp.schemas import VideoRequest, doubts_about
 from seedance_mcp.waiting import Meter, wait
 from seedance_mcp.wire import read_amount, stranger
+
+log = logging.getLogger(__name__)
 
 REVIEW_FLOOR_SECONDS = 2.0
 """The provider's own web client looks at a review this often."""
@@ -108,8 +111,10 @@ async def _send(app: App, request_id: str, body: dict[str, Any]) -> None:
     except SeedanceError as error:
         app.ledger.refuse(request_id, error)
         error.details["request_id"] = request_id
+        log.warning("create_video %s on %s: %s, charged: %s", request_id, body["model"], error.code, error.charged)
         raise
     app.ledger.update(request_id, task)
+    log.info("create_video %s on %s: task %s", request_id, body["model"], task.task_id)
 
 
 def _warnings(request: VideoRequest, estimate: Estimate) -> list[str]:

@@ -47,7 +47,9 @@ ON_CREATE: dict[str, tuple[str, str]] = {
     "unreachable": ("provider_unreachable", "no"),
 }
 ON_LOOK = {
-    name: {"outcome_unknown": "provider_error"}.get(code, code) for name, (code, _) in ON_CREATE.items() if name != "no_task_id"
+    name: {"outcome_unknown": "provider_error"}.get(code, code)
+    for name, (code, _) in ON_CREATE.items()
+    if name != "no_task_id"
 } | {"not_found": "task_not_found"}
 PASSING = ("server_error", "unavailable", "gateway_html", "ok_html", "garbage", "empty", "lost", "hang", "unreachable")
 
@@ -247,9 +249,10 @@ def test_an_envelope_that_does_not_say_success_is_none(body: bytes) -> None:
 
 
 async def test_a_list_of_sp_assets_can_be_asked_for(open_world: OpenWorld) -> None:
-    async with open_world() as world, ProviderClient(
-        "https://provider.invalid", KEY, transport=httpx.MockTransport(world.sandbox)
-    ) as client:
+    async with (
+        open_world() as world,
+        ProviderClient("https://provider.invalid", KEY, transport=httpx.MockTransport(world.sandbox)) as client,
+    ):
         made = await client.create_sp_asset("cat", "image", "https://a.b/c.png")
         listed = await client.list_sp_assets([made["asset_id"], "nobody"])
     assert [item["asset_id"] for item in listed["items"]] == [made["asset_id"]]

@@ -98,7 +98,15 @@ async def test_a_request_that_a_later_page_would_refuse_is_sent_with_a_warning(o
         {"model": "seedance2.0-sp", "prompt": "a fox", "duration": 6, "images": ["https://a.b/c.png"]},
         {"request": '{"model": "seedance2.0-sp", "prompt": "a fox", "duration": "6", "images": "[\\"https://a.b/c.png\\"]"}'},
         {"model": "seedance2.0-sp", "prompt": "a fox", "duration": "6", "images": '["https://a.b/c.png"]', "request": None},
-        {"request": {"model": "seedance2.0-sp", "prompt": "a fox", "duration": 6.0, "images": ["https://a.b/c.png"], "ratio": None}},
+        {
+            "request": {
+                "model": "seedance2.0-sp",
+                "prompt": "a fox",
+                "duration": 6.0,
+                "images": ["https://a.b/c.png"],
+                "ratio": None,
+            }
+        },
     ],
 )
 @pytest.mark.parametrize("profile", ["union", "flat"])
@@ -342,7 +350,10 @@ async def test_a_local_picture_becomes_a_link_where_the_route_takes_links(open_w
 
 @pytest.mark.parametrize(("model", "portrait"), [("sd2_mx_720p", False), ("seedance2.0-sp", False), ("seedance2.0-sp", True)])
 async def test_a_review_is_waited_for_until_it_is_active(
-    open_world: OpenWorld, tmp_path: Path, model: str, portrait: bool  # noqa: FBT001
+    open_world: OpenWorld,
+    tmp_path: Path,
+    model: str,
+    portrait: bool,  # noqa: FBT001
 ) -> None:
     (tmp_path / "face.png").write_bytes(PNG)
     source = {"source": str(tmp_path / "face.png"), "model": model, "portrait": portrait, "name": "face"}
@@ -429,7 +440,9 @@ async def test_estimates_say_so_when_no_price_is_published(open_world: OpenWorld
 
 async def test_the_operators_own_prices_win(open_world: OpenWorld, tmp_path: Path) -> None:
     own = tmp_path / "prices.toml"
-    own.write_text('[[price]]\nname = "sd2_sp_720p"\nper = "second"\nunit_price = 0.0479\nsource = "contract"\nseen = 2026-09-30\n')
+    own.write_text(
+        '[[price]]\nname = "sd2_sp_720p"\nper = "second"\nunit_price = 0.0479\nsource = "contract"\nseen = 2026-09-30\n'
+    )
     async with open_world(prices=own) as world:
         task = await world.create()
     assert task["estimated_cost"] == 0.2395

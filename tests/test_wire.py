@@ -48,7 +48,17 @@ def test_times_are_unix_seconds_or_milliseconds(value: Any, seconds: float | Non
 
 @pytest.mark.parametrize(
     ("value", "amount"),
-    [(0.25, "0.25"), ("1.5", "1.5"), (3, "3"), (-1, None), ("NaN", None), ("Infinity", None), (None, None), (True, None), ({}, None)],
+    [
+        (0.25, "0.25"),
+        ("1.5", "1.5"),
+        (3, "3"),
+        (-1, None),
+        ("NaN", None),
+        ("Infinity", None),
+        (None, None),
+        (True, None),
+        ({}, None),
+    ],
 )
 def test_amounts_are_finite_and_not_negative(value: Any, amount: str | None) -> None:
     assert read_amount(value) == (None if amount is None else Decimal(amount))

@@ -1,0 +1,112 @@
+"""The floors of the house: who may import whom, to the letter; and how large anything may grow."""
+
+from __future__ import annotations
+
+import ast
+import statistics
+from pathlib import Path
+
+import pytest
+
+import seedance_mcp
+
+ROOT = Path(seedance_mcp.__file__).parent
+PACKAGE = "seedance_mcp"
+
+FLOORS = """
+errors:
+facts:
+catalog: facts
+schemas: catalog facts
+results:
+portable:
+arguments: catalog errors facts portable schemas
+profiles: arguments catalog facts portable schemas
+wire: errors results
+pricing: errors facts schemas wire
+waiting: errors
+config: errors
+ledger: errors results wire
+client: errors wire
+media: arguments catalog errors
+assets: arguments client errors facts wire
+app: client config ledger pricing
+views: catalog facts ledger pricing profiles results waiting
+tools: app arguments assets catalog errors facts ledger media pricing results schemas views waiting wire
+resources: arguments catalog facts pricing views waiting
+toolbox: app arguments portable profiles results tools
+server: app catalog client config errors ledger pricing profiles resources results sandbox.serve toolbox
+demo:
+cli: config demo errors resources sandbox.serve server
+__init__:
+__main__: cli
+sandbox.__init__:
+sandbox.judge: catalog facts
+sandbox.moods:
+sandbox.provider: catalog sandbox.judge sandbox.moods
+sandbox.film: catalog
+sandbox.serve: sandbox.film sandbox.moods sandbox.provider
+"""
+"""Module: all that it imports of the package, no more and no less."""
+
+HTTPX = {"client", "demo", "sandbox.moods", "sandbox.provider", "sandbox.serve"}
+SDK = {"server", "toolbox", "demo"}
+
+
+def modules() -> dict[str, ast.Module]:
+    found = {path: ".".join(path.relative_to(ROOT).with_suffix("").parts) for path in sorted(ROOT.rglob("*.py"))}
+    return {name: ast.parse(path.read_text("utf-8")) for path, name in found.items()}
+
+
+MODULES = modules()
+
+
+def imported(tree: ast.Module) -> set[str]:
+    """Every dotted name that a module imports, wherever it does so."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
+
+
+def test_every_arrow_is_listed_and_every_listed_arrow_is_there() -> None:
+    drawn = {
+        name: {each.removeprefix(f"{PACKAGE}.") for each in imported(tree)} & set(MODULES) for name, tree in MODULES.items()
+    }
+    listed = {name: set(below.split()) for name, _, below in (line.partition(":") for line in FLOORS.split("\n") if line)}
+    assert drawn == listed
+
+
+def test_the_arrows_go_down_only() -> None:
+    order = [line.partition(":")[0] for line in FLOORS.split("\n") if line]
+    order.sort(key=lambda name: not name.startswith("sandbox"))
+    for name, tree in MODULES.items():
+        for below in {each.removeprefix(f"{PACKAGE}.") for each in imported(tree)} & set(MODULES):
+            assert order.index(below) < order.index(name) or name.startswith("sandbox") or name == "__main__", (name, below)
+
+
+@pytest.mark.parametrize(("library", "rooms"), [("httpx", HTTPX), ("mcp|mcp_types", SDK)])
+def test_a_heavy_library_is_known_in_few_rooms(library: str, rooms: set[str]) -> None:
+    assert {
+        name for name, tree in MODULES.items() if set(library.split("|")) & {each.split(".")[0] for each in imported(tree)}
+    } == rooms
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_modules_stay_under_350_lines(name: str) -> None:
+    assert len((ROOT / f"{name.replace('.', '/')}.py").read_text("utf-8").splitlines()) < 350
+
+
+def test_functions_are_short() -> None:
+    found = [
+        node
+        for tree in MODULES.values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    lengths = {node.name: (node.end_lineno or 0) - node.body[0].lineno + 1 for node in found}
+    assert max(lengths.values()) <= 40, max(lengths, key=lambda name: lengths[name])
+    assert statistics.median(lengths.values()) <= 7

@@ -1,0 +1,111 @@
+"""What the operator sets, and what is said when it is wrong."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from seedance_mcp.config import DEFAULT_BASE_URL, Settings, is_loopback, load_settings
+from seedance_mcp.errors import NotConfigured
+from seedance_mcp.pricing import load_prices
+
+
+def test_the_providers_own_variable_names_are_understood(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SEEDANCE_BASE_URL")
+    assert load_settings().base_url == DEFAULT_BASE_URL
+    assert load_settings().api_key is None
+    monkeypatch.setenv("JIMMYAI_API_KEY", " sk_1 ")
+    monkeypatch.setenv("JIMMYAI_BASE_URL", "https://other.example.com/")
+    settings = load_settings()
+    assert settings.base_url == "https://other.example.com"
+    assert settings.api_key
+    assert settings.api_key.get_secret_value() == "sk_1"
+    monkeypatch.setenv("SEEDANCE_API_KEY", "sk_2")
+    found = load_settings().api_key
+    assert found
+    assert found.get_secret_value() == "sk_2"
+    assert "sk_2" not in repr(load_settings())
+
+
+@pytest.mark.parametrize("value", ["", "  ", "${user_config.api_key}"])
+def test_an_empty_key_or_a_placeholder_counts_as_none(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("SEEDANCE_API_KEY", value)
+    assert load_settings().api_key is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SEEDANCE_API_KEY", "sk_ü"),
+        ("SEEDANCE_API_KEY", "sk 1"),
+        ("SEEDANCE_API_KEY", "sk\x07"),
+        ("SEEDANCE_BASE_URL", "http://example.com"),
+        ("SEEDANCE_BASE_URL", "ftp://example.com"),
+        ("SEEDANCE_BASE_URL", "https://user@example.com"),
+        ("SEEDANCE_BASE_URL", "https://example.com?a=b"),
+        ("SEEDANCE_BASE_URL", "nonsense"),
+        ("SEEDANCE_LOG_LEVEL", "LOUD"),
+        ("SEEDANCE_SCHEMA_PROFILE", "round"),
+        ("SEEDANCE_POLL_FLOOR_SECONDS", "0"),
+        ("SEEDANCE_SANDBOX", "perhaps"),
+    ],
+)
+def test_a_wrong_variable_is_named_and_its_value_is_not(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(NotConfigured) as caught:
+        load_settings()
+    assert name in caught.value.message
+    assert value not in caught.value.message or value == "0"
+
+
+@pytest.mark.parametrize(
+    ("url", "here"),
+    [
+        ("http://127.0.0.1:1", True),
+        ("http://[::1]:1", True),
+        ("http://localhost", True),
+        ("http://10.0.0.1", False),
+        ("x", False),
+    ],
+)
+def test_loopback_is_this_machine_alone(url: str, here: bool) -> None:  # noqa: FBT001
+    assert is_loopback(url) is here
+
+
+def test_the_floor_is_low_on_loopback_alone() -> None:
+    assert Settings(base_url="http://127.0.0.1:1").floor_seconds == 0.2
+    assert Settings(base_url="https://example.com").floor_seconds == 5
+    assert Settings(base_url="https://example.com", sandbox=True).floor_seconds == 0.2
+    assert Settings(base_url="https://example.com", poll_floor_seconds=9).floor_seconds == 9
+
+
+def test_media_roots_are_separated_as_in_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SEEDANCE_MEDIA_ROOTS", os.pathsep.join([str(tmp_path), "", "~/pictures"]))
+    assert load_settings().upload_roots == [tmp_path, tmp_path / "home" / "pictures"]
+
+
+def test_videos_go_to_the_videos_folder_where_there_is_one(tmp_path: Path) -> None:
+    assert Settings().output_dir == tmp_path / "home" / "seedance-videos"
+    (tmp_path / "home" / "Videos").mkdir(parents=True)
+    assert Settings().output_dir == tmp_path / "home" / "Videos" / "seedance-videos"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("no toml", "cannot be used"),
+        ('[[price]]\nname = "x"\nper = "month"\nunit_price = 1\n', "second, task"),
+        ('[[price]]\nname = "x"\nper = "task"\nunit_price = -1\n', "a number from 0"),
+        ('[[price]]\nname = "x"\nper = "task"\n', "unit_price"),
+        ("price = 7\n", "cannot be used"),
+    ],
+)
+def test_a_wrong_price_file_says_what_is_wrong(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "prices.toml"
+    path.write_text(text)
+    with pytest.raises(NotConfigured, match=words):
+        load_prices(path)
+    with pytest.raises(NotConfigured, match="cannot be used"):
+        load_prices(tmp_path / "missing.toml")

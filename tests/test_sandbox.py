@@ -1,0 +1,163 @@
+"""The sandbox as a person uses it: real videos, a real port, and moods by name."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import av
+import httpx
+import pytest
+from PIL import Image
+
+from seedance_mcp.catalog import PIXELS
+from seedance_mcp.sandbox import serve
+from seedance_mcp.sandbox.film import order_of, render
+from seedance_mcp.sandbox.moods import Mood
+from seedance_mcp.sandbox.provider import KEY, Sandbox
+
+V1 = "/api/open-api/v1"
+HEADERS = {"Authorization": f"Bearer {KEY}"}
+
+
+def picture(colour: str, size: tuple[int, int] = (64, 36)) -> bytes:
+    target = io.BytesIO()
+    Image.new("RGB", size, colour).save(target, "PNG")
+    return target.getvalue()
+
+
+def film(body: dict[str, Any], *pictures: bytes) -> tuple[Any, list[Image.Image]]:
+    container = av.open(io.BytesIO(render({"prompt": "a fox", **body}, list(pictures))))
+    frames: list[Any] = list(container.decode(video=0))
+    return container, [frame.to_image() for frame in (frames[0], frames[len(frames) // 2], frames[-1])]
+
+
+@pytest.mark.parametrize(
+    ("body", "pixels", "seconds", "sound"),
+    [
+        ({"model": "seedance2.0-sp", "resolution": "480p", "ratio": "1:1", "duration": 4}, (640, 640), 4, True),
+        ({"model": "seedance2.0-md", "ratio": "9:16", "duration": 1}, (720, 1280), 1, False),
+        ({"model": "seedance2.0-fast-i2v", "orientation": "portrait", "duration": 1}, (720, 1280), 1, False),
+        ({"model": "seedance2.0-fast-i2v", "duration": 2}, (1280, 720), 2, False),
+        ({"model": "sd2_mx_1080p", "ratio": "Adaptive", "duration": 4}, (1920, 1080), 4, True),
+    ],
+)
+def test_a_video_has_the_requested_length_pixels_and_sound(
+    body: dict[str, Any],
+    pixels: tuple[int, int],
+    seconds: int,
+    sound: bool,  # noqa: FBT001
+) -> None:
+    container, _ = film(body)
+    video = container.streams.video[0]
+    assert (video.width, video.height) == pixels
+    assert video.codec_context.name == "h264"
+    assert video.average_rate == 24
+    assert float(video.duration * video.time_base) == seconds
+    assert len(container.streams.audio) == sound
+    if sound:
+        audio = container.streams.audio[0]
+        assert abs(float(audio.duration * audio.time_base) - seconds) < 0.1
+
+
+def middle(image: Image.Image) -> tuple[int, ...]:
+    colour = image.getpixel((image.width // 2, image.height // 2))
+    assert isinstance(colour, tuple)
+    return tuple(round(part / 255) for part in colour)
+
+
+def test_first_and_last_frame_are_blended_from_one_to_the_other() -> None:
+    body = {"model": "seedance2.0-std", "duration": 4, "first_image": "x", "last_image": "y"}
+    _, (first, half, last) = film(body, picture("red"), picture("blue"))
+    assert middle(first) == (1, 0, 0)
+    assert middle(last) == (0, 0, 1)
+    assert middle(half) not in {middle(first), middle(last)}
+
+
+def test_an_adaptive_ratio_follows_the_picture_and_an_unreadable_one_is_passed_over() -> None:
+    body = {"model": "seedance2.0-sp", "ratio": "adaptive", "resolution": "480p", "duration": 4, "images": ["x", "y"]}
+    container, (first, *_) = film(body, b"no picture", picture("lime", (100, 140)))
+    assert (container.streams.video[0].width, container.streams.video[0].height) == PIXELS["3:4"]["480p"]
+    assert middle(first) == (0, 1, 0)
+
+
+def test_two_prompts_look_different() -> None:
+    body = {"model": "seedance2.0-md", "duration": 1}
+    assert film({**body, "prompt": "a fox"})[1][0].tobytes() != film({**body, "prompt": "a cat"})[1][0].tobytes()
+
+
+def test_a_first_picture_decides_an_adaptive_ratio() -> None:
+    order = order_of({"model": "seedance2.0-sp", "prompt": "x", "ratio": "adaptive"}, Image.new("RGB", (210, 90)))
+    assert (order.width_px, order.height_px) == PIXELS["21:9"]["720p"]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_over_a_real_port_moods_break_the_connection_and_videos_are_drawn_ahead() -> None:
+    sandbox = Sandbox(serve.render_in_thread, queue_seconds=0, work_seconds=0.2)
+    body = {"model": "seedance2.0-md", "prompt": "a fox", "duration": 1}
+    async with serve.run_in_background(sandbox) as address, httpx.AsyncClient(base_url=address, headers=HEADERS) as http:
+        sandbox.moods = [Mood("lost", "/seedance/videos")]
+        with pytest.raises(httpx.RemoteProtocolError):
+            await http.post(f"{V1}/seedance/videos", json=body)
+        assert len(sandbox.tasks) == 1
+        sandbox.moods = [Mood("bad_encoding", "/seedance/videos"), Mood("too_large", "/user")]
+        with pytest.raises(httpx.DecodingError):
+            await http.post(f"{V1}/seedance/videos", json=body)
+        task_id = (await http.post(f"{V1}/seedance/videos", json=body)).json()["data"]["task_id"]
+        while (told := (await http.get(f"{V1}/videos/{task_id}")).json()["data"])["status"] != "completed":
+            assert told["status"] in {"queued", "processing"}
+        assert sandbox.tasks[task_id].film
+        assert (await http.get(told["result"]["video_url"])).content == sandbox.tasks[task_id].film
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("method", "path", "content"),
+    [
+        ("POST", "/seedance/videos", b"no json"),
+        ("POST", "/seedance/videos", b"[]"),
+        ("POST", "/seedance/sp/assets/upload", b"{}"),
+        ("POST", "/seedance/sp/realperson/status", b'{"asset_id": "x"}'),
+        ("POST", "/seedance/sp/assets/detail", b'{"asset_id": "x"}'),
+        ("POST", "/seedance/assets/status", b"7"),
+        ("GET", "/videos/none", b""),
+    ],
+)
+async def test_nonsense_is_refused_in_an_envelope(method: str, path: str, content: bytes) -> None:
+    async def no_film(body: dict[str, Any], pictures: list[bytes]) -> bytes:
+        raise AssertionError
+
+    sandbox = Sandbox(no_film)
+    answer = await sandbox(httpx.Request(method, f"https://x{V1}{path}", content=content, headers=HEADERS))
+    assert answer.json()["code"] in {20002, -1}
+    assert (await sandbox(httpx.Request(method, f"https://x{V1}{path}", content=content))).json()["code"] == 20001
+    assert (await sandbox(httpx.Request("GET", f"https://x{V1}/nowhere", headers=HEADERS))).status_code == 404
+    form = httpx.Request("POST", f"https://x{V1}/files/upload", files={"other": b"x"}, headers=HEADERS)
+    assert (await sandbox(form)).json()["code"] == 20002
+    sandbox.balance = 0
+    body = {"model": "seedance2.0-md", "prompt": "a fox"}
+    answer = await sandbox(httpx.Request("POST", f"https://x{V1}/seedance/videos", json=body, headers=HEADERS))
+    assert "insufficient balance" in answer.json()["msg"]
+
+
+def test_an_unknown_mood_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ValueError, match="rate_limited"):
+        Mood("grumpy")
+
+
+def test_the_command_serves_it_with_moods(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "seedance_mcp", "sandbox", "--port", "0", "--mood", "unavailable:/user:2"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ})
+    with process:
+        assert process.stdout
+        line = process.stdout.readline()
+        address, key = (part.split("=", 1)[1] for part in line.split())
+        assert key == KEY
+        answers = [httpx.get(f"{address}{V1}/user/balance", headers=HEADERS).status_code for _ in range(3)]
+        process.terminate()
+    assert answers == [503, 503, 200]

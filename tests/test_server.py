@@ -1,0 +1,196 @@
+"""What clients see before they call anything: tools, schemas, resources, completion."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, cast
+
+import pytest
+from conftest import OpenWorld, World
+from jsonschema import Draft202012Validator
+from mcp.shared.exceptions import MCPError
+from mcp_types import ResourceTemplateReference, TextResourceContents
+
+from seedance_mcp import catalog
+from seedance_mcp.sandbox.moods import Mood
+from seedance_mcp.server import INSTRUCTIONS
+
+pytestmark = pytest.mark.anyio
+PROFILES = ("union", "flat")
+
+
+async def listed(open_world: OpenWorld, **options: Any) -> list[dict[str, Any]]:
+    async with open_world(**options) as world:
+        tools = (await world.client.list_tools()).tools
+    return [tool.model_dump(by_alias=True, mode="json", exclude_none=True) for tool in tools]
+
+
+def size(value: Any) -> int:
+    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
+
+
+def nodes(schema: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(schema, dict):
+        yield (node := cast("dict[str, Any]", schema))
+        schema = list(node.values())
+    if isinstance(schema, list):
+        for value in cast("list[Any]", schema):
+            yield from nodes(value)
+
+
+@pytest.mark.parametrize(("profile", "read_kb", "all_kb"), [("union", 14_000, 26_000), ("flat", 7_000, 19_000)])
+async def test_the_list_stays_small(open_world: OpenWorld, profile: str, read_kb: int, all_kb: int) -> None:
+    tools = await listed(open_world, schema_profile=profile)
+    read = [{name: tool[name] for name in ("name", "title", "description", "inputSchema")} for tool in tools]
+    assert size(read) < read_kb
+    assert size(tools) < all_kb
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+async def test_every_input_schema_is_portable(open_world: OpenWorld, profile: str) -> None:
+    for tool in await listed(open_world, schema_profile=profile):
+        schema = tool["inputSchema"]
+        Draft202012Validator.check_schema(schema)
+        assert schema["type"] == "object"
+        assert schema["additionalProperties"] is False
+        assert not {"anyOf", "oneOf", "allOf", "not", "if", "enum"} & set(schema)
+        assert re.fullmatch(r"[a-z_]{1,40}", tool["name"])
+        assert len(tool["description"]) < 600
+        for node in nodes(schema):
+            assert not {"$ref", "$defs", "const", "title", "format", "prefixItems"} & set(node)
+            assert {"type": "null"} not in node.get("anyOf", [])
+            assert node.get("type") != "array" or "items" in node
+            assert isinstance(node.get("type", ""), str) or "properties" in node
+            if isinstance(node.get("enum"), list):
+                assert all(isinstance(value, str) for value in node["enum"])
+            for field in node.get("properties", {}).values():
+                assert "type" in field or "enum" in field
+        if profile == "flat":
+            assert "anyOf" not in json.dumps(schema)
+
+
+async def test_every_tool_states_title_icon_hints_and_an_output_of_type_object(open_world: OpenWorld) -> None:
+    tools = await listed(open_world)
+    assert [tool["name"] for tool in tools][:2] == ["list_models", "create_video"]
+    for tool in tools:
+        assert tool["outputSchema"]["type"] == "object"
+        Draft202012Validator.check_schema(tool["outputSchema"])
+        assert len(tool["icons"]) == 1
+        hints = tool["annotations"]
+        assert {"readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint", "title"} <= set(hints)
+        assert hints["destructiveHint"] is False
+        assert re.search(r"Free|COSTS MONEY", tool["description"])
+    create = next(tool for tool in tools if tool["name"] == "create_video")["annotations"]
+    assert (create["readOnlyHint"], create["idempotentHint"], create["openWorldHint"]) == (False, False, True)
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+@pytest.mark.parametrize(("name", "flat"), [("cursor-vscode", True), ("gemini-cli-mcp-client", True), ("claude-code", False)])
+async def test_the_clients_name_chooses_the_profile(open_world: OpenWorld, mode: str, name: str, flat: bool) -> None:  # noqa: FBT001
+    tools = await listed(open_world, mode=mode, client_name=name)
+    schema = next(tool for tool in tools if tool["name"] == "create_video")["inputSchema"]
+    assert ("request" not in schema["properties"]) is flat
+
+
+async def test_every_result_and_error_fits_its_output_schema(open_world: OpenWorld) -> None:
+    async with open_world() as world:
+        schemas = {tool.name: tool.output_schema for tool in (await world.client.list_tools()).tools}
+        task = await world.create()
+        calls = [
+            ("list_models", {"model": "seedance2.0-md"}),
+            ("create_video", {"model": "seedance2.0-md"}),
+            ("get_task", {"task_id": task["task_id"]}),
+            ("get_task", {}),
+            ("wait_for_video", {"task_id": task["task_id"]}),
+            ("upload_asset", {"source": "https://a.b/c.png", "model": "sd2_mx_720p"}),
+            ("get_asset", {"reference": "asset://x", "model": "sd2_mx_720p"}),
+            ("get_balance", {}),
+        ]
+        for name, arguments in calls:
+            answer = await world.call(name, arguments)
+            Draft202012Validator(schemas[name] or {}).validate(answer.content)
+
+
+async def test_the_instructions_carry_the_workflow(open_world: OpenWorld) -> None:
+    async with open_world() as world:
+        assert world.client.instructions == INSTRUCTIONS
+        assert world.client.server_info
+        assert world.client.server_info.version == "0.1.0"
+    assert len(INSTRUCTIONS) < 1500
+    for tool in ("list_models", "upload_asset", "dry_run", "create_video", "wait_for_video"):
+        assert tool in INSTRUCTIONS
+
+
+async def read(world: World, uri: str) -> tuple[str, str | None]:
+    (content,) = (await world.client.read_resource(uri)).contents
+    assert isinstance(content, TextResourceContents)
+    return content.text, content.mime_type
+
+
+async def test_resources_describe_prices_limits_and_models(open_world: OpenWorld) -> None:
+    async with open_world() as world:
+        uris = [str(each.uri) for each in (await world.client.list_resources()).resources]
+        assert uris == ["seedance://pricing", "seedance://limits", "seedance://models"]
+        pricing, kind = await read(world, "seedance://pricing")
+        limits, _ = await read(world, "seedance://limits")
+        models, models_kind = await read(world, "seedance://models")
+        one, _ = await read(world, "seedance://models/seedance2.0-md")
+    assert (kind, models_kind) == ("text/markdown", "application/json")
+    assert "sd2_mx_4k | 0.4 | the provider's price list" in pricing
+    assert "8 x 0.05 = 0.40" in pricing
+    for route in catalog.ROUTES:
+        assert f"| {route.name} | duration |" in limits
+    for text in catalog.SOURCES.values():
+        assert text in limits
+    assert "the provider's later pages allow up to 15 seconds (site-08)" in limits
+    assert len(json.loads(models)["models"]) == 23
+    assert json.loads(one)["request_schema"]["properties"]["duration"] == {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 15,
+        "default": 5,
+    }
+
+
+async def test_prices_that_are_not_published_are_called_so(open_world: OpenWorld) -> None:
+    async with open_world() as world:
+        world.sandbox.moods = [Mood("hang", "catalog", 99)]
+        text, _ = await read(world, "seedance://pricing")
+    assert "not published" in text
+    assert "has not answered" in text
+    assert "8 x unit price" in text
+    assert "0.05" not in text
+
+
+@pytest.mark.parametrize("uri", ["seedance://nothing", "seedance://models/none", "seedance://models/"])
+async def test_an_unknown_resource_is_told_with_the_known_ones(open_world: OpenWorld, uri: str) -> None:
+    async with open_world() as world:
+        with pytest.raises(MCPError) as caught:
+            await world.client.read_resource(uri)
+    assert caught.value.error.code == -32602
+    assert "seedance" in caught.value.error.message
+
+
+async def test_model_names_are_completed(open_world: OpenWorld) -> None:
+    async with open_world() as world:
+        (template,) = (await world.client.list_resource_templates()).resource_templates
+        reference = ResourceTemplateReference(type="ref/resource", uri=template.uri_template)
+        found = await world.client.complete(reference, {"name": "model", "value": "-MD"})
+        other = await world.client.complete(reference, {"name": "colour", "value": ""})
+    assert found.completion.values == ["seedance2.0-md", "seedance2.0-fast-md"]
+    assert other.completion.values == []
+
+
+async def test_a_bug_of_ours_is_told_without_a_traceback(open_world: OpenWorld, caplog: pytest.LogCaptureFixture) -> None:
+    async with open_world() as world:
+        task = await world.create()
+        world.sandbox.moods = cast("Any", None)
+        answer = await world.call("get_task", {"task_id": task["task_id"]})
+        create = await world.create()
+    assert answer.error["code"] == "provider_error"
+    assert create.error["code"] == "outcome_unknown"
+    assert create.error["charged"] == "maybe"
+    assert "TypeError in a tool call" in caplog.text
+    assert "a fox" not in caplog.text

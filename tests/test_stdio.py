@@ -1,0 +1,112 @@
+"""The installed server over real pipes, with the official client and by hand."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from mcp import Client, StdioServerParameters
+
+from seedance_mcp.sandbox import serve
+from seedance_mcp.sandbox.provider import KEY, Sandbox
+
+pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"])]
+PROMPT = "an unmistakable prompt"
+
+
+def environment(tmp_path: Path, **more: str) -> dict[str, str]:
+    ours = {"SEEDANCE_DATA_DIR": str(tmp_path / "data"), "SEEDANCE_MEDIA_ROOTS": str(tmp_path), **more}
+    return {**os.environ, **ours}
+
+
+def server(tmp_path: Path, **more: str) -> StdioServerParameters:
+    return StdioServerParameters(command=sys.executable, args=["-m", "seedance_mcp"], env=environment(tmp_path, **more))
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_an_official_client_makes_a_video_on_the_embedded_sandbox(tmp_path: Path, mode: str) -> None:
+    seen: list[float] = []
+
+    async def on_progress(progress: float, total: float | None, message: str | None) -> None:
+        seen.append(progress)
+
+    async with Client(server(tmp_path, SEEDANCE_SANDBOX="1"), mode=mode) as client:
+        request = {"model": "seedance2.0-fast-i2v", "prompt": PROMPT, "duration": 1}
+        task = (await client.call_tool("create_video", {"request": request})).structured_content
+        assert task
+        assert task["sandbox"] is True
+        waited = await client.call_tool("wait_for_video", {"task_id": task["task_id"]}, progress_callback=on_progress)
+        done = waited.structured_content
+        assert done
+        assert done["status"] == "completed"
+        async with httpx.AsyncClient() as http:
+            film = await http.get(done["video_url"])
+    assert film.content[4:8] == b"ftyp"
+    assert seen == sorted(set(seen))
+    assert len(seen) > 3
+
+
+async def test_one_post_and_no_key_prompt_or_link_in_any_log_or_file(tmp_path: Path) -> None:
+    sandbox = Sandbox(serve.render_in_thread, queue_seconds=0.1, work_seconds=0.3)
+    (tmp_path / "errors").touch()
+    async with serve.run_in_background(sandbox) as address:
+        parameters = server(tmp_path, SEEDANCE_BASE_URL=address, SEEDANCE_API_KEY=KEY, SEEDANCE_LOG_LEVEL="DEBUG")
+        shell = f"exec {sys.executable} -m seedance_mcp 2>{tmp_path}/errors"
+        parameters.command, parameters.args = "/bin/sh", ["-c", shell]
+        async with Client(parameters) as client:
+            request = {"model": "seedance2.0-md", "prompt": PROMPT, "duration": 1}
+            made = await client.call_tool("create_video", {"request": request})
+            assert made.structured_content
+            arguments = {"task_id": made.structured_content["task_id"]}
+            done = await client.call_tool("wait_for_video", arguments)
+            assert done.structured_content
+            link = done.structured_content["video_url"]
+            bad = await client.call_tool("create_video", {"request": {**request, "duration": 99}})
+            results = [made, done, bad, await client.call_tool("get_balance", {})]
+    assert sandbox.requests.count(("POST", "/api/open-api/v1/seedance/videos")) == 1
+    log = (tmp_path / "errors").read_text()
+    assert "create_video req_" in log
+    assert PROMPT not in log
+    assert link not in log
+    assert "signature" not in log
+    assert KEY not in log + "".join(result.model_dump_json() for result in results)
+    for path in (tmp_path / "data").rglob("*"):
+        assert KEY.encode() not in path.read_bytes()
+        assert path.stat().st_mode & 0o077 == 0
+
+
+async def test_standard_output_is_protocol_only_and_the_end_of_input_ends_the_server(tmp_path: Path) -> None:
+    info = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "by hand", "version": "1"}}
+    lines: list[dict[str, Any]] = [
+        {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": info},
+        {"jsonrpc": "2.0", "method": "notifications/initialized"},
+        {"jsonrpc": "2.0", "id": 2, "method": "tools/list"},
+        {"jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": {"name": "create_video", "arguments": {"model": "x"}}},
+        {"jsonrpc": "2.0", "id": 4, "method": "no/such"},
+    ]
+    text = "\n".join([*map(json.dumps, lines), "not json", ""])
+
+    def talk() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "seedance_mcp"],
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            env=environment(tmp_path),
+        )
+
+    done = await anyio.to_thread.run_sync(talk)
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 0
+    assert all(answer["jsonrpc"] == "2.0" for answer in answers)
+    assert {answer.get("id") for answer in answers} >= {1, 2, 3}
+    assert "Traceback" not in done.stderr
