@@ -3,24 +3,66 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-from seedance_mcp.client import ProviderClient
 from seedance_mcp.config import Settings
 from seedance_mcp.ledger import Ledger
-from seedance_mcp.pricing import PriceBook
+from seedance_mcp.pricing import PriceBook, load_prices
+
+if TYPE_CHECKING:
+    from seedance_mcp.client import ProviderClient
 
 Report = Callable[[float, str], Awaitable[None]]
 """Tells the waiting client a progress from 0 to 100 and a few words."""
 
+Connect = Callable[[Settings], "ProviderClient"]
 
-@dataclass(slots=True)
+
+def connect_to_provider(settings: Settings) -> ProviderClient:
+    """The client that the settings ask for."""
+    from seedance_mcp.client import ProviderClient  # noqa: PLC0415 - HTTP and TLS take longest to load; not every session calls
+
+    key = settings.api_key.get_secret_value() if settings.api_key else None
+    return ProviderClient(settings.base_url, key)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass
 class App:
-    """One server's settings, provider, book and prices."""
+    """One server's settings, and what they lead to, each opened at first use."""
 
     settings: Settings
-    client: ProviderClient
-    ledger: Ledger
-    prices: PriceBook
-    now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+    connect: Connect = connect_to_provider
+    now: Callable[[], datetime] = _now
+
+    @cached_property
+    def client(self) -> ProviderClient:
+        """The provider."""
+        return self.connect(self.settings)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The book of this data folder."""
+        return Ledger(self.settings.data_dir, self.now)
+
+    @cached_property
+    def prices(self) -> PriceBook:
+        """The operator's, the provider's and our prices."""
+
+        async def fetch() -> dict[str, Any]:
+            return await self.client.list_prices()
+
+        return PriceBook(load_prices(self.settings.prices) if self.settings.prices else {}, fetch)
+
+    async def aclose(self) -> None:
+        """Close what was opened."""
+        if "client" in self.__dict__:
+            await self.client.aclose()
+        if "ledger" in self.__dict__:
+            self.ledger.close()

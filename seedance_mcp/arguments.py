@@ -25,7 +25,7 @@ _SHOWN_CHARS = 80
 class Arguments(BaseModel):
     """The base of every tool's arguments."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True)
 
 
 class NoArguments(Arguments):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from seedance_mcp.arguments import Kind
-from seedance_mcp.client import ProviderClient
 from seedance_mcp.errors import AssetRejected, ProviderFailed, SeedanceError
 from seedance_mcp.facts import Model
 from seedance_mcp.wire import stranger
+
+if TYPE_CHECKING:
+    from seedance_mcp.client import ProviderClient
 
 Stage = Literal["processing", "active", "failed"]
 
@@ -34,14 +36,11 @@ async def submit_asset(client: ProviderClient, model: Model, kind: Kind, url: st
     """Hand a link to the review of the model's route; raises `AssetRejected`."""
     if portrait:
         return _portrait(await client.create_portrait(name, url))
-    match model.route.review:
-        case "library":
-            created = await client.create_sp_asset(name, kind, url)
-            return _review({"status": "processing", **created})
-        case "audit":
-            return _audited(await client.create_audit(kind, url))
-        case "none":
-            return Review(None, "active", url)
+    if model.route.review == "library":
+        return _review({"status": "processing", **await client.create_sp_asset(name, kind, url)})
+    if model.route.review == "audit":
+        return _audited(await client.create_audit(kind, url))
+    return Review(None, "active", url)
 
 
 async def get_asset(client: ProviderClient, model: Model, asset_id: str, *, portrait: bool | None = None) -> Review:

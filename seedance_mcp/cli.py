@@ -6,6 +6,7 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 import anyio
 
@@ -13,18 +14,23 @@ from seedance_mcp.config import Settings, load_settings
 from seedance_mcp.errors import SeedanceError
 
 EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; gives the exit code."""
     options = _parser().parse_args(argv)
     try:
-        return options.run(options)
+        options.run(options)
     except SeedanceError as error:
         print(f"seedance-mcp: {error.message}", file=sys.stderr)
         return EXIT_USAGE
+    except ModuleNotFoundError as error:
+        print(f"seedance-mcp: {error.name} is missing: pip install 'seedance-mcp[sandbox]'", file=sys.stderr)
+        return EXIT_USAGE
     except KeyboardInterrupt:
-        return 130
+        return EXIT_INTERRUPTED
+    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -53,29 +59,34 @@ def _settings() -> Settings:
     return settings
 
 
-def _serve(options: argparse.Namespace) -> int:
+def _serve(options: argparse.Namespace) -> None:
     from seedance_mcp import server  # noqa: PLC0415 - other commands do not need the SDK
 
-    anyio.run(server.serve_stdio, _settings())
-    return 0
+    settings = _settings()
+    if settings.sandbox:
+        _need_sandbox()
+    anyio.run(server.serve_stdio, settings)
 
 
-def _demo(options: argparse.Namespace) -> int:
+def _need_sandbox() -> None:
+    """Let a missing extra be told here, before a protocol begins or a child process fails."""
+    import_module("seedance_mcp.sandbox.serve")
+
+
+def _demo(options: argparse.Namespace) -> None:
+    _need_sandbox()
     from seedance_mcp import demo  # noqa: PLC0415 - needs the sandbox extra
 
     demo.run(options.output)
-    return 0
 
 
-def _sandbox(options: argparse.Namespace) -> int:
+def _sandbox(options: argparse.Namespace) -> None:
     from seedance_mcp.sandbox import serve  # noqa: PLC0415 - needs the sandbox extra
 
     serve.run(options.port, options.mood)
-    return 0
 
 
-def _models(options: argparse.Namespace) -> int:
+def _models(options: argparse.Namespace) -> None:
     from seedance_mcp import resources  # noqa: PLC0415 - slow to import
 
     print(resources.models_table())
-    return 0

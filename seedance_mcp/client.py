@@ -10,7 +10,7 @@ from contextlib import aclosing
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import Any, BinaryIO, Self, cast
+from typing import Any, BinaryIO, cast
 
 import anyio
 import httpx
@@ -55,7 +55,7 @@ class _TooLarge(Exception):
 
 
 class ProviderClient:
-    """Speaks to one provider with one key; use it as an async context manager."""
+    """Speaks to one provider with one key; close it when done."""
 
     def __init__(self, base_url: str, key: str | None, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
         """Take the address, the key (`None`: keyless calls alone) and, in tests, a transport that opens no port."""
@@ -69,12 +69,7 @@ class ProviderClient:
             headers={"Accept": "application/json", "Accept-Encoding": "identity"},
         )
 
-    async def __aenter__(self) -> Self:
-        """Open the pool."""
-        await self._http.__aenter__()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
+    async def aclose(self) -> None:
         """Close the pool."""
         await self._http.aclose()
 

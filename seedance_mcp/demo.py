@@ -98,14 +98,15 @@ async def _make(client: Client, shot: Shot, scratch: Path, bars: Progress, finis
         bars.update(bar, completed=progress, state=message or "")
 
     arguments = {"task_id": task["task_id"], "timeout_seconds": WAIT_SECONDS}
-    finished[shot.title] = _checked(await client.call_tool("wait_for_video", arguments, progress_callback=show))
+    finished[shot.title] = checked(await client.call_tool("wait_for_video", arguments, progress_callback=show))
 
 
 async def _call(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
-    return _checked(await client.call_tool(tool, arguments))
+    return checked(await client.call_tool(tool, arguments))
 
 
-def _checked(result: Any) -> dict[str, Any]:
+def checked(result: Any) -> dict[str, Any]:
+    """The structured content of a tool result; raises `RuntimeError` with an error's text."""
     if result.is_error:
         raise RuntimeError(result.content[0].text)
     return result.structured_content

@@ -11,7 +11,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -60,29 +59,20 @@ class Record:
     error: str | None
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 class Ledger:
     """One data folder's book of requests."""
 
-    def __init__(self, folder: Path, now: Callable[[], datetime] = _now) -> None:
-        """Take the folder; the book is opened or made at first use."""
-        self._path = folder / "ledger.sqlite3"
+    def __init__(self, folder: Path, now: Callable[[], datetime]) -> None:
+        """Open or make the book; raises `NotConfigured` when the folder cannot hold it."""
         self._now = now
-
-    @cached_property
-    def _db(self) -> sqlite3.Connection:
         try:
-            return _open(self._path)
+            self._db = _open(folder / "ledger.sqlite3")
         except (OSError, sqlite3.Error) as error:
             raise NotConfigured(f"The ledger in SEEDANCE_DATA_DIR cannot be used ({error}): nothing is sent.") from None
 
     def close(self) -> None:
-        """Close the book if it was opened."""
-        if "_db" in self.__dict__:
-            self._db.close()
+        """Close the book."""
+        self._db.close()
 
     def begin(self, body: dict[str, Any], estimate: Decimal | None) -> str:
         """Write a request down before its bytes leave; gives our `request_id`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Any, cast
 
 from pydantic import BaseModel
@@ -20,6 +21,7 @@ def schema_of(kind: type[BaseModel]) -> Schema:
     return {name: value for name, value in _plain(raw, raw.get("$defs", {})).items() if name != "description"}
 
 
+@cache
 def result_schema_of(kind: type[BaseModel]) -> Schema:
     """The output schema of one result model: nullable where it is, nothing required, so that an error fits it too."""
     raw = kind.model_json_schema(mode="serialization")

@@ -14,7 +14,7 @@ FINAL: frozenset[Status] = frozenset({"completed", "failed", "cancelled"})
 class Result(BaseModel):
     """The base of every result."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
+    model_config = ConfigDict(defer_build=True)
 
     sandbox: bool = False
     """True: an imitation made it and nothing was charged."""
@@ -33,7 +33,13 @@ def _line(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
 
 
-class Next(BaseModel):
+class Part(BaseModel):
+    """The base of what results are made of; built with the result that holds it."""
+
+    model_config = ConfigDict(defer_build=True)
+
+
+class Next(Part):
     """The one sensible next call."""
 
     tool: str
@@ -41,7 +47,7 @@ class Next(BaseModel):
     after_seconds: float
 
 
-class Failure(BaseModel):
+class Failure(Part):
     """Why the provider gave up on a task; the message is the provider's own words."""
 
     code: str
@@ -75,7 +81,7 @@ class Task(Result):
     next: Next | None = None
 
 
-class Range(BaseModel):
+class Range(Part):
     """Whole numbers, both ends included."""
 
     min: int
@@ -83,14 +89,14 @@ class Range(BaseModel):
     default: int
 
 
-class Options(BaseModel):
+class Options(Part):
     """A closed list; `default` is null where no source names one."""
 
     allowed: list[str]
     default: str | None
 
 
-class MediaLimit(BaseModel):
+class MediaLimit(Part):
     """How many of one kind of media, by which schemes, and who states the number."""
 
     max: int
@@ -98,7 +104,7 @@ class MediaLimit(BaseModel):
     source: str
 
 
-class Frames(BaseModel):
+class Frames(Part):
     """Whether first_image and last_image are taken, and whether only as a pair."""
 
     both_required: bool
@@ -106,7 +112,7 @@ class Frames(BaseModel):
     source: str
 
 
-class Billing(BaseModel):
+class Billing(Part):
     """What one video costs by; `unit_price` is null where it is not published."""
 
     per: Literal["second", "task"]
@@ -116,7 +122,7 @@ class Billing(BaseModel):
     seen: str | None
 
 
-class ModelInfo(BaseModel):
+class ModelInfo(Part):
     """One model of the catalogue."""
 
     model: str
@@ -160,7 +166,7 @@ class Asset(Result):
     next: Next | None = None
 
 
-class AccountBalance(BaseModel):
+class AccountBalance(Part):
     """The account: `available` is `balance` less `used`."""
 
     balance: float
@@ -168,7 +174,7 @@ class AccountBalance(BaseModel):
     available: float
 
 
-class KeyBalance(BaseModel):
+class KeyBalance(Part):
     """The key's own cap; it is no purse."""
 
     name: str | None
@@ -178,7 +184,7 @@ class KeyBalance(BaseModel):
     unlimited: bool
 
 
-class Spending(BaseModel):
+class Spending(Part):
     """What went through this server."""
 
     today: float

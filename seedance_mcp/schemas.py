@@ -31,7 +31,7 @@ def _with_rules(schema: dict[str, Any], kind: type[VideoRequest]) -> None:
 class VideoRequest(BaseModel):
     """What every route knows; each route's own model narrows the fields or closes them."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, json_schema_extra=_with_rules)
+    model_config = ConfigDict(defer_build=True, extra="forbid", hide_input_in_errors=True, json_schema_extra=_with_rules)
     route: ClassVar[Route]
 
     model: str

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import datetime
-from importlib.metadata import version
 from typing import Any
 
 import mcp_types as types
@@ -17,14 +15,12 @@ from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from mcp.shared.exceptions import MCPError
 from pydantic import SecretStr
 
-from seedance_mcp import resources, results
-from seedance_mcp.app import App
+from seedance_mcp import __version__, resources, results
+from seedance_mcp.app import App, Connect, connect_to_provider
 from seedance_mcp.catalog import BY_NAME
-from seedance_mcp.client import ProviderClient
 from seedance_mcp.config import Settings
 from seedance_mcp.errors import InvalidRequest, OutcomeUnknown, ProviderFailed, SeedanceError
-from seedance_mcp.ledger import Ledger
-from seedance_mcp.pricing import PriceBook, load_prices
+from seedance_mcp.pricing import PriceBook
 from seedance_mcp.profiles import profile_for
 from seedance_mcp.toolbox import TOOLS, ToolSpec
 
@@ -158,15 +154,6 @@ def _bug(tool: str) -> SeedanceError:
     return ProviderFailed(words)
 
 
-OpenClient = Callable[[Settings], ProviderClient]
-
-
-def open_client(settings: Settings) -> ProviderClient:
-    """The client that the settings ask for."""
-    key = settings.api_key.get_secret_value() if settings.api_key else None
-    return ProviderClient(settings.base_url, key)
-
-
 async def _with_sandbox(settings: Settings, stack: AsyncExitStack) -> Settings:
     """Start the embedded provider and point the settings at it, with a ledger of its own."""
     from seedance_mcp.sandbox import serve  # noqa: PLC0415 - an optional extra, and slow to import
@@ -177,34 +164,26 @@ async def _with_sandbox(settings: Settings, stack: AsyncExitStack) -> Settings:
 
 
 @asynccontextmanager
-async def open_app(
-    settings: Settings, connect: OpenClient = open_client, now: Callable[[], datetime] | None = None
-) -> AsyncGenerator[App]:
-    """Open what a server holds: provider, ledger, prices; in sandbox mode the embedded provider too."""
+async def open_app(settings: Settings, connect: Connect) -> AsyncGenerator[App]:
+    """Hold what a server needs; in sandbox mode the embedded provider too."""
     async with AsyncExitStack() as stack:
-        if settings.sandbox:
-            settings = await _with_sandbox(settings, stack)
-        client = await stack.enter_async_context(connect(settings))
-        ledger = Ledger(settings.data_dir, *([now] if now else []))
-        stack.callback(ledger.close)
-        prices = PriceBook(load_prices(settings.prices) if settings.prices else {}, client.list_prices)
-        yield App(settings, client, ledger, prices, *([now] if now else []))
+        app = App(await _with_sandbox(settings, stack) if settings.sandbox else settings, connect)
+        stack.push_async_callback(app.aclose)
+        yield app
 
 
-def build_server(
-    settings: Settings, connect: OpenClient = open_client, now: Callable[[], datetime] | None = None
-) -> Server[App]:
+def build_server(settings: Settings, connect: Connect = connect_to_provider) -> Server[App]:
     """Make the MCP server."""
 
     @asynccontextmanager
     async def lifespan(_: Server[App]) -> AsyncGenerator[App]:
-        async with open_app(settings, connect, now) as app:
+        async with open_app(settings, connect) as app:
             yield app
 
     door = _Door(settings)
     return Server(
         NAME,
-        version=version("seedance-mcp"),
+        version=__version__,
         title="Seedance video",
         instructions=INSTRUCTIONS,
         website_url="https://github.com/seedance-mcp/seedance-mcp",

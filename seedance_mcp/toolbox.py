@@ -57,8 +57,7 @@ def _svg(path: str) -> str:
 
 def _output_schema(result: type[results.Result]) -> Schema:
     schema = result_schema_of(result)
-    schema["properties"].setdefault("error", {"type": "object"})
-    return schema
+    return {**schema, "properties": {"error": {"type": "object"}, **schema["properties"]}}
 
 
 def _reads(kind: type[BaseModel]) -> Callable[[dict[str, Any]], BaseModel]:

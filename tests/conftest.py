@@ -111,7 +111,8 @@ def open_world(tmp_path: Path) -> OpenWorld:
         *, key: str | None = KEY, client_name: str = "test", mode: str = "auto", sandbox: Sandbox | None = None, **fields: Any
     ) -> AsyncGenerator[World]:
         provider = sandbox or Sandbox(no_film)
-        settings = Settings(**{"base_url": PROVIDER, "data_dir": tmp_path / "data", "media_roots": [tmp_path], **fields})
+        usual: dict[str, Any] = {"base_url": PROVIDER, "data_dir": tmp_path / "data", "media_roots": [tmp_path]}
+        settings = Settings(**{**usual, **fields})
 
         def connect(_: Settings) -> ProviderClient:
             return ProviderClient(PROVIDER, key, transport=httpx.MockTransport(provider))

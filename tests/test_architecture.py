@@ -35,7 +35,7 @@ views: catalog facts ledger pricing profiles results waiting
 tools: app arguments assets catalog errors facts ledger media pricing results schemas views waiting wire
 resources: arguments catalog facts pricing views waiting
 toolbox: app arguments portable profiles results tools
-server: app catalog client config errors ledger pricing profiles resources results sandbox.serve toolbox
+server: app catalog config errors pricing profiles resources results sandbox.serve toolbox
 demo:
 cli: config demo errors resources sandbox.serve server
 __init__:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import av
 import pytest
+from mcp_types import CallToolResult, TextContent
 
-from seedance_mcp import cli
+from seedance_mcp import cli, demo
 
 
 def test_models_are_listed_as_a_table(capsys: pytest.CaptureFixture[str]) -> None:
@@ -54,3 +56,19 @@ def test_the_demo_makes_three_real_videos(tmp_path: Path) -> None:
     assert len(list((tmp_path / "videos").iterdir())) == 3
     assert "0.25 JimiCoin at the sandbox's invented prices" in done.stdout
     assert done.stderr == ""
+
+
+def test_a_demo_that_meets_an_error_says_which() -> None:
+    refused = CallToolResult(content=[TextContent(type="text", text="no key")], is_error=True)
+    with pytest.raises(RuntimeError, match="no key"):
+        demo.checked(refused)
+
+
+@pytest.mark.parametrize(("command", "sandbox"), [("demo", "0"), ("sandbox", "0"), ("serve", "1")])
+def test_a_missing_extra_is_told_with_the_remedy(command: str, sandbox: str) -> None:
+    script = f"import sys; sys.modules['av'] = None; from seedance_mcp.cli import main; sys.exit(main(['{command}']))"
+    environment = {**os.environ, "SEEDANCE_SANDBOX": sandbox}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 2
+    assert "pip install 'seedance-mcp[sandbox]'" in done.stderr
+    assert done.stdout == ""

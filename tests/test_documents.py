@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from seedance_mcp import __version__ as version
 from seedance_mcp import resources
 from seedance_mcp.arguments import read_create_video
 from seedance_mcp.config import Settings
@@ -65,7 +66,6 @@ def test_tables_in_the_readme_are_made_by_the_code(name: str) -> None:
 
 
 def test_one_version_everywhere() -> None:
-    version = PYPROJECT["project"]["version"]
     assert SERVER["version"] == version
     assert [package["version"] for package in SERVER["packages"]] == [version]
     sections = re.findall(r"^## (\S+)", (TOP / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -234,7 +236,7 @@ async def test_every_transport_failure_of_a_create_is_told(kind: type[httpx.Tran
     def fail(request: httpx.Request) -> httpx.Response:
         raise kind("no", request=request)
 
-    async with ProviderClient("https://provider.invalid", KEY, transport=httpx.MockTransport(fail)) as client:
+    async with aclosing(ProviderClient("https://provider.invalid", KEY, transport=httpx.MockTransport(fail))) as client:
         with pytest.raises(errors.SeedanceError) as caught:
             await client.create_video({"model": "x", "prompt": "y"})
         with pytest.raises(errors.SeedanceError):
@@ -251,11 +253,29 @@ def test_an_envelope_that_does_not_say_success_is_none(body: bytes) -> None:
 async def test_a_list_of_sp_assets_can_be_asked_for(open_world: OpenWorld) -> None:
     async with (
         open_world() as world,
-        ProviderClient("https://provider.invalid", KEY, transport=httpx.MockTransport(world.sandbox)) as client,
+        aclosing(ProviderClient("https://provider.invalid", KEY, transport=httpx.MockTransport(world.sandbox))) as client,
     ):
         made = await client.create_sp_asset("cat", "image", "https://a.b/c.png")
         listed = await client.list_sp_assets([made["asset_id"], "nobody"])
     assert [item["asset_id"] for item in listed["items"]] == [made["asset_id"]]
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_an_answer_without_end_is_cut_off() -> None:
+    sent: list[int] = []
+
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            sent.append(1)
+            yield b"x" * 1_000_000
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, content=endless())
+
+    async with aclosing(ProviderClient("https://provider.invalid", KEY, transport=httpx.MockTransport(answer))) as client:
+        with pytest.raises(errors.ProviderFailed):
+            await client.get_user_balance()
+    assert len(sent) == 11
 
 
 @pytest.mark.parametrize("header", ["soon", "-3", "Mon, 01 Jan 2024 00:00:00"])
@@ -268,5 +288,5 @@ async def test_a_senseless_retry_after_is_ignored(header: str) -> None:
             return httpx.Response(429, headers={"Retry-After": header})
         return httpx.Response(200, json={"code": 0, "data": {"balance": 1}})
 
-    async with ProviderClient("https://provider.invalid", KEY, transport=httpx.MockTransport(answer)) as client:
+    async with aclosing(ProviderClient("https://provider.invalid", KEY, transport=httpx.MockTransport(answer))) as client:
         assert await client.get_user_balance() == {"balance": 1}

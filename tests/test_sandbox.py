@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -31,7 +32,7 @@ def picture(colour: str, size: tuple[int, int] = (64, 36)) -> bytes:
 
 
 def film(body: dict[str, Any], *pictures: bytes) -> tuple[Any, list[Image.Image]]:
-    container = av.open(io.BytesIO(render({"prompt": "a fox", **body}, list(pictures))))
+    container: Any = av.open(io.BytesIO(render({"prompt": "a fox", **body}, list(pictures))))
     frames: list[Any] = list(container.decode(video=0))
     return container, [frame.to_image() for frame in (frames[0], frames[len(frames) // 2], frames[-1])]
 
@@ -159,5 +160,6 @@ def test_the_command_serves_it_with_moods(tmp_path: Path) -> None:
         address, key = (part.split("=", 1)[1] for part in line.split())
         assert key == KEY
         answers = [httpx.get(f"{address}{V1}/user/balance", headers=HEADERS).status_code for _ in range(3)]
-        process.terminate()
+        process.send_signal(signal.SIGINT)
     assert answers == [503, 503, 200]
+    assert process.returncode == 130

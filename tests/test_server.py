@@ -98,7 +98,7 @@ async def test_every_result_and_error_fits_its_output_schema(open_world: OpenWor
     async with open_world() as world:
         schemas = {tool.name: tool.output_schema for tool in (await world.client.list_tools()).tools}
         task = await world.create()
-        calls = [
+        calls: list[tuple[str, dict[str, Any]]] = [
             ("list_models", {"model": "seedance2.0-md"}),
             ("create_video", {"model": "seedance2.0-md"}),
             ("get_task", {"task_id": task["task_id"]}),
@@ -110,7 +110,8 @@ async def test_every_result_and_error_fits_its_output_schema(open_world: OpenWor
         ]
         for name, arguments in calls:
             answer = await world.call(name, arguments)
-            Draft202012Validator(schemas[name] or {}).validate(answer.content)
+            validator: Any = Draft202012Validator(schemas[name] or {})
+            validator.validate(answer.content)
 
 
 async def test_the_instructions_carry_the_workflow(open_world: OpenWorld) -> None:

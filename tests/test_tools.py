@@ -395,6 +395,24 @@ async def test_a_refused_review_is_an_error_at_upload_and_a_result_at_get_asset(
         assert (await world.call("get_asset", early["next"]["arguments"]))["status"] == "failed"
 
 
+async def test_a_file_that_the_audit_does_not_take_is_an_error_with_the_reason(open_world: OpenWorld) -> None:
+    async with open_world() as world:
+        world.sandbox.moods = [Mood("audit_refused", "/audit")]
+        answer = await world.call("upload_asset", {"source": "https://a.b/cat.png", "model": "sd2_mx_720p"})
+    assert answer.error["code"] == "asset_rejected"
+    assert "the file could not be read" in answer.text
+
+
+async def test_a_review_that_cannot_be_looked_at_leaves_the_upload_standing(open_world: OpenWorld) -> None:
+    async with open_world() as world:
+        world.sandbox.moods = [Mood("unavailable", "/detail", 99)]
+        answer = await world.call("upload_asset", {"source": "https://a.b/cat.png", "model": "seedance2.0-sp"})
+        assert answer.error["code"] == "provider_error"
+        world.sandbox.moods = [Mood("unauthorized", "/detail")]
+        answer = await world.call("upload_asset", {"source": "https://a.b/cat.png", "model": "seedance2.0-sp"})
+        assert answer.error["code"] == "auth_failed"
+
+
 async def test_an_unknown_asset_is_told_so(open_world: OpenWorld) -> None:
     async with open_world() as world:
         answer = await world.call("get_asset", {"reference": "asset://nobody", "model": "seedance2.0-sp"})

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import anyio
 import pytest
 from conftest import OpenWorld
 
 from seedance_mcp.errors import ProviderFailed, TaskNotFound
 from seedance_mcp.waiting import HEARTBEAT_SECONDS, Meter, pause_after, wait
+
+
+def never(seen: object) -> bool:
+    return False
+
 
 pytestmark = pytest.mark.anyio
 
@@ -24,12 +31,12 @@ async def test_it_looks_no_more_often_than_the_floor_and_tells_in_between() -> N
         told.append(anyio.current_time())
 
     start = anyio.current_time()
-    assert await wait(look, lambda seen: False, tell, timeout_seconds=300, floor_seconds=12) == len(looks)
+    assert await wait(look, never, tell, timeout_seconds=300, floor_seconds=12) == len(looks)
     assert anyio.current_time() == start + 300
-    gaps = [later - earlier for earlier, later in zip(looks, looks[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in pairwise(looks)]
     assert min(gaps) >= 12
     assert max(gaps) <= 15 + 1e-6
-    assert max(later - earlier for earlier, later in zip(told, told[1:], strict=False)) <= HEARTBEAT_SECONDS + 1e-6
+    assert max(later - earlier for earlier, later in pairwise(told)) <= HEARTBEAT_SECONDS + 1e-6
 
 
 async def test_a_look_that_outlasts_the_deadline_is_given_up() -> None:
@@ -45,7 +52,7 @@ async def test_a_look_that_outlasts_the_deadline_is_given_up() -> None:
         """Nobody listens."""
 
     start = anyio.current_time()
-    assert await wait(look, lambda seen: False, tell, timeout_seconds=45, floor_seconds=5) == "look 1"
+    assert await wait(look, never, tell, timeout_seconds=45, floor_seconds=5) == "look 1"
     assert anyio.current_time() == start + 45
 
 
@@ -61,7 +68,7 @@ async def test_a_passing_failure_is_waited_out_and_a_final_one_ends_it() -> None
         """Nobody listens."""
 
     with pytest.raises(TaskNotFound):
-        await wait(look, lambda seen: False, tell, timeout_seconds=45, floor_seconds=5)
+        await wait(look, never, tell, timeout_seconds=45, floor_seconds=5)
 
 
 async def test_a_first_look_that_fails_is_told_at_once() -> None:
@@ -72,7 +79,7 @@ async def test_a_first_look_that_fails_is_told_at_once() -> None:
         """Nobody listens."""
 
     with pytest.raises(ProviderFailed):
-        await wait(look, lambda seen: False, tell, timeout_seconds=45, floor_seconds=5)
+        await wait(look, never, tell, timeout_seconds=45, floor_seconds=5)
 
 
 async def test_cancelling_the_call_stops_the_looks(open_world: OpenWorld) -> None:

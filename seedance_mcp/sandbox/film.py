@@ -102,11 +102,9 @@ def _opened(data: bytes) -> Image.Image | None:
 
 def _frames(order: Order, pictures: list[Image.Image]) -> Iterator[Image.Image]:
     count = order.seconds * FRAMES_PER_SECOND
-    backdrop = _backdrops(order, pictures)
     overlay, mask = _overlay(order)
-    for number in range(count):
+    for number, frame in enumerate(_backdrops(order, pictures)):
         share = number / max(1, count - 1)
-        frame = next(backdrop)
         frame.paste(overlay, (0, 0), mask)
         _clock(frame, number, share)
         yield frame

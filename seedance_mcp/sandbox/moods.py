@@ -66,7 +66,15 @@ LOSSES: dict[str, type[httpx.TransportError]] = {
 }
 """Transport failures; `lost` and `hang` come after the work was done, `unreachable` before."""
 
-TWISTS = ("falling_progress", "content_refused", "asset_rejected", "expired_link", "relative_link", "strange_status")
+TWISTS = (
+    "falling_progress",
+    "content_refused",
+    "asset_rejected",
+    "audit_refused",
+    "expired_link",
+    "relative_link",
+    "strange_status",
+)
 """Right envelopes with unpleasant content."""
 
 MOODS = (*ENVELOPES, *ANSWERS, *LOSSES, *TWISTS)

@@ -42,7 +42,6 @@ class SandboxTask:
     starts_at: float
     ends_at: float
     failure: str | None = None
-    refunded: bool = False
     film: bytes | None = None
     rendering: bool = False
 
@@ -172,7 +171,7 @@ class Sandbox:
         if mood == "falling_progress":
             progress = 1
         told: dict[str, Any] = {"task_id": task_id, "status": status, "progress": progress, "model": task.body["model"]}
-        told |= {"created_at": task.created_at, "cost": 0.0 if task.refunded else task.cost}
+        told |= {"created_at": task.created_at, "cost": task.cost}
         if status == "completed":
             link = f"results/{task_id}.mp4?signature={secrets.token_hex(8)}"
             told["completed_at"] = int(time.time())
@@ -189,14 +188,9 @@ class Sandbox:
             done = (now - task.starts_at) / (task.ends_at - task.starts_at)
             return "processing", max(1, min(99, int(done * 100)))
         if task.failure:
-            self._refund(task)
+            self.used, task.cost = self.used - task.cost, 0.0
             return "failed", 0
         return "completed", 100
-
-    def _refund(self, task: SandboxTask) -> None:
-        if not task.refunded:
-            task.refunded = True
-            self.used -= task.cost
 
     async def _video(self, path: str, mood: str) -> httpx.Response:
         task = self.tasks.get(path.removeprefix("/results/").removesuffix(".mp4"))
@@ -251,7 +245,9 @@ class Sandbox:
             {"asset_id": each.asset_id, "original_url": each.url, "asset_type": each.kind, "status": "Pending"}
             for each in made
         ]
-        return success({"items": items, "failed_items": []}, "code_text_20000")
+        failed = [{"url": url, "reason": "the file could not be read"} for _, url in links]
+        told = {"items": [], "failed_items": failed} if mood == "audit_refused" else {"items": items, "failed_items": []}
+        return success(told, "code_text_20000")
 
     def _create_sp_asset(self, body: Any, mood: str) -> httpx.Response:
         return success({"asset_id": self._create(body["type"], body["url"], body["name"], mood).asset_id}, self.spelling)
@@ -308,7 +304,9 @@ def price_of(body: dict[str, Any]) -> float:
 
 def price_list() -> list[dict[str, Any]]:
     """The public price list: each billing name once."""
-    rows: dict[str, dict[str, Any]] = {}
+    rows: dict[str, dict[str, Any]] = {
+        "seedance2.0-gz-720p": {"model_name": "seedance2.0-gz-720p", "price_mode": "per_million_tokens", "unit_price": 7.0}
+    }
     for model in MODELS:
         sizes = model.route.resolution.value.allowed if model.route.resolution else (model.default_resolution,)
         for size in sizes:

@@ -39,8 +39,6 @@ class Gateway:
         self, scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
     ) -> None:
         """Answer one HTTP request; a mood that loses the answer breaks the connection."""
-        if scope["type"] != "http":
-            return
         request = await _request(scope, receive)
         try:
             response = await self.sandbox(request)
