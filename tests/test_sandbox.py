@@ -106,6 +106,8 @@ async def test_over_a_real_port_moods_break_the_connection_and_videos_are_drawn_
         with pytest.raises(httpx.RemoteProtocolError):
             await http.post(f"{V1}/seedance/videos", json=body)
         assert len(sandbox.tasks) == 1
+        big = b"\x89PNG" + b"x" * 1_000_000
+        assert (await http.post(f"{V1}/files/upload", files={"file": ("a.png", big)})).json()["data"]["size"] == len(big)
         sandbox.moods = [Mood("bad_encoding", "/seedance/videos"), Mood("too_large", "/user")]
         with pytest.raises(httpx.DecodingError):
             await http.post(f"{V1}/seedance/videos", json=body)
