@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from seedance_mcp.config import Settings
+from seedance_mcp.guard import Action, Reply
 from seedance_mcp.ledger import Ledger
 from seedance_mcp.pricing import PriceBook, load_prices
+from seedance_mcp.records import Record
+from seedance_mcp.results import Task
+from seedance_mcp.views import task_of
 
 if TYPE_CHECKING:
     from seedance_mcp.client import ProviderClient
 
-Report = Callable[[float, str], Awaitable[None]]
-"""Tells the waiting client a progress from 0 to 100 and a few words."""
+
+class Caller(Protocol):
+    """The client behind one call, as far as a tool speaks to it."""
+
+    reply: Reply | None
+    """What the person said when the call was first made, where the client repeats it with the answer."""
+
+    async def report(self, progress: float, message: str) -> None:
+        """Tell a progress from 0 to 100 and a few words."""
+        ...
+
+    async def ask(self, question: str, token: str) -> Action:
+        """Put a question to the person."""
+        ...
+
 
 Connect = Callable[[Settings], "ProviderClient"]
 
@@ -49,7 +66,7 @@ class App:
     @cached_property
     def ledger(self) -> Ledger:
         """The book of this data folder."""
-        return Ledger(self.settings.data_dir, self.now)
+        return Ledger(self.settings.ledger_dir, self.now)
 
     @cached_property
     def prices(self) -> PriceBook:
@@ -59,6 +76,10 @@ class App:
             return await self.client.list_prices()
 
         return PriceBook(load_prices(self.settings.prices) if self.settings.prices else {}, fetch)
+
+    def view(self, record: Record, warnings: list[str] | None = None) -> Task:
+        """One ledger row as agents read it."""
+        return task_of(record, self.now(), self.settings.floor_seconds, warnings)
 
     async def aclose(self) -> None:
         """Close what was opened."""

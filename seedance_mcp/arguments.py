@@ -15,6 +15,7 @@ from seedance_mcp import catalog
 from seedance_mcp.errors import InvalidRequest
 from seedance_mcp.facts import KIND_OF_FIELD, MEDIA_FIELDS, RULES, Model
 from seedance_mcp.portable import Schema, describe, schema_of
+from seedance_mcp.results import Status
 from seedance_mcp.schemas import VideoRequest, request_model
 
 Kind = Literal["image", "video", "audio"]
@@ -76,6 +77,17 @@ class WaitForVideo(GetTask):
 
     timeout_seconds: Annotated[int, Field(ge=1, le=1800)] = 45
     """How long to wait; then the task comes back still running."""
+
+
+class ListTasks(Arguments):
+    """Which tasks, and how fresh."""
+
+    status: Status | None = None
+    """Only these."""
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
+    """How many, newest first."""
+    refresh: bool = False
+    """Look at all running ones first."""
 
 
 class UploadAsset(Arguments):

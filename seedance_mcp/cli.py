@@ -1,17 +1,22 @@
-"""The command line: serve, demo, sandbox, models."""
+"""The command line."""
 
 from __future__ import annotations
 
 import argparse
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
 from importlib import import_module
+from typing import Any
 
 import anyio
 
 from seedance_mcp.config import Settings, load_settings
-from seedance_mcp.errors import SeedanceError
+from seedance_mcp.errors import SeedanceError, TaskNotFound
+from seedance_mcp.ledger import Ledger
 
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
@@ -49,7 +54,22 @@ def _parser() -> argparse.ArgumentParser:
     sandbox.set_defaults(run=_sandbox)
     models = commands.add_parser("models", help="list the models and their limits")
     models.set_defaults(run=_models)
+    _add_money(commands)
     return parser
+
+
+def _add_money(commands: Any) -> None:
+    """The commands that read and mend the ledger."""
+    tasks = commands.add_parser("tasks", help="list what was asked for, newest first")
+    tasks.add_argument("--limit", type=int, default=20)
+    tasks.set_defaults(run=_tasks)
+    spending = commands.add_parser("spending", help="what was spent, and how estimates compare with what was charged")
+    spending.set_defaults(run=_spending)
+    settle = commands.add_parser("settle", help="say what became of a request whose answer was lost")
+    settle.add_argument("request_id")
+    settle.add_argument("outcome", choices=["charged", "not-charged"])
+    settle.add_argument("--amount", type=Decimal, help="what was charged; default: the estimate")
+    settle.set_defaults(run=_settle)
 
 
 def _settings() -> Settings:
@@ -90,3 +110,36 @@ def _models(options: argparse.Namespace) -> None:
     from seedance_mcp import resources  # noqa: PLC0415 - slow to import
 
     print(resources.models_table())
+
+
+@contextmanager
+def _ledger() -> Generator[tuple[Settings, Ledger]]:
+    settings = _settings()
+    ledger = Ledger(settings.ledger_dir, lambda: datetime.now(UTC))
+    with closing(ledger):
+        yield settings, ledger
+
+
+def _tasks(options: argparse.Namespace) -> None:
+    from seedance_mcp import resources  # noqa: PLC0415 - slow to import
+
+    with _ledger() as (_, ledger):
+        print(resources.tasks_table(*ledger.list(limit=options.limit)))
+
+
+def _spending(options: argparse.Namespace) -> None:
+    from seedance_mcp import resources  # noqa: PLC0415 - slow to import
+
+    with _ledger() as (settings, ledger):
+        print(resources.spending_text(ledger.spent(), ledger.spending_by_model(), settings.limits))
+
+
+def _settle(options: argparse.Namespace) -> None:
+    with _ledger() as (_, ledger):
+        record = ledger.find(options.request_id)
+        if record is None or record.status != "unknown":
+            raise TaskNotFound("Only a request whose answer was lost can be settled: see seedance-mcp tasks.")
+        charged = options.outcome == "charged"
+        amount = (options.amount if options.amount is not None else record.estimate or Decimal(0)) if charged else Decimal(0)
+        settled = ledger.settle(record, amount, "person", "charged" if charged else "not charged")
+        print(f"{settled.request_id}: {settled.evidence}, {settled.settled} by a person")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -64,6 +65,7 @@ def _default_output() -> Path:
     return (videos if videos.is_dir() else Path.home()) / "seedance-videos"
 
 
+Amount = Annotated[Decimal | None, Field(ge=0)]
 Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser())]
 
 
@@ -92,12 +94,35 @@ class Settings(BaseSettings):
     """The only folders that upload_asset reads, separated as in PATH."""
     prices: Folder | None = None
     """A price file in the form of `prices.toml`, for accounts with their own rates."""
+    max_cost_per_video: Amount = None
+    """Hard limit for one video, in JimiCoin."""
+    max_cost_per_day: Amount = None
+    """Hard limit for one UTC day, in JimiCoin."""
+    max_cost_total: Amount = None
+    """Hard limit for all time, in JimiCoin."""
+    allow_unpriced: bool = False
+    """1: with a limit set, requests without a known price are sent all the same."""
+    confirm_above: Amount = None
+    """Ask a person before a request dearer than this, or of unknown price."""
+    dedupe_seconds: Annotated[float, Field(ge=0)] = 600
+    """The same request within this time is answered with the earlier task; 0 turns it off."""
     poll_floor_seconds: Annotated[float | None, Field(gt=0)] = None
     """Never look at one task more often than this; 5, or 0.2 on loopback."""
     schema_profile: Literal["auto", "union", "flat"] = "auto"
     """How `create_video` shows its request: `union`, `flat`, or by the client's name."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "WARNING"
     """Logs go to standard error; never a key, a prompt or a signed link."""
+
+    @property
+    def ledger_dir(self) -> Path:
+        """Where the book is: the sandbox has one of its own."""
+        return self.data_dir / "sandbox" if self.sandbox else self.data_dir
+
+    @property
+    def limits(self) -> dict[str, Decimal]:
+        """What the operator set of the three hard limits."""
+        names = ("max_cost_per_video", "max_cost_per_day", "max_cost_total")
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
     @property
     def floor_seconds(self) -> float:

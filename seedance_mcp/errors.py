@@ -2,7 +2,8 @@
 
 SeedanceError
   InvalidRequest            refused by our own checks: nothing was sent
-  NotConfigured             no key
+  NotConfigured             no key, or a setting that cannot be used
+    LedgerUnusable          the book on disk cannot be read or written
   AuthFailed                the provider refused the key
   InsufficientBalance       the provider refused for lack of balance or quota
   BudgetExceeded            the operator's limit refused
@@ -71,6 +72,10 @@ class NotConfigured(SeedanceError):
     """No key is set."""
 
     code = "not_configured"
+
+
+class LedgerUnusable(NotConfigured):
+    """The book on disk cannot be read or written."""
 
 
 class AuthFailed(SeedanceError):

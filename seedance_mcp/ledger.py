@@ -1,160 +1,297 @@
-"""What was asked, paid and received: SQLite on disk, shared by every server process of one data folder."""
+"""What was asked, paid and received; shared by every server process of one data folder."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
 import secrets
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
-from seedance_mcp.errors import NotConfigured, SeedanceError
+from seedance_mcp.errors import ConfirmationRequired, SeedanceError
+from seedance_mcp.records import (
+    SENDING_SECONDS,
+    Entry,
+    Evidence,
+    Record,
+    SettledBy,
+    Spent,
+    from_nano,
+    new_request_id,
+    read_record,
+    to_nano,
+    to_text,
+)
 from seedance_mcp.results import Status
+from seedance_mcp.store import Store
 from seedance_mcp.wire import ProviderTask
 
-VERSION = 1
-
-_SCHEMA = """
-CREATE TABLE requests (
-    request_id TEXT PRIMARY KEY,
-    task_id TEXT UNIQUE,
-    model TEXT,
-    prompt TEXT,
-    body TEXT,
-    state TEXT NOT NULL,
-    progress INTEGER NOT NULL DEFAULT 0,
-    estimate TEXT,
-    cost TEXT,
-    created_at REAL NOT NULL,
-    completed_at REAL,
-    video_url TEXT,
-    saved_path TEXT,
-    error TEXT
-) STRICT;
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One request and all that is known of it."""
-
-    request_id: str
-    task_id: str | None
-    model: str | None
-    prompt: str | None
-    state: Status
-    progress: int
-    estimate: Decimal | None
-    cost: Decimal | None
-    created_at: datetime
-    completed_at: datetime | None
-    video_url: str | None
-    saved_path: str | None
-    error: str | None
+TOKEN_SECONDS = 600.0
+"""How long a confirmation token is good."""
 
 
 class Ledger:
-    """One data folder's book of requests."""
+    """One data folder's book, seen by one principal (`scope`)."""
 
-    def __init__(self, folder: Path, now: Callable[[], datetime]) -> None:
-        """Open or make the book; raises `NotConfigured` when the folder cannot hold it."""
-        self._now = now
-        try:
-            self._db = _open(folder / "ledger.sqlite3")
-        except (OSError, sqlite3.Error) as error:
-            raise NotConfigured(f"The ledger in SEEDANCE_DATA_DIR cannot be used ({error}): nothing is sent.") from None
+    def __init__(self, folder: Path, now: Callable[[], datetime], scope: str = "") -> None:
+        """Open or make the book; raises `LedgerUnusable`."""
+        self._store = Store(folder / "ledger.sqlite3")
+        self._now, self._scope = now, scope
 
     def close(self) -> None:
         """Close the book."""
-        self._db.close()
+        self._store.close()
 
-    def begin(self, body: dict[str, Any], estimate: Decimal | None) -> str:
-        """Write a request down before its bytes leave; gives our `request_id`."""
-        request_id = new_request_id()
-        self._write(
-            "INSERT INTO requests (request_id, model, prompt, body, state, estimate, created_at)"
-            " VALUES (?, ?, ?, ?, 'unknown', ?, ?)",
-            (request_id, body["model"], body["prompt"], json.dumps(body), _text(estimate), self._now().timestamp()),
-        )
-        return request_id
+    def begin(
+        self, entry: Entry, *, window_seconds: float, admit: Callable[[Spent], None], token: str | None = None
+    ) -> tuple[Record, bool]:
+        """Write a request down and reserve its estimate, or find the same one sent within the window.
 
-    def adopt(self, task_id: str) -> str:
-        """Take in a task that was made elsewhere."""
-        request_id = new_request_id()
-        self._write(
-            "INSERT OR IGNORE INTO requests (request_id, task_id, state, created_at) VALUES (?, ?, 'unknown', ?)",
-            (request_id, task_id, self._now().timestamp()),
-        )
-        return request_id
+        Gives the record and whether it is new. `admit` sees what was spent, inside the same transaction, and refuses by
+        raising; a `token` is used up.
+        """
+        with self._store.transaction() as db:
+            if earlier := self._repeat(entry.fingerprint, window_seconds):
+                return earlier, False
+            admit(self.spent())
+            if token:
+                self._use_token(db, token)
+            request_id = new_request_id()
+            self._insert(db, request_id, entry)
+        return self.get(request_id), True
 
-    def refuse(self, request_id: str, error: SeedanceError) -> None:
-        """Write down that a request came to nothing, or that nobody knows."""
-        state = "unknown" if error.charged == "maybe" else "failed"
-        self._write("UPDATE requests SET state = ?, error = ? WHERE request_id = ?", (state, error.code, request_id))
-
-    def update(self, request_id: str, task: ProviderTask) -> None:
-        """Write down what the provider says; progress never falls and what is known is never forgotten."""
-        done = task.completed_at or (self._now() if task.status == "completed" else None)
-        self._write(
-            "UPDATE requests SET task_id = coalesce(task_id, ?), state = ?, progress = max(progress, ?),"
-            " model = coalesce(model, ?), cost = coalesce(?, cost), completed_at = coalesce(completed_at, ?),"
-            " video_url = coalesce(?, video_url), error = ? WHERE request_id = ?",
+    def _insert(self, db: sqlite3.Connection, request_id: str, entry: Entry) -> None:
+        db.execute(
+            "INSERT INTO requests (request_id, scope, fingerprint, model, prompt, body, state, estimate, reserved,"
+            " used_before, created_at) VALUES (?, ?, ?, ?, ?, ?, 'sending', ?, ?, ?, ?)",
             (
-                *(task.task_id, task.status, task.progress, task.model, _text(task.cost)),
-                *(done.timestamp() if done else None, task.video_url, task.error, request_id),
+                *(request_id, self._scope, entry.fingerprint, entry.body["model"], entry.body["prompt"]),
+                *(json.dumps(entry.body), to_text(entry.estimate), to_nano(entry.estimate or Decimal(0))),
+                *(to_text(entry.used_before), self._at()),
             ),
         )
+        self._note(db, request_id, "sending")
+
+    def _repeat(self, fingerprint: str, window_seconds: float) -> Record | None:
+        """The newest request of that fingerprint in the window that did not come to nothing."""
+        row = self._store.one(
+            "SELECT * FROM requests WHERE scope = ? AND fingerprint = ? AND created_at > ?"
+            " AND state NOT IN ('failed', 'cancelled') ORDER BY created_at DESC",
+            (self._scope, fingerprint, self._at() - window_seconds),
+        )
+        return self._record(row) if row else None
+
+    def find_repeat(self, fingerprint: str, window_seconds: float) -> Record | None:
+        """The same, without writing."""
+        return self._repeat(fingerprint, window_seconds)
+
+    def adopt(self, task_id: str) -> Record:
+        """Take in a task that was made elsewhere, at no cost of ours."""
+        with self._store.transaction() as db:
+            db.execute(
+                "INSERT OR IGNORE INTO requests (request_id, scope, task_id, state, created_at, settled)"
+                " VALUES (?, ?, ?, 'queued', ?, 0)",
+                (new_request_id(), self._scope, task_id, self._at()),
+            )
+        return self.get(task_id)
+
+    def refuse(self, request_id: str, error: SeedanceError) -> None:
+        """Write down that a request came to nothing, or that nobody knows and its money stays reserved."""
+        lost = error.charged == "maybe"
+        state, settled, by = ("unknown", None, None) if lost else ("failed", 0, "provider")
+        with self._store.transaction() as db:
+            db.execute(
+                "UPDATE requests SET state = ?, error = ?, settled = ?, settled_by = ? WHERE request_id = ?",
+                (state, error.code, settled, by, request_id),
+            )
+            self._note(db, request_id, state)
+
+    def update(self, request_id: str, task: ProviderTask) -> Record:
+        """Write down what the provider says; progress never falls and what is known is never forgotten."""
+        done = task.completed_at or (self._now() if task.status == "completed" else None)
+        with self._store.transaction() as db:
+            before = self.get(request_id)
+            settled, by = _settlement(before, task)
+            db.execute(
+                "UPDATE requests SET task_id = coalesce(task_id, ?), state = ?, progress = max(progress, ?),"
+                " model = coalesce(model, ?), cost = coalesce(?, cost), settled = ?, settled_by = ?,"
+                " completed_at = coalesce(completed_at, ?), video_url = coalesce(?, video_url), error = ?"
+                " WHERE request_id = ?",
+                (
+                    *(task.task_id, task.status, task.progress, task.model, to_text(task.cost)),
+                    *(settled, by),
+                    *(done.timestamp() if done else None, task.video_url, task.error, request_id),
+                ),
+            )
+            if before.status != task.status or before.sending:
+                self._note(db, request_id, task.status)
+        return self.get(request_id)
+
+    def settle(self, record: Record, amount: Decimal, by: SettledBy, evidence: Evidence) -> Record:
+        """Replace a reservation by what is known to have been paid; what was not charged may be asked for again."""
+        state = record.status if evidence == "charged" or record.status != "unknown" else "failed"
+        with self._store.transaction() as db:
+            db.execute(
+                "UPDATE requests SET state = ?, settled = ?, settled_by = ?, evidence = ? WHERE request_id = ?",
+                (state, to_nano(amount), by, evidence, record.request_id),
+            )
+            self._note(db, record.request_id, f"settled by {by}: {evidence}")
+        return self.get(record.request_id)
+
+    def doubt(self, record: Record) -> Record:
+        """Write down that the balance does not tell what became of a request."""
+        with self._store.transaction() as db:
+            db.execute("UPDATE requests SET evidence = 'cannot tell' WHERE request_id = ?", (record.request_id,))
+        return self.get(record.request_id)
 
     def find(self, key: str) -> Record | None:
         """The request of that task id or request id."""
-        row = self._db.execute("SELECT * FROM requests WHERE task_id = ? OR request_id = ?", (key, key)).fetchone()
-        return _record(row) if row else None
+        row = self._store.one(
+            "SELECT * FROM requests WHERE (task_id = ? OR request_id = ?) AND scope = ?", (key, key, self._scope)
+        )
+        return self._record(row) if row else None
 
-    def get(self, request_id: str) -> Record:
-        """The request of that id, which must be there."""
-        row = self._db.execute("SELECT * FROM requests WHERE request_id = ?", (request_id,)).fetchone()
-        return _record(row)
+    def get(self, key: str) -> Record:
+        """The request of that task id or request id, which must be there."""
+        found = self.find(key)
+        if found is None:
+            raise KeyError(key)
+        return found
 
-    def _write(self, statement: str, values: tuple[Any, ...]) -> None:
-        with self._db:
-            self._db.execute(statement, values)
+    def list(self, status: Status | None = None, limit: int | None = None) -> tuple[list[Record], int]:
+        """The newest requests of a status, and how many there are in all."""
+        chosen = _having(status, self._at())
+        rows = self._store.all(
+            f"SELECT * FROM requests WHERE scope = ? AND {chosen} ORDER BY created_at DESC, rowid DESC LIMIT ?",  # noqa: S608 - chosen is ours
+            (self._scope, -1 if limit is None else limit),
+        )
+        count = self._store.one(f"SELECT count(*) FROM requests WHERE scope = ? AND {chosen}", (self._scope,))  # noqa: S608 - likewise
+        return [self._record(row) for row in rows], count[0] if count else 0
+
+    def spent(self) -> Spent:
+        """What went or may have gone on this UTC day and in all."""
+        row = self._store.one(
+            "SELECT coalesce(sum(coalesce(settled, reserved)) FILTER (WHERE created_at >= ?), 0),"
+            " coalesce(sum(coalesce(settled, reserved)), 0), coalesce(sum(reserved) FILTER (WHERE settled IS NULL), 0)"
+            " FROM requests WHERE scope = ?",
+            (midnight(self._now()).timestamp(), self._scope),
+        )
+        today, total, held = tuple(row) if row else (0, 0, 0)
+        return Spent(from_nano(today), from_nano(total), from_nano(held))
+
+    def spending_by_model(self) -> list[tuple[str, int, Decimal, Decimal]]:
+        """Model, requests, what was estimated and what was charged, for settled requests."""
+        rows = self._store.all(
+            "SELECT model, count(*), sum(reserved), sum(settled) FROM requests"
+            " WHERE scope = ? AND settled IS NOT NULL AND fingerprint IS NOT NULL AND state != 'failed'"
+            " GROUP BY model ORDER BY model",
+            (self._scope,),
+        )
+        return [(row[0], row[1], from_nano(row[2]), from_nano(row[3])) for row in rows]
+
+    def unclear(self) -> list[Record]:
+        """Requests of every scope whose money is still reserved though no answer is awaited."""
+        rows = self._store.all("SELECT * FROM requests WHERE settled IS NULL AND state IN ('unknown', 'sending')")
+        return [record for record in map(self._record, rows) if record.status == "unknown"]
+
+    def charged_since(self, record: Record) -> Decimal:
+        """What other requests of this book are known to have cost since one was begun."""
+        rows = self._store.all(
+            "SELECT coalesce(sum(settled), 0) FROM requests"
+            " WHERE created_at >= ? AND request_id != ? AND fingerprint NOT NULL",
+            (record.created_at.timestamp(), record.request_id),
+        )
+        return from_nano(rows[0][0])
+
+    def disturbed(self, record: Record) -> bool:
+        """Whether other requests of this book may have moved the balance around one request without our knowing when."""
+        began = record.created_at.timestamp()
+        rows = self._store.all(
+            "SELECT 1 FROM requests WHERE request_id != ? AND created_at BETWEEN ? AND ? AND NOT EXISTS"
+            " (SELECT 1 FROM events WHERE events.request_id = requests.request_id AND state != 'sending' AND at < ?)"
+            " UNION ALL SELECT 1 FROM events WHERE request_id != ? AND at >= ? AND state IN ('failed', 'cancelled')",
+            (record.request_id, began - SENDING_SECONDS, began, began, record.request_id, began),
+        )
+        return bool(rows)
+
+    def new_token(self, fingerprint: str, price: Decimal | None) -> str:
+        """Make a token for one exact request at one price; only its digest is kept."""
+        token = f"confirm_{secrets.token_hex(16)}"
+        with self._store.transaction() as db:
+            expires_at = self._at() + TOKEN_SECONDS
+            values = (_digest(token), self._scope + fingerprint, str(price), expires_at)
+            db.execute("INSERT INTO tokens (digest, fingerprint, price, expires_at) VALUES (?, ?, ?, ?)", values)
+        return token
+
+    def _use_token(self, db: sqlite3.Connection, token: str) -> None:
+        values = (self._at(), _digest(token))
+        if db.execute("UPDATE tokens SET used_at = ? WHERE digest = ? AND used_at IS NULL", values).rowcount != 1:
+            raise ConfirmationRequired("The confirm_token was used meanwhile: ask the person again.")
+
+    def token_fault(self, token: str, fingerprint: str, price: Decimal | None) -> str | None:
+        """Why a token does not confirm a request, or `None`."""
+        row = self._store.one("SELECT * FROM tokens WHERE digest = ?", (_digest(token),))
+        if row is None:
+            return "it is not one of ours"
+        if row["used_at"] is not None:
+            return "it was used already"
+        if row["expires_at"] < self._at():
+            return "it has expired"
+        if (row["fingerprint"], row["price"]) != (self._scope + fingerprint, str(price)):
+            return "it was given for another request or price"
+        return None
+
+    def remember_media(self, reference: str, seconds: float | None) -> None:
+        """Keep how long a reference plays, for pricing."""
+        with self._store.transaction() as db:
+            db.execute("INSERT OR REPLACE INTO media VALUES (?, ?, ?)", (reference, seconds, self._at()))
+
+    def media_seconds(self, reference: str) -> float | None:
+        """How long a reference plays, if it went through here."""
+        row = self._store.one("SELECT seconds FROM media WHERE reference = ?", (reference,))
+        return row[0] if row else None
+
+    def _note(self, db: sqlite3.Connection, request_id: str, state: str) -> None:
+        db.execute("INSERT INTO events VALUES (?, ?, ?)", (request_id, state, self._at()))
+
+    def _at(self) -> float:
+        return self._now().timestamp()
+
+    def _record(self, row: sqlite3.Row) -> Record:
+        return read_record(row, self._now())
 
 
-def new_request_id() -> str:
-    """A name for one request, too long to guess."""
-    return f"req_{secrets.token_hex(12)}"
+def _settlement(before: Record, task: ProviderTask) -> tuple[int | None, SettledBy | None]:
+    """What a request counts for from now on: the provider's cost, what was settled before, or the estimate."""
+    if before.adopted:
+        return 0, before.settled_by
+    if task.cost is not None:
+        return to_nano(task.cost), "provider"
+    if before.settled is not None:
+        return to_nano(before.settled), before.settled_by
+    return (None, None) if before.estimate is None else (to_nano(before.estimate), "estimate")
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    db = sqlite3.connect(path, timeout=10, check_same_thread=False)
-    db.row_factory = sqlite3.Row
-    db.execute("PRAGMA journal_mode = WAL")
-    db.execute("PRAGMA synchronous = FULL")
-    with closing(db.execute("PRAGMA user_version")) as found:
-        version = found.fetchone()[0]
-    if version == 0:
-        db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
-    return db
+def next_day(now: datetime) -> datetime:
+    """When the UTC day renews."""
+    return midnight(now) + timedelta(days=1)
 
 
-def _text(amount: Decimal | None) -> str | None:
-    return None if amount is None else str(amount)
+def midnight(now: datetime) -> datetime:
+    """When the UTC day began."""
+    return now.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def _record(row: sqlite3.Row) -> Record:
-    return Record(
-        **{name: row[name] for name in ("request_id", "task_id", "model", "prompt", "state", "progress")},
-        estimate=Decimal(row["estimate"]) if row["estimate"] else None,
-        cost=Decimal(row["cost"]) if row["cost"] else None,
-        created_at=datetime.fromtimestamp(row["created_at"], UTC),
-        completed_at=datetime.fromtimestamp(row["completed_at"], UTC) if row["completed_at"] else None,
-        **{name: row[name] for name in ("video_url", "saved_path", "error")},
-    )
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _having(status: Status | None, at: float) -> str:
+    """The rows of a status; one that is being sent counts as queued, an interrupted one as unknown."""
+    fresh = f"state = 'sending' AND created_at >= {at - SENDING_SECONDS!r}"
+    stale = f"state = 'sending' AND created_at < {at - SENDING_SECONDS!r}"
+    also = {"queued": f" OR ({fresh})", "unknown": f" OR ({stale})"}
+    return "1" if status is None else f"(state = '{status}'{also.get(status, '')})"

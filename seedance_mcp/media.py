@@ -15,8 +15,10 @@ from urllib.parse import unquote, urlsplit
 from seedance_mcp.arguments import Kind
 from seedance_mcp.catalog import UPLOAD_EXTENSIONS, UPLOAD_MAX_BYTES
 from seedance_mcp.errors import FileRejected, InvalidRequest
+from seedance_mcp.mp4 import duration_seconds
 
 _HEAD_BYTES = 512
+_WITH_MOVIE_HEADER = ("mp4", "mov", "m4v")
 _SIGNATURES: tuple[tuple[str, str, bytes], ...] = (
     ("png", "image/png", rb"\x89PNG\r\n\x1a\n"),
     ("jpg", "image/jpeg", rb"\xff\xd8\xff"),
@@ -50,6 +52,8 @@ class MediaFile:
     kind: Kind
     mime_type: str
     size_bytes: int
+    seconds: float | None
+    """How long it plays, where its header tells."""
 
 
 def is_link(source: str) -> bool:
@@ -112,10 +116,11 @@ def _checked(file: BinaryIO, path: Path) -> MediaFile:
         allowed = f"1 to {UPLOAD_MAX_BYTES} bytes"
         raise FileRejected(f"The file has {size_bytes} bytes; allowed: {allowed}.", field="source", allowed=allowed)
     ending, mime_type = sniff(file.read(_HEAD_BYTES))
+    seconds = duration_seconds(file) if ending in _WITH_MOVIE_HEADER else None
     file.seek(0)
     kind = next(kind for kind, endings in UPLOAD_EXTENSIONS.items() if ending in endings)
     name = re.sub(r"[^\w.-]+", "_", path.stem, flags=re.ASCII)[:80] or "file"
-    return MediaFile(file, f"{name}.{ending}", cast("Kind", kind), mime_type, size_bytes)
+    return MediaFile(file, f"{name}.{ending}", cast("Kind", kind), mime_type, size_bytes, seconds)
 
 
 def sniff(head: bytes) -> tuple[str, str]:

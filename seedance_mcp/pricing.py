@@ -23,6 +23,7 @@ LIVE_SECONDS = 3600
 PATIENCE_SECONDS = 2
 """How long anything waits for that list."""
 
+_HALF = 0.5
 _PER: dict[str, Literal["second", "task"]] = {"per_second": "second", "per_task": "task"}
 """The provider's price modes that a request alone decides."""
 
@@ -116,14 +117,26 @@ class PriceBook:
         """The unit price of one model at one resolution."""
         return self.find(model.billing_names(resolution))
 
-    def estimate(self, request: VideoRequest) -> Estimate:
-        """Price one request."""
+    def estimate(self, request: VideoRequest, seconds_of: Callable[[str], float | None] = lambda _: None) -> Estimate:
+        """Price one request; `seconds_of` tells how long a reference plays where that is known."""
         price = self.price_of(request.row, request.output_resolution)
         if price is None:
             names = " or ".join(request.row.billing_names(request.output_resolution))
             return Estimate(None, f"The price of {request.model} is not published (billing name {names}).")
-        units = Decimal(request.duration if price.per == "second" else 1)
-        words = f"{price.unit} per {price.per} x {units} = {units * price.unit} ({price.source}, {price.seen})"
-        if request.row.bills_first_video and request.reference_videos and price.per == "second":
-            words += "; the seconds of the first reference video come on top, and a link does not tell them"
-        return Estimate(units * price.unit, words, price)
+        if price.per == "task":
+            return Estimate(price.unit, f"{price.unit} per task ({price.source}, {price.seen})", price)
+        more, words = _first_video(request, seconds_of)
+        units = request.duration + more
+        amount = units * price.unit
+        return Estimate(amount, f"{price.unit} per second x {units} = {amount} ({price.source}, {price.seen}){words}", price)
+
+
+def _first_video(request: VideoRequest, seconds_of: Callable[[str], float | None]) -> tuple[int, str]:
+    """Seconds billed on top of the duration, to the nearest one, and what to say of them."""
+    if not (request.row.bills_first_video and request.reference_videos):
+        return 0, ""
+    known = seconds_of(request.reference_videos[0])
+    if known is None:
+        return 0, "; the first reference video's seconds come on top, and its length is not known here"
+    more = int(known + _HALF)
+    return more, f"; {more} of the seconds are the first reference video's"

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 
-from seedance_mcp import catalog, views
+from seedance_mcp import catalog, tools, views
+from seedance_mcp.app import App
 from seedance_mcp.arguments import find_model
+from seedance_mcp.errors import SeedanceError
 from seedance_mcp.facts import MEDIA_FIELDS, RULES, Fact, Model, Route
 from seedance_mcp.pricing import PriceBook
+from seedance_mcp.records import Record, Spent
 from seedance_mcp.waiting import LONGEST_PAUSE_SECONDS
+from seedance_mcp.wire import stranger
 
 
 def models_json(prices: PriceBook) -> str:
@@ -20,6 +24,17 @@ def models_json(prices: PriceBook) -> str:
 def model_json(name: str, prices: PriceBook) -> str:
     """One model with its request schema; raises `InvalidRequest` for a name that is none."""
     return views.model_info(find_model(name), prices, with_schema=True).model_dump_json()
+
+
+async def task_json(app: App, task_id: str) -> str:
+    """One task, looked at now; raises `TaskNotFound`."""
+    known = app.ledger.find(task_id)
+    try:
+        return (await tools.look(app, known, task_id)).model_dump_json()
+    except SeedanceError:
+        if known is None:
+            raise
+        return app.view(known).model_dump_json()
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -46,6 +61,48 @@ def _model_row(model: Model) -> tuple[str, ...]:
         *(str(count or "-") for count in (route.images.value, videos, route.reference_audios.value)),
         " ".join(route.schemes.value),
         route.per,
+    )
+
+
+def tasks_table(records: list[Record], total: int) -> str:
+    """Requests of the ledger, a line each."""
+    rows = [
+        (
+            f"{record.created_at:%Y-%m-%d %H:%M}",
+            record.status,
+            record.model or "",
+            _coins(record.estimate),
+            _coins(record.settled),
+            record.task_id or record.request_id,
+            _cell(record.prompt or ""),
+        )
+        for record in records
+    ]
+    made = table(("Made (UTC)", "Status", "Model", "Estimate", "Charged", "Task", "Prompt"), rows)
+    return f"{made}\n{len(records)} of {total}"
+
+
+def _coins(amount: Decimal | None) -> str:
+    return "?" if amount is None else f"{amount:f}"
+
+
+def _cell(text: str) -> str:
+    """A prompt that cannot break a table or a terminal."""
+    clean = stranger(text).replace("|", "/")
+    return clean if len(clean) <= _CELL_CHARS else f"{clean[:_CELL_CHARS]}…"
+
+
+_CELL_CHARS = 40
+
+
+def spending_text(spent: Spent, models: list[tuple[str, int, Decimal, Decimal]], limits: dict[str, Decimal]) -> str:
+    """What went, by model, and what the operator allows."""
+    rows = [(model, str(count), f"estimate {estimate:f}, charged {cost:f}") for model, count, estimate, cost in models]
+    held = f" (of it reserved and not settled: {spent.held:f})" if spent.held else ""
+    allowed = ", ".join(f"{name} {limit:f}" for name, limit in limits.items()) or "none"
+    return (
+        f"{table(('Model', 'Videos', 'Estimate and charge'), rows)}\n"
+        f"Today {spent.today:f}, in all {spent.total:f} {catalog.CURRENCY}{held}. Limits: {allowed}."
     )
 
 

@@ -81,6 +81,13 @@ class Task(Result):
     next: Next | None = None
 
 
+class TaskList(Result):
+    """Tasks of the ledger, newest first; `total` counts all that fit."""
+
+    tasks: list[Task]
+    total: int
+
+
 class Range(Part):
     """Whole numbers, both ends included."""
 
@@ -201,3 +208,4 @@ class Balance(Result):
     spent_here: Spending
     limits: dict[str, float]
     left_today: float | None
+    unclear: list[str] = []

@@ -6,10 +6,9 @@ import logging
 import traceback
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
 
 import mcp_types as types
-from mcp.server import CacheHint, Server, ServerRequestContext
+from mcp.server import CacheHint, Server
 from mcp.server.stdio import stdio_server
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from mcp.shared.exceptions import MCPError
@@ -17,10 +16,10 @@ from pydantic import SecretStr
 
 from seedance_mcp import __version__, resources, results
 from seedance_mcp.app import App, Connect, connect_to_provider
+from seedance_mcp.caller import Asked, Context, McpCaller
 from seedance_mcp.catalog import BY_NAME
 from seedance_mcp.config import Settings
 from seedance_mcp.errors import InvalidRequest, OutcomeUnknown, ProviderFailed, SeedanceError
-from seedance_mcp.pricing import PriceBook
 from seedance_mcp.profiles import profile_for
 from seedance_mcp.toolbox import TOOLS, ToolSpec
 
@@ -47,10 +46,13 @@ _RESOURCES = (
     ("seedance://limits", "limits", "Every limit and rule by route, with source and doubts", "text/markdown"),
     ("seedance://models", "models", "The whole catalogue", "application/json"),
 )
-_MODEL_PREFIX = "seedance://models/"
-_TEMPLATE = f"{_MODEL_PREFIX}{{model}}"
-
-Context = ServerRequestContext[App, Any]
+_MODEL = "seedance://models/"
+_TASK = "seedance://tasks/"
+_TEMPLATES = (
+    (f"{_MODEL}{{model}}", "model", "One model with its request schema"),
+    (f"{_TASK}{{task_id}}", "task_id", "One task"),
+)
+_COMPLETED_MOST = 100
 
 
 class _Door:
@@ -65,16 +67,17 @@ class _Door:
         profile = profile_for(client.client_info.name if client else None, self.settings.schema_profile)
         return types.ListToolsResult(tools=[spec.listed(profile) for spec in TOOLS])
 
-    async def call_tool(self, ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
-        async def report(progress: float, message: str) -> None:
-            await ctx.session.report_progress(progress, 100, message)
-
+    async def call_tool(
+        self, ctx: Context, params: types.CallToolRequestParams
+    ) -> types.CallToolResult | types.InputRequiredResult:
         try:
             spec = self._find(params.name)
             given = spec.read(params.arguments or {})
-            result = await spec.run(ctx.lifespan_context, given, report)
+            result = await spec.run(ctx.lifespan_context, given, McpCaller(ctx, params))
         except SeedanceError as error:
             return self._failed(error)
+        except Asked as asked:
+            return asked.as_result()
         except Exception as error:  # noqa: BLE001 - the one place where a bug becomes a readable answer
             where = "".join(traceback.format_tb(error.__traceback__))
             # its message could hold a prompt or a link, so only its place is logged
@@ -107,43 +110,55 @@ class _Door:
     async def list_templates(
         self, ctx: Context, params: types.PaginatedRequestParams | None
     ) -> types.ListResourceTemplatesResult:
-        template = types.ResourceTemplate(
-            uri_template=_TEMPLATE,
-            name="model",
-            title="Model",
-            description="One model with its request schema",
-            mime_type="application/json",
-        )
-        return types.ListResourceTemplatesResult(resource_templates=[template])
+        listed = [
+            types.ResourceTemplate(
+                uri_template=uri, name=name, title=name.capitalize(), description=description, mime_type="application/json"
+            )
+            for uri, name, description in _TEMPLATES
+        ]
+        return types.ListResourceTemplatesResult(resource_templates=listed)
 
     async def read_resource(self, ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
-        uri = str(params.uri)
-        await ctx.lifespan_context.prices.refresh()
+        app, uri = ctx.lifespan_context, str(params.uri)
+        await app.prices.refresh()
         try:
-            text, mime_type = _read(uri, ctx.lifespan_context.prices)
-        except InvalidRequest as error:
+            text, mime_type, private = await self._read(app, uri)
+        except SeedanceError as error:
             raise MCPError(types.INVALID_PARAMS, error.message, {"uri": uri}) from None
-        return types.ReadResourceResult(contents=[types.TextResourceContents(uri=uri, text=text, mime_type=mime_type)])
+        contents: list[types.TextResourceContents | types.BlobResourceContents] = [
+            types.TextResourceContents(uri=uri, text=text, mime_type=mime_type)
+        ]
+        if private:
+            return types.ReadResourceResult(contents=contents, ttl_ms=0, cache_scope="private")
+        return types.ReadResourceResult(contents=contents)
+
+    async def _read(self, app: App, uri: str) -> tuple[str, str, bool]:
+        """Text, media type, and whether it belongs to one caller alone."""
+        match uri:
+            case "seedance://pricing":
+                return resources.pricing_text(app.prices), "text/markdown", False
+            case "seedance://limits":
+                return resources.limits_text(), "text/markdown", False
+            case "seedance://models":
+                return resources.models_json(app.prices), "application/json", False
+            case _ if uri.startswith(_MODEL):
+                return resources.model_json(uri.removeprefix(_MODEL), app.prices), "application/json", False
+            case _ if uri.startswith(_TASK):
+                return await resources.task_json(app, uri.removeprefix(_TASK)), "application/json", True
+            case _:
+                known = ", ".join([row[0] for row in (*_RESOURCES, *_TEMPLATES)])
+                raise InvalidRequest(f"There is no resource {uri}. Known: {known}.")
 
     async def complete(self, ctx: Context, params: types.CompleteRequestParams) -> types.CompleteResult:
-        asked = params.ref.uri if isinstance(params.ref, types.ResourceTemplateReference) else ""
-        known = BY_NAME if asked == _TEMPLATE and params.argument.name == "model" else ()
-        values = [name for name in known if params.argument.value.lower() in name]
-        return types.CompleteResult(completion=types.Completion(values=values, total=len(values), has_more=False))
-
-
-def _read(uri: str, prices: PriceBook) -> tuple[str, str]:
-    match uri:
-        case "seedance://pricing":
-            return resources.pricing_text(prices), "text/markdown"
-        case "seedance://limits":
-            return resources.limits_text(), "text/markdown"
-        case "seedance://models":
-            return resources.models_json(prices), "application/json"
-        case _ if uri.startswith(_MODEL_PREFIX):
-            return resources.model_json(uri.removeprefix(_MODEL_PREFIX), prices), "application/json"
-        case _:
-            raise InvalidRequest(f"There is no resource {uri}. Known: {', '.join(row[0] for row in _RESOURCES)}, {_TEMPLATE}.")
+        asked = (params.ref.uri if isinstance(params.ref, types.ResourceTemplateReference) else "", params.argument.name)
+        known: list[str] = []
+        if asked == _TEMPLATES[0][:2]:
+            known = list(BY_NAME)
+        elif asked == _TEMPLATES[1][:2]:
+            known = [record.task_id or record.request_id for record in ctx.lifespan_context.ledger.list()[0]]
+        fitting = [name for name in known if params.argument.value.lower() in name]
+        shown = types.Completion(values=fitting[:_COMPLETED_MOST], total=len(fitting), has_more=len(fitting) > _COMPLETED_MOST)
+        return types.CompleteResult(completion=shown)
 
 
 def _bug(tool: str) -> SeedanceError:
@@ -155,12 +170,11 @@ def _bug(tool: str) -> SeedanceError:
 
 
 async def _with_sandbox(settings: Settings, stack: AsyncExitStack) -> Settings:
-    """Start the embedded provider and point the settings at it, with a ledger of its own."""
+    """Start the embedded provider and point the settings at it."""
     from seedance_mcp.sandbox import serve  # noqa: PLC0415 - an optional extra, and slow to import
 
     address = await stack.enter_async_context(serve.run_in_background())
-    folder = settings.data_dir / "sandbox"
-    return settings.model_copy(update={"base_url": address, "api_key": SecretStr(serve.KEY), "data_dir": folder})
+    return settings.model_copy(update={"base_url": address, "api_key": SecretStr(serve.KEY)})
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ import mcp_types as types
 from pydantic import BaseModel
 
 from seedance_mcp import arguments, results, tools
-from seedance_mcp.app import App, Report
+from seedance_mcp.app import App, Caller
 from seedance_mcp.portable import Schema, result_schema_of, schema_of
 from seedance_mcp.profiles import Profile, create_video_schema
 
@@ -24,7 +24,7 @@ class ToolSpec:
     description: str
     icon: str
     read: Callable[[dict[str, Any]], Any]
-    run: Callable[[App, Any, Report], Awaitable[results.Result]]
+    run: Callable[[App, Any, Caller], Awaitable[results.Result]]
     result: type[results.Result]
     schema: type[BaseModel] | None
     """`None`: the profile gives it."""
@@ -127,6 +127,20 @@ TOOLS: tuple[ToolSpec, ...] = (
         run=tools.upload_asset,
         result=results.Asset,
         schema=arguments.UploadAsset,
+    ),
+    ToolSpec(
+        name="list_tasks",
+        title="List tasks",
+        description=(
+            "Tasks made here, newest first, also from earlier sessions; refresh: true looks at the running ones. "
+            "Free. Next: wait_for_video for one that runs."
+        ),
+        icon="M0 1h2v2H0zM3 1h5v2H3zM0 5h2v2H0zM3 5h5v2H3z",
+        read=_reads(arguments.ListTasks),
+        run=tools.list_tasks,
+        result=results.TaskList,
+        schema=arguments.ListTasks,
+        read_only=True,
     ),
     ToolSpec(
         name="get_asset",

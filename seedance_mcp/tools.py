@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import anyio
 
-from seedance_mcp import assets, catalog, media, views
-from seedance_mcp.app import App, Report
+from seedance_mcp import assets, catalog, guard, media, views
+from seedance_mcp.app import App, Caller
 from seedance_mcp.arguments import (
     CreateVideo,
     GetAsset,
     GetTask,
     Kind,
     ListModels,
+    ListTasks,
     NoArguments,
     UploadAsset,
     WaitForVideo,
@@ -25,8 +27,8 @@ from seedance_mcp.arguments import (
 from seedance_mcp.assets import Review
 from seedance_mcp.errors import AssetRejected, FileRejected, InvalidRequest, ProviderFailed, SeedanceError
 from seedance_mcp.facts import FRAME_FIELDS, KIND_OF_FIELD, MEDIA_FIELDS, Model
-from seedance_mcp.ledger import new_request_id
 from seedance_mcp.pricing import Estimate
+from seedance_mcp.records import Record, new_request_id
 from seedance_mcp.results import (
     FINAL,
     AccountBalance,
@@ -37,6 +39,7 @@ from seedance_mcp.results import (
     Next,
     Spending,
     Task,
+    TaskList,
 )
 from seedance_mcp.schemas import VideoRequest, doubts_about
 from seedance_mcp.waiting import Meter, wait
@@ -44,11 +47,13 @@ from seedance_mcp.wire import read_amount, stranger
 
 log = logging.getLogger(__name__)
 
+LOOKS_AT_ONCE = 4
+"""Running tasks that list_tasks looks at side by side."""
 REVIEW_FLOOR_SECONDS = 2.0
 """The provider's own web client looks at a review this often."""
 
 
-async def list_models(app: App, arguments: ListModels, report: Report) -> ModelList:
+async def list_models(app: App, arguments: ListModels, caller: Caller) -> ModelList:
     """Give the models that fit every filter; raises `InvalidRequest` for a filter that no model could fit."""
     found = [find_model(arguments.model)] if arguments.model else list(catalog.MODELS)
     for name, known in (("route", _ROUTES), ("resolution", _RESOLUTIONS)):
@@ -86,26 +91,31 @@ def _takes(model: Model, what: str) -> bool:
             return getattr(model.route, what).value > 0
 
 
-async def create_video(app: App, arguments: CreateVideo, report: Report) -> Task:
-    """Make one video: priced, written down, sent once, settled.
+async def create_video(app: App, arguments: CreateVideo, caller: Caller) -> Task:
+    """Make one video: priced, guarded, written down, sent once, settled.
 
-    Raises `NotConfigured` or the provider's refusal with nothing charged, and `OutcomeUnknown` when it may have been.
+    Raises a refusal of ours or the provider's with nothing charged, and `OutcomeUnknown` when it may have been.
     """
-    request = arguments.request
-    body = request.to_body()
+    request, options = arguments.request, arguments.options
     await app.prices.refresh()
-    estimate = app.prices.estimate(request)
-    if arguments.options.dry_run:
-        return _would_send(body, estimate, _warnings(request, estimate))
+    estimate = app.prices.estimate(request, app.ledger.media_seconds)
+    warnings = _warnings(request, estimate)
+    if options.dry_run:
+        return _would_send(request.to_body(), estimate, warnings)
     app.client.require_key()
-    request_id = app.ledger.begin(body, estimate.amount)
+    gate = guard.Gate(app.settings, app.ledger, app.client, app.now, caller.ask, caller.reply)
+    record, new = await gate.admit(request, estimate, options)
+    if not new:
+        return app.view(record, [*warnings, _REPEATED]).model_copy(update={"deduplicated": True})
     with anyio.CancelScope(shield=True):  # a paid request that left is written down whatever the caller does
-        await _send(app, request_id, body)
-    record = app.ledger.get(request_id)
-    return views.task_of(record, app.now(), app.settings.floor_seconds, _warnings(request, estimate))
+        record = await _send(app, record.request_id, request.to_body())
+    return app.view(record, warnings)
 
 
-async def _send(app: App, request_id: str, body: dict[str, Any]) -> None:
+_REPEATED = "The same request was made a short while ago and this is its task; allow_duplicate: true pays for another one."
+
+
+async def _send(app: App, request_id: str, body: dict[str, Any]) -> Record:
     try:
         task = await app.client.create_video(body)
     except SeedanceError as error:
@@ -113,8 +123,8 @@ async def _send(app: App, request_id: str, body: dict[str, Any]) -> None:
         error.details["request_id"] = request_id
         log.warning("create_video %s on %s: %s, charged: %s", request_id, body["model"], error.code, error.charged)
         raise
-    app.ledger.update(request_id, task)
     log.info("create_video %s on %s: task %s", request_id, body["model"], task.task_id)
+    return app.ledger.update(request_id, task)
 
 
 def _warnings(request: VideoRequest, estimate: Estimate) -> list[str]:
@@ -139,34 +149,66 @@ def _would_send(body: dict[str, Any], estimate: Estimate, warnings: list[str]) -
     )
 
 
-async def get_task(app: App, arguments: GetTask, report: Report) -> Task:
+async def get_task(app: App, arguments: GetTask, caller: Caller) -> Task:
     """Look at one task; raises `TaskNotFound`."""
-    known = app.ledger.find(arguments.task_id)
-    if known and (known.task_id is None or known.state in FINAL - {"completed"}):
-        return views.task_of(known, app.now(), app.settings.floor_seconds)
-    seen = await app.client.get_task(known.task_id if known and known.task_id else arguments.task_id)
-    request_id = known.request_id if known else app.ledger.adopt(arguments.task_id)
-    app.ledger.update(request_id, seen)
-    return views.task_of(app.ledger.get(request_id), app.now(), app.settings.floor_seconds, seen.warnings)
+    return await look(app, app.ledger.find(arguments.task_id), arguments.task_id)
 
 
-async def wait_for_video(app: App, arguments: WaitForVideo, report: Report) -> Task:
+async def look(app: App, known: Record | None, task_id: str) -> Task:
+    """Ask the provider about a task, unless the ledger knows that there is nothing to ask."""
+    if known and (known.task_id is None or known.status in FINAL - {"completed"}):
+        return app.view(known)
+    seen = await app.client.get_task(known.task_id if known and known.task_id else task_id)
+    record = known or app.ledger.adopt(task_id)
+    return app.view(app.ledger.update(record.request_id, seen), seen.warnings)
+
+
+async def wait_for_video(app: App, arguments: WaitForVideo, caller: Caller) -> Task:
     """Look until the task is final or the time is up; a wait that runs out is no error."""
     meter = Meter()
 
     async def tell(task: Task) -> None:
-        await report(meter.rise(task.progress), f"{task.status} {task.progress} %")
+        await caller.report(meter.rise(task.progress), f"{task.status} {task.progress} %")
 
     return await wait(
-        lambda: get_task(app, arguments, report),
-        lambda task: task.next is None,
+        lambda: get_task(app, arguments, caller),
+        lambda task: task.status in FINAL or task.status == "unknown",
         tell,
         timeout_seconds=arguments.timeout_seconds,
         floor_seconds=app.settings.floor_seconds,
     )
 
 
-async def upload_asset(app: App, arguments: UploadAsset, report: Report) -> Asset:
+async def list_tasks(app: App, arguments: ListTasks, caller: Caller) -> TaskList:
+    """Give the newest tasks of the ledger; `refresh` looks at all that run and at the balance first."""
+    if arguments.refresh:
+        await _refresh(app)
+    records, total = app.ledger.list(arguments.status, arguments.limit)
+    return TaskList(tasks=[app.view(record) for record in records], total=total)
+
+
+async def _refresh(app: App) -> None:
+    """Look at every running task, a few at a time; one that cannot be looked at stays as it was."""
+    places = anyio.CapacityLimiter(LOOKS_AT_ONCE)
+
+    async def look_at(record: Record) -> None:
+        async with places:
+            with suppress(SeedanceError):
+                await look(app, record, record.request_id)
+
+    async with anyio.create_task_group() as group:
+        for record in (*app.ledger.list("queued")[0], *app.ledger.list("processing")[0]):
+            group.start_soon(look_at, record)
+        group.start_soon(_reconcile, app)
+
+
+async def _reconcile(app: App) -> list[Record]:
+    """Judge lost answers by the balance; nothing changes where it does not answer."""
+    used = await guard.used_now(app.client) if app.ledger.unclear() else None
+    return app.ledger.unclear() if used is None else guard.reconcile(app.ledger, used, app.now())
+
+
+async def upload_asset(app: App, arguments: UploadAsset, caller: Caller) -> Asset:
     """Bring a file or link by the path of the model's route.
 
     Raises `FileRejected` before anything is sent, `AssetRejected` when the review says no.
@@ -180,7 +222,7 @@ async def upload_asset(app: App, arguments: UploadAsset, report: Report) -> Asse
     name = arguments.name or f"{kind} from seedance-mcp"
     review = await assets.submit_asset(app.client, model, kind, link, name, portrait=arguments.portrait)
     if review.asset_id:
-        review = await _reviewed(app, model, review, arguments, report)
+        review = await _reviewed(app, model, review, arguments, caller)
     return _asset(app, model, review, kind).model_copy(update={"bytes": size})
 
 
@@ -193,12 +235,15 @@ async def _to_link(app: App, arguments: UploadAsset) -> tuple[str, Kind, int | N
             raise InvalidRequest(f"The file is {found.kind}, not {arguments.kind}.", field="kind", allowed=found.kind)
         uploaded = await app.client.upload_file(found.file, found.name, found.mime_type)
     try:
-        return media.check_link(str(uploaded.get("url"))), found.kind, found.size_bytes
+        link = media.check_link(str(uploaded.get("url")))
     except FileRejected:
         raise ProviderFailed("The provider took the file but gave no usable link. Try again later.") from None
+    if found.kind == "video":
+        app.ledger.remember_media(link, found.seconds)
+    return link, found.kind, found.size_bytes
 
 
-async def _reviewed(app: App, model: Model, review: Review, arguments: UploadAsset, report: Report) -> Review:
+async def _reviewed(app: App, model: Model, review: Review, arguments: UploadAsset, caller: Caller) -> Review:
     """Wait for the review as long as was asked."""
     meter, asset_id = Meter(), review.asset_id or ""
 
@@ -206,7 +251,7 @@ async def _reviewed(app: App, model: Model, review: Review, arguments: UploadAss
         return await assets.get_asset(app.client, model, asset_id, portrait=arguments.portrait)
 
     async def tell(seen: Review) -> None:
-        await report(meter.rise(0), f"review: {seen.stage}")
+        await caller.report(meter.rise(0), f"review: {seen.stage}")
 
     if review.stage == "processing" and arguments.wait_seconds:
         review = await wait(
@@ -242,7 +287,7 @@ def _use_in(model: Model, kind: Kind | None) -> list[str]:
     return [name for name in fields if name in FRAME_FIELDS or _takes(model, name)]
 
 
-async def get_asset(app: App, arguments: GetAsset, report: Report) -> Asset:
+async def get_asset(app: App, arguments: GetAsset, caller: Caller) -> Asset:
     """Look at one asset; a refused one is a normal result with `status` failed."""
     model = find_model(arguments.model)
     asset_id = arguments.reference.removeprefix("asset://")
@@ -252,9 +297,12 @@ async def get_asset(app: App, arguments: GetAsset, report: Report) -> Asset:
     return _asset(app, model, await assets.get_asset(app.client, model, asset_id), None)
 
 
-async def get_balance(app: App, arguments: NoArguments, report: Report) -> Balance:
-    """Look at the account and the key."""
+async def get_balance(app: App, arguments: NoArguments, caller: Caller) -> Balance:
+    """Look at the account and the key, and judge requests whose answer was lost by what they say."""
     account, key = await app.client.get_user_balance(), await app.client.get_key_balance()
+    used = read_amount(account.get("used_coin"))
+    unclear = app.ledger.unclear() if used is None else guard.reconcile(app.ledger, used, app.now())
+    spent, day = app.ledger.spent(), app.settings.max_cost_per_day
     return Balance(
         currency=catalog.CURRENCY,
         account=AccountBalance(
@@ -267,11 +315,15 @@ async def get_balance(app: App, arguments: NoArguments, report: Report) -> Balan
             available_quota=_number(key, "available_quota"),
             unlimited=bool(key.get("unlimited")),
         ),
-        spent_here=Spending(today=0, total=0, reserved=0),
-        limits={},
-        left_today=None,
+        spent_here=Spending(today=float(spent.today), total=float(spent.total), reserved=float(spent.held)),
+        limits={name: float(limit) for name, limit in app.settings.limits.items()},
+        left_today=None if day is None else float(max(Decimal(0), day - spent.today)),
+        unclear=[record.request_id for record in unclear],
     )
 
 
 def _number(data: dict[str, Any], name: str) -> float:
-    return float(read_amount(data.get(name)) or Decimal(0))
+    """A figure of the provider's; one that is absent or no number counts as nothing."""
+    value = data.get(name)
+    sign = -1 if isinstance(value, int | float) and value < 0 else 1
+    return sign * float(read_amount(abs(value) if isinstance(value, int | float) else value) or Decimal(0))

@@ -7,9 +7,9 @@ from decimal import Decimal
 
 from seedance_mcp.catalog import CURRENCY, EDITION, LINK_LIFETIME_SECONDS, SOURCES
 from seedance_mcp.facts import LIST_FIELDS, RULES, Fact, Model
-from seedance_mcp.ledger import Record
 from seedance_mcp.pricing import PriceBook
 from seedance_mcp.profiles import model_schema
+from seedance_mcp.records import JUDGED_AFTER_SECONDS, Record
 from seedance_mcp.results import FINAL, Billing, Failure, Frames, MediaLimit, ModelInfo, ModelList, Next, Options, Range, Task
 from seedance_mcp.waiting import pause_after
 
@@ -76,14 +76,14 @@ def _doubts(model: Model) -> list[str]:
 def task_of(record: Record, now: datetime, floor_seconds: float, warnings: list[str] | None = None) -> Task:
     """One ledger row as a task."""
     elapsed = max(0.0, ((record.completed_at or now) - record.created_at).total_seconds())
-    running = record.task_id is not None and record.state not in FINAL
-    done = record.completed_at if record.state == "completed" else None
+    running = record.status not in FINAL and record.status != "unknown"
+    done = record.completed_at if record.status == "completed" else None
     return Task(
         task_id=record.task_id,
         request_id=record.request_id,
         model=record.model,
         prompt=record.prompt[:PROMPT_SHOWN_CHARS] if record.prompt else None,
-        status=record.state,
+        status=record.status,
         progress=record.progress,
         created_at=iso(record.created_at),
         completed_at=iso(record.completed_at),
@@ -92,17 +92,34 @@ def task_of(record: Record, now: datetime, floor_seconds: float, warnings: list[
         video_url=record.video_url,
         video_url_expires_at=iso(done and done + timedelta(seconds=LINK_LIFETIME_SECONDS)),
         saved_path=record.saved_path,
-        cost=_number(record.cost),
+        cost=_number(_cost(record)),
         estimated_cost=_number(record.estimate),
         currency=CURRENCY,
         error=_failure(record),
-        warnings=warnings or [],
-        next=_next(record, pause_after(elapsed, floor_seconds)) if running else None,
+        warnings=[*(warnings or []), *_evidence(record)],
+        next=_next(record, pause_after(elapsed, floor_seconds), running=running),
     )
 
 
-def _next(record: Record, pause_seconds: float) -> Next:
-    return Next(tool="wait_for_video", arguments={"task_id": record.task_id}, after_seconds=round(pause_seconds, 1))
+def _next(record: Record, pause_seconds: float, *, running: bool) -> Next | None:
+    if running:
+        key = record.task_id or record.request_id
+        return Next(tool="wait_for_video", arguments={"task_id": key}, after_seconds=round(pause_seconds, 1))
+    if record.status == "unknown" and record.settled is None:
+        return Next(tool="get_balance", arguments={}, after_seconds=JUDGED_AFTER_SECONDS)
+    return None
+
+
+def _cost(record: Record) -> Decimal | None:
+    """What was charged, by the provider's word, the balance or a person; an estimate is none of these."""
+    return record.cost if record.settled_by in {None, "estimate", "provider"} else record.settled
+
+
+def _evidence(record: Record) -> list[str]:
+    if record.status != "unknown" and record.evidence is None:
+        return []
+    told = f"The balance says: {record.evidence}." if record.evidence else "get_balance compares the account before and after."
+    return [f"The answer to this request was lost. {told} Do not send it again without asking the person."]
 
 
 def _eta(progress: int, elapsed_seconds: float) -> float | None:
@@ -111,7 +128,7 @@ def _eta(progress: int, elapsed_seconds: float) -> float | None:
 
 
 def _failure(record: Record) -> Failure | None:
-    return Failure(code=record.state, message=record.error) if record.error else None
+    return Failure(code=record.status, message=record.error) if record.error else None
 
 
 def iso(moment: datetime | None) -> str | None:

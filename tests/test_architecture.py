@@ -20,24 +20,29 @@ catalog: facts
 schemas: catalog facts
 results:
 portable:
-arguments: catalog errors facts portable schemas
+mp4:
+arguments: catalog errors facts portable results schemas
 profiles: arguments catalog facts portable schemas
 wire: errors results
 pricing: errors facts schemas wire
 waiting: errors
 config: errors
-ledger: errors results wire
+store: errors
+records: results
+ledger: errors records results store wire
 client: errors wire
-media: arguments catalog errors
+guard: arguments catalog client config errors ledger pricing records schemas wire
+media: arguments catalog errors mp4
 assets: arguments client errors facts wire
-app: client config ledger pricing
-views: catalog facts ledger pricing profiles results waiting
-tools: app arguments assets catalog errors facts ledger media pricing results schemas views waiting wire
-resources: arguments catalog facts pricing views waiting
+views: catalog facts pricing profiles records results waiting
+app: client config guard ledger pricing records results views
+tools: app arguments assets catalog errors facts guard media pricing records results schemas views waiting wire
+resources: app arguments catalog errors facts pricing records tools views waiting wire
+caller: app guard
 toolbox: app arguments portable profiles results tools
-server: app catalog config errors pricing profiles resources results sandbox.serve toolbox
+server: __init__ app caller catalog config errors profiles resources results sandbox.serve toolbox
 demo:
-cli: config demo errors resources sandbox.serve server
+cli: config demo errors ledger resources sandbox.serve server
 __init__:
 __main__: cli
 sandbox.__init__:
@@ -50,7 +55,7 @@ sandbox.serve: sandbox.film sandbox.moods sandbox.provider
 """Module: all that it imports of the package, no more and no less."""
 
 HTTPX = {"client", "demo", "sandbox.moods", "sandbox.provider", "sandbox.serve"}
-SDK = {"server", "toolbox", "demo"}
+SDK = {"caller", "server", "toolbox", "demo"}
 
 
 def modules() -> dict[str, ast.Module]:

@@ -58,7 +58,7 @@ PASSING = ("server_error", "unavailable", "gateway_html", "ok_html", "garbage", 
 
 async def is_alive(world: World) -> None:
     world.sandbox.moods.clear()
-    assert (await world.create())["status"] == "queued"
+    assert (await world.create(prompt="another fox"))["status"] == "queued"
 
 
 def test_every_mood_is_tried() -> None:

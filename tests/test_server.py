@@ -176,12 +176,27 @@ async def test_an_unknown_resource_is_told_with_the_known_ones(open_world: OpenW
 
 async def test_model_names_are_completed(open_world: OpenWorld) -> None:
     async with open_world() as world:
-        (template,) = (await world.client.list_resource_templates()).resource_templates
-        reference = ResourceTemplateReference(type="ref/resource", uri=template.uri_template)
-        found = await world.client.complete(reference, {"name": "model", "value": "-MD"})
-        other = await world.client.complete(reference, {"name": "colour", "value": ""})
+        templates = (await world.client.list_resource_templates()).resource_templates
+        model, task = (ResourceTemplateReference(type="ref/resource", uri=each.uri_template) for each in templates)
+        found = await world.client.complete(model, {"name": "model", "value": "-MD"})
+        other = await world.client.complete(model, {"name": "colour", "value": ""})
+        made = [(await world.create(prompt=f"fox {number}"))["task_id"] for number in range(3)]
+        tasks = await world.client.complete(task, {"name": "task_id", "value": made[0][:8]})
     assert found.completion.values == ["seedance2.0-md", "seedance2.0-fast-md"]
     assert other.completion.values == []
+    assert made[0] in tasks.completion.values
+
+
+async def test_one_task_is_a_resource_and_stays_one_when_the_provider_is_away(open_world: OpenWorld) -> None:
+    async with open_world() as world:
+        task = await world.create()
+        text, kind = await read(world, f"seedance://tasks/{task['task_id']}")
+        world.sandbox.moods = [Mood("unavailable", "/videos/", 99)]
+        away, _ = await read(world, f"seedance://tasks/{task['task_id']}")
+        with pytest.raises(MCPError):
+            await world.client.read_resource("seedance://tasks/vid_unknown")
+    assert kind == "application/json"
+    assert json.loads(text)["task_id"] == json.loads(away)["task_id"] == task["task_id"]
 
 
 async def test_a_bug_of_ours_is_told_without_a_traceback(open_world: OpenWorld, caplog: pytest.LogCaptureFixture) -> None:

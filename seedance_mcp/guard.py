@@ -1,0 +1,183 @@
+"""Before money: repeats recognised, limits held, a person asked; and afterwards, what the balance says of a lost answer."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Literal
+
+import anyio
+
+from seedance_mcp.arguments import CreateOptions
+from seedance_mcp.catalog import CURRENCY
+from seedance_mcp.config import Settings
+from seedance_mcp.errors import BudgetExceeded, ConfirmationRequired, SeedanceError
+from seedance_mcp.ledger import Ledger, next_day
+from seedance_mcp.pricing import PATIENCE_SECONDS, Estimate
+from seedance_mcp.records import JUDGED_AFTER_SECONDS, Entry, Record, Spent
+from seedance_mcp.schemas import VideoRequest
+from seedance_mcp.wire import read_amount
+
+if TYPE_CHECKING:
+    from seedance_mcp.client import ProviderClient
+
+IN_FLIGHT_SECONDS = 0.2
+"""How often a repeat looks whether the first one has its answer."""
+Action = Literal["accept", "decline", "cancel", "absent"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a person said to a question that was asked in an earlier round of the same call."""
+
+    action: Action
+    token: str
+
+
+Ask = Callable[[str, str], Awaitable[Action]]
+"""Puts a question to the person; takes the token that stands for a yes."""
+
+
+def fingerprint(request: VideoRequest) -> str:
+    """One name for all requests that would make the same video: defaults filled in, what has no effect left out."""
+    body = request.to_body()
+    if ratio := body.get("ratio") or request.route.ratio.value.default:
+        body["ratio"] = ratio
+    if request.ratio:
+        body.pop("orientation", None)
+    body["prompt"] = request.prompt.strip()
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
+def check_limits(settings: Settings, amount: Decimal | None, spent: Spent, now: datetime) -> None:
+    """Refuse what would pass a limit of the operator's; raises `BudgetExceeded`."""
+    if amount is None:
+        return _check_unpriced(settings)
+    limits = (
+        ("per video", settings.max_cost_per_video, Decimal(0), "The limit holds for every single video."),
+        ("per day", settings.max_cost_per_day, spent.today, f"The day renews at {next_day(now):%Y-%m-%dT%H:%M:%SZ}."),
+        ("in total", settings.max_cost_total, spent.total, "The total never renews: the operator would have to raise it."),
+    )
+    for name, limit, gone, renewal in limits:
+        if limit is not None and gone + amount > limit:
+            left = max(Decimal(0), limit - gone)
+            raise BudgetExceeded(
+                f"This video would cost {amount} {CURRENCY} and pass the operator's limit of {limit} {name}: {gone} is spent "
+                f"or reserved, {left} is left. {renewal} Choose a cheaper request (list_models) or ask the operator.",
+                allowed=f"at most {left} {CURRENCY}",
+            )
+    return None
+
+
+def _check_unpriced(settings: Settings) -> None:
+    if settings.limits and not settings.allow_unpriced:
+        raise BudgetExceeded(
+            "The operator has set a limit and this request has no published price, so it cannot be held. Choose a model "
+            "with a price (list_models), or the operator adds one (SEEDANCE_PRICES) or sets SEEDANCE_ALLOW_UNPRICED=1.",
+            allowed="a request with a known price",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What stands between a valid request and its POST."""
+
+    settings: Settings
+    ledger: Ledger
+    client: ProviderClient
+    now: Callable[[], datetime]
+    ask: Ask
+    reply: Reply | None = None
+
+    async def admit(self, request: VideoRequest, estimate: Estimate, options: CreateOptions) -> tuple[Record, bool]:
+        """Write the request down, or find its twin; gives the record and whether it is new and to be sent.
+
+        Raises `BudgetExceeded` and `ConfirmationRequired` with nothing sent.
+        """
+        name, amount = fingerprint(request), estimate.amount
+        window = 0.0 if options.allow_duplicate else self.settings.dedupe_seconds
+        token = None
+        if not self.ledger.find_repeat(name, window):
+            check_limits(self.settings, amount, self.ledger.spent(), self.now())
+            token = await self._confirmed(name, request, estimate, options)
+        entry = Entry(request.to_body(), name, amount, await used_now(self.client))
+        while True:
+            record, new = self.ledger.begin(
+                entry,
+                window_seconds=window,
+                admit=lambda spent: check_limits(self.settings, amount, spent, self.now()),
+                token=token,
+            )
+            if new or not record.sending:
+                return record, new
+            await anyio.sleep(IN_FLIGHT_SECONDS)
+
+    async def _confirmed(self, name: str, request: VideoRequest, estimate: Estimate, options: CreateOptions) -> str | None:
+        """The token that says yes, or `None` where nobody need be asked."""
+        amount, above = estimate.amount, self.settings.confirm_above
+        if above is None or (amount is not None and amount <= above):
+            return None
+        question = _question(request, estimate)
+        if self.reply and self.reply.action != "accept":
+            raise self._unconfirmed(question, self.reply.action, self.reply.token)
+        if given := options.confirm_token or (self.reply and self.reply.token):
+            if fault := self.ledger.token_fault(given, name, amount):
+                fresh = self.ledger.new_token(name, amount)
+                raise self._unconfirmed(
+                    f"The confirm_token does not confirm this request: {fault}. {question}", "absent", fresh
+                )
+            return given
+        token = self.ledger.new_token(name, amount)
+        action = await self.ask(question, token)
+        if action != "accept":
+            raise self._unconfirmed(question, action, token)
+        return token
+
+    def _unconfirmed(self, question: str, action: Action, token: str) -> ConfirmationRequired:
+        if action == "decline":
+            return ConfirmationRequired("The person declined this request: do not send it, and ask what they want instead.")
+        return ConfirmationRequired(
+            f"{question} Ask the person in the chat. Only after a yes, call create_video again with the same request and this "
+            "confirm_token (good once, for ten minutes).",
+            confirm_token=token,
+        )
+
+
+def _question(request: VideoRequest, estimate: Estimate) -> str:
+    price = f"{estimate.amount} {CURRENCY}" if estimate.amount is not None else "an unpublished price"
+    return f"A video of {request.duration} s at {request.output_resolution} with {request.model} costs {price}. Make it?"
+
+
+async def used_now(client: ProviderClient) -> Decimal | None:
+    """The account's consumption, or `None` where it is not told within two seconds."""
+    with anyio.move_on_after(PATIENCE_SECONDS):
+        try:
+            return read_amount((await client.get_user_balance()).get("used_coin"))
+        except SeedanceError:
+            return None
+    return None
+
+
+def reconcile(ledger: Ledger, used: Decimal, now: datetime) -> list[Record]:
+    """Judge every lost answer by how the account's consumption moved; gives those that stay unclear.
+
+    What is certain is settled and its reservation released. The judgement holds for an account that nobody else uses.
+    """
+    unclear = ledger.unclear()
+    judged = [_judge(ledger, record, used, now, alone=len(unclear) == 1) for record in unclear]
+    return [record for record in judged if record.settled is None]
+
+
+def _judge(ledger: Ledger, record: Record, used: Decimal, now: datetime, *, alone: bool) -> Record:
+    if record.used_before is None or ledger.disturbed(record):
+        return ledger.doubt(record)
+    moved = used - record.used_before - ledger.charged_since(record)
+    if moved == 0 and (now - record.created_at).total_seconds() >= JUDGED_AFTER_SECONDS:
+        return ledger.settle(record, Decimal(0), "balance", "not charged")
+    if alone and record.estimate is not None and moved == record.estimate > 0:
+        return ledger.settle(record, moved, "balance", "charged")
+    return ledger.doubt(record)

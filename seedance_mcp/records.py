@@ -1,0 +1,113 @@
+"""Rows of the ledger as objects, and money as whole nano-coins on disk."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Literal
+
+from seedance_mcp.results import Status
+
+SENDING_SECONDS = 180.0
+"""A request still marked as being sent after this long was interrupted: nobody knows what became of it."""
+JUDGED_AFTER_SECONDS = 120.0
+"""A balance that has not moved for this long after a lost answer says that nothing was charged."""
+
+Evidence = Literal["charged", "not charged", "cannot tell"]
+SettledBy = Literal["provider", "estimate", "balance", "person"]
+
+NANO = 10**9
+"""Parts of a coin that the file counts in: sums stay exact."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A request about to be sent."""
+
+    body: dict[str, Any]
+    fingerprint: str
+    estimate: Decimal | None
+    used_before: Decimal | None = None
+    """The account's consumption before it, for judging a lost answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One request and all that is known of it."""
+
+    request_id: str
+    task_id: str | None
+    model: str | None
+    prompt: str | None
+    status: Status
+    sending: bool
+    """Its answer is still awaited by some process."""
+    progress: int
+    estimate: Decimal | None
+    cost: Decimal | None
+    settled: Decimal | None
+    settled_by: SettledBy | None
+    adopted: bool
+    """Made elsewhere: none of our money."""
+    used_before: Decimal | None
+    evidence: Evidence | None
+    created_at: datetime
+    completed_at: datetime | None
+    video_url: str | None
+    saved_path: str | None
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Money that went or may have gone; `held` is the part that is reserved and not settled."""
+
+    today: Decimal
+    total: Decimal
+    held: Decimal
+
+
+def new_request_id() -> str:
+    """A name for one request, too long to guess."""
+    return f"req_{secrets.token_hex(12)}"
+
+
+def to_nano(amount: Decimal) -> int:
+    """An amount as the file keeps it."""
+    return int((amount * NANO).to_integral_value())
+
+
+def from_nano(nano: int) -> Decimal:
+    """An amount from the file."""
+    return (Decimal(nano) / NANO).normalize() + 0
+
+
+def to_text(amount: Decimal | None) -> str | None:
+    """An amount that is only kept, never summed."""
+    return None if amount is None else str(amount)
+
+
+def from_text(text: str | None) -> Decimal | None:
+    """The same, read back."""
+    return None if text is None else Decimal(text)
+
+
+def read_record(row: sqlite3.Row, now: datetime) -> Record:
+    """One row of `requests`; one that has been sending for too long counts as unknown."""
+    sending = row["state"] == "sending" and row["created_at"] >= now.timestamp() - SENDING_SECONDS
+    names = ("request_id", "task_id", "model", "prompt", "progress", "settled_by", "evidence", "video_url", "saved_path")
+    return Record(
+        **{name: row[name] for name in (*names, "error")},
+        status="queued" if sending else "unknown" if row["state"] == "sending" else row["state"],
+        sending=sending,
+        adopted=row["fingerprint"] is None,
+        estimate=from_text(row["estimate"]),
+        cost=from_text(row["cost"]),
+        settled=None if row["settled"] is None else from_nano(row["settled"]),
+        used_before=from_text(row["used_before"]),
+        created_at=datetime.fromtimestamp(row["created_at"], UTC),
+        completed_at=datetime.fromtimestamp(row["completed_at"], UTC) if row["completed_at"] else None,
+    )
