@@ -46,7 +46,8 @@ def connect_to_provider(settings: Settings) -> ProviderClient:
     return ProviderClient(settings.base_url, key)
 
 
-def _now() -> datetime:
+def utc_now() -> datetime:
+    """The wall clock."""
     return datetime.now(UTC)
 
 
@@ -56,7 +57,7 @@ class App:
 
     settings: Settings
     connect: Connect = connect_to_provider
-    now: Callable[[], datetime] = _now
+    now: Callable[[], datetime] = utc_now
 
     @cached_property
     def client(self) -> ProviderClient:

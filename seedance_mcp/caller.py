@@ -53,7 +53,7 @@ class McpCaller:
 
     async def ask(self, question: str, token: str) -> Action:
         """Ask by a form where the client has one; `absent` where it has none, `cancel` where nobody answers in time."""
-        if not self._has_forms():
+        if not has_forms(self._ctx.session.client_capabilities):
             return "absent"
         if self._ctx.protocol_version in MODERN_PROTOCOL_VERSIONS:
             raise Asked(question, token)
@@ -61,11 +61,11 @@ class McpCaller:
             return _action(await self._ctx.session.elicit_form(question, _FORM, self._ctx.request_id))
         return "cancel"
 
-    def _has_forms(self) -> bool:
-        """An elicitation capability that names no mode means forms."""
-        capabilities = self._ctx.session.client_capabilities
-        found = capabilities.elicitation if capabilities else None
-        return found is not None and (found.form is not None or found.url is None)
+
+def has_forms(capabilities: types.ClientCapabilities | None) -> bool:
+    """Whether a client can put a form before a person; an elicitation capability that names no mode means forms."""
+    found = capabilities.elicitation if capabilities else None
+    return found is not None and (found.form is not None or found.url is None)
 
 
 def _action(result: types.ElicitResult) -> Action:

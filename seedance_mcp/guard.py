@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from seedance_mcp.client import ProviderClient
 
 IN_FLIGHT_SECONDS = 0.2
-"""How often a repeat looks whether the first one has its answer."""
+IN_FLIGHT_LOOKS = 100
+"""How often, and how many times, a repeat looks whether the first one has its answer."""
 Action = Literal["accept", "decline", "cancel", "absent"]
 
 
@@ -105,16 +106,18 @@ class Gate:
             check_limits(self.settings, amount, self.ledger.spent(), self.now())
             token = await self._confirmed(name, request, estimate, options)
         entry = Entry(request.to_body(), name, amount, await used_now(self.client))
-        while True:
-            record, new = self.ledger.begin(
-                entry,
-                window_seconds=window,
-                admit=lambda spent: check_limits(self.settings, amount, spent, self.now()),
-                token=token,
-            )
+        for _ in range(IN_FLIGHT_LOOKS):
+            record, new = self._begin(entry, window, token)
             if new or not record.sending:
                 return record, new
             await anyio.sleep(IN_FLIGHT_SECONDS)
+        return self._begin(entry, window, token)
+
+    def _begin(self, entry: Entry, window: float, token: str | None) -> tuple[Record, bool]:
+        def admit(spent: Spent) -> None:
+            check_limits(self.settings, entry.estimate, spent, self.now())
+
+        return self.ledger.begin(entry, window_seconds=window, admit=admit, token=token)
 
     async def _confirmed(self, name: str, request: VideoRequest, estimate: Estimate, options: CreateOptions) -> str | None:
         """The token that says yes, or `None` where nobody need be asked."""

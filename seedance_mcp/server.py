@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime
 
 import mcp_types as types
 from mcp.server import CacheHint, Server
@@ -15,7 +16,7 @@ from mcp.shared.exceptions import MCPError
 from pydantic import SecretStr
 
 from seedance_mcp import __version__, resources, results
-from seedance_mcp.app import App, Connect, connect_to_provider
+from seedance_mcp.app import App, Connect, connect_to_provider, utc_now
 from seedance_mcp.caller import Asked, Context, McpCaller
 from seedance_mcp.catalog import BY_NAME
 from seedance_mcp.config import Settings
@@ -178,20 +179,22 @@ async def _with_sandbox(settings: Settings, stack: AsyncExitStack) -> Settings:
 
 
 @asynccontextmanager
-async def open_app(settings: Settings, connect: Connect) -> AsyncGenerator[App]:
+async def open_app(settings: Settings, connect: Connect, now: Callable[[], datetime]) -> AsyncGenerator[App]:
     """Hold what a server needs; in sandbox mode the embedded provider too."""
     async with AsyncExitStack() as stack:
-        app = App(await _with_sandbox(settings, stack) if settings.sandbox else settings, connect)
+        app = App(await _with_sandbox(settings, stack) if settings.sandbox else settings, connect, now)
         stack.push_async_callback(app.aclose)
         yield app
 
 
-def build_server(settings: Settings, connect: Connect = connect_to_provider) -> Server[App]:
+def build_server(
+    settings: Settings, connect: Connect = connect_to_provider, now: Callable[[], datetime] = utc_now
+) -> Server[App]:
     """Make the MCP server."""
 
     @asynccontextmanager
     async def lifespan(_: Server[App]) -> AsyncGenerator[App]:
-        async with open_app(settings, connect) as app:
+        async with open_app(settings, connect, now) as app:
             yield app
 
     door = _Door(settings)

@@ -41,7 +41,9 @@ MIGRATIONS = (
     ALTER TABLE requests ADD COLUMN settled_by TEXT;
     ALTER TABLE requests ADD COLUMN used_before TEXT;
     ALTER TABLE requests ADD COLUMN evidence TEXT;
-    UPDATE requests SET settled = CAST(round(coalesce(cost, estimate, '0') * 1e9) AS INTEGER), settled_by = 'provider';
+    UPDATE requests SET reserved = CAST(round(coalesce(estimate, '0') * 1e9) AS INTEGER);
+    UPDATE requests SET settled = CAST(round(coalesce(cost, estimate, '0') * 1e9) AS INTEGER), settled_by = 'provider'
+        WHERE state != 'unknown';
     CREATE INDEX requests_by_time ON requests (scope, created_at, settled, reserved);
     CREATE INDEX requests_by_state ON requests (scope, state, created_at);
     CREATE INDEX requests_by_fingerprint ON requests (scope, fingerprint, created_at);

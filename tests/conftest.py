@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ import httpx
 import pytest
 from hypothesis import settings as hypothesis_settings
 from mcp import Client
+from mcp.client.session import ElicitationFnT
 from mcp_types import Implementation, TextContent
 from trio.testing import MockClock
 
+from seedance_mcp.app import utc_now
 from seedance_mcp.client import ProviderClient
 from seedance_mcp.config import Settings
 from seedance_mcp.sandbox.provider import KEY, Sandbox
@@ -108,7 +111,14 @@ def open_world(tmp_path: Path) -> OpenWorld:
 
     @asynccontextmanager
     async def opened(
-        *, key: str | None = KEY, client_name: str = "test", mode: str = "auto", sandbox: Sandbox | None = None, **fields: Any
+        *,
+        key: str | None = KEY,
+        client_name: str = "test",
+        mode: str = "auto",
+        sandbox: Sandbox | None = None,
+        clock: Callable[[], datetime] | None = None,
+        answer: ElicitationFnT | None = None,
+        **fields: Any,
     ) -> AsyncGenerator[World]:
         provider = sandbox or Sandbox(no_film)
         usual: dict[str, Any] = {"base_url": PROVIDER, "data_dir": tmp_path / "data", "media_roots": [tmp_path]}
@@ -117,8 +127,9 @@ def open_world(tmp_path: Path) -> OpenWorld:
         def connect(_: Settings) -> ProviderClient:
             return ProviderClient(PROVIDER, key, transport=httpx.MockTransport(provider))
 
-        server = build_server(settings, connect)
-        async with Client(server, mode=mode, client_info=Implementation(name=client_name, version="1")) as client:
+        server = build_server(settings, connect, clock or utc_now)
+        info = Implementation(name=client_name, version="1")
+        async with Client(server, mode=mode, client_info=info, elicitation_callback=answer) as client:
             yield World(provider, client, settings)
 
     return opened

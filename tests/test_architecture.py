@@ -40,7 +40,7 @@ tools: app arguments assets catalog errors facts guard media pricing records res
 resources: app arguments catalog errors facts pricing records tools views waiting wire
 caller: app guard
 toolbox: app arguments portable profiles results tools
-server: __init__ app caller catalog config errors profiles resources results sandbox.serve toolbox
+server: app caller catalog config errors profiles resources results sandbox.serve toolbox
 demo:
 cli: config demo errors ledger resources sandbox.serve server
 __init__:

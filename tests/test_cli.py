@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import av
@@ -12,6 +14,10 @@ import pytest
 from mcp_types import CallToolResult, TextContent
 
 from seedance_mcp import cli, demo
+from seedance_mcp.errors import OutcomeUnknown
+from seedance_mcp.ledger import Ledger
+from seedance_mcp.records import Entry
+from seedance_mcp.wire import ProviderTask
 
 
 def test_models_are_listed_as_a_table(capsys: pytest.CaptureFixture[str]) -> None:
@@ -72,3 +78,60 @@ def test_a_missing_extra_is_told_with_the_remedy(command: str, sandbox: str) -> 
     assert done.returncode == 2
     assert "pip install 'seedance-mcp[sandbox]'" in done.stderr
     assert done.stdout == ""
+
+
+def filled_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
+    """One charged and one lost request."""
+    monkeypatch.setenv("SEEDANCE_DATA_DIR", str(tmp_path / "data"))
+    ledger = Ledger(tmp_path / "data", lambda: datetime(2026, 11, 23, 12, tzinfo=UTC))
+    made: list[str] = []
+    for name, prompt in (("one", "a fox | with\x1b[31m a very long tail that goes on and on"), ("two", "a lost fox")):
+        entry = Entry({"model": "seedance2.0-sp", "prompt": prompt}, name, Decimal("2.5"))
+        record, _ = ledger.begin(entry, window_seconds=0, admit=lambda spent: None)  # noqa: ARG005 - admits everything
+        made.append(record.request_id)
+    ledger.update(made[0], ProviderTask("vid_1", "completed", cost=Decimal("2.5")))
+    ledger.refuse(made[1], OutcomeUnknown("lost", charged="maybe"))
+    ledger.close()
+    return made[0], made[1]
+
+
+def test_tasks_and_spending_are_readable_tables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, lost = filled_ledger(tmp_path, monkeypatch)
+    assert cli.main(["tasks"]) == 0
+    tasks = capsys.readouterr().out
+    assert f"| 2026-11-23 12:00 | unknown | seedance2.0-sp | 2.5 | ? | {lost} | a lost fox |" in tasks
+    assert "| vid_1 | a fox / with [31m a very long tail that g… |" in tasks
+    assert tasks.endswith("2 of 2\n")
+    monkeypatch.setenv("SEEDANCE_MAX_COST_TOTAL", "10")
+    assert cli.main(["spending"]) == 0
+    spending = capsys.readouterr().out
+    assert "| seedance2.0-sp | 1 | estimate 2.5, charged 2.5 |" in spending
+    assert "in all 5 JimiCoin (of it reserved and not settled: 2.5). Limits: max_cost_total 10." in spending
+
+
+@pytest.mark.parametrize(
+    ("outcome", "told", "spent"),
+    [
+        (["charged"], "charged, 2.5 by a person", "in all 5 "),
+        (["charged", "--amount", "3"], "charged, 3 by a person", "in all 5.5 "),
+        (["not-charged"], "not charged, 0 by a person", "in all 2.5 "),
+    ],
+)
+def test_a_person_can_settle_a_lost_request(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    outcome: list[str],
+    told: str,
+    spent: str,
+) -> None:
+    done, lost = filled_ledger(tmp_path, monkeypatch)
+    assert cli.main(["settle", lost, *outcome]) == 0
+    assert told in capsys.readouterr().out
+    assert cli.main(["spending"]) == 0
+    assert spent in capsys.readouterr().out
+    assert cli.main(["settle", done, *outcome]) == 2
+    assert cli.main(["settle", "req_nobody", *outcome]) == 2
+    assert "seedance-mcp tasks" in capsys.readouterr().err

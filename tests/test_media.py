@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import socket
 from pathlib import Path
@@ -13,6 +14,7 @@ from seedance_mcp.catalog import UPLOAD_EXTENSIONS
 from seedance_mcp.config import Settings
 from seedance_mcp.errors import FileRejected
 from seedance_mcp.media import check_link, is_link, open_media, sniff
+from seedance_mcp.mp4 import duration_seconds
 
 HEADS = {
     "jpg": b"\xff\xd8\xff\xe0",
@@ -124,3 +126,51 @@ def test_the_usual_folders_are_open_but_never_the_home_or_the_disk(tmp_path: Pat
     assert home not in Settings().upload_roots
     monkeypatch.chdir("/")
     assert Path("/") not in Settings().upload_roots
+
+
+def box(name: bytes, content: bytes, size: int | None = None) -> bytes:
+    return (len(content) + 8 if size is None else size).to_bytes(4) + name + content
+
+
+SHORT = box(b"mvhd", bytes(12) + (600).to_bytes(4) + (2100).to_bytes(4) + bytes(80))
+LONG = box(b"mvhd", b"\x01" + bytes(19) + (600).to_bytes(4) + (2100).to_bytes(8) + bytes(80))
+WIDE = (1).to_bytes(4) + b"moov" + (16 + len(SHORT)).to_bytes(8) + SHORT
+
+
+@pytest.mark.parametrize(
+    ("content", "seconds"),
+    [
+        (box(b"ftyp", b"isom") + box(b"moov", SHORT), 3.5),
+        (box(b"ftyp", b"isom") + box(b"mdat", bytes(99)) + box(b"moov", box(b"udta", b"") + LONG), 3.5),
+        (WIDE, 3.5),
+        (box(b"moov", SHORT, 0), 3.5),
+        (box(b"moov", box(b"mvhd", bytes(40))), None),
+        (box(b"moov", box(b"mvhd", bytes(4))), None),
+        (box(b"moov", b""), None),
+        (box(b"free", b"", 4), None),
+        (box(b"free", b"") * 1200, None),
+        (b"", None),
+        (b"\0\0\0\x20ftypisom", None),
+    ],
+)
+def test_a_movie_header_tells_how_long_it_plays(content: bytes, seconds: float | None) -> None:
+    assert duration_seconds(io.BytesIO(content)) == seconds
+
+
+@pytest.mark.anyio
+async def test_the_first_reference_video_is_priced_when_its_length_is_known(open_world: OpenWorld, tmp_path: Path) -> None:
+    (tmp_path / "clip.mp4").write_bytes(box(b"ftyp", b"isom") + box(b"moov", SHORT))
+    (tmp_path / "odd.mp4").write_bytes(box(b"ftyp", b"isom") + bytes(40))
+    async with open_world() as world:
+        model = "seedance2.0-mini-video"
+        clip, odd = [
+            (await world.call("upload_asset", {"source": str(tmp_path / name), "model": model}))["reference"]
+            for name in ("clip.mp4", "odd.mp4")
+        ]
+        request = {"model": model, "prompt": "x", "duration": 5}
+        known = await world.call("create_video", {"request": {**request, "reference_videos": [clip]}, "dry_run": True})
+        unknown = await world.call("create_video", {"request": {**request, "reference_videos": [odd]}, "dry_run": True})
+    assert known["estimated_cost"] == 0.45
+    assert "4 of the seconds are the first reference video's" in known["warnings"][-1]
+    assert unknown["estimated_cost"] == 0.25
+    assert "not known here" in unknown["warnings"][-1]

@@ -1,0 +1,71 @@
+"""A process of its own that makes one video when told to, or many that are killed in the middle."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import sys
+from contextlib import aclosing
+from typing import Any
+
+import anyio
+
+from seedance_mcp.app import App, connect_to_provider
+from seedance_mcp.arguments import read_create_video
+from seedance_mcp.config import load_settings
+from seedance_mcp.errors import SeedanceError
+from seedance_mcp.guard import Action, Reply
+from seedance_mcp.tools import create_video
+
+LONGEST_SECONDS = 0.3
+
+
+class Nobody:
+    """A caller that hears nothing and answers nothing."""
+
+    reply: Reply | None = None
+
+    async def report(self, progress: float, message: str) -> None:
+        """Hear nothing."""
+
+    async def ask(self, question: str, token: str) -> Action:
+        return "absent"
+
+
+async def make(request: dict[str, Any]) -> dict[str, Any]:
+    async with aclosing(App(load_settings())) as app:
+        try:
+            task = await create_video(app, read_create_video({"request": request}), Nobody())
+        except SeedanceError as error:
+            return error.as_dict()
+        return task.model_dump(mode="json")
+
+
+def request_for(prompt: str) -> dict[str, Any]:
+    return {"model": "seedance2.0-md", "prompt": prompt}
+
+
+def one(prompt: str) -> None:
+    """Say ready, wait for a line, make the video, tell the result."""
+    print("ready", flush=True)
+    sys.stdin.readline()
+    print(json.dumps(anyio.run(make, request_for(prompt))), flush=True)
+
+
+def many(count: int) -> None:
+    """Fork a process for each video and let a timer kill it at a random moment."""
+    connect_to_provider(load_settings())  # what is slow to load is loaded before the fork
+    for number in range(count):
+        child = os.fork()
+        if child == 0:
+            signal.setitimer(signal.ITIMER_REAL, random.uniform(0.001, LONGEST_SECONDS))  # noqa: S311 - any moment will do
+            anyio.run(make, request_for(f"fox {number}"))
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        print("killed" if os.WIFSIGNALED(status) else "done", flush=True)
+
+
+if __name__ == "__main__":
+    many(int(sys.argv[2])) if sys.argv[1] == "many" else one(sys.argv[2])

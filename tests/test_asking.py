@@ -1,0 +1,164 @@
+"""A person is asked before a dear video: by a form in both protocol eras, else in the chat with a token."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import anyio
+import pytest
+from conftest import Answer, OpenWorld, World
+from mcp.client.session import ClientRequestContext
+from mcp_types import (
+    ClientCapabilities,
+    ElicitationCapability,
+    ElicitRequestParams,
+    ElicitResult,
+    FormElicitationCapability,
+    UrlElicitationCapability,
+)
+
+from seedance_mcp.caller import has_forms
+from seedance_mcp.sandbox.moods import Mood
+
+pytestmark = pytest.mark.anyio
+MODES = ("auto", "legacy")
+
+
+class Person:
+    """Answers every question the same way and remembers it."""
+
+    def __init__(self, action: Any, *, ticked: bool = True, after_seconds: float = 0) -> None:
+        self.action, self.ticked, self.after_seconds = action, ticked, after_seconds
+        self.heard: list[str] = []
+
+    async def __call__(self, context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
+        self.heard.append(params.message)
+        await anyio.sleep(self.after_seconds)
+        return ElicitResult(action=self.action, content={"confirm": self.ticked} if self.action == "accept" else None)
+
+
+async def create(world: World, token: str | None = None, **fields: Any) -> Answer:
+    request = {"model": "seedance2.0-sp", "prompt": "a fox", **fields}
+    return await world.call("create_video", {"request": request, **({"confirm_token": token} if token else {})})
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_yes_sends_it(open_world: OpenWorld, mode: str) -> None:
+    person = Person("accept")
+    async with open_world(mode=mode, answer=person, confirm_above="0.2") as world:
+        assert (await create(world))["status"] == "queued"
+        assert person.heard == ["A video of 5 s at 720p with seedance2.0-sp costs 0.25 JimiCoin. Make it?"]
+        assert (await create(world))["deduplicated"] is True
+        assert len(person.heard) == 1
+        assert world.creates == 1
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_what_is_cheap_is_not_asked_about(open_world: OpenWorld, mode: str) -> None:
+    person = Person("decline")
+    async with open_world(mode=mode, answer=person, confirm_above="0.25") as world:
+        assert (await create(world))["status"] == "queued"
+        dry = await world.call("create_video", {"model": "seedance2.0-sp", "prompt": "x", "duration": 15, "dry_run": True})
+        assert dry["estimated_cost"] == 0.75
+    assert person.heard == []
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_an_unknown_price_is_asked_about(open_world: OpenWorld, mode: str) -> None:
+    person = Person("accept")
+    async with open_world(mode=mode, answer=person, confirm_above="100") as world:
+        world.sandbox.moods = [Mood("unavailable", "catalog", 99)]
+        assert (await create(world))["status"] == "queued"
+    assert "an unpublished price" in person.heard[0]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("person", [Person("decline"), Person("accept", ticked=False)], ids=["declined", "not ticked"])
+async def test_a_no_sends_nothing_and_gives_no_token(open_world: OpenWorld, mode: str, person: Person) -> None:
+    async with open_world(mode=mode, answer=person, confirm_above="0") as world:
+        answer = await create(world)
+        assert answer.error["code"] == "confirmation_required"
+        assert answer.error["charged"] == "no"
+        assert "declined" in answer.text
+        assert "confirm_token" not in answer.error
+        assert world.creates == 0
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_dismissed_question_can_be_asked_in_the_chat(open_world: OpenWorld, mode: str) -> None:
+    async with open_world(mode=mode, answer=Person("cancel"), confirm_above="0") as world:
+        answer = await create(world)
+        assert world.creates == 0
+        assert (await create(world, answer.error["confirm_token"]))["status"] == "queued"
+
+
+async def test_a_person_who_does_not_answer_in_two_minutes_is_not_waited_for(open_world: OpenWorld) -> None:
+    async with open_world(mode="legacy", answer=Person("accept", after_seconds=9999), confirm_above="0") as world:
+        start = anyio.current_time()
+        answer = await create(world)
+        assert 120 <= anyio.current_time() - start < 130
+        assert answer.error["confirm_token"]
+        assert world.creates == 0
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_client_without_forms_is_never_stuck(open_world: OpenWorld, mode: str) -> None:
+    async with open_world(mode=mode, confirm_above="0.2") as world:
+        answer = await create(world)
+        assert answer.error["code"] == "confirmation_required"
+        assert "costs 0.25 JimiCoin" in answer.text
+        assert "Ask the person in the chat" in answer.text
+        assert world.creates == 0
+        assert (await create(world, answer.error["confirm_token"]))["status"] == "queued"
+        assert world.creates == 1
+
+
+async def test_a_token_is_good_once_for_one_request_at_one_price_and_for_ten_minutes(open_world: OpenWorld) -> None:
+    now = datetime(2026, 11, 23, 12, tzinfo=UTC)
+    async with open_world(confirm_above="0.2", clock=lambda: now, dedupe_seconds=0) as world:
+        token = (await create(world)).error["confirm_token"]
+        assert "another request" in (await create(world, token, duration=6)).text
+        assert "not one of ours" in (await create(world, f"{token}0")).text
+        assert (await create(world, token))["status"] == "queued"
+        reused = await create(world, token)
+        assert "used already" in reused.text
+        fresh = reused.error["confirm_token"]
+        now += timedelta(seconds=601)
+        assert "expired" in (await create(world, fresh)).text
+        dearer = (await create(world)).error["confirm_token"]
+        world.sandbox.moods = [Mood("unavailable", "catalog", 99)]
+        await anyio.sleep(3601)
+        assert world.creates == 1
+    async with open_world(confirm_above="0.2", clock=lambda: now, dedupe_seconds=0, sandbox=world.sandbox) as world:
+        assert "another request or price" in (await create(world, dearer)).text
+        assert world.creates == 1
+
+
+async def test_two_calls_with_one_token_at_once_send_one_post(open_world: OpenWorld) -> None:
+    async with open_world(confirm_above="0.2", dedupe_seconds=0) as world:
+        token = (await create(world)).error["confirm_token"]
+        answers: list[Answer] = []
+
+        async def use() -> None:
+            answers.append(await create(world, token))
+
+        async with anyio.create_task_group() as group:
+            for _ in range(4):
+                group.start_soon(use)
+        assert sum(not answer.is_error for answer in answers) == 1
+        assert world.creates == 1
+
+
+@pytest.mark.parametrize(
+    ("declared", "forms"),
+    [
+        (None, False),
+        (ClientCapabilities(), False),
+        (ClientCapabilities(elicitation=ElicitationCapability()), True),
+        (ClientCapabilities(elicitation=ElicitationCapability(form=FormElicitationCapability())), True),
+        (ClientCapabilities(elicitation=ElicitationCapability(url=UrlElicitationCapability())), False),
+    ],
+)
+async def test_only_a_client_with_forms_is_asked_by_one(declared: ClientCapabilities | None, forms: bool) -> None:  # noqa: FBT001
+    assert has_forms(declared) is forms

@@ -1,0 +1,526 @@
+"""Money: never twice, never over a limit, never lost sight of."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from conftest import Answer, OpenWorld, World
+
+from seedance_mcp.arguments import read_request
+from seedance_mcp.errors import LedgerUnusable
+from seedance_mcp.guard import fingerprint
+from seedance_mcp.ledger import Ledger
+from seedance_mcp.records import Entry, Spent
+from seedance_mcp.sandbox import serve
+from seedance_mcp.sandbox.moods import Mood
+from seedance_mcp.sandbox.provider import KEY, Sandbox
+from seedance_mcp.store import MIGRATIONS, Store
+from seedance_mcp.wire import ProviderTask
+
+pytestmark = pytest.mark.anyio
+CREATE = "/seedance/videos"
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+class Clock:
+    """A wall clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = NOON
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def pass_(self, **time: float) -> None:
+        self.now += timedelta(**time)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+# repeats
+
+
+async def test_the_same_request_again_is_the_same_task(open_world: OpenWorld, clock: Clock) -> None:
+    async with open_world(clock=clock) as world:
+        first = await world.create()
+        again = await world.create(resolution="720p", duration=5, prompt="a fox ")
+        assert again["task_id"] == first["task_id"]
+        assert again["deduplicated"] is True
+        assert first["deduplicated"] is False
+        assert "allow_duplicate" in again["warnings"][-1]
+        assert world.creates == 1
+        assert (await world.create(duration=6))["deduplicated"] is False
+        clock.pass_(seconds=601)
+        assert (await world.create())["task_id"] != first["task_id"]
+        assert world.creates == 3
+
+
+async def test_a_repeat_is_recognised_after_a_restart_and_paid_for_when_asked(open_world: OpenWorld) -> None:
+    async with open_world() as first:
+        task = await first.create()
+    async with open_world(sandbox=first.sandbox) as second:
+        assert (await second.create())["task_id"] == task["task_id"]
+        request = {"model": "seedance2.0-sp", "prompt": "a fox"}
+        more = await second.call("create_video", {"request": request, "allow_duplicate": True})
+        assert more["task_id"] != task["task_id"]
+        assert second.creates == 2
+
+
+async def test_recognition_can_be_turned_off(open_world: OpenWorld) -> None:
+    async with open_world(dedupe_seconds=0) as world:
+        assert (await world.create())["task_id"] != (await world.create())["task_id"]
+
+
+async def test_after_a_failed_task_or_a_refusal_a_repeat_is_allowed(open_world: OpenWorld) -> None:
+    async with open_world() as world:
+        world.sandbox.moods = [Mood("content_refused", CREATE)]
+        task = await world.create()
+        assert (await world.call("wait_for_video", {"task_id": task["task_id"]}))["status"] == "failed"
+        world.sandbox.moods = [Mood("busy", CREATE)]
+        assert (await world.create()).error["code"] == "provider_error"
+        assert (await world.create())["deduplicated"] is False
+        assert world.creates == 3
+
+
+async def test_a_lost_answer_is_never_followed_by_a_second_post(open_world: OpenWorld) -> None:
+    async with open_world() as world:
+        world.sandbox.moods = [Mood("lost", CREATE)]
+        lost = await world.create()
+        again = await world.create()
+        assert again["status"] == "unknown"
+        assert again["request_id"] == lost.error["request_id"]
+        assert again["next"]["tool"] == "get_balance"
+        assert "lost" in again["warnings"][-1]
+        assert world.creates == 1
+        waited = await world.call("wait_for_video", {"task_id": lost.error["request_id"]})
+        assert waited["status"] == "unknown"
+
+
+def names_of(*bodies: dict[str, Any]) -> set[str]:
+    return {fingerprint(read_request({"model": "seedance2.0-md", "prompt": "x", **body})) for body in bodies}
+
+
+def test_a_fingerprint_ignores_what_makes_no_difference_and_nothing_else() -> None:
+    assert len(names_of({}, {"duration": 5}, {"ratio": "16:9"}, {"resolution": "720p"}, {"prompt": " x "})) == 1
+    assert len(names_of({"ratio": "1:1"}, {"ratio": "1:1", "orientation": "portrait"})) == 1
+    assert (
+        len(names_of({}, {"orientation": "portrait"}, {"duration": 6}, {"prompt": "X"}, {"model": "seedance2.0-fast-md"})) == 5
+    )
+    images = [["https://a.b/1", "https://a.b/2"], ["https://a.b/2", "https://a.b/1"]]
+    assert len(names_of(*({"images": each} for each in images))) == 2
+
+
+# limits
+
+
+async def test_each_limit_refuses_what_would_pass_it_before_anything_is_sent(open_world: OpenWorld, tmp_path: Path) -> None:
+    cases = [
+        ({"max_cost_per_video": "0.24"}, "0.24 per video", "every single video"),
+        ({"max_cost_per_day": "0.24"}, "0.24 per day", "renews at 2026-11-24T00:00:00Z"),
+        ({"max_cost_total": "0.24"}, "0.24 in total", "never renews"),
+    ]
+    for number, (setting, words, renewal) in enumerate(cases):
+        async with open_world(clock=Clock(), data_dir=tmp_path / str(number), **setting) as world:
+            answer = await world.create()
+            assert answer.error["code"] == "budget_exceeded"
+            assert answer.error["charged"] == "no"
+            assert words in answer.text
+            assert renewal in answer.text
+            assert "cost 0.25 JimiCoin" in answer.text
+            assert world.creates == 0
+            assert (await world.create(resolution="480p"))["estimated_cost"] == 0.1
+
+
+async def test_the_day_renews_at_midnight_utc_and_the_total_never(open_world: OpenWorld, clock: Clock) -> None:
+    clock.now = datetime(2026, 11, 23, 23, 59, 59, 900_000, tzinfo=UTC)
+    async with open_world(clock=clock, max_cost_per_day="0.5", max_cost_total="0.8") as world:
+        await world.create(prompt="one")
+        await world.create(prompt="two")
+        assert "0.50 is left" not in (await world.create(prompt="three")).text
+        assert (await world.create(prompt="three")).error["allowed"] == "at most 0 JimiCoin"
+        clock.pass_(seconds=0.1)
+        assert (await world.create(prompt="three"))["status"] == "queued"
+        answer = await world.create(prompt="four")
+        assert "in total" in answer.text
+        assert world.creates == 3
+        balance = await world.call("get_balance")
+        assert balance["spent_here"] == {"today": 0.25, "total": 0.75, "reserved": 0.0}
+        assert balance["limits"] == {"max_cost_per_day": 0.5, "max_cost_total": 0.8}
+        assert balance["left_today"] == 0.25
+
+
+async def test_an_unknown_price_is_refused_while_a_limit_is_set_unless_the_operator_allows_it(open_world: OpenWorld) -> None:
+    sandbox = Sandbox(serve.render_in_thread, moods=[Mood("unavailable", "catalog", 999)])
+    async with open_world(max_cost_total="100", sandbox=sandbox) as world:
+        answer = await world.create()
+        assert answer.error["code"] == "budget_exceeded"
+        assert "SEEDANCE_ALLOW_UNPRICED=1" in answer.text
+        assert world.creates == 0
+    async with open_world(max_cost_total="100", allow_unpriced=True, sandbox=sandbox) as world:
+        assert (await world.create())["estimated_cost"] is None
+    async with open_world(sandbox=sandbox) as world:
+        assert (await world.create(prompt="another"))["status"] == "queued"
+
+
+async def test_what_failed_does_not_count_and_what_is_unclear_does(open_world: OpenWorld) -> None:
+    async with open_world(max_cost_total="0.5") as world:
+        world.sandbox.moods = [Mood("content_refused", CREATE)]
+        task = await world.create(prompt="one")
+        await world.call("wait_for_video", {"task_id": task["task_id"]})
+        world.sandbox.moods = [Mood("busy", CREATE)]
+        await world.create(prompt="two")
+        world.sandbox.moods = [Mood("lost", CREATE), Mood("unavailable", "/user/balance", 2)]
+        await world.create(prompt="three")
+        assert (await world.create(prompt="four"))["status"] == "queued"
+        answer = await world.create(prompt="five")
+        assert "0.5 is spent or reserved" in answer.text
+        assert world.creates == 4
+
+
+async def test_a_provider_that_tells_no_cost_is_settled_by_the_estimate(tmp_path: Path, clock: Clock) -> None:
+    ledger = Ledger(tmp_path, clock)
+    record, new = ledger.begin(entry(), window_seconds=600, admit=nothing)
+    assert new
+    told = ledger.update(record.request_id, ProviderTask("vid_1", "queued"))
+    assert (told.settled, told.settled_by, told.cost) == (Decimal("2.5"), "estimate", None)
+    told = ledger.update(record.request_id, ProviderTask("vid_1", "completed", cost=Decimal("2.4")))
+    assert (told.settled, told.settled_by, told.cost) == (Decimal("2.4"), "provider", Decimal("2.4"))
+    told = ledger.update(record.request_id, ProviderTask("vid_1", "completed"))
+    assert told.settled == Decimal("2.4")
+    assert ledger.spending_by_model() == [("m", 1, Decimal("2.5"), Decimal("2.4"))]
+    ledger.close()
+
+
+def entry(name: str = "x", estimate: str | None = "2.5", used_before: str | None = None) -> Entry:
+    amounts = [None if text is None else Decimal(text) for text in (estimate, used_before)]
+    return Entry({"model": "m", "prompt": name}, name, *amounts)
+
+
+def nothing(spent: Spent) -> None:
+    """Admit everything."""
+
+
+# lost answers and the balance
+
+
+async def lose(world: World, mood: str, **fields: Any) -> Answer:
+    world.sandbox.moods = [Mood(mood, CREATE)]
+    return await world.create(**fields)
+
+
+async def test_a_lost_answer_that_was_charged_is_found_out_by_the_balance(open_world: OpenWorld, clock: Clock) -> None:
+    async with open_world(clock=clock) as world:
+        lost = await lose(world, "lost")
+        clock.pass_(seconds=1)
+        balance = await world.call("get_balance")
+        assert balance["spent_here"] == {"today": 0.25, "total": 0.25, "reserved": 0.0}
+        assert balance["unclear"] == []
+        (task,) = (await world.call("list_tasks"))["tasks"]
+        assert task["request_id"] == lost.error["request_id"]
+        assert task["status"] == "unknown"
+        assert task["cost"] == 0.25
+        assert "The balance says: charged." in task["warnings"][0]
+        assert task["next"] is None
+
+
+async def test_a_lost_request_that_was_not_charged_is_released_after_two_minutes(open_world: OpenWorld, clock: Clock) -> None:
+    async with open_world(clock=clock) as world:
+        lost = await lose(world, "server_error")
+        balance = await world.call("get_balance")
+        assert balance["unclear"] == [lost.error["request_id"]]
+        assert balance["spent_here"]["reserved"] == 0.25
+        (task,) = (await world.call("list_tasks"))["tasks"]
+        assert "cannot tell" in task["warnings"][0]
+        clock.pass_(seconds=121)
+        listed = await world.call("list_tasks", {"refresh": True})
+        (task,) = listed["tasks"]
+        assert task["status"] == "failed"
+        assert "not charged" in task["warnings"][0]
+        assert (await world.call("get_balance"))["spent_here"] == {"today": 0.0, "total": 0.0, "reserved": 0.0}
+        assert (await world.create())["deduplicated"] is False
+
+
+async def test_several_lost_answers_or_other_movements_leave_it_unclear(open_world: OpenWorld, clock: Clock) -> None:
+    async with open_world(clock=clock) as world:
+        await lose(world, "lost", prompt="one")
+        clock.pass_(seconds=200)
+        await lose(world, "lost", prompt="two")
+        balance = await world.call("get_balance")
+        assert len(balance["unclear"]) == 2
+        assert balance["spent_here"]["reserved"] == 0.5
+        world.sandbox.used += 7
+        assert len((await world.call("get_balance"))["unclear"]) == 2
+
+
+async def test_a_known_charge_in_between_is_taken_into_account(open_world: OpenWorld, clock: Clock) -> None:
+    async with open_world(clock=clock) as world:
+        await lose(world, "lost", prompt="one")
+        clock.pass_(seconds=1)
+        await world.create(prompt="two", resolution="480p")
+        clock.pass_(seconds=1)
+        assert (await world.call("get_balance"))["unclear"] == []
+
+
+async def test_a_refund_in_between_leaves_it_unclear(open_world: OpenWorld, clock: Clock) -> None:
+    async with open_world(clock=clock) as world:
+        world.sandbox.moods = [Mood("content_refused", CREATE)]
+        failing = await world.create(prompt="one")
+        clock.pass_(seconds=300)
+        lost = await lose(world, "lost", prompt="two")
+        clock.pass_(seconds=300)
+        await world.call("wait_for_video", {"task_id": failing["task_id"]})
+        assert (await world.call("get_balance"))["unclear"] == [lost.error["request_id"]]
+
+
+@pytest.mark.parametrize("mood", ["unavailable", "no_task_id"])
+async def test_without_a_balance_before_or_after_nothing_is_concluded(open_world: OpenWorld, mood: str) -> None:
+    async with open_world() as world:
+        world.sandbox.moods = [Mood("lost", CREATE), Mood(mood, "/user/balance", 99)]
+        lost = await world.create()
+        (task,) = (await world.call("list_tasks", {"refresh": True}))["tasks"]
+        assert task["request_id"] == lost.error["request_id"]
+        assert task["cost"] is None
+        answer = await world.call("get_balance")
+        assert answer.is_error or answer["unclear"] == [lost.error["request_id"]]
+        world.sandbox.moods = []
+        assert (await world.call("get_balance"))["unclear"] == [lost.error["request_id"]]
+
+
+async def test_a_debt_is_shown_as_one(open_world: OpenWorld) -> None:
+    async with open_world() as world:
+        world.sandbox.used = 130.0
+        assert (await world.call("get_balance"))["account"] == {"balance": 100.0, "used": 130.0, "available": -30.0}
+
+
+# the list
+
+
+async def test_tasks_are_listed_newest_first_and_looked_at_on_request(open_world: OpenWorld, clock: Clock) -> None:
+    async with open_world(clock=clock) as world:
+        made: list[str] = []
+        for number in range(5):
+            made.insert(0, (await world.create(prompt=f"fox {number}"))["task_id"])
+            clock.pass_(seconds=1)
+        await anyio.sleep(60)
+        listed = await world.call("list_tasks", {"limit": 3})
+        assert [task["task_id"] for task in listed["tasks"]] == made[:3]
+        assert listed["total"] == 5
+        assert {task["status"] for task in listed["tasks"]} == {"queued"}
+        world.sandbox.moods = [Mood("unauthorized", f"/videos/{made[0]}")]
+        await world.call("list_tasks", {"refresh": True})
+        done = await world.call("list_tasks", {"status": "completed"})
+        assert [task["task_id"] for task in done["tasks"]] == made[1:]
+        assert (await world.call("list_tasks", {"status": "queued"}))["total"] == 1
+        assert (await world.call("list_tasks", {"status": "failed"}))["tasks"] == []
+
+
+async def test_a_request_that_is_being_sent_is_followed_by_its_request_id(
+    tmp_path: Path, open_world: OpenWorld, clock: Clock
+) -> None:
+    ledger = Ledger(tmp_path / "data", clock)
+    name = fingerprint(read_request({"model": "seedance2.0-sp", "prompt": "a fox"}))
+    record, _ = ledger.begin(
+        Entry({"model": "seedance2.0-sp", "prompt": "a fox"}, name, Decimal("0.25")), window_seconds=600, admit=nothing
+    )
+    async with open_world(clock=clock) as world:
+        again = await world.create()
+        assert again["deduplicated"] is True
+        assert again["task_id"] is None
+        assert again["next"]["arguments"] == {"task_id": record.request_id}
+        assert (await world.call("list_tasks", {"status": "queued"}))["total"] == 1
+        clock.pass_(seconds=200)
+        assert (await world.call("get_task", again["next"]["arguments"]))["status"] == "unknown"
+        assert (await world.call("list_tasks", {"status": "unknown"}))["total"] == 1
+        assert (await world.call("get_balance"))["unclear"] == [record.request_id]
+        assert world.creates == 0
+    ledger.close()
+
+
+async def test_a_repeat_waits_for_the_first_one_that_is_in_flight(open_world: OpenWorld) -> None:
+    async with open_world() as world:
+        answers: list[Answer] = []
+
+        async def create() -> None:
+            answers.append(await world.create())
+
+        async with anyio.create_task_group() as group:
+            for _ in range(8):
+                group.start_soon(create)
+        assert len({answer["task_id"] for answer in answers}) == 1
+        assert sum(answer["deduplicated"] for answer in answers) == 7
+        assert world.creates == 1
+
+
+# the file
+
+
+async def test_a_broken_foreign_or_newer_ledger_refuses_before_anything_is_sent(open_world: OpenWorld, tmp_path: Path) -> None:
+    def broken(path: Path) -> None:
+        path.write_bytes(b"this is no database, whatever its name says" * 100)
+
+    def newer(path: Path) -> None:
+        with sqlite3.connect(path) as db:
+            db.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+        db.close()
+
+    for number, (spoil, words) in enumerate([(broken, "not a database"), (newer, "update it")]):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        spoil(folder / "ledger.sqlite3")
+        async with open_world(data_dir=folder) as world:
+            answer = await world.create()
+            assert answer.error["code"] == "not_configured"
+            assert answer.error["charged"] == "no"
+            assert words in answer.text
+            assert world.creates == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a file system of its own needs root")
+async def test_a_full_disk_and_a_read_only_folder_refuse_before_anything_is_sent(
+    open_world: OpenWorld, tmp_path: Path
+) -> None:
+    folder = tmp_path / "small"
+    folder.mkdir()
+    await anyio.run_process(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", folder])
+    try:
+        async with open_world(data_dir=folder) as world:
+            await world.create(prompt="first")
+            (folder / "filler").write_bytes(
+                b"x" * 4096 * ((300 * 1024 - sum(f.stat().st_size for f in folder.iterdir())) // 4096)
+            )
+            answer = await world.create(prompt="second")
+            assert answer.error["code"] == "not_configured"
+            assert "full" in answer.text
+            assert world.creates == 1
+            (folder / "filler").unlink()
+            assert (await world.create(prompt="second"))["status"] == "queued"
+        await anyio.run_process(["mount", "-o", "remount,ro", folder])
+        async with open_world(data_dir=folder) as world:
+            answer = await world.create(prompt="third")
+            assert answer.error["code"] == "not_configured"
+            assert world.creates == 0
+    finally:
+        await anyio.run_process(["umount", folder])
+
+
+def test_the_first_ledger_is_brought_up_to_date_with_its_records(tmp_path: Path, clock: Clock) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    with sqlite3.connect(path) as db:
+        db.executescript(MIGRATIONS[0])
+        rows = [("a", "completed", "2.5", "2.4"), ("b", "unknown", "1.5", None)]
+        for name, state, estimate, cost in rows:
+            db.execute(
+                "INSERT INTO requests (request_id, task_id, model, state, estimate, cost, created_at) VALUES (?, ?, 'm', ?, ?, ?, ?)",
+                (name, f"vid_{name}", state, estimate, cost, NOON.timestamp()),
+            )
+        db.execute("PRAGMA user_version = 1")
+    db.close()
+    ledger = Ledger(tmp_path, clock)
+    assert ledger.get("vid_a").settled == Decimal("2.4")
+    assert ledger.get("b").settled is None
+    assert ledger.spent() == Spent(Decimal("3.9"), Decimal("3.9"), Decimal("1.5"))
+    ledger.close()
+    Store(path).close()
+
+
+def test_what_a_transaction_raises_undoes_it(tmp_path: Path, clock: Clock) -> None:
+    ledger = Ledger(tmp_path, clock)
+
+    def refuse(spent: Spent) -> None:
+        raise LedgerUnusable("no")
+
+    with pytest.raises(LedgerUnusable):
+        ledger.begin(entry(), window_seconds=600, admit=refuse)
+    assert ledger.list() == ([], 0)
+    with pytest.raises(KeyError):
+        ledger.get("nothing")
+    ledger.close()
+
+
+# many processes
+
+
+def environment(tmp_path: Path, address: str, **more: str) -> dict[str, str]:
+    ours = {"SEEDANCE_BASE_URL": address, "SEEDANCE_API_KEY": KEY, "SEEDANCE_DATA_DIR": str(tmp_path / "data")}
+    return {**os.environ, **ours, **more}
+
+
+def race(prompts: list[str], environ: dict[str, str]) -> list[dict[str, Any]]:
+    """Start a process for each prompt, let all go at once, give what each was told."""
+    script = str(Path(__file__).with_name("race.py"))
+    runners = [
+        subprocess.Popen(
+            [sys.executable, script, "one", prompt], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environ
+        )
+        for prompt in prompts
+    ]
+    for runner in runners:
+        assert runner.stdout
+        assert runner.stdout.readline() == "ready\n"
+    for runner in runners:
+        assert runner.stdin
+        runner.stdin.write("go\n")
+        runner.stdin.flush()
+    return [json.loads(runner.communicate()[0]) for runner in runners]
+
+
+@pytest.fixture
+def film_less() -> Sandbox:
+    async def no_film(body: dict[str, Any], pictures: list[bytes]) -> bytes:
+        return b"no film"
+
+    return Sandbox(no_film, balance=1000)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_sixteen_processes_with_one_request_send_one_post(tmp_path: Path, film_less: Sandbox) -> None:
+    async with serve.run_in_background(film_less) as address:
+        told = await anyio.to_thread.run_sync(race, ["one fox"] * 16, environment(tmp_path, address))
+    assert len({task["task_id"] for task in told}) == 1
+    assert sum(task["deduplicated"] for task in told) == 15
+    assert len(film_less.tasks) == 1
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_sixteen_processes_against_a_day_limit_of_five_send_five_posts(tmp_path: Path, film_less: Sandbox) -> None:
+    async with serve.run_in_background(film_less) as address:
+        environ = environment(tmp_path, address, SEEDANCE_MAX_COST_PER_DAY="1.6")
+        told = await anyio.to_thread.run_sync(race, [f"fox {number}" for number in range(16)], environ)
+    assert sum("task_id" in answer for answer in told) == 5
+    assert sum(answer.get("code") == "budget_exceeded" for answer in told) == 11
+    assert len(film_less.tasks) == 5
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_killed_at_fifty_moments_nothing_is_lost_or_sent_twice(tmp_path: Path, film_less: Sandbox) -> None:
+    script = [sys.executable, str(Path(__file__).with_name("race.py")), "many", "50"]
+    async with serve.run_in_background(film_less) as address:
+        environ = environment(tmp_path, address, COVERAGE_PROCESS_START="")
+        killed = await anyio.run_process(script, env=environ)
+        ends = killed.stdout.decode().split()
+        ledger = Ledger(tmp_path / "data", lambda: datetime.now(UTC))
+        noted = {record.prompt for record in ledger.list()[0]}
+        sent = [task.body["prompt"] for task in film_less.tasks.values()]
+        assert len(sent) == len(set(sent))
+        assert set(sent) <= noted
+        again = await anyio.run_process([*script[:-2], "one", sent[0]], input=b"go\n", env=environ)
+        assert json.loads(again.stdout.decode().splitlines()[1])["deduplicated"] is True
+        assert len(film_less.tasks) == len(sent)
+    with sqlite3.connect(tmp_path / "data" / "ledger.sqlite3") as db:
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    db.close()
+    ledger.close()
+    assert 5 <= ends.count("killed") <= 50, ends
