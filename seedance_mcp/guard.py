@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from seedance_mcp.client import ProviderClient
 
 IN_FLIGHT_SECONDS = 0.2
-IN_FLIGHT_LOOKS = 100
+IN_FLIGHT_LOOKS = 50
 """How often, and how many times, a repeat looks whether the first one has its answer."""
 Action = Literal["accept", "decline", "cancel", "absent"]
 
@@ -157,11 +158,8 @@ def _question(request: VideoRequest, estimate: Estimate) -> str:
 
 async def used_now(client: ProviderClient) -> Decimal | None:
     """The account's consumption, or `None` where it is not told within two seconds."""
-    with anyio.move_on_after(PATIENCE_SECONDS):
-        try:
-            return read_amount((await client.get_user_balance()).get("used_coin"))
-        except SeedanceError:
-            return None
+    with anyio.move_on_after(PATIENCE_SECONDS), suppress(SeedanceError):
+        return read_amount((await client.get_user_balance()).get("used_coin"))
     return None
 
 

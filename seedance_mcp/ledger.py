@@ -29,6 +29,7 @@ from seedance_mcp.results import Status
 from seedance_mcp.store import Store
 from seedance_mcp.wire import ProviderTask
 
+_DAY_SECONDS = 86_400
 TOKEN_SECONDS = 600.0
 """How long a confirmation token is good."""
 
@@ -173,14 +174,13 @@ class Ledger:
 
     def spent(self) -> Spent:
         """What went or may have gone on this UTC day and in all."""
-        row = self._store.one(
-            "SELECT coalesce(sum(coalesce(settled, reserved)) FILTER (WHERE created_at >= ?), 0),"
-            " coalesce(sum(coalesce(settled, reserved)), 0), coalesce(sum(reserved) FILTER (WHERE settled IS NULL), 0)"
-            " FROM requests WHERE scope = ?",
-            (midnight(self._now()).timestamp(), self._scope),
+        today = int(self._at() // _DAY_SECONDS)
+        rows = self._store.all("SELECT day, spent, held FROM totals WHERE scope = ?", (self._scope,))
+        return Spent(
+            today=from_nano(sum(row["spent"] for row in rows if row["day"] == today)),
+            total=from_nano(sum(row["spent"] for row in rows)),
+            held=from_nano(sum(row["held"] for row in rows)),
         )
-        today, total, held = tuple(row) if row else (0, 0, 0)
-        return Spent(from_nano(today), from_nano(total), from_nano(held))
 
     def spending_by_model(self) -> list[tuple[str, int, Decimal, Decimal]]:
         """Model, requests, what was estimated and what was charged, for settled requests."""
@@ -277,12 +277,7 @@ def _settlement(before: Record, task: ProviderTask) -> tuple[int | None, Settled
 
 def next_day(now: datetime) -> datetime:
     """When the UTC day renews."""
-    return midnight(now) + timedelta(days=1)
-
-
-def midnight(now: datetime) -> datetime:
-    """When the UTC day began."""
-    return now.replace(hour=0, minute=0, second=0, microsecond=0)
+    return now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
 
 
 def _digest(token: str) -> str:

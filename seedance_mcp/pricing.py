@@ -18,8 +18,10 @@ from seedance_mcp.facts import Model
 from seedance_mcp.schemas import VideoRequest
 from seedance_mcp.wire import read_amount, stranger
 
-LIVE_SECONDS = 3600
+LIVE_SECONDS = 3600.0
 """How long the provider's own price list is believed."""
+SILENT_SECONDS = 60.0
+"""How long it is left alone after it did not answer."""
 PATIENCE_SECONDS = 2
 """How long anything waits for that list."""
 
@@ -90,20 +92,20 @@ class PriceBook:
         """Take the operator's prices and the call that gets the live list."""
         self._own, self._fetch, self._ours = own, fetch, load_prices()
         self._live: dict[str, Price] = {}
-        self._looked_at = float("-inf")
+        self._next_look = float("-inf")
         self.live_as_of: str | None = None
 
     async def refresh(self) -> None:
         """Get the live list when the last look is an hour old; never takes longer than two seconds, never raises."""
         now = anyio.current_time()
-        if self._fetch is None or now - self._looked_at < LIVE_SECONDS:
+        if self._fetch is None or now < self._next_look:
             return
-        self._looked_at = now
+        self._next_look = now + SILENT_SECONDS
         with anyio.move_on_after(PATIENCE_SECONDS):
             try:
                 seen = datetime.now(UTC)
                 self._live = read_price_list(await self._fetch(), seen)
-                self.live_as_of = seen.isoformat(timespec="seconds")
+                self.live_as_of, self._next_look = seen.isoformat(timespec="seconds"), now + LIVE_SECONDS
             except SeedanceError:
                 return
 

@@ -44,9 +44,32 @@ MIGRATIONS = (
     UPDATE requests SET reserved = CAST(round(coalesce(estimate, '0') * 1e9) AS INTEGER);
     UPDATE requests SET settled = CAST(round(coalesce(cost, estimate, '0') * 1e9) AS INTEGER), settled_by = 'provider'
         WHERE state != 'unknown';
-    CREATE INDEX requests_by_time ON requests (scope, created_at, settled, reserved);
+    CREATE INDEX requests_by_time ON requests (scope, created_at);
     CREATE INDEX requests_by_state ON requests (scope, state, created_at);
     CREATE INDEX requests_by_fingerprint ON requests (scope, fingerprint, created_at);
+    CREATE TABLE totals (
+        scope TEXT NOT NULL,
+        day INTEGER NOT NULL,
+        spent INTEGER NOT NULL,
+        held INTEGER NOT NULL,
+        PRIMARY KEY (scope, day)
+    ) STRICT;
+    INSERT INTO totals
+        SELECT scope, CAST(created_at / 86400 AS INTEGER),
+            sum(coalesce(settled, reserved)), sum(iif(settled IS NULL, reserved, 0))
+        FROM requests GROUP BY 1, 2;
+    CREATE TRIGGER requests_counted AFTER INSERT ON requests BEGIN
+        INSERT INTO totals VALUES (
+            NEW.scope, CAST(NEW.created_at / 86400 AS INTEGER),
+            coalesce(NEW.settled, NEW.reserved), iif(NEW.settled IS NULL, NEW.reserved, 0)
+        ) ON CONFLICT DO UPDATE SET spent = spent + excluded.spent, held = held + excluded.held;
+    END;
+    CREATE TRIGGER requests_recounted AFTER UPDATE OF settled, reserved ON requests BEGIN
+        UPDATE totals SET
+            spent = spent + coalesce(NEW.settled, NEW.reserved) - coalesce(OLD.settled, OLD.reserved),
+            held = held + iif(NEW.settled IS NULL, NEW.reserved, 0) - iif(OLD.settled IS NULL, OLD.reserved, 0)
+        WHERE scope = NEW.scope AND day = CAST(NEW.created_at / 86400 AS INTEGER);
+    END;
     CREATE TABLE events (
         request_id TEXT NOT NULL REFERENCES requests,
         state TEXT NOT NULL,
@@ -127,10 +150,20 @@ def _migrate(db: sqlite3.Connection) -> None:
         db.execute("ROLLBACK")
         raise LedgerUnusable(f"The ledger is of version {found} and this program knows {len(MIGRATIONS)}: update it.")
     for script in MIGRATIONS[found:]:
-        for statement in script.split(";"):
+        for statement in _statements(script):
             db.execute(statement)
     db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
     db.execute("COMMIT")
+
+
+def _statements(script: str) -> Generator[str]:
+    """One statement at a time: a script run whole would commit half-way."""
+    statement = ""
+    for line in script.splitlines():
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
 
 
 def _version(db: sqlite3.Connection) -> int:

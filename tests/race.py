@@ -1,4 +1,4 @@
-"""A process of its own that makes one video when told to, or many that are killed in the middle."""
+"""Processes of their own that make videos all at once, or are killed in the middle."""
 
 from __future__ import annotations
 
@@ -47,16 +47,28 @@ def request_for(prompt: str) -> dict[str, Any]:
     return {"model": "seedance2.0-md", "prompt": prompt}
 
 
-def one(prompt: str) -> None:
-    """Say ready, wait for a line, make the video, tell the result."""
-    print("ready", flush=True)
-    sys.stdin.readline()
-    print(json.dumps(anyio.run(make, request_for(prompt))), flush=True)
+def together(prompts: list[str]) -> None:
+    """Fork a process for each prompt, let all go at once, and print what each was told."""
+    gate, opener = os.pipe()
+    children = [_fork(prompt, gate, opener) for prompt in prompts]
+    os.close(opener)  # what every child waits for
+    for child in children:
+        os.waitpid(child, 0)
 
 
-def many(count: int) -> None:
+def _fork(prompt: str, gate: int, opener: int) -> int:
+    child = os.fork()
+    if child == 0:
+        os.close(opener)
+        os.read(gate, 1)
+        line = json.dumps(anyio.run(make, request_for(prompt)))
+        os.write(1, f"{line}\n".encode())
+        os._exit(0)
+    return child
+
+
+def killed(count: int) -> None:
     """Fork a process for each video and let a timer kill it at a random moment."""
-    connect_to_provider(load_settings())  # what is slow to load is loaded before the fork
     for number in range(count):
         child = os.fork()
         if child == 0:
@@ -68,4 +80,5 @@ def many(count: int) -> None:
 
 
 if __name__ == "__main__":
-    many(int(sys.argv[2])) if sys.argv[1] == "many" else one(sys.argv[2])
+    connect_to_provider(load_settings())  # what is slow to load is loaded before any fork
+    killed(int(sys.argv[2])) if sys.argv[1] == "killed" else together(sys.argv[2:])

@@ -102,7 +102,7 @@ def test_tasks_and_spending_are_readable_tables(
     assert cli.main(["tasks"]) == 0
     tasks = capsys.readouterr().out
     assert f"| 2026-11-23 12:00 | unknown | seedance2.0-sp | 2.5 | ? | {lost} | a lost fox |" in tasks
-    assert "| vid_1 | a fox / with [31m a very long tail that g… |" in tasks
+    assert "| vid_1 | a fox / with [31m a very long tail that … |" in tasks
     assert tasks.endswith("2 of 2\n")
     monkeypatch.setenv("SEEDANCE_MAX_COST_TOTAL", "10")
     assert cli.main(["spending"]) == 0

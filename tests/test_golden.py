@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
 from seedance_mcp import catalog
 from seedance_mcp.arguments import read_request
 from seedance_mcp.errors import InvalidRequest
 from seedance_mcp.facts import Choice, Fact, Route, Span
+from seedance_mcp.profiles import model_schema
 from seedance_mcp.sandbox.judge import judge
 from seedance_mcp.schemas import request_model
 
@@ -57,6 +59,9 @@ def taken_by_the_server(body: dict[str, Any]) -> bool:
 def test_server_and_sandbox_decide_as_the_documentation_says(body: dict[str, Any], ok: bool) -> None:  # noqa: FBT001
     assert taken_by_the_server(body) is ok
     assert (judge(body) is None) is ok
+    if body.get("model") in catalog.BY_NAME:
+        alone: Any = Draft202012Validator(model_schema(catalog.BY_NAME[body["model"]]))
+        assert alone.is_valid(body) is ok
 
 
 def test_every_model_of_the_seed_has_a_row_and_a_golden_line() -> None:

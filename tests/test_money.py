@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -17,7 +16,7 @@ import pytest
 from conftest import Answer, OpenWorld, World
 
 from seedance_mcp.arguments import read_request
-from seedance_mcp.errors import LedgerUnusable
+from seedance_mcp.errors import ConfirmationRequired, LedgerUnusable
 from seedance_mcp.guard import fingerprint
 from seedance_mcp.ledger import Ledger
 from seedance_mcp.records import Entry, Spent
@@ -436,6 +435,17 @@ def test_the_first_ledger_is_brought_up_to_date_with_its_records(tmp_path: Path,
     Store(path).close()
 
 
+def test_a_token_that_two_calls_checked_at_once_is_used_by_one(tmp_path: Path, clock: Clock) -> None:
+    ledger = Ledger(tmp_path, clock)
+    token = ledger.new_token("x", Decimal("2.5"))
+    assert ledger.token_fault(token, "x", Decimal("2.5")) is None
+    ledger.begin(entry(), window_seconds=0, admit=nothing, token=token)
+    with pytest.raises(ConfirmationRequired, match="used meanwhile"):
+        ledger.begin(entry(), window_seconds=0, admit=nothing, token=token)
+    assert ledger.list()[1] == 1
+    ledger.close()
+
+
 def test_what_a_transaction_raises_undoes_it(tmp_path: Path, clock: Clock) -> None:
     ledger = Ledger(tmp_path, clock)
 
@@ -458,23 +468,10 @@ def environment(tmp_path: Path, address: str, **more: str) -> dict[str, str]:
     return {**os.environ, **ours, **more}
 
 
-def race(prompts: list[str], environ: dict[str, str]) -> list[dict[str, Any]]:
-    """Start a process for each prompt, let all go at once, give what each was told."""
-    script = str(Path(__file__).with_name("race.py"))
-    runners = [
-        subprocess.Popen(
-            [sys.executable, script, "one", prompt], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environ
-        )
-        for prompt in prompts
-    ]
-    for runner in runners:
-        assert runner.stdout
-        assert runner.stdout.readline() == "ready\n"
-    for runner in runners:
-        assert runner.stdin
-        runner.stdin.write("go\n")
-        runner.stdin.flush()
-    return [json.loads(runner.communicate()[0]) for runner in runners]
+async def race(mode: str, arguments: list[str], environ: dict[str, str]) -> list[str]:
+    """Run the racers and give their lines."""
+    script = [sys.executable, str(Path(__file__).with_name("race.py")), mode, *arguments]
+    return (await anyio.run_process(script, env=environ)).stdout.decode().splitlines()
 
 
 @pytest.fixture
@@ -488,7 +485,8 @@ def film_less() -> Sandbox:
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_sixteen_processes_with_one_request_send_one_post(tmp_path: Path, film_less: Sandbox) -> None:
     async with serve.run_in_background(film_less) as address:
-        told = await anyio.to_thread.run_sync(race, ["one fox"] * 16, environment(tmp_path, address))
+        told = [json.loads(line) for line in await race("together", ["one fox"] * 16, environment(tmp_path, address))]
+    assert len(told) == 16
     assert len({task["task_id"] for task in told}) == 1
     assert sum(task["deduplicated"] for task in told) == 15
     assert len(film_less.tasks) == 1
@@ -496,9 +494,12 @@ async def test_sixteen_processes_with_one_request_send_one_post(tmp_path: Path, 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_sixteen_processes_against_a_day_limit_of_five_send_five_posts(tmp_path: Path, film_less: Sandbox) -> None:
+    prices = tmp_path / "prices.toml"
+    prices.write_text('[[price]]\nname = "seedance2.0-md"\nper = "task"\nunit_price = 0.3\n')
     async with serve.run_in_background(film_less) as address:
-        environ = environment(tmp_path, address, SEEDANCE_MAX_COST_PER_DAY="1.6")
-        told = await anyio.to_thread.run_sync(race, [f"fox {number}" for number in range(16)], environ)
+        environ = environment(tmp_path, address, SEEDANCE_MAX_COST_PER_DAY="1.6", SEEDANCE_PRICES=str(prices))
+        lines = await race("together", [f"fox {number}" for number in range(16)], environ)
+    told = [json.loads(line) for line in lines]
     assert sum("task_id" in answer for answer in told) == 5
     assert sum(answer.get("code") == "budget_exceeded" for answer in told) == 11
     assert len(film_less.tasks) == 5
@@ -506,18 +507,15 @@ async def test_sixteen_processes_against_a_day_limit_of_five_send_five_posts(tmp
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_killed_at_fifty_moments_nothing_is_lost_or_sent_twice(tmp_path: Path, film_less: Sandbox) -> None:
-    script = [sys.executable, str(Path(__file__).with_name("race.py")), "many", "50"]
     async with serve.run_in_background(film_less) as address:
-        environ = environment(tmp_path, address, COVERAGE_PROCESS_START="")
-        killed = await anyio.run_process(script, env=environ)
-        ends = killed.stdout.decode().split()
+        environ = environment(tmp_path, address)
+        ends = await race("killed", ["50"], environ)
         ledger = Ledger(tmp_path / "data", lambda: datetime.now(UTC))
         noted = {record.prompt for record in ledger.list()[0]}
         sent = [task.body["prompt"] for task in film_less.tasks.values()]
         assert len(sent) == len(set(sent))
         assert set(sent) <= noted
-        again = await anyio.run_process([*script[:-2], "one", sent[0]], input=b"go\n", env=environ)
-        assert json.loads(again.stdout.decode().splitlines()[1])["deduplicated"] is True
+        assert {answer.get("deduplicated") for answer in map(json.loads, await race("together", sent[:1], environ))} == {True}
         assert len(film_less.tasks) == len(sent)
     with sqlite3.connect(tmp_path / "data" / "ledger.sqlite3") as db:
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -91,22 +90,22 @@ async def test_standard_output_is_protocol_only_and_the_end_of_input_ends_the_se
         {"jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": {"name": "create_video", "arguments": {"model": "x"}}},
         {"jsonrpc": "2.0", "id": 4, "method": "no/such"},
     ]
-    text = "\n".join([*map(json.dumps, lines), "not json", ""])
-
-    def talk() -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "seedance_mcp"],
-            input=text,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-            env=environment(tmp_path),
-        )
-
-    done = await anyio.to_thread.run_sync(talk)
-    answers = [json.loads(line) for line in done.stdout.splitlines()]
-    assert done.returncode == 0
+    script = [sys.executable, "-m", "seedance_mcp"]
+    async with await anyio.open_process(script, env=environment(tmp_path)) as process:
+        assert process.stdin
+        assert process.stdout
+        assert process.stderr
+        await process.stdin.send("\n".join([*map(json.dumps, lines), "not json", ""]).encode())
+        answers: list[dict[str, Any]] = []
+        received = b""
+        while len(answers) < 4:
+            received += await process.stdout.receive()
+            *complete, received = received.split(b"\n")
+            answers += map(json.loads, complete)
+        await process.stdin.aclose()
+        assert await process.wait() == 0
+        errors = b"".join([chunk async for chunk in process.stderr])
+    assert received == b""
     assert all(answer["jsonrpc"] == "2.0" for answer in answers)
-    assert {answer.get("id") for answer in answers} >= {1, 2, 3}
-    assert "Traceback" not in done.stderr
+    assert {answer.get("id") for answer in answers} >= {1, 2, 3, 4}
+    assert b"Traceback" not in errors
