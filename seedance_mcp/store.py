@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,8 @@ from seedance_mcp.errors import LedgerUnusable
 
 BUSY_SECONDS = 10.0
 """How long one process waits for another's transaction; ours take milliseconds."""
+
+_TURN_SECONDS = 0.01
 
 MIGRATIONS = (
     """
@@ -136,9 +139,23 @@ def _connect(path: Path) -> sqlite3.Connection:
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
     db.row_factory = sqlite3.Row
-    db.execute("PRAGMA journal_mode = WAL")
+    _share(db)
     db.execute("PRAGMA synchronous = FULL")  # a record must outlive a power cut, or money could be spent twice
     return db
+
+
+def _share(db: sqlite3.Connection) -> None:
+    """Turn WAL mode on; SQLite does not wait its turn for this one change, so several first openers must."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(_TURN_SECONDS)
+        else:
+            return
 
 
 def _migrate(db: sqlite3.Connection) -> None:

@@ -25,7 +25,14 @@ from seedance_mcp.arguments import (
     find_model,
 )
 from seedance_mcp.assets import Review
-from seedance_mcp.errors import AssetRejected, FileRejected, InvalidRequest, ProviderFailed, SeedanceError
+from seedance_mcp.errors import (
+    AssetRejected,
+    FileRejected,
+    InvalidRequest,
+    LedgerUnusable,
+    ProviderFailed,
+    SeedanceError,
+)
 from seedance_mcp.facts import FRAME_FIELDS, KIND_OF_FIELD, MEDIA_FIELDS, Model
 from seedance_mcp.pricing import Estimate
 from seedance_mcp.records import Record, new_request_id
@@ -119,12 +126,21 @@ async def _send(app: App, request_id: str, body: dict[str, Any]) -> Record:
     try:
         task = await app.client.create_video(body)
     except SeedanceError as error:
-        app.ledger.refuse(request_id, error)
         error.details["request_id"] = request_id
         log.warning("create_video %s on %s: %s, charged: %s", request_id, body["model"], error.code, error.charged)
+        with suppress(LedgerUnusable):  # what became of the money matters more than the book
+            app.ledger.refuse(request_id, error)
         raise
     log.info("create_video %s on %s: task %s", request_id, body["model"], task.task_id)
-    return app.ledger.update(request_id, task)
+    try:
+        return app.ledger.update(request_id, task)
+    except LedgerUnusable as error:
+        raise LedgerUnusable(
+            f"The video is being made as task {task.task_id}, but that could not be written down. Keep this id and call "
+            f"wait_for_video with it; do not create it again. {error.message}",
+            charged="yes",
+            request_id=request_id,
+        ) from None
 
 
 def _warnings(request: VideoRequest, estimate: Estimate) -> list[str]:

@@ -6,15 +6,18 @@ import json
 import os
 import sqlite3
 import sys
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 from conftest import Answer, OpenWorld, World
 
+from seedance_mcp import store
 from seedance_mcp.arguments import read_request
 from seedance_mcp.errors import ConfirmationRequired, LedgerUnusable
 from seedance_mcp.guard import fingerprint
@@ -387,6 +390,18 @@ async def test_a_broken_foreign_or_newer_ledger_refuses_before_anything_is_sent(
             assert world.creates == 0
 
 
+def test_a_ledger_that_another_holds_for_good_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    monkeypatch.setattr(store, "BUSY_SECONDS", 0.05)
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(LedgerUnusable, match="locked"):
+        Store(path)
+    holder.execute("COMMIT")
+    holder.close()
+    Store(path).close()
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="a file system of its own needs root")
 async def test_a_full_disk_and_a_read_only_folder_refuse_before_anything_is_sent(
     open_world: OpenWorld, tmp_path: Path
@@ -413,6 +428,44 @@ async def test_a_full_disk_and_a_read_only_folder_refuse_before_anything_is_sent
             assert world.creates == 0
     finally:
         await anyio.run_process(["umount", folder])
+
+
+@dataclass
+class Saboteur(Sandbox):
+    """Spoils the ledger while a create is on its way."""
+
+    folder: Path = Path()
+
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith(CREATE):
+            with sqlite3.connect(self.folder / "ledger.sqlite3") as db:
+                db.execute("DROP TABLE IF EXISTS events")
+            db.close()
+        return await super().__call__(request)
+
+
+async def test_a_ledger_that_breaks_on_the_way_loses_neither_task_nor_money(
+    open_world: OpenWorld, tmp_path: Path, film_less: Sandbox
+) -> None:
+    sandbox = Saboteur(film_less.render, folder=tmp_path / "data")
+    async with open_world(sandbox=sandbox) as world:
+        answer = await world.create()
+        (task_id,) = sandbox.tasks
+        assert answer.error["charged"] == "yes"
+        assert task_id in answer.text
+        assert "do not create it again" in answer.text
+    sandbox.moods = [Mood("lost", CREATE)]
+    async with open_world(sandbox=sandbox, dedupe_seconds=0) as world:
+        assert (await world.create()).error["code"] == "not_configured"
+        assert world.creates == 1
+
+
+async def test_a_refusal_that_cannot_be_written_down_is_still_told(
+    open_world: OpenWorld, tmp_path: Path, film_less: Sandbox
+) -> None:
+    sandbox = Saboteur(film_less.render, folder=tmp_path / "data", moods=[Mood("lost", CREATE)])
+    async with open_world(sandbox=sandbox) as world:
+        assert (await world.create()).error["code"] == "outcome_unknown"
 
 
 def test_the_first_ledger_is_brought_up_to_date_with_its_records(tmp_path: Path, clock: Clock) -> None:
