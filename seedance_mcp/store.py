@@ -15,7 +15,8 @@ from seedance_mcp.errors import LedgerUnusable
 BUSY_SECONDS = 10.0
 """How long one process waits for another's transaction; ours take milliseconds."""
 
-_TURN_SECONDS = 0.01
+TURNS, _TURN_SECONDS = 500, 0.01
+"""How often, and how soon, the change to WAL mode is tried again while others make it."""
 
 MIGRATIONS = (
     """
@@ -146,16 +147,16 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 def _share(db: sqlite3.Connection) -> None:
     """Turn WAL mode on; SQLite does not wait its turn for this one change, so several first openers must."""
-    deadline = time.monotonic() + BUSY_SECONDS
-    while True:
+    for _ in range(TURNS):
         try:
             db.execute("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
                 raise
             time.sleep(_TURN_SECONDS)
         else:
             return
+    raise TimeoutError("another process holds it")
 
 
 def _migrate(db: sqlite3.Connection) -> None:

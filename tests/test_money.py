@@ -392,10 +392,11 @@ async def test_a_broken_foreign_or_newer_ledger_refuses_before_anything_is_sent(
 
 def test_a_ledger_that_another_holds_for_good_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "ledger.sqlite3"
-    monkeypatch.setattr(store, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(store, "BUSY_SECONDS", 0.01)
+    monkeypatch.setattr(store, "TURNS", 3)
     holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
-    with pytest.raises(LedgerUnusable, match="locked"):
+    with pytest.raises(LedgerUnusable, match="another process holds it"):
         Store(path)
     holder.execute("COMMIT")
     holder.close()
