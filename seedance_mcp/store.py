@@ -104,7 +104,12 @@ class Store:
         """Open or make the file, mode 0600, and bring it up to date."""
         with _translated():
             self._db = _connect(path)
-            _migrate(self._db)
+            try:
+                _share(self._db)
+                _migrate(self._db)
+            except BaseException:
+                self._db.close()
+                raise
 
     def close(self) -> None:
         """Close the file."""
@@ -140,8 +145,6 @@ def _connect(path: Path) -> sqlite3.Connection:
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
     db.row_factory = sqlite3.Row
-    _share(db)
-    db.execute("PRAGMA synchronous = FULL")  # a record must outlive a power cut, or money could be spent twice
     return db
 
 
@@ -155,6 +158,7 @@ def _share(db: sqlite3.Connection) -> None:
                 raise
             time.sleep(_TURN_SECONDS)
         else:
+            db.execute("PRAGMA synchronous = FULL")  # a record must outlive a power cut, or money could be spent twice
             return
     raise TimeoutError("another process holds it")
 

@@ -420,6 +420,9 @@ async def test_a_full_disk_and_a_read_only_folder_refuse_before_anything_is_sent
             assert answer.error["code"] == "not_configured"
             assert "full" in answer.text
             assert world.creates == 1
+            (folder / "new.sqlite3").touch()
+            with pytest.raises(LedgerUnusable, match="full"):
+                Store(folder / "new.sqlite3")
             (folder / "filler").unlink()
             assert (await world.create(prompt="second"))["status"] == "queued"
         await anyio.run_process(["mount", "-o", "remount,ro", folder])
