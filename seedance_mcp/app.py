@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from seedance_mcp.config import Settings
@@ -58,6 +59,8 @@ class App:
     settings: Settings
     connect: Connect = connect_to_provider
     now: Callable[[], datetime] = utc_now
+    principal: str = ""
+    """Whose requests and money these are; empty: the one person at this machine."""
 
     @cached_property
     def client(self) -> ProviderClient:
@@ -67,7 +70,7 @@ class App:
     @cached_property
     def ledger(self) -> Ledger:
         """The book of this data folder."""
-        return Ledger(self.settings.ledger_dir, self.now)
+        return Ledger(self.settings.ledger_dir, self.now, self.principal)
 
     @cached_property
     def prices(self) -> PriceBook:
@@ -78,13 +81,31 @@ class App:
 
         return PriceBook(load_prices(self.settings.prices) if self.settings.prices else {}, fetch)
 
+    @cached_property
+    def _guests(self) -> dict[str, App]:
+        return {}
+
+    def seen_by(self, principal: str) -> App:
+        """The same server as one principal sees it: the provider and the prices are shared, the book is their own."""
+        if principal not in self._guests:
+            guest = replace(self, principal=principal)
+            vars(guest).update(client=self.client, prices=self.prices)
+            self._guests[principal] = guest
+        return self._guests[principal]
+
+    @property
+    def upload_roots(self) -> list[Path]:
+        """The folders that upload_asset may read; for a guest only those that the operator named."""
+        return [] if self.principal and self.settings.media_roots is None else self.settings.upload_roots
+
     def view(self, record: Record, warnings: list[str] | None = None) -> Task:
         """One ledger row as agents read it."""
         return task_of(record, self.now(), self.settings.floor_seconds, warnings)
 
     async def aclose(self) -> None:
         """Close what was opened."""
-        if "client" in self.__dict__:
+        if "client" in vars(self):
             await self.client.aclose()
-        if "ledger" in self.__dict__:
-            self.ledger.close()
+        for app in (self, *self._guests.values()):
+            if "ledger" in vars(app):
+                app.ledger.close()

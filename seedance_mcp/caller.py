@@ -25,6 +25,12 @@ _FORM: types.ElicitRequestedSchema = {
 }
 
 
+def app_for(ctx: Context) -> App:
+    """The server as the request's principal sees it."""
+    user = ctx.request.scope.get("user") if ctx.request is not None else None
+    return ctx.lifespan_context.seen_by(user.username) if user is not None else ctx.lifespan_context
+
+
 class Asked(Exception):
     """The call ends here and comes again with the person's answer (2026-07-28)."""
 
@@ -57,6 +63,8 @@ class McpCaller:
             return "absent"
         if self._ctx.protocol_version in MODERN_PROTOCOL_VERSIONS:
             raise Asked(question, token)
+        if not self._ctx.session.can_send_request:
+            return "absent"
         with anyio.move_on_after(ASK_SECONDS):
             return _action(await self._ctx.session.elicit_form(question, _FORM, self._ctx.request_id))
         return "cancel"

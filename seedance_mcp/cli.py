@@ -43,7 +43,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(run=_serve, transport="stdio")
     commands = parser.add_subparsers(title="commands", metavar="")
     serve = commands.add_parser("serve", help="serve MCP (the default: stdio)")
-    serve.add_argument("--transport", choices=["stdio"], default="stdio")
+    serve.add_argument("--transport", choices=["stdio", "http", "sse"], default="stdio")
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on; off loopback SEEDANCE_HTTP_TOKENS is needed")
+    serve.add_argument("--port", type=int, default=8931)
+    serve.add_argument("--tls-certificate", help="PEM file: serve https")
+    serve.add_argument("--tls-key", help="PEM file")
     serve.set_defaults(run=_serve)
     demo = commands.add_parser("demo", help="make three videos on the sandbox: no key, no cost")
     demo.add_argument("--output", help="folder for the videos")
@@ -85,7 +89,17 @@ def _serve(options: argparse.Namespace) -> None:
     settings = _settings()
     if settings.sandbox:
         _need_sandbox()
-    anyio.run(server.serve_stdio, settings)
+    if options.transport == "stdio":
+        anyio.run(server.serve_stdio, settings)
+    else:
+        _serve_http(settings, options)
+
+
+def _serve_http(settings: Settings, options: argparse.Namespace) -> None:
+    from seedance_mcp import http  # noqa: PLC0415 - stdio does not need it
+
+    place = http.Place(options.host, options.port, options.tls_certificate, options.tls_key)
+    anyio.run(http.serve_http, settings, options.transport, place)
 
 
 def _need_sandbox() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -15,12 +16,13 @@ from platformdirs import (
     user_pictures_path,
     user_videos_path,
 )
-from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from seedance_mcp.errors import NotConfigured
 
 DEFAULT_BASE_URL = "https://api.viraltok.ai"
+TOKEN_MIN_CHARS = 16
 
 
 def is_loopback(url: str) -> bool:
@@ -63,6 +65,16 @@ def _paths(value: Any) -> Any:
 def _default_output() -> Path:
     videos = user_videos_path()
     return (videos if videos.is_dir() else Path.home()) / "seedance-videos"
+
+
+def _pair(text: str) -> tuple[str, str]:
+    """One `name:token`; a token shorter than 16 characters can be guessed."""
+    name, _, token = text.strip().partition(":")
+    if not name or len(token) < TOKEN_MIN_CHARS or not token.isascii():
+        raise ValueError(
+            f"must be name:token pairs, comma separated, each token of {TOKEN_MIN_CHARS} ASCII characters or more"
+        )
+    return name, token
 
 
 Amount = Annotated[Decimal | None, Field(ge=0)]
@@ -108,10 +120,27 @@ class Settings(BaseSettings):
     """The same request within this time is answered with the earlier task; 0 turns it off."""
     poll_floor_seconds: Annotated[float | None, Field(gt=0)] = None
     """Never look at one task more often than this; 5, or 0.2 on loopback."""
+    http_tokens: SecretStr | None = None
+    """`name:token` pairs for the HTTP transports, comma separated; without them they listen on loopback only."""
+    http_hosts: str = ""
+    """Names under which the HTTP transports are reached beside loopback, comma separated."""
+    http_requests_per_minute: Annotated[int, Field(ge=1)] = 600
+    """How often one token may call."""
     schema_profile: Literal["auto", "union", "flat"] = "auto"
     """How `create_video` shows its request: `union`, `flat`, or by the client's name."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "WARNING"
     """Logs go to standard error; never a key, a prompt or a signed link."""
+
+    @property
+    def http_host_names(self) -> set[str]:
+        """The further names, as they are compared with a Host header."""
+        return {name.strip().lower() for name in self.http_hosts.split(",") if name.strip()}
+
+    @cached_property
+    def http_token_pairs(self) -> dict[str, str]:
+        """Who may call: name → token."""
+        text = self.http_tokens.get_secret_value() if self.http_tokens else ""
+        return dict(_pair(part) for part in text.split(",") if part.strip())
 
     @property
     def ledger_dir(self) -> Path:
@@ -123,6 +152,14 @@ class Settings(BaseSettings):
         """What the operator set of the three hard limits."""
         names = ("max_cost_per_video", "max_cost_per_day", "max_cost_total")
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+
+    @field_validator("http_tokens")
+    @classmethod
+    def _readable(cls, tokens: SecretStr | None) -> SecretStr | None:
+        names = [_pair(part)[0] for part in tokens.get_secret_value().split(",") if part.strip()] if tokens else []
+        if len(set(names)) < len(names):
+            raise ValueError("every name must be there once")
+        return tokens if names else None
 
     @property
     def floor_seconds(self) -> float:

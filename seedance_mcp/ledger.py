@@ -155,6 +155,10 @@ class Ledger:
         )
         return self._record(row) if row else None
 
+    def belongs_elsewhere(self, task_id: str) -> bool:
+        """Whether somebody else's request made that task."""
+        return self._store.one("SELECT 1 FROM requests WHERE task_id = ? AND scope != ?", (task_id, self._scope)) is not None
+
     def get(self, key: str) -> Record:
         """The request of that task id or request id, which must be there."""
         found = self.find(key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import datetime
 
 import mcp_types as types
@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 from seedance_mcp import __version__, resources, results
 from seedance_mcp.app import App, Connect, connect_to_provider, utc_now
-from seedance_mcp.caller import Asked, Context, McpCaller
+from seedance_mcp.caller import Asked, Context, McpCaller, app_for
 from seedance_mcp.catalog import BY_NAME
 from seedance_mcp.config import Settings
 from seedance_mcp.errors import InvalidRequest, OutcomeUnknown, ProviderFailed, SeedanceError
@@ -76,7 +76,7 @@ class _Door:
         try:
             spec = self._find(params.name)
             given = spec.read(params.arguments or {})
-            result = await spec.run(ctx.lifespan_context, given, McpCaller(ctx, params))
+            result = await spec.run(app_for(ctx), given, McpCaller(ctx, params))
         except SeedanceError as error:
             return self._failed(error)
         except Asked as asked:
@@ -122,7 +122,7 @@ class _Door:
         return types.ListResourceTemplatesResult(resource_templates=listed)
 
     async def read_resource(self, ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
-        app, uri = ctx.lifespan_context, str(params.uri)
+        app, uri = app_for(ctx), str(params.uri)
         await app.prices.refresh()
         try:
             text, mime_type, private = await self._read(app, uri)
@@ -158,7 +158,7 @@ class _Door:
         if asked == _TEMPLATES[0][:2]:
             known = list(BY_NAME)
         elif asked == _TEMPLATES[1][:2]:
-            known = [record.task_id or record.request_id for record in ctx.lifespan_context.ledger.list()[0]]
+            known = [record.task_id or record.request_id for record in app_for(ctx).ledger.list()[0]]
         fitting = [name for name in known if params.argument.value.lower() in name]
         shown = types.Completion(values=fitting[:_COMPLETED_MOST], total=len(fitting), has_more=len(fitting) > _COMPLETED_MOST)
         return types.CompleteResult(completion=shown)
@@ -181,7 +181,9 @@ async def _with_sandbox(settings: Settings, stack: AsyncExitStack) -> Settings:
 
 
 @asynccontextmanager
-async def open_app(settings: Settings, connect: Connect, now: Callable[[], datetime]) -> AsyncGenerator[App]:
+async def open_app(
+    settings: Settings, connect: Connect = connect_to_provider, now: Callable[[], datetime] = utc_now
+) -> AsyncGenerator[App]:
     """Hold what a server needs; in sandbox mode the embedded provider too."""
     async with AsyncExitStack() as stack:
         app = App(await _with_sandbox(settings, stack) if settings.sandbox else settings, connect, now)
@@ -189,15 +191,11 @@ async def open_app(settings: Settings, connect: Connect, now: Callable[[], datet
         yield app
 
 
-def build_server(
-    settings: Settings, connect: Connect = connect_to_provider, now: Callable[[], datetime] = utc_now
-) -> Server[App]:
-    """Make the MCP server."""
+def build_server(settings: Settings, open_: Callable[[], AbstractAsyncContextManager[App]] | None = None) -> Server[App]:
+    """Make the MCP server; `open_` gives what it holds, by default opened from the settings for each connection."""
 
-    @asynccontextmanager
-    async def lifespan(_: Server[App]) -> AsyncGenerator[App]:
-        async with open_app(settings, connect, now) as app:
-            yield app
+    def lifespan(_: Server[App]) -> AbstractAsyncContextManager[App]:
+        return open_() if open_ else open_app(settings)
 
     door = _Door(settings)
     return Server(

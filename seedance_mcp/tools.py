@@ -32,6 +32,7 @@ from seedance_mcp.errors import (
     LedgerUnusable,
     ProviderFailed,
     SeedanceError,
+    TaskNotFound,
 )
 from seedance_mcp.facts import FRAME_FIELDS, KIND_OF_FIELD, MEDIA_FIELDS, Model
 from seedance_mcp.pricing import Estimate
@@ -174,6 +175,8 @@ async def look(app: App, known: Record | None, task_id: str) -> Task:
     """Ask the provider about a task, unless the ledger knows that there is nothing to ask."""
     if known and (known.task_id is None or known.status in FINAL - {"completed"}):
         return app.view(known)
+    if known is None and (app.principal or app.ledger.belongs_elsewhere(task_id)):
+        raise TaskNotFound("No such task of yours: see list_tasks.")
     seen = await app.client.get_task(known.task_id if known and known.task_id else task_id)
     record = known or app.ledger.adopt(task_id)
     return app.view(app.ledger.update(record.request_id, seen), seen.warnings)
@@ -246,7 +249,7 @@ async def _to_link(app: App, arguments: UploadAsset) -> tuple[str, Kind, int | N
     """The https link of the source: its own, or that of the uploaded bytes."""
     if media.is_link(arguments.source):
         return media.check_link(arguments.source), media.kind_of_link(arguments.source, arguments.kind), None
-    with media.open_media(arguments.source, app.settings.upload_roots) as found:
+    with media.open_media(arguments.source, app.upload_roots) as found:
         if arguments.kind not in {None, found.kind}:
             raise InvalidRequest(f"The file is {found.kind}, not {arguments.kind}.", field="kind", allowed=found.kind)
         uploaded = await app.client.upload_file(found.file, found.name, found.mime_type)

@@ -23,7 +23,7 @@ from seedance_mcp.app import utc_now
 from seedance_mcp.client import ProviderClient
 from seedance_mcp.config import Settings
 from seedance_mcp.sandbox.provider import KEY, Sandbox
-from seedance_mcp.server import build_server
+from seedance_mcp.server import build_server, open_app
 
 PROVIDER = "https://provider.invalid"
 LOOPBACK = {"127.0.0.1", "::1", "localhost", "0.0.0.0", "", None}  # noqa: S104 - compared, not bound
@@ -127,7 +127,7 @@ def open_world(tmp_path: Path) -> OpenWorld:
         def connect(_: Settings) -> ProviderClient:
             return ProviderClient(PROVIDER, key, transport=httpx.MockTransport(provider))
 
-        server = build_server(settings, connect, clock or utc_now)
+        server = build_server(settings, lambda: open_app(settings, connect, clock or utc_now))
         info = Implementation(name=client_name, version="1")
         async with Client(server, mode=mode, client_info=info, elicitation_callback=answer) as client:
             yield World(provider, client, settings)

@@ -81,7 +81,7 @@ def test_the_registry_entry_is_ours() -> None:
     known = {variable(name) for name in Settings.model_fields}
     assert {each["name"] for each in package["environmentVariables"]} == known
     secrets = {each["name"] for each in package["environmentVariables"] if each.get("isSecret")}
-    assert secrets == {"SEEDANCE_API_KEY"}
+    assert secrets == {"SEEDANCE_API_KEY", "SEEDANCE_HTTP_TOKENS"}
 
 
 def test_client_blocks_are_json_and_start_the_command() -> None:

@@ -1,0 +1,267 @@
+"""The HTTP transports over real ports: both eras, the older SSE, and a door that is closed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio.to_thread
+import httpx
+import httpx2
+import pytest
+import uvicorn
+from conftest import no_film
+from mcp import Client
+from mcp.client.sse import sse_client
+from mcp.client.streamable_http import streamable_http_client
+from pydantic import SecretStr
+
+from seedance_mcp import cli
+from seedance_mcp.client import ProviderClient
+from seedance_mcp.config import Settings
+from seedance_mcp.errors import NotConfigured
+from seedance_mcp.http import Doorkeeper, build_http_app
+from seedance_mcp.sandbox.provider import KEY, Sandbox
+from seedance_mcp.sandbox.serve import listen
+
+pytestmark = pytest.mark.anyio
+ANNA, BERT = "anna-token-0123456789", "bert-token-0123456789"
+TOKENS = f"anna:{ANNA}, bert:{BERT}"
+PATHS = ("/mcp", "/sse", "/messages/", "/healthz", "/", "/nothing")
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def sandbox() -> Sandbox:
+    return Sandbox(no_film, queue_seconds=0.05, work_seconds=0.1)
+
+
+Serve = Callable[..., AbstractAsyncContextManager[str]]
+
+
+@pytest.fixture
+def serving(tmp_path: Path, sandbox: Sandbox) -> Serve:
+    """Serve one transport from a thread; gives its address."""
+
+    @asynccontextmanager
+    async def served(transport: Any = "http", **fields: Any) -> AsyncGenerator[str]:
+        usual: dict[str, Any] = {"data_dir": tmp_path / "data", "poll_floor_seconds": 0.05}
+        settings = Settings(**{**usual, **fields})
+
+        def connect(_: Settings) -> ProviderClient:
+            return ProviderClient("https://provider.invalid", KEY, transport=httpx.MockTransport(sandbox))
+
+        bound = listen()
+        app = build_http_app(settings, transport, "127.0.0.1", connect)
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{bound.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            await anyio.to_thread.run_sync(thread.join)
+
+    return served
+
+
+@asynccontextmanager
+async def connected(address: str, token: str | None = None, mode: str = "auto") -> AsyncGenerator[Client]:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    async with (
+        httpx2.AsyncClient(headers=headers, timeout=60) as http,
+        Client(streamable_http_client(f"{address}/mcp", http_client=http), mode=mode) as client,
+    ):
+        yield client
+
+
+async def told(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
+    return (await client.call_tool(tool, arguments)).structured_content or {}
+
+
+async def create(client: Client, prompt: str = "a fox", **options: Any) -> dict[str, Any]:
+    request = {"model": "seedance2.0-md", "prompt": prompt}
+    return await told(client, "create_video", request=request, **options)
+
+
+async def finish(client: Client, task: dict[str, Any]) -> dict[str, Any]:
+    seen: list[float] = []
+
+    async def on_progress(progress: float, total: float | None, message: str | None) -> None:
+        seen.append(progress)
+
+    arguments = {"task_id": task["task_id"]}
+    done = await client.call_tool("wait_for_video", arguments, progress_callback=on_progress)
+    assert seen == sorted(set(seen))
+    return done.structured_content or {}
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_streamable_http_serves_both_eras(serving: Serve, sandbox: Sandbox, mode: str) -> None:
+    async with serving() as address, connected(address, mode=mode) as client:
+        assert len((await client.list_tools()).tools) == 8
+        assert (await finish(client, await create(client)))["status"] == "completed"
+    assert len(sandbox.tasks) == 1
+
+
+async def test_the_older_sse_transport_serves_clients_that_have_nothing_else(serving: Serve) -> None:
+    async with serving("sse") as address, Client(sse_client(f"{address}/sse"), mode="legacy") as client:
+        assert (await finish(client, await create(client)))["status"] == "completed"
+
+
+async def test_a_wait_goes_on_after_a_restart_with_the_same_task_id(serving: Serve, sandbox: Sandbox) -> None:
+    sandbox.work_seconds = 0.5
+    async with serving() as address, connected(address) as client:
+        task = await create(client)
+        running = await client.call_tool("wait_for_video", {"task_id": task["task_id"], "timeout_seconds": 1})
+        assert running.structured_content
+    async with serving() as address, connected(address) as client:
+        assert (await finish(client, task))["request_id"] == task["request_id"]
+
+
+async def test_a_waiting_call_blocks_nobody(serving: Serve, sandbox: Sandbox) -> None:
+    sandbox.work_seconds = 3600
+    async with serving() as address, connected(address) as client:
+        task = await create(client)
+        async with anyio.create_task_group() as group:
+            for _ in range(20):
+                group.start_soon(client.call_tool, "wait_for_video", {"task_id": task["task_id"], "timeout_seconds": 1800})
+            async with connected(address) as other:
+                assert len((await other.list_tools()).tools) == 8
+                assert (await create(other, "another fox"))["status"] == "queued"
+            group.cancel_scope.cancel()
+
+
+async def test_without_forms_on_a_stateless_connection_the_chat_is_asked(serving: Serve) -> None:
+    async with serving(confirm_above="0.1") as address, connected(address, mode="legacy") as client:
+        answer = await create(client)
+        assert answer["error"]["code"] == "confirmation_required"
+        assert (await create(client, confirm_token=answer["error"]["confirm_token"]))["status"] == "queued"
+
+
+# the door
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::1", "192.168.7.7"])  # noqa: S104 - named, not bound
+async def test_a_foreign_host_or_origin_is_refused_on_every_path(tmp_path: Path, host: str, path: str) -> None:
+    settings = Settings(data_dir=tmp_path, http_tokens=SecretStr(TOKENS), http_hosts="video.example.com, ")
+    app = httpx.ASGITransport(build_http_app(settings, "http", host))
+    async with httpx.AsyncClient(transport=app, base_url="http://127.0.0.1:8931") as http:
+        for name in ("evil.example.com", "127.0.0.1.evil.com", "localhost.evil.com:8931", "evil.com:127", "[::2]:8931", ""):
+            assert (await http.get(path, headers={"Host": name})).status_code == 421
+        for name in ("127.0.0.1:8931", "LOCALHOST", "[::1]:8931", "video.example.com:443", "video.example.com."):
+            assert (await http.get(path, headers={"Host": name})).status_code in {200, 401}
+        for origin in ("https://evil.example.com", "null", "http://localhost.evil.com", "file://"):
+            assert (await http.get(path, headers={"Origin": origin})).status_code == 403
+        for origin in ("http://localhost:3000", "https://video.example.com"):
+            assert (await http.get(path, headers={"Origin": origin})).status_code in {200, 401}
+
+
+async def test_without_a_token_nobody_comes_in_but_the_health_check(serving: Serve) -> None:
+    async with serving(http_tokens=TOKENS) as address, httpx.AsyncClient(base_url=address) as http:
+        assert (await http.get("/healthz")).json() == {"status": "ok"}
+        for authorization in (None, "", "Bearer", f"Bearer {ANNA}x", f"Basic {ANNA}", ANNA, "Bearer \u00fc"):
+            headers = [(b"Authorization", authorization.encode())] if authorization is not None else []
+            for path in ("/mcp", "/nothing"):
+                refused = await http.post(path, headers=headers, json={})
+                assert refused.status_code == 401
+                assert refused.headers["WWW-Authenticate"] == "Bearer"
+        assert (await http.get("/nothing", headers={"Authorization": f"bearer {ANNA}"})).status_code == 404
+
+
+async def test_each_token_has_its_own_tasks_repeats_and_limits(serving: Serve, sandbox: Sandbox, tmp_path: Path) -> None:
+    (tmp_path / "cat.png").write_bytes(b"\x89PNG\r\n\x1a\n1")
+    async with (
+        serving(http_tokens=TOKENS, max_cost_total="0.5") as address,
+        connected(address, ANNA) as anna,
+        connected(address, BERT) as bert,
+    ):
+        task = await create(anna)
+        assert (await create(anna, "second"))["error"]["code"] == "budget_exceeded"
+        assert (await create(bert))["deduplicated"] is False
+        for tool in ("get_task", "wait_for_video"):
+            assert (await told(bert, tool, task_id=task["task_id"]))["error"]["code"] == "task_not_found"
+        assert (await told(bert, "get_task", task_id="vid_of_nobody"))["error"]["code"] == "task_not_found"
+        assert (await told(bert, "list_tasks"))["total"] == 1
+        upload = await told(anna, "upload_asset", source=str(tmp_path / "cat.png"), model="seedance2.0-md")
+        assert upload["error"]["code"] == "file_rejected"
+        assert (await finish(anna, task))["status"] == "completed"
+    assert len(sandbox.tasks) == 2
+
+
+async def test_an_older_sse_session_belongs_to_the_token_that_opened_it(serving: Serve) -> None:
+    async with serving("sse", http_tokens=TOKENS) as address:
+        headers = {"Authorization": f"Bearer {ANNA}"}
+        async with Client(sse_client(f"{address}/sse", headers=headers), mode="legacy") as client:
+            task = await create(client)
+            assert task["status"] == "queued"
+        async with Client(sse_client(f"{address}/sse", headers={"Authorization": f"Bearer {BERT}"}), mode="legacy") as other:
+            assert (await told(other, "get_task", task_id=task["task_id"]))["error"]["code"] == "task_not_found"
+
+
+async def test_who_comes_too_often_is_told_when_to_come_again(tmp_path: Path) -> None:
+    now = 0.0
+    settings = Settings(data_dir=tmp_path, http_requests_per_minute=3)
+
+    async def inside(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    door = Doorkeeper(inside, settings, "127.0.0.1", lambda: now)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(door), base_url="http://localhost") as http:
+        assert [(await http.get("/mcp")).status_code for _ in range(5)] == [200, 200, 200, 429, 429]
+        now = 30.5
+        refused = await http.get("/mcp")
+        assert refused.headers["Retry-After"] == "30"
+        now = 60.0
+        assert (await http.get("/mcp")).status_code == 200
+
+
+async def test_off_loopback_it_refuses_to_start_without_tokens(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for host in ("0.0.0.0", "::", "192.168.7.7", "video.example.com"):  # noqa: S104 - refused, not bound
+        with pytest.raises(NotConfigured, match="SEEDANCE_HTTP_TOKENS"):
+            build_http_app(Settings(data_dir=tmp_path), "http", host)
+    for host in ("127.0.0.1", "::1", "localhost", "127.0.0.2"):
+        build_http_app(Settings(data_dir=tmp_path), "sse", host)
+    arguments = ["serve", "--transport", "http", "--host", "0.0.0.0"]  # noqa: S104 - refused, not bound
+    assert await anyio.to_thread.run_sync(cli.main, arguments) == 2
+    assert "SEEDANCE_HTTP_TOKENS" in capsys.readouterr().err
+
+
+async def test_the_command_serves_on_the_port_it_is_given_and_ends_when_interrupted(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "seedance_mcp", "serve", "--transport", "http", "--port", str(port)]
+    environment = {**os.environ, "SEEDANCE_DATA_DIR": str(tmp_path)}
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)  # noqa: ASYNC220 - ended below
+    with process:
+        assert process.stderr
+        assert process.stderr.readline() == f"seedance-mcp: http://127.0.0.1:{port}/mcp\n"
+        transport = httpx.AsyncHTTPTransport(retries=8)
+        async with httpx.AsyncClient(transport=transport) as http:
+            assert (await http.get(f"http://127.0.0.1:{port}/healthz")).status_code == 200
+        process.send_signal(signal.SIGINT)
+    assert process.returncode == 130
+
+
+@pytest.mark.parametrize("value", ["anna", "anna:short", f":{ANNA}", f"anna:{ANNA},anna:{BERT}", "anna:üüüüüüüüüüüüüüüüüü"])
+def test_tokens_that_cannot_be_used_are_refused(value: str, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.setenv("SEEDANCE_HTTP_TOKENS", value)
+    assert cli.main(["serve", "--transport", "http"]) == 2
+    told = capsys.readouterr().err
+    assert "SEEDANCE_HTTP_TOKENS" in told
+    assert value not in told
