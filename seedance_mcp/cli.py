@@ -96,10 +96,10 @@ def _serve(options: argparse.Namespace) -> None:
 
 
 def _serve_http(settings: Settings, options: argparse.Namespace) -> None:
-    from seedance_mcp import http  # noqa: PLC0415 - stdio does not need it
+    from seedance_mcp import transports  # noqa: PLC0415 - stdio does not need it
 
-    place = http.Place(options.host, options.port, options.tls_certificate, options.tls_key)
-    anyio.run(http.serve_http, settings, options.transport, place)
+    place = transports.Place(options.host, options.port, options.tls_certificate, options.tls_key)
+    anyio.run(transports.serve_http, settings, options.transport, place)
 
 
 def _need_sandbox() -> None:

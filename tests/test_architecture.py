@@ -41,9 +41,9 @@ resources: app arguments catalog errors facts pricing records tools views waitin
 caller: app guard
 toolbox: app arguments portable profiles results tools
 server: app caller catalog config errors profiles resources results sandbox.serve toolbox
-http: app config errors server
+transports: app config errors server
 demo:
-cli: config demo errors http ledger resources sandbox.serve server
+cli: config demo errors ledger resources sandbox.serve server transports
 __init__:
 __main__: cli
 sandbox.__init__:
@@ -56,7 +56,7 @@ sandbox.serve: sandbox.film sandbox.moods sandbox.provider
 """Module: all that it imports of the package, no more and no less."""
 
 HTTPX = {"client", "demo", "sandbox.moods", "sandbox.provider", "sandbox.serve"}
-SDK = {"caller", "server", "toolbox", "http", "demo"}
+SDK = {"caller", "server", "toolbox", "transports", "demo"}
 
 
 def modules() -> dict[str, ast.Module]:
