@@ -28,9 +28,9 @@ from seedance_mcp import cli
 from seedance_mcp.client import ProviderClient
 from seedance_mcp.config import Settings
 from seedance_mcp.errors import NotConfigured
-from seedance_mcp.transports import Doorkeeper, build_http_app
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.sandbox.serve import listen
+from seedance_mcp.transports import Doorkeeper, build_http_app
 
 pytestmark = pytest.mark.anyio
 ANNA, BERT = "anna-token-0123456789", "bert-token-0123456789"
