@@ -72,7 +72,7 @@ class Spent:
 
 def new_request_id() -> str:
     """A name for one request, too long to guess."""
-    return f"req_{secrets.token_hex(12)}"
+    return f"req_{secrets.token_hex(16)}"
 
 
 def to_nano(amount: Decimal) -> int:

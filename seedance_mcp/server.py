@@ -15,7 +15,7 @@ from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from mcp.shared.exceptions import MCPError
 from pydantic import SecretStr
 
-from seedance_mcp import __version__, resources, results
+from seedance_mcp import __version__, handles, resources, results
 from seedance_mcp.app import App, Connect, connect_to_provider, utc_now
 from seedance_mcp.caller import Asked, Context, McpCaller, app_for
 from seedance_mcp.catalog import BY_NAME
@@ -72,11 +72,12 @@ class _Door:
 
     async def call_tool(
         self, ctx: Context, params: types.CallToolRequestParams
-    ) -> types.CallToolResult | types.InputRequiredResult:
+    ) -> types.CallToolResult | types.InputRequiredResult | handles.Handle:
         try:
             spec = self._find(params.name)
             given = spec.read(params.arguments or {})
-            result = await spec.run(app_for(ctx), given, McpCaller(ctx, params))
+            at_once = spec.at_once if handles.declared(ctx) else None
+            result = await (at_once or spec.run)(app_for(ctx), given, McpCaller(ctx, params))
         except SeedanceError as error:
             return self._failed(error)
         except Asked as asked:
@@ -86,7 +87,9 @@ class _Door:
             # its message could hold a prompt or a link, so only its place is logged
             log.error("%s in a tool call:\n%s", type(error).__name__, where)  # noqa: TRY400
             return self._failed(_bug(params.name))
-        return self._answer(result)
+        if at_once and isinstance(result, results.Task) and handles.is_running(result):
+            return handles.handle_for(result)
+        return self.answer(result)
 
     def _find(self, name: str) -> ToolSpec:
         if name not in self.tools:
@@ -94,7 +97,7 @@ class _Door:
             raise InvalidRequest(f"There is no such tool; allowed: {allowed}.", field="name", allowed=allowed)
         return self.tools[name]
 
-    def _answer(self, result: results.Result) -> types.CallToolResult:
+    def answer(self, result: results.Result) -> types.CallToolResult:
         told = result.model_copy(update={"sandbox": self.settings.sandbox})
         text = types.TextContent(type="text", text=told.as_text())
         return types.CallToolResult(content=[text], structured_content=told.model_dump(mode="json"))
@@ -198,7 +201,7 @@ def build_server(settings: Settings, open_: Callable[[], AbstractAsyncContextMan
         return open_() if open_ else open_app(settings)
 
     door = _Door(settings)
-    return Server(
+    server = Server(
         NAME,
         version=__version__,
         title="Seedance video",
@@ -212,13 +215,15 @@ def build_server(settings: Settings, open_: Callable[[], AbstractAsyncContextMan
             "resources/read": CacheHint(ttl_ms=_HOUR_MS, scope="public"),
         },
         on_list_tools=door.list_tools,
-        on_call_tool=door.call_tool,
         on_list_resources=door.list_resources,
         on_list_resource_templates=door.list_templates,
         on_read_resource=door.read_resource,
         on_completion=door.complete,
         on_subscriptions_listen=ListenHandler(InMemorySubscriptionBus()),
     )
+    server.add_request_handler("tools/call", types.CallToolRequestParams, door.call_tool)
+    handles.serve_handles(server, door.answer)
+    return server
 
 
 async def serve_stdio(settings: Settings) -> None:

@@ -14,6 +14,8 @@ from seedance_mcp.app import App, Caller
 from seedance_mcp.portable import Schema, result_schema_of, schema_of
 from seedance_mcp.profiles import Profile, create_video_schema
 
+Run = Callable[[App, Any, Caller], Awaitable[results.Result]]
+
 
 @dataclass(frozen=True, slots=True)
 class ToolSpec:
@@ -24,10 +26,12 @@ class ToolSpec:
     description: str
     icon: str
     read: Callable[[dict[str, Any]], Any]
-    run: Callable[[App, Any, Caller], Awaitable[results.Result]]
+    run: Run
     result: type[results.Result]
     schema: type[BaseModel] | None
     """`None`: the profile gives it."""
+    at_once: Run | None = None
+    """What runs instead for a client that takes a handle and fetches the result later."""
     read_only: bool = False
     idempotent: bool = False
 
@@ -89,6 +93,7 @@ TOOLS: tuple[ToolSpec, ...] = (
         run=tools.create_video,
         result=results.Task,
         schema=None,
+        at_once=tools.create_video,
     ),
     ToolSpec(
         name="get_task",
@@ -111,6 +116,7 @@ TOOLS: tuple[ToolSpec, ...] = (
         icon="M1 0h6L4 4l3 4H1l3-4z",
         read=_reads(arguments.WaitForVideo),
         run=tools.wait_for_video,
+        at_once=tools.get_task,
         result=results.Task,
         schema=arguments.WaitForVideo,
         read_only=True,

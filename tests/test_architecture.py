@@ -40,7 +40,8 @@ tools: app arguments assets catalog errors facts guard media pricing records res
 resources: app arguments catalog errors facts pricing records tools views waiting wire
 caller: app guard
 toolbox: app arguments portable profiles results tools
-server: app caller catalog config errors profiles resources results sandbox.serve toolbox
+handles: app caller errors results tools
+server: app caller catalog config errors handles profiles resources results sandbox.serve toolbox
 transports: app config errors server
 demo:
 cli: config demo errors ledger resources sandbox.serve server transports
@@ -56,7 +57,7 @@ sandbox.serve: sandbox.film sandbox.moods sandbox.provider
 """Module: all that it imports of the package, no more and no less."""
 
 HTTPX = {"client", "demo", "sandbox.moods", "sandbox.provider", "sandbox.serve"}
-SDK = {"caller", "server", "toolbox", "transports", "demo"}
+SDK = {"caller", "handles", "server", "toolbox", "transports", "demo"}
 
 
 def modules() -> dict[str, ast.Module]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -28,6 +29,8 @@ from seedance_mcp import cli
 from seedance_mcp.client import ProviderClient
 from seedance_mcp.config import Settings
 from seedance_mcp.errors import NotConfigured
+from seedance_mcp.handles import EXTENSION
+from seedance_mcp.sandbox.moods import Mood
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.sandbox.serve import listen
 from seedance_mcp.transports import Doorkeeper, build_http_app
@@ -265,3 +268,98 @@ def test_tokens_that_cannot_be_used_are_refused(value: str, monkeypatch: pytest.
     told = capsys.readouterr().err
     assert "SEEDANCE_HTTP_TOKENS" in told
     assert value not in told
+
+
+# handles
+
+
+class Raw:
+    """A client of 2026-07-28 that writes its own messages."""
+
+    def __init__(self, address: str, *, extensions: tuple[str, ...] = (EXTENSION,)) -> None:
+        self._address, self._ids = address, iter(range(1, 1000))
+        self._capabilities: dict[str, Any] = {"extensions": {name: {} for name in extensions}}
+
+    async def ask(self, method: str, name: str, params: dict[str, Any]) -> dict[str, Any]:
+        meta = {
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": self._capabilities,
+            "io.modelcontextprotocol/clientInfo": {"name": "raw", "version": "1"},
+        }
+        headers = {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": method, "Mcp-Name": name}
+        headers["Accept"] = "application/json, text/event-stream"
+        body = {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": {**params, "_meta": meta}}
+        async with httpx.AsyncClient() as http:
+            answer = await http.post(f"{self._address}/mcp", json=body, headers=headers)
+        text = next((line[6:] for line in answer.text.splitlines() if line.startswith("data: {")), answer.text)
+        return json.loads(text)
+
+    async def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
+        return (await self.ask("tools/call", tool, {"name": tool, "arguments": arguments}))["result"]
+
+    async def look(self, task_id: str) -> dict[str, Any]:
+        return (await self.ask("tasks/get", task_id, {"taskId": task_id}))["result"]
+
+
+REQUEST = {"model": "seedance2.0-md", "prompt": "a fox"}
+
+
+async def test_a_client_that_declares_tasks_gets_a_handle_and_fetches_the_result(serving: Serve, sandbox: Sandbox) -> None:
+    sandbox.work_seconds = 0.5
+    async with serving() as address:
+        client = Raw(address)
+        handle = await client.call("create_video", request=REQUEST)
+        assert handle["resultType"] == "task"
+        assert handle["status"] == "working"
+        assert handle["ttlMs"] is None
+        assert handle["pollIntervalMs"] > 0
+        seen = await client.look(handle["taskId"])
+        assert seen["resultType"] == "complete"
+        waiting = await client.call("wait_for_video", task_id=handle["taskId"], timeout_seconds=1800)
+        assert waiting["taskId"] == handle["taskId"]
+    async with serving() as address:
+        client = Raw(address)
+        while (seen := await client.look(handle["taskId"]))["status"] == "working":
+            assert "result" not in seen
+        assert seen["status"] == "completed"
+        assert seen["result"]["structuredContent"]["status"] == "completed"
+        assert seen["result"]["structuredContent"]["request_id"] == handle["taskId"]
+        done = await client.call("wait_for_video", task_id=handle["taskId"])
+        assert done["structuredContent"]["status"] == "completed"
+        for method in ("tasks/cancel", "tasks/update"):
+            noted = await client.ask(method, handle["taskId"], {"taskId": handle["taskId"], "inputResponses": {}})
+            assert noted["result"]["resultType"] == "complete"
+    assert len(sandbox.tasks) == 1
+
+
+async def test_a_refusal_and_a_dry_run_are_answered_at_once(serving: Serve) -> None:
+    async with serving() as address:
+        client = Raw(address)
+        refused = await client.call("create_video", request={**REQUEST, "duration": 99})
+        assert refused["isError"] is True
+        dry = await client.call("create_video", request=REQUEST, dry_run=True)
+        assert dry["structuredContent"]["dry_run"] is True
+
+
+async def test_a_task_is_still_there_when_the_provider_is_away(serving: Serve, sandbox: Sandbox) -> None:
+    async with serving() as address:
+        client = Raw(address)
+        handle = await client.call("create_video", request=REQUEST)
+        sandbox.moods = [Mood("unauthorized", "/videos/", 99)]
+        assert (await client.look(handle["taskId"]))["status"] == "working"
+
+
+async def test_handles_are_refused_where_they_do_not_belong(serving: Serve) -> None:
+    async with serving() as address:
+        client, plain = Raw(address), Raw(address, extensions=())
+        task_id = (await client.call("create_video", request=REQUEST))["taskId"]
+        answer = await plain.call("create_video", request=REQUEST)
+        assert answer["structuredContent"]["deduplicated"] is True
+        for method in ("tasks/get", "tasks/cancel", "tasks/update"):
+            missing = (await plain.ask(method, task_id, {"taskId": task_id}))["error"]
+            assert missing["code"] == -32021
+            assert missing["data"]["requiredCapabilities"]["extensions"] == {EXTENSION: {}}
+            assert (await client.ask(method, "req_nobody", {"taskId": "req_nobody"}))["error"]["code"] == -32602
+            assert (await client.ask(method, "another", {"taskId": task_id}))["error"]["code"] == -32020
+        found = (await client.ask("server/discover", "", {}))["result"]
+        assert found["capabilities"]["extensions"] == {EXTENSION: {}}
