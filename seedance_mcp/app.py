@@ -82,6 +82,11 @@ class App:
         return PriceBook(load_prices(self.settings.prices) if self.settings.prices else {}, fetch)
 
     @cached_property
+    def looked_at(self) -> dict[str, float]:
+        """When each task was last asked for, so that nobody does it more often than the operator allows."""
+        return {}
+
+    @cached_property
     def _guests(self) -> dict[str, App]:
         return {}
 
@@ -100,7 +105,7 @@ class App:
 
     def view(self, record: Record, warnings: list[str] | None = None) -> Task:
         """One ledger row as agents read it."""
-        return task_of(record, self.now(), self.settings.floor_seconds, warnings)
+        return task_of(record, self.now(), self.settings.floor_seconds, warnings, sandbox=self.settings.sandbox)
 
     async def aclose(self) -> None:
         """Close what was opened."""

@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from seedance_mcp import catalog
 from seedance_mcp.errors import InvalidRequest
-from seedance_mcp.facts import KIND_OF_FIELD, MEDIA_FIELDS, RULES, Model
+from seedance_mcp.facts import KIND_OF_FIELD, LIST_FIELDS, MEDIA_FIELDS, RULES, Model
 from seedance_mcp.portable import Schema, describe, schema_of
 from seedance_mcp.results import Status
 from seedance_mcp.schemas import VideoRequest, request_model
@@ -178,7 +178,8 @@ def _decoded(value: Any, shape: type) -> Any:
         return value
     try:
         decoded = json.loads(value)
-    except ValueError:
+        json.dumps(decoded, ensure_ascii=False).encode()  # half a character cannot be sent on
+    except (ValueError, RecursionError):
         return value
     return decoded if isinstance(decoded, shape) else value
 
@@ -243,8 +244,13 @@ class _Problem:
         """The exact call that turns what was given into what the route takes."""
         if not (self.row and self.field in MEDIA_FIELDS and isinstance(self.value, str)):
             return ""
-        if self.value.startswith("asset://"):
+        scheme, _, rest = self.value.partition("://")
+        if scheme in self.row.route.schemes.value and rest:
+            return f" Put it into a list: {json.dumps([self.value])}." if self.field in LIST_FIELDS else ""
+        if scheme == "asset":
             return " This route knows no assets: give the https:// link itself."
+        if not self.value or scheme.startswith("data:") or len(self.value) > _SHOWN_CHARS * 4:
+            return " Bring the file itself with upload_asset and put the reference it gives here."
         arguments = {"source": self.value, "model": self.row.name, "kind": KIND_OF_FIELD[self.field]}
         call = json.dumps(arguments, ensure_ascii=False)
         return f" Call upload_asset with {call} and put the reference it gives here."
@@ -258,5 +264,6 @@ def _did_you_mean(word: str, known: tuple[str, ...]) -> str:
 def _shown(value: Any) -> str:
     """The value as the agent wrote it, cut where it is long."""
     text = json.dumps(value, ensure_ascii=False, default=str)
+    text = text.encode("utf-8", "replace").decode()
     size = f"{len(value)} characters" if isinstance(value, str) else f"{len(text)} characters of JSON"
     return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}… ({size})"

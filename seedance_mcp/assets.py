@@ -60,17 +60,19 @@ async def get_asset(client: ProviderClient, model: Model, asset_id: str, *, port
 def _audited(data: dict[str, Any]) -> Review:
     if failed := data.get("failed_items"):
         raise AssetRejected(f'The review refused the file. The provider\'s words: "{stranger(failed)}".')
-    items = cast("list[dict[str, Any]]", data.get("items") or [{}])
-    return _review(items[0])
+    items = data.get("items")
+    first: Any = cast("list[Any]", items)[0] if isinstance(items, list) and items else {}
+    return _review(cast("dict[str, Any]", first) if isinstance(first, dict) else {})
 
 
 def _portrait(data: dict[str, Any]) -> Review:
-    return _review(data, cast("str | None", data.get("asset_ref")))
+    reference = data.get("asset_ref")
+    return _review(data, stranger(reference) if isinstance(reference, str) and reference else None)
 
 
 def _review(data: dict[str, Any], reference: str | None = None) -> Review:
-    asset_id = stranger(data.get("asset_id") or "")
-    if not asset_id:
+    asset_id = data.get("asset_id")
+    if not isinstance(asset_id, str) or not asset_id or not asset_id.isprintable() or " " in asset_id:
         raise ProviderFailed("The provider's answer names no asset. Try again later.")
     stage = STAGES.get(str(data.get("status")).lower(), "processing")
-    return Review(asset_id, stage, stranger(reference or f"asset://{asset_id}"))
+    return Review(asset_id, stage, reference or f"asset://{asset_id}")

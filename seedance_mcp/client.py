@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import random
-import re
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, BinaryIO, cast
+from urllib.parse import quote
 
 import anyio
 import httpx
@@ -26,7 +26,6 @@ RETRY_AFTER_MAX_SECONDS = 30.0
 
 _TIMEOUT = httpx.Timeout(60.0, connect=10.0, pool=10.0)
 _UPLOAD_TIMEOUT = httpx.Timeout(300.0, connect=10.0, pool=10.0)
-_ID = re.compile(r"[\w:-][\w.:-]{0,199}", re.ASCII)
 _V1 = "/api/open-api/v1"
 
 BEFORE_SENDING: tuple[type[httpx.TransportError], ...] = (
@@ -81,7 +80,9 @@ class ProviderClient:
         """
         content = _body(body)
         try:
-            data = open_reply(await self._exchange("POST", f"{_V1}/seedance/videos", content=content))
+            data = open_reply(await self._exchange("POST", f"{_V1}/seedance/videos", content=content), proof="task_id")
+        except errors.ProviderFailed as error:
+            raise error if error.proven else _unproven(error) from None
         except BEFORE_SENDING as error:
             raise _unreachable(error) from None
         except (*AFTER_SENDING, Unreadable, _TooLarge) as error:
@@ -92,10 +93,11 @@ class ProviderClient:
         return task
 
     async def get_task(self, task_id: str) -> ProviderTask:
-        """Look at one task; raises `TaskNotFound` when the provider has none of that id, or no id looks like it."""
-        if not _ID.fullmatch(task_id):
-            raise errors.TaskNotFound("That is no task id: give the task_id that create_video gave.")
-        return read_task(await self._get(f"{_V1}/videos/{task_id}", missing=errors.TaskNotFound), self.base_url)
+        """Look at one task; raises `TaskNotFound` when the provider has none of that id."""
+        data = await self._get(f"{_V1}/videos/{quote(task_id, safe='')}", missing=errors.TaskNotFound)
+        if "status" not in data:
+            raise _unreadable("a task without a status")
+        return read_task(data, self.base_url)
 
     async def upload_file(self, file: BinaryIO, name: str, mime_type: str) -> dict[str, Any]:
         """Send a file's bytes; gives `url`, `filename`, `size`, `mime_type`."""
@@ -255,6 +257,15 @@ def _unreachable(error: Exception) -> errors.ProviderUnreachable:
 
 def _unreadable(what: str) -> errors.ProviderFailed:
     return errors.ProviderFailed(f"The provider's answer could not be used ({what}). Try again later.")
+
+
+def _unproven(error: errors.ProviderFailed) -> errors.ProviderFailed:
+    """An error of the provider's own that does not say whether the request went through before it."""
+    return errors.ProviderFailed(
+        f"{error.message} Do not send it again: the video may be in the making. Look at get_balance to see whether money "
+        "went, and ask the person before anything new.",
+        charged="maybe",
+    )
 
 
 def _lost(what: str) -> errors.OutcomeUnknown:

@@ -85,7 +85,11 @@ class Settings(BaseSettings):
     """What the operator sets, by environment variables that start with SEEDANCE_."""
 
     model_config = SettingsConfigDict(
-        env_prefix="SEEDANCE_", use_attribute_docstrings=True, populate_by_name=True, hide_input_in_errors=True
+        env_prefix="SEEDANCE_",
+        env_ignore_empty=True,
+        use_attribute_docstrings=True,
+        populate_by_name=True,
+        hide_input_in_errors=True,
     )
 
     api_key: Annotated[SecretStr | None, BeforeValidator(_key)] = Field(

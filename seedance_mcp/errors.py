@@ -43,7 +43,14 @@ class SeedanceError(Exception):
         super().__init__(message)
         self.message = message
         self.charged: Charged = charged
+        self.proven = True
+        """Whether the provider's answer itself shows that nothing was charged."""
         self.details = {name: value for name, value in details.items() if value is not None}
+
+    @property
+    def may_be_repeated(self) -> bool:
+        """Whether the same call may succeed later and cannot be paid twice."""
+        return self.retryable and self.charged == "no"
 
     def as_dict(self) -> dict[str, Any]:
         """The `error` object of a tool result."""
@@ -51,14 +58,14 @@ class SeedanceError(Exception):
             "code": self.code,
             "message": self.message,
             "charged": self.charged,
-            "retryable": self.retryable,
+            "retryable": self.may_be_repeated,
             **self.details,
         }
 
     def as_text(self) -> str:
         """The same facts as one readable text."""
         details = "".join(f"\n{name}: {value}" for name, value in self.details.items())
-        retry = "may be repeated" if self.retryable else "do not repeat unchanged"
+        retry = "may be repeated" if self.may_be_repeated else "do not repeat unchanged"
         return f"{self.message} {_AFTERWARDS[self.charged]}\ncode: {self.code} ({retry}), charged: {self.charged}{details}"
 
 

@@ -120,6 +120,14 @@ class Model:
         """Whether `reference_videos` is open to this model."""
         return self.route.reference_videos.value > 0 and self.name in (self.route.video_models or (self.name,))
 
+    def takes(self, what: str) -> bool:
+        """Whether a field, `frames`, or a link of a scheme is open to this model."""
+        if what in {"frames", *FRAME_FIELDS}:
+            return True
+        if what in {"https", "asset"}:
+            return what in self.route.schemes.value
+        return self.takes_videos if what == "reference_videos" else getattr(self.route, what).value > 0
+
     @property
     def default_resolution(self) -> str:
         """The resolution of a request that names none."""

@@ -78,10 +78,20 @@ def check_limits(settings: Settings, amount: Decimal | None, spent: Spent, now: 
 def _check_unpriced(settings: Settings) -> None:
     if settings.limits and not settings.allow_unpriced:
         raise BudgetExceeded(
-            "The operator has set a limit and this request has no published price, so it cannot be held. Choose a model "
-            "with a price (list_models), or the operator adds one (SEEDANCE_PRICES) or sets SEEDANCE_ALLOW_UNPRICED=1.",
+            "The operator has set a limit and the whole price of this request is not known, so it cannot be held. Choose a "
+            "model with a price (list_models), or the operator adds one (SEEDANCE_PRICES) or sets SEEDANCE_ALLOW_UNPRICED=1.",
             allowed="a request with a known price",
         )
+
+
+def must_ask(settings: Settings, estimate: Estimate) -> bool:
+    """Whether a person has to agree to a price first; one that is not known is dear."""
+    above = settings.confirm_above
+    return above is not None and (estimate.certain is None or estimate.certain > above)
+
+
+class _Unasked(Exception):
+    """The request would be new and dear, and nobody was asked yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +100,6 @@ class Gate:
 
     settings: Settings
     ledger: Ledger
-    client: ProviderClient
     now: Callable[[], datetime]
     ask: Ask
     reply: Reply | None = None
@@ -100,31 +109,30 @@ class Gate:
 
         Raises `BudgetExceeded` and `ConfirmationRequired` with nothing sent.
         """
-        name, amount = fingerprint(request), estimate.amount
         window = 0.0 if options.allow_duplicate else self.settings.dedupe_seconds
-        token = None
-        if not self.ledger.find_repeat(name, window):
-            check_limits(self.settings, amount, self.ledger.spent(), self.now())
-            token = await self._confirmed(name, request, estimate, options)
-        entry = Entry(request.to_body(), name, amount, await used_now(self.client))
+        entry, token = Entry(request.to_body(), fingerprint(request), estimate.amount), None
         for _ in range(IN_FLIGHT_LOOKS):
-            record, new = self._begin(entry, window, token)
+            try:
+                record, new = self._begin(entry, estimate, window, token)
+            except _Unasked:
+                token = await self._confirmed(entry.fingerprint, request, estimate, options)
+                continue
             if new or not record.sending:
                 return record, new
             await anyio.sleep(IN_FLIGHT_SECONDS)
-        return self._begin(entry, window, token)
+        return self._begin(entry, estimate, window, token)
 
-    def _begin(self, entry: Entry, window: float, token: str | None) -> tuple[Record, bool]:
+    def _begin(self, entry: Entry, estimate: Estimate, window: float, token: str | None) -> tuple[Record, bool]:
         def admit(spent: Spent) -> None:
-            check_limits(self.settings, entry.estimate, spent, self.now())
+            check_limits(self.settings, estimate.certain, spent, self.now())
+            if token is None and must_ask(self.settings, estimate):
+                raise _Unasked
 
         return self.ledger.begin(entry, window_seconds=window, admit=admit, token=token)
 
-    async def _confirmed(self, name: str, request: VideoRequest, estimate: Estimate, options: CreateOptions) -> str | None:
-        """The token that says yes, or `None` where nobody need be asked."""
-        amount, above = estimate.amount, self.settings.confirm_above
-        if above is None or (amount is not None and amount <= above):
-            return None
+    async def _confirmed(self, name: str, request: VideoRequest, estimate: Estimate, options: CreateOptions) -> str:
+        """The token that says yes; raises `ConfirmationRequired` without one."""
+        amount = estimate.certain
         question = _question(request, estimate)
         if self.reply and self.reply.action != "accept":
             raise self._unconfirmed(question, self.reply.action, self.reply.token)
@@ -153,6 +161,7 @@ class Gate:
 
 def _question(request: VideoRequest, estimate: Estimate) -> str:
     price = f"{estimate.amount} {CURRENCY}" if estimate.amount is not None else "an unpublished price"
+    price = f"at least {price}" if estimate.at_least else price
     return f"A video of {request.duration} s at {request.output_resolution} with {request.model} costs {price}. Make it?"
 
 

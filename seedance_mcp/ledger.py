@@ -25,7 +25,7 @@ from seedance_mcp.records import (
     to_nano,
     to_text,
 )
-from seedance_mcp.results import Status
+from seedance_mcp.results import FINAL, Status
 from seedance_mcp.store import Store
 from seedance_mcp.wire import ProviderTask
 
@@ -67,11 +67,11 @@ class Ledger:
     def _insert(self, db: sqlite3.Connection, request_id: str, entry: Entry) -> None:
         db.execute(
             "INSERT INTO requests (request_id, scope, fingerprint, model, prompt, body, state, estimate, reserved,"
-            " used_before, created_at) VALUES (?, ?, ?, ?, ?, ?, 'sending', ?, ?, ?, ?)",
+            " created_at) VALUES (?, ?, ?, ?, ?, ?, 'sending', ?, ?, ?)",
             (
                 *(request_id, self._scope, entry.fingerprint, entry.body["model"], entry.body["prompt"]),
                 *(json.dumps(entry.body), to_text(entry.estimate), to_nano(entry.estimate or Decimal(0))),
-                *(to_text(entry.used_before), self._at()),
+                self._at(),
             ),
         )
         self._note(db, request_id, "sending")
@@ -85,17 +85,19 @@ class Ledger:
         )
         return self._record(row) if row else None
 
-    def find_repeat(self, fingerprint: str, window_seconds: float) -> Record | None:
-        """The same, without writing."""
-        return self._repeat(fingerprint, window_seconds)
+    def note_used(self, request_id: str, used: Decimal | None) -> None:
+        """Keep the account's consumption before a request, for judging a lost answer."""
+        with self._store.transaction() as db:
+            db.execute("UPDATE requests SET used_before = ? WHERE request_id = ?", (to_text(used), request_id))
 
-    def adopt(self, task_id: str) -> Record:
+    def adopt(self, task_id: str, created_at: datetime | None) -> Record:
         """Take in a task that was made elsewhere, at no cost of ours."""
+        began = created_at.timestamp() if created_at else self._at()
         with self._store.transaction() as db:
             db.execute(
                 "INSERT OR IGNORE INTO requests (request_id, scope, task_id, state, created_at, settled)"
                 " VALUES (?, ?, ?, 'queued', ?, 0)",
-                (new_request_id(), self._scope, task_id, self._at()),
+                (new_request_id(), self._scope, task_id, began),
             )
         return self.get(task_id)
 
@@ -105,30 +107,32 @@ class Ledger:
         state, settled, by = ("unknown", None, None) if lost else ("failed", 0, "provider")
         with self._store.transaction() as db:
             db.execute(
-                "UPDATE requests SET state = ?, error = ?, settled = ?, settled_by = ? WHERE request_id = ?",
-                (state, error.code, settled, by, request_id),
+                "UPDATE requests SET state = ?, error = ?, error_code = ?, settled = ?, settled_by = ?,"
+                " completed_at = ? WHERE request_id = ?",
+                (state, error.message, error.code, settled, by, None if lost else self._at(), request_id),
             )
             self._note(db, request_id, state)
 
     def update(self, request_id: str, task: ProviderTask) -> Record:
         """Write down what the provider says; progress never falls and what is known is never forgotten."""
-        done = task.completed_at or (self._now() if task.status == "completed" else None)
+        done = task.completed_at or (self._now() if task.status in FINAL else None)
         with self._store.transaction() as db:
             before = self.get(request_id)
+            status = before.status if before.status in FINAL else task.status
             settled, by = _settlement(before, task)
             db.execute(
                 "UPDATE requests SET task_id = coalesce(task_id, ?), state = ?, progress = max(progress, ?),"
                 " model = coalesce(model, ?), cost = coalesce(?, cost), settled = ?, settled_by = ?,"
-                " completed_at = coalesce(completed_at, ?), video_url = coalesce(?, video_url), error = ?"
+                " completed_at = coalesce(completed_at, ?), video_url = coalesce(?, video_url), error = coalesce(?, error)"
                 " WHERE request_id = ?",
                 (
-                    *(task.task_id, task.status, task.progress, task.model, to_text(task.cost)),
+                    *(task.task_id, status, task.progress, task.model, to_text(task.cost)),
                     *(settled, by),
                     *(done.timestamp() if done else None, task.video_url, task.error, request_id),
                 ),
             )
-            if before.status != task.status or before.sending:
-                self._note(db, request_id, task.status)
+            if before.status != status or before.sending:
+                self._note(db, request_id, status)
         return self.get(request_id)
 
     def settle(self, record: Record, amount: Decimal, by: SettledBy, evidence: Evidence) -> Record:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from seedance_mcp.arguments import Kind
 from seedance_mcp.catalog import UPLOAD_EXTENSIONS, UPLOAD_MAX_BYTES
@@ -18,6 +18,8 @@ from seedance_mcp.errors import FileRejected, InvalidRequest
 from seedance_mcp.mp4 import duration_seconds
 
 _HEAD_BYTES = 512
+_OPEN_FLAGS = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
+"""Follow no link and wait for no pipe, as far as the system knows the words."""
 _WITH_MOVIE_HEADER = ("mp4", "mov", "m4v")
 _SIGNATURES: tuple[tuple[str, str, bytes], ...] = (
     ("png", "image/png", rb"\x89PNG\r\n\x1a\n"),
@@ -63,15 +65,22 @@ def is_link(source: str) -> bool:
 
 def check_link(source: str) -> str:
     """Let `https://` links with a host pass; raises `FileRejected`."""
-    parts = urlsplit(source)
+    parts = _split(source)
     if parts.scheme != "https" or not parts.hostname or parts.username or re.search(r"\s", source):
         raise FileRejected("The link must be https:// with a host and without user or blanks.", field="source")
     return source
 
 
+def _split(source: str) -> SplitResult:
+    try:
+        return urlsplit(source)
+    except ValueError:
+        raise FileRejected("That is no link.", field="source") from None
+
+
 def kind_of_link(source: str, wanted: Kind | None) -> Kind:
     """The kind that was named, else by the path's ending; raises `InvalidRequest` when neither tells."""
-    ending = PurePosixPath(urlsplit(source).path).suffix.lower().removeprefix(".")
+    ending = PurePosixPath(_split(source).path).suffix.lower().removeprefix(".")
     guessed = next((kind for kind, endings in UPLOAD_EXTENSIONS.items() if ending in endings), None)
     if found := wanted or guessed:
         return cast("Kind", found)
@@ -83,7 +92,7 @@ def open_media(source: str, roots: list[Path]) -> Generator[MediaFile]:
     """Open a local file that lies below one of the folders and is what it must be; raises `FileRejected`."""
     path = _confined(source, roots)
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(path, _OPEN_FLAGS)
     except OSError as error:
         raise FileRejected(f"The file cannot be read: {error.strerror}.", field="source") from None
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -94,7 +103,7 @@ def open_media(source: str, roots: list[Path]) -> Generator[MediaFile]:
 
 
 def _confined(source: str, roots: list[Path]) -> Path:
-    text = unquote(urlsplit(source).path) if source.lower().startswith("file://") else source
+    text = unquote(_split(source).path) if source.lower().startswith("file://") else source
     try:
         path = Path(text).expanduser().resolve()
     except (OSError, RuntimeError, ValueError):

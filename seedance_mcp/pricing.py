@@ -48,6 +48,13 @@ class Estimate:
     amount: Decimal | None
     words: str
     price: Price | None = None
+    at_least: bool = False
+    """More comes on top, and nobody here knows how much."""
+
+    @property
+    def certain(self) -> Decimal | None:
+        """The whole price, or `None` where it is not known."""
+        return None if self.at_least else self.amount
 
 
 def load_prices(path: Path | None = None) -> dict[str, Price]:
@@ -93,21 +100,31 @@ class PriceBook:
         self._own, self._fetch, self._ours = own, fetch, load_prices()
         self._live: dict[str, Price] = {}
         self._next_look = float("-inf")
+        self._looking = anyio.Lock()
         self.live_as_of: str | None = None
 
     async def refresh(self) -> None:
-        """Get the live list when the last look is an hour old; never takes longer than two seconds, never raises."""
-        now = anyio.current_time()
-        if self._fetch is None or now < self._next_look:
+        """Get the live list when the last look is an hour old; never takes longer than two seconds, never raises.
+
+        Calls that come meanwhile wait for the same answer.
+        """
+        if self._fetch is None or anyio.current_time() < self._next_look:
             return
-        self._next_look = now + SILENT_SECONDS
-        with anyio.move_on_after(PATIENCE_SECONDS):
-            try:
-                seen = datetime.now(UTC)
-                self._live = read_price_list(await self._fetch(), seen)
-                self.live_as_of, self._next_look = seen.isoformat(timespec="seconds"), now + LIVE_SECONDS
-            except SeedanceError:
-                return
+        with anyio.move_on_after(PATIENCE_SECONDS) as patience:
+            async with self._looking:
+                if anyio.current_time() >= self._next_look:
+                    await self._look(self._fetch)
+        if patience.cancelled_caught:
+            self._next_look = anyio.current_time() + SILENT_SECONDS
+
+    async def _look(self, fetch: Callable[[], Awaitable[dict[str, Any]]]) -> None:
+        try:
+            seen = datetime.now(UTC)
+            self._live = read_price_list(await fetch(), seen)
+            self.live_as_of = seen.isoformat(timespec="seconds")
+            self._next_look = anyio.current_time() + LIVE_SECONDS
+        except SeedanceError:
+            self._next_look = anyio.current_time() + SILENT_SECONDS
 
     def find(self, names: Iterable[str]) -> Price | None:
         """The first price there is for these billing names."""
@@ -124,21 +141,23 @@ class PriceBook:
         price = self.price_of(request.row, request.output_resolution)
         if price is None:
             names = " or ".join(request.row.billing_names(request.output_resolution))
-            return Estimate(None, f"The price of {request.model} is not published (billing name {names}).")
+            silent = "" if self.live_as_of else " and the provider's price list did not answer"
+            return Estimate(None, f"The price of {request.model} is not published (billing name {names}){silent}.")
         if price.per == "task":
             return Estimate(price.unit, f"{price.unit} per task ({price.source}, {price.seen})", price)
         more, words = _first_video(request, seconds_of)
-        units = request.duration + more
+        units = request.duration + (more or 0)
         amount = units * price.unit
-        return Estimate(amount, f"{price.unit} per second x {units} = {amount} ({price.source}, {price.seen}){words}", price)
+        told = f"{price.unit} per second x {units} = {amount} ({price.source}, {price.seen}){words}"
+        return Estimate(amount, told, price, at_least=more is None)
 
 
-def _first_video(request: VideoRequest, seconds_of: Callable[[str], float | None]) -> tuple[int, str]:
-    """Seconds billed on top of the duration, to the nearest one, and what to say of them."""
+def _first_video(request: VideoRequest, seconds_of: Callable[[str], float | None]) -> tuple[int | None, str]:
+    """Seconds billed on top of the duration, to the nearest one (`None`: not known), and what to say of them."""
     if not (request.row.bills_first_video and request.reference_videos):
         return 0, ""
     known = seconds_of(request.reference_videos[0])
     if known is None:
-        return 0, "; the first reference video's seconds come on top, and its length is not known here"
+        return None, "; the first reference video's seconds come on top, and its length is not known here"
     more = int(known + _HALF)
     return more, f"; {more} of the seconds are the first reference video's"

@@ -30,8 +30,6 @@ class Entry:
     body: dict[str, Any]
     fingerprint: str
     estimate: Decimal | None
-    used_before: Decimal | None = None
-    """The account's consumption before it, for judging a lost answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +57,8 @@ class Record:
     video_url: str | None
     saved_path: str | None
     error: str | None
+    error_code: str | None
+    """Ours; `None` where `error` holds the provider's own words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ def read_record(row: sqlite3.Row, now: datetime) -> Record:
     sending = row["state"] == "sending" and row["created_at"] >= now.timestamp() - SENDING_SECONDS
     names = ("request_id", "task_id", "model", "prompt", "progress", "settled_by", "evidence", "video_url", "saved_path")
     return Record(
-        **{name: row[name] for name in (*names, "error")},
+        **{name: row[name] for name in (*names, "error", "error_code")},
         status="queued" if sending else "unknown" if row["state"] == "sending" else row["state"],
         sending=sending,
         adopted=row["fingerprint"] is None,

@@ -16,9 +16,9 @@ from seedance_mcp.waiting import LONGEST_PAUSE_SECONDS
 from seedance_mcp.wire import stranger
 
 
-def models_json(prices: PriceBook) -> str:
+def models_json(app: App) -> str:
     """The whole catalogue."""
-    return views.list_of_models(list(catalog.MODELS), prices, with_schema=False).model_dump_json()
+    return views.list_of_models(list(catalog.MODELS), app.prices, sandbox=app.settings.sandbox).model_dump_json()
 
 
 def model_json(name: str, prices: PriceBook) -> str:

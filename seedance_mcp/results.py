@@ -11,6 +11,9 @@ Status = Literal["queued", "processing", "completed", "failed", "cancelled", "un
 FINAL: frozenset[Status] = frozenset({"completed", "failed", "cancelled"})
 
 
+SANDBOX_NOTE = "SANDBOX: nothing is real, nothing is charged."
+
+
 class Result(BaseModel):
     """The base of every result."""
 
@@ -21,12 +24,14 @@ class Result(BaseModel):
 
     def as_text(self) -> str:
         """All that is not empty, a line each."""
-        lines = ["SANDBOX: nothing is real, nothing is charged."] if self.sandbox else []
+        lines = [SANDBOX_NOTE] if self.sandbox else []
         facts = self.model_dump(mode="json", exclude={"sandbox"})
-        return "\n".join([*lines, *(f"{name}: {_line(value)}" for name, value in facts.items() if value not in _EMPTY)])
+        return "\n".join([*lines, *(f"{name}: {_line(value)}" for name, value in facts.items() if _says(value))])
 
 
-_EMPTY: tuple[Any, ...] = (None, [], False, {})
+def _says(value: Any) -> bool:
+    """Whether a value says something; false and 0 do."""
+    return value is not None and value not in ([], {})
 
 
 def _line(value: Any) -> str:
@@ -174,20 +179,20 @@ class Asset(Result):
 
 
 class AccountBalance(Part):
-    """The account: `available` is `balance` less `used`."""
+    """The account: `available` is `balance` less `used`; null where the provider did not tell."""
 
-    balance: float
-    used: float
-    available: float
+    balance: float | None
+    used: float | None
+    available: float | None
 
 
 class KeyBalance(Part):
     """The key's own cap; it is no purse."""
 
     name: str | None
-    total_quota: float
-    used_quota: float
-    available_quota: float
+    total_quota: float | None
+    used_quota: float | None
+    available_quota: float | None
     unlimited: bool
 
 

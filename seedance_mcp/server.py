@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import traceback
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import datetime
+from typing import Any
 
 import mcp_types as types
 from mcp.server import CacheHint, Server
@@ -20,7 +22,7 @@ from seedance_mcp.app import App, Connect, connect_to_provider, utc_now
 from seedance_mcp.caller import Asked, Context, McpCaller, app_for
 from seedance_mcp.catalog import BY_NAME
 from seedance_mcp.config import Settings
-from seedance_mcp.errors import InvalidRequest, OutcomeUnknown, ProviderFailed, SeedanceError
+from seedance_mcp.errors import InvalidRequest, ProviderFailed, SeedanceError
 from seedance_mcp.profiles import profile_for
 from seedance_mcp.toolbox import TOOLS, ToolSpec
 
@@ -86,7 +88,7 @@ class _Door:
             where = "".join(traceback.format_tb(error.__traceback__))
             # its message could hold a prompt or a link, so only its place is logged
             log.error("%s in a tool call:\n%s", type(error).__name__, where)  # noqa: TRY400
-            return self._failed(_bug(params.name))
+            return self._failed(ProviderFailed("An error inside seedance-mcp: the operator finds more in its log."))
         if at_once and isinstance(result, results.Task) and handles.is_running(result):
             return handles.handle_for(result)
         return self.answer(result)
@@ -99,12 +101,16 @@ class _Door:
 
     def answer(self, result: results.Result) -> types.CallToolResult:
         told = result.model_copy(update={"sandbox": self.settings.sandbox})
-        text = types.TextContent(type="text", text=told.as_text())
-        return types.CallToolResult(content=[text], structured_content=told.model_dump(mode="json"))
+        return self._result(told.as_text(), told.model_dump(mode="json"))
 
     def _failed(self, error: SeedanceError) -> types.CallToolResult:
-        content: list[types.ContentBlock] = [types.TextContent(type="text", text=error.as_text())]
-        return types.CallToolResult(content=content, structured_content={"error": error.as_dict()}, is_error=True)
+        sandbox = {"sandbox": True} if self.settings.sandbox else {}
+        text = f"{results.SANDBOX_NOTE}\n{error.as_text()}" if sandbox else error.as_text()
+        return self._result(text, {**sandbox, "error": error.as_dict()}).model_copy(update={"is_error": True})
+
+    def _result(self, text: str, content: dict[str, Any]) -> types.CallToolResult:
+        block = types.TextContent(type="text", text=_sound(text))
+        return types.CallToolResult(content=[block], structured_content=_sound(content))
 
     async def list_resources(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListResourcesResult:
         listed = [
@@ -126,8 +132,8 @@ class _Door:
 
     async def read_resource(self, ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
         app, uri = app_for(ctx), str(params.uri)
-        await app.prices.refresh()
         try:
+            await app.prices.refresh()
             text, mime_type, private = await self._read(app, uri)
         except SeedanceError as error:
             raise MCPError(types.INVALID_PARAMS, error.message, {"uri": uri}) from None
@@ -138,15 +144,18 @@ class _Door:
             return types.ReadResourceResult(contents=contents, ttl_ms=0, cache_scope="private")
         return types.ReadResourceResult(contents=contents)
 
+    def _marked(self, text: str) -> str:
+        return f"{results.SANDBOX_NOTE}\n\n{text}" if self.settings.sandbox else text
+
     async def _read(self, app: App, uri: str) -> tuple[str, str, bool]:
         """Text, media type, and whether it belongs to one caller alone."""
         match uri:
             case "seedance://pricing":
-                return resources.pricing_text(app.prices), "text/markdown", False
+                return self._marked(resources.pricing_text(app.prices)), "text/markdown", False
             case "seedance://limits":
-                return resources.limits_text(), "text/markdown", False
+                return self._marked(resources.limits_text()), "text/markdown", False
             case "seedance://models":
-                return resources.models_json(app.prices), "application/json", False
+                return resources.models_json(app), "application/json", False
             case _ if uri.startswith(_MODEL):
                 return resources.model_json(uri.removeprefix(_MODEL), app.prices), "application/json", False
             case _ if uri.startswith(_TASK):
@@ -162,17 +171,14 @@ class _Door:
             known = list(BY_NAME)
         elif asked == _TEMPLATES[1][:2]:
             known = [record.task_id or record.request_id for record in app_for(ctx).ledger.list()[0]]
-        fitting = [name for name in known if params.argument.value.lower() in name]
+        fitting = [name for name in known if params.argument.value.lower() in name.lower()]
         shown = types.Completion(values=fitting[:_COMPLETED_MOST], total=len(fitting), has_more=len(fitting) > _COMPLETED_MOST)
         return types.CompleteResult(completion=shown)
 
 
-def _bug(tool: str) -> SeedanceError:
-    """What the agent hears of an error of our own; only one tool can have spent money by then."""
-    words = "An error inside seedance-mcp: the operator finds more in its log."
-    if tool == "create_video":
-        return OutcomeUnknown(f"{words} Do not repeat the call before get_balance tells whether money went.", charged="maybe")
-    return ProviderFailed(words)
+def _sound(value: Any) -> Any:
+    """The same value without halves of characters, which no JSON message can carry."""
+    return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
 
 
 async def _with_sandbox(settings: Settings, stack: AsyncExitStack) -> Settings:

@@ -45,6 +45,7 @@ MIGRATIONS = (
     ALTER TABLE requests ADD COLUMN settled_by TEXT;
     ALTER TABLE requests ADD COLUMN used_before TEXT;
     ALTER TABLE requests ADD COLUMN evidence TEXT;
+    ALTER TABLE requests ADD COLUMN error_code TEXT;
     UPDATE requests SET reserved = CAST(round(coalesce(estimate, '0') * 1e9) AS INTEGER);
     UPDATE requests SET settled = CAST(round(coalesce(cost, estimate, '0') * 1e9) AS INTEGER), settled_by = 'provider'
         WHERE state != 'unknown';
@@ -142,7 +143,7 @@ class Store:
 
 def _connect(path: Path) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
     db.row_factory = sqlite3.Row
     return db

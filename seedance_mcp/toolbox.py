@@ -9,7 +9,7 @@ from typing import Any
 import mcp_types as types
 from pydantic import BaseModel
 
-from seedance_mcp import arguments, results, tools
+from seedance_mcp import arguments, results, tools, uploads
 from seedance_mcp.app import App, Caller
 from seedance_mcp.portable import Schema, result_schema_of, schema_of
 from seedance_mcp.profiles import Profile, create_video_schema
@@ -130,7 +130,7 @@ TOOLS: tuple[ToolSpec, ...] = (
         ),
         icon="M4 0l3 4H5v4H3V4H1z",
         read=_reads(arguments.UploadAsset),
-        run=tools.upload_asset,
+        run=uploads.upload_asset,
         result=results.Asset,
         schema=arguments.UploadAsset,
     ),
@@ -154,7 +154,7 @@ TOOLS: tuple[ToolSpec, ...] = (
         description="One look at an asset's review. Free. Next, when ready: create_video.",
         icon="M4 0l4 4-4 4-4-4z",
         read=_reads(arguments.GetAsset),
-        run=tools.get_asset,
+        run=uploads.get_asset,
         result=results.Asset,
         schema=arguments.GetAsset,
         read_only=True,

@@ -3,44 +3,39 @@
 from __future__ import annotations
 
 import logging
+import re
+import traceback
 from contextlib import suppress
-from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import anyio
 
-from seedance_mcp import assets, catalog, guard, media, views
+from seedance_mcp import catalog, guard, views
 from seedance_mcp.app import App, Caller
 from seedance_mcp.arguments import (
     CreateVideo,
-    GetAsset,
     GetTask,
-    Kind,
     ListModels,
     ListTasks,
     NoArguments,
-    UploadAsset,
     WaitForVideo,
     find_model,
 )
-from seedance_mcp.assets import Review
 from seedance_mcp.errors import (
-    AssetRejected,
-    FileRejected,
+    BudgetExceeded,
     InvalidRequest,
     LedgerUnusable,
-    ProviderFailed,
+    OutcomeUnknown,
     SeedanceError,
     TaskNotFound,
 )
-from seedance_mcp.facts import FRAME_FIELDS, KIND_OF_FIELD, MEDIA_FIELDS, Model
+from seedance_mcp.facts import Model
 from seedance_mcp.pricing import Estimate
 from seedance_mcp.records import Record, new_request_id
 from seedance_mcp.results import (
     FINAL,
     AccountBalance,
-    Asset,
     Balance,
     KeyBalance,
     ModelList,
@@ -51,14 +46,14 @@ from seedance_mcp.results import (
 )
 from seedance_mcp.schemas import VideoRequest, doubts_about
 from seedance_mcp.waiting import Meter, wait
-from seedance_mcp.wire import read_amount, stranger
+from seedance_mcp.wire import read_amount, read_number, stranger
 
 log = logging.getLogger(__name__)
 
+_ID = re.compile(r"[\w:-][\w.:-]{0,199}", re.ASCII)
+"""What a task id looks like that did not come from the provider itself."""
 LOOKS_AT_ONCE = 4
 """Running tasks that list_tasks looks at side by side."""
-REVIEW_FLOOR_SECONDS = 2.0
-"""The provider's own web client looks at a review this often."""
 
 
 async def list_models(app: App, arguments: ListModels, caller: Caller) -> ModelList:
@@ -71,7 +66,10 @@ async def list_models(app: App, arguments: ListModels, caller: Caller) -> ModelL
             raise InvalidRequest(f'{name} was "{wanted}"; allowed: {allowed}.', field=name, allowed=allowed)
     await app.prices.refresh()
     return views.list_of_models(
-        [model for model in found if _fits(model, arguments)], app.prices, with_schema=arguments.model is not None
+        [model for model in found if _fits(model, arguments)],
+        app.prices,
+        with_schema=arguments.model is not None,
+        sandbox=app.settings.sandbox,
     )
 
 
@@ -83,20 +81,8 @@ def _fits(model: Model, wanted: ListModels) -> bool:
     return (
         wanted.route in {None, model.route.name}
         and (wanted.resolution is None or wanted.resolution in views.resolutions(model))
-        and all(_takes(model, what) for what in wanted.takes or ())
+        and all(model.takes(what) for what in wanted.takes or ())
     )
-
-
-def _takes(model: Model, what: str) -> bool:
-    match what:
-        case "frames":
-            return True
-        case "https" | "asset":
-            return what in model.route.schemes.value
-        case "reference_videos":
-            return model.takes_videos
-        case _:
-            return getattr(model.route, what).value > 0
 
 
 async def create_video(app: App, arguments: CreateVideo, caller: Caller) -> Task:
@@ -109,9 +95,9 @@ async def create_video(app: App, arguments: CreateVideo, caller: Caller) -> Task
     estimate = app.prices.estimate(request, app.ledger.media_seconds)
     warnings = _warnings(request, estimate)
     if options.dry_run:
-        return _would_send(request.to_body(), estimate, warnings)
+        return _would_send(request.to_body(), estimate, [*_obstacles(app, estimate), *warnings])
     app.client.require_key()
-    gate = guard.Gate(app.settings, app.ledger, app.client, app.now, caller.ask, caller.reply)
+    gate = guard.Gate(app.settings, app.ledger, app.now, caller.ask, caller.reply)
     record, new = await gate.admit(request, estimate, options)
     if not new:
         return app.view(record, [*warnings, _REPEATED]).model_copy(update={"deduplicated": True})
@@ -123,15 +109,30 @@ async def create_video(app: App, arguments: CreateVideo, caller: Caller) -> Task
 _REPEATED = "The same request was made a short while ago and this is its task; allow_duplicate: true pays for another one."
 
 
+def _obstacles(app: App, estimate: Estimate) -> list[str]:
+    """What would stand in the way of the request that a dry run has checked."""
+    found: list[str] = []
+    if app.settings.limits:
+        try:
+            guard.check_limits(app.settings, estimate.certain, app.ledger.spent(), app.now())
+        except BudgetExceeded as refusal:
+            found.append(f"It would be refused: {refusal.message}")
+    if guard.must_ask(app.settings, estimate):
+        found.append("The person would be asked to confirm the price first.")
+    return found
+
+
 async def _send(app: App, request_id: str, body: dict[str, Any]) -> Record:
     try:
+        app.ledger.note_used(request_id, await guard.used_now(app.client))
         task = await app.client.create_video(body)
-    except SeedanceError as error:
+    except Exception as failure:  # noqa: BLE001 - whatever it was, the request may have left
+        error = failure if isinstance(failure, SeedanceError) else _unforeseen(failure)
         error.details["request_id"] = request_id
         log.warning("create_video %s on %s: %s, charged: %s", request_id, body["model"], error.code, error.charged)
         with suppress(LedgerUnusable):  # what became of the money matters more than the book
             app.ledger.refuse(request_id, error)
-        raise
+        raise error from None
     log.info("create_video %s on %s: task %s", request_id, body["model"], task.task_id)
     try:
         return app.ledger.update(request_id, task)
@@ -142,6 +143,16 @@ async def _send(app: App, request_id: str, body: dict[str, Any]) -> Record:
             charged="yes",
             request_id=request_id,
         ) from None
+
+
+def _unforeseen(failure: Exception) -> OutcomeUnknown:
+    where = "".join(traceback.format_tb(failure.__traceback__))  # its message could hold a prompt or a link
+    log.error("%s while a request was on its way:\n%s", type(failure).__name__, where)
+    return OutcomeUnknown(
+        "An error inside seedance-mcp while the request was on its way: the operator finds more in its log. Do not send it "
+        "again before get_balance tells whether money went.",
+        charged="maybe",
+    )
 
 
 def _warnings(request: VideoRequest, estimate: Estimate) -> list[str]:
@@ -172,19 +183,32 @@ async def get_task(app: App, arguments: GetTask, caller: Caller) -> Task:
 
 
 async def look(app: App, known: Record | None, task_id: str) -> Task:
-    """Ask the provider about a task, unless the ledger knows that there is nothing to ask."""
+    """Ask the provider about a task, unless the ledger knows that there is nothing to ask or it was asked just now."""
     if known and (known.task_id is None or known.status in FINAL - {"completed"}):
         return app.view(known)
-    if known is None and (app.principal or app.ledger.belongs_elsewhere(task_id)):
-        raise TaskNotFound("No such task of yours: see list_tasks.")
-    seen = await app.client.get_task(known.task_id if known and known.task_id else task_id)
-    record = known or app.ledger.adopt(task_id)
+    if known is None and (app.principal or not _ID.fullmatch(task_id) or app.ledger.belongs_elsewhere(task_id)):
+        raise TaskNotFound("No such task here: give the task_id of create_video or list_tasks.")
+    key = known.task_id if known and known.task_id else task_id
+    if known and anyio.current_time() - app.looked_at.get(key, float("-inf")) < app.settings.floor_seconds:
+        return app.view(known)
+    app.looked_at[key] = anyio.current_time()
+    return await _look(app, known, key)
+
+
+async def _look(app: App, known: Record | None, task_id: str) -> Task:
+    try:
+        seen = await app.client.get_task(task_id)
+    except TaskNotFound:
+        if known is None:
+            raise
+        return app.view(known, ["The provider does not know this task (yet, or any more): this is what the ledger holds."])
+    record = known or app.ledger.adopt(task_id, seen.created_at)
     return app.view(app.ledger.update(record.request_id, seen), seen.warnings)
 
 
 async def wait_for_video(app: App, arguments: WaitForVideo, caller: Caller) -> Task:
     """Look until the task is final or the time is up; a wait that runs out is no error."""
-    meter = Meter()
+    meter, known = Meter(), app.ledger.find(arguments.task_id)
 
     async def tell(task: Task) -> None:
         await caller.report(meter.rise(task.progress), f"{task.status} {task.progress} %")
@@ -195,6 +219,7 @@ async def wait_for_video(app: App, arguments: WaitForVideo, caller: Caller) -> T
         tell,
         timeout_seconds=arguments.timeout_seconds,
         floor_seconds=app.settings.floor_seconds,
+        known=app.view(known) if known else None,
     )
 
 
@@ -227,95 +252,6 @@ async def _reconcile(app: App) -> list[Record]:
     return app.ledger.unclear() if used is None else guard.reconcile(app.ledger, used, app.now())
 
 
-async def upload_asset(app: App, arguments: UploadAsset, caller: Caller) -> Asset:
-    """Bring a file or link by the path of the model's route.
-
-    Raises `FileRejected` before anything is sent, `AssetRejected` when the review says no.
-    """
-    app.client.require_key()
-    model = find_model(arguments.model)
-    if arguments.portrait and model.route.review != "library":
-        allowed = ", ".join(catalog.models_of(catalog.SP))
-        raise InvalidRequest(f"portrait is for the SP models alone: {allowed}.", field="portrait", allowed=allowed)
-    link, kind, size = await _to_link(app, arguments)
-    name = arguments.name or f"{kind} from seedance-mcp"
-    review = await assets.submit_asset(app.client, model, kind, link, name, portrait=arguments.portrait)
-    if review.asset_id:
-        review = await _reviewed(app, model, review, arguments, caller)
-    return _asset(app, model, review, kind).model_copy(update={"bytes": size})
-
-
-async def _to_link(app: App, arguments: UploadAsset) -> tuple[str, Kind, int | None]:
-    """The https link of the source: its own, or that of the uploaded bytes."""
-    if media.is_link(arguments.source):
-        return media.check_link(arguments.source), media.kind_of_link(arguments.source, arguments.kind), None
-    with media.open_media(arguments.source, app.upload_roots) as found:
-        if arguments.kind not in {None, found.kind}:
-            raise InvalidRequest(f"The file is {found.kind}, not {arguments.kind}.", field="kind", allowed=found.kind)
-        uploaded = await app.client.upload_file(found.file, found.name, found.mime_type)
-    try:
-        link = media.check_link(str(uploaded.get("url")))
-    except FileRejected:
-        raise ProviderFailed("The provider took the file but gave no usable link. Try again later.") from None
-    if found.kind == "video":
-        app.ledger.remember_media(link, found.seconds)
-    return link, found.kind, found.size_bytes
-
-
-async def _reviewed(app: App, model: Model, review: Review, arguments: UploadAsset, caller: Caller) -> Review:
-    """Wait for the review as long as was asked."""
-    meter, asset_id = Meter(), review.asset_id or ""
-
-    async def look() -> Review:
-        return await assets.get_asset(app.client, model, asset_id, portrait=arguments.portrait)
-
-    async def tell(seen: Review) -> None:
-        await caller.report(meter.rise(0), f"review: {seen.stage}")
-
-    if review.stage == "processing" and arguments.wait_seconds:
-        review = await wait(
-            look,
-            lambda seen: seen.stage != "processing",
-            tell,
-            timeout_seconds=arguments.wait_seconds,
-            floor_seconds=min(app.settings.floor_seconds, REVIEW_FLOOR_SECONDS),
-        )
-    if review.stage == "failed":
-        raise AssetRejected("The provider's review refused the file: bring another one with upload_asset.")
-    return review
-
-
-def _asset(app: App, model: Model, review: Review, kind: Kind | None) -> Asset:
-    arguments = {"reference": review.reference, "model": model.name}
-    again = Next(tool="get_asset", arguments=arguments, after_seconds=app.settings.floor_seconds)
-    lapses = app.now() + timedelta(seconds=catalog.LINK_LIFETIME_SECONDS)
-    return Asset(
-        reference=review.reference,
-        ready=review.stage == "active",
-        status=review.stage,
-        kind=kind,
-        asset_id=review.asset_id,
-        expires_at=None if review.asset_id else views.iso(lapses),
-        use_in=_use_in(model, kind),
-        next=again if review.stage == "processing" else None,
-    )
-
-
-def _use_in(model: Model, kind: Kind | None) -> list[str]:
-    fields = [name for name in MEDIA_FIELDS if kind in {None, KIND_OF_FIELD[name]}]
-    return [name for name in fields if name in FRAME_FIELDS or _takes(model, name)]
-
-
-async def get_asset(app: App, arguments: GetAsset, caller: Caller) -> Asset:
-    """Look at one asset; a refused one is a normal result with `status` failed."""
-    model = find_model(arguments.model)
-    asset_id = arguments.reference.removeprefix("asset://")
-    if model.route.review == "none" or asset_id == arguments.reference or not asset_id:
-        allowed = "asset://… of a Full or SP model"
-        raise InvalidRequest(f"Only assets have a review; allowed: {allowed}.", field="reference", allowed=allowed)
-    return _asset(app, model, await assets.get_asset(app.client, model, asset_id), None)
-
-
 async def get_balance(app: App, arguments: NoArguments, caller: Caller) -> Balance:
     """Look at the account and the key, and judge requests whose answer was lost by what they say."""
     account, key = await app.client.get_user_balance(), await app.client.get_key_balance()
@@ -341,8 +277,7 @@ async def get_balance(app: App, arguments: NoArguments, caller: Caller) -> Balan
     )
 
 
-def _number(data: dict[str, Any], name: str) -> float:
-    """A figure of the provider's; one that is absent or no number counts as nothing."""
-    value = data.get(name)
-    sign = -1 if isinstance(value, int | float) and value < 0 else 1
-    return sign * float(read_amount(abs(value) if isinstance(value, int | float) else value) or Decimal(0))
+def _number(data: dict[str, Any], name: str) -> float | None:
+    """A figure of the provider's, or `None` where it told none."""
+    amount = read_number(data.get(name))
+    return None if amount is None else float(amount)

@@ -17,10 +17,11 @@ PROMPT_SHOWN_CHARS = 200
 ETA_FROM_PERCENT = 10
 
 
-def list_of_models(models: list[Model], prices: PriceBook, *, with_schema: bool) -> ModelList:
+def list_of_models(models: list[Model], prices: PriceBook, *, with_schema: bool = False, sandbox: bool = False) -> ModelList:
     """The catalogue rows as agents read them."""
     infos = [model_info(model, prices, with_schema=with_schema) for model in models]
-    return ModelList(edition=EDITION, currency=CURRENCY, prices_as_of=prices.live_as_of, models=infos)
+    as_of = prices.live_as_of
+    return ModelList(edition=EDITION, currency=CURRENCY, prices_as_of=as_of, models=infos, sandbox=sandbox)
 
 
 def model_info(model: Model, prices: PriceBook, *, with_schema: bool = False) -> ModelInfo:
@@ -73,12 +74,15 @@ def _doubts(model: Model) -> list[str]:
     return [f"Doubt on {name}: {doubt.says} ({SOURCES[doubt.source]})." for name, doubt in found]
 
 
-def task_of(record: Record, now: datetime, floor_seconds: float, warnings: list[str] | None = None) -> Task:
+def task_of(
+    record: Record, now: datetime, floor_seconds: float, warnings: list[str] | None = None, *, sandbox: bool = False
+) -> Task:
     """One ledger row as a task."""
     elapsed = max(0.0, ((record.completed_at or now) - record.created_at).total_seconds())
     running = record.status not in FINAL and record.status != "unknown"
     done = record.completed_at if record.status == "completed" else None
     return Task(
+        sandbox=sandbox,
         task_id=record.task_id,
         request_id=record.request_id,
         model=record.model,
@@ -116,6 +120,8 @@ def _cost(record: Record) -> Decimal | None:
 
 
 def _evidence(record: Record) -> list[str]:
+    if record.evidence == "not charged":
+        return ["The answer to this request was lost, and it was not charged: it may be made again."]
     if record.status != "unknown" and record.evidence is None:
         return []
     told = f"The balance says: {record.evidence}." if record.evidence else "get_balance compares the account before and after."
@@ -128,7 +134,11 @@ def _eta(progress: int, elapsed_seconds: float) -> float | None:
 
 
 def _failure(record: Record) -> Failure | None:
-    return Failure(code=record.status, message=record.error) if record.error else None
+    if record.error is None:
+        return None
+    if record.error_code:
+        return Failure(code=record.error_code, message=record.error)
+    return Failure(code=record.status, message=f'The provider\'s words: "{record.error}".')
 
 
 def iso(moment: datetime | None) -> str | None:

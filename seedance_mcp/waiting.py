@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeVar
 
 import anyio
 
-from seedance_mcp.errors import SeedanceError
+from seedance_mcp.errors import ProviderUnreachable, SeedanceError
 
 HEARTBEAT_SECONDS = 5.0
 """A waiting client hears something at least this often."""
@@ -31,15 +32,22 @@ async def wait(
     *,
     timeout_seconds: float,
     floor_seconds: float,
+    known: T | None = None,
 ) -> T:
-    """Look until it is done or the time is up, and give the last look; a passing failure after the first does not end it."""
-    start = anyio.current_time()
-    seen = await look()
+    """Look until it is done or the time is up, and give the last look; a passing failure does not end it.
+
+    Only the first look at something that is not `known` may fail, or outlast the time as `ProviderUnreachable`.
+    """
+    start, seen = anyio.current_time(), known
     with anyio.move_on_at(start + timeout_seconds):
+        seen = await look() if seen is None else await _look_again(look, seen)
         while not done(seen):
             await tell(seen)
-            await _sleep(pause_after(anyio.current_time() - start, floor_seconds), lambda: tell(seen))  # noqa: B023 - called before `seen` changes
+            pause = pause_after(anyio.current_time() - start, floor_seconds)
+            await _sleep(pause, partial(tell, seen))
             seen = await _look_again(look, seen)
+    if seen is None:
+        raise ProviderUnreachable("The provider did not answer in the time given. Call again later.")
     await tell(seen)
     return seen
 

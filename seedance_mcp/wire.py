@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -35,6 +36,8 @@ _HTTP: dict[int, type[errors.SeedanceError]] = {
 _PHRASES: tuple[tuple[str, type[errors.SeedanceError]], ...] = (
     (r"余额|额度|insufficient|quota", errors.InsufficientBalance),
     (r"任务不存在|task (does )?not (exist|found)|no such task", errors.TaskNotFound),
+    (r"审核中|not (yet )?active|under review", errors.AssetNotReady),
+    (r"配置不存在|model (is )?not (configured|supported|found)", errors.InvalidRequest),
     (r"素材|\basset", errors.AssetRejected),
     (r"频繁|rate limit|too many requests", errors.RateLimited),
 )
@@ -53,10 +56,14 @@ STATUS: dict[str, Status] = {
 """Every status word of the documentation, the provider's tool and its web client."""
 
 _MILLISECONDS_FROM = 10**11
+_LARGEST_TIME = Decimal(10**14)
 _REDIRECTS, _REFUSALS, _FAULTS = 300, 400, 500
 """Where each class of HTTP status begins."""
 _STRANGER_CHARS = 500
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]+")
+_UNFINISHED = Decimal(99)
+_LARGEST = Decimal(10**9)
+"""No count or sum of coins, and no time, is larger: what is, is nonsense."""
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
 
 
 class Unreadable(Exception):
@@ -94,15 +101,15 @@ def stranger(text: Any) -> str:
     return clean if len(clean) <= _STRANGER_CHARS else clean[: _STRANGER_CHARS - 1] + "…"
 
 
-def open_reply(reply: Reply) -> dict[str, Any]:
-    """Give the data of a successful answer.
+def open_reply(reply: Reply, proof: str | None = None) -> dict[str, Any]:
+    """Give the data of a successful answer; data that holds `proof` is a success whatever code stands beside it.
 
     Raises the provider's refusal as one of our errors, and `Unreadable` for what is no answer at all: 5xx, redirects,
     pages of a proxy.
     """
     content = _json_object(reply)
     refused = _HTTP.get(reply.status, errors.ProviderFailed) if _REFUSALS <= reply.status < _FAULTS else None
-    if refused or (content and not _succeeded(content)):
+    if refused or (content and not _succeeded(content) and not _proven(content, proof)):
         raise _refusal(refused, content or {}, reply.retry_after_seconds)
     if not content or reply.status >= _REDIRECTS:
         raise Unreadable(f"HTTP {reply.status} with {len(reply.body)} bytes that are no answer")
@@ -115,9 +122,14 @@ def _json_object(reply: Reply) -> dict[str, Any] | None:
         return None
     try:
         content = json.loads(reply.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return cast("dict[str, Any]", content) if isinstance(content, dict) else None
+
+
+def _proven(content: dict[str, Any], proof: str | None) -> bool:
+    data = content.get("data", content)
+    return proof is not None and isinstance(data, dict) and bool(cast("dict[str, Any]", data).get(proof))
 
 
 def _succeeded(content: dict[str, Any]) -> bool:
@@ -132,12 +144,14 @@ def _refusal(kind: Any, content: dict[str, Any], retry_after: float | None) -> e
     message = stranger(content.get("msg") or content.get("message") or content.get("error_message") or "no reason given")
     code = str(content.get("code", ""))
     by_words = next((error for phrase, error in _PHRASES if re.search(phrase, message, re.IGNORECASE)), None)
-    found = kind or _CODES.get(code)
-    if by_words and found in {None, errors.ProviderFailed, errors.InvalidRequest}:
+    found = kind or _CODES.get(code, errors.ProviderFailed)
+    if by_words and found in {errors.ProviderFailed, errors.InvalidRequest}:
         found = by_words
-    error_type = cast("type[errors.SeedanceError]", found or errors.ProviderFailed)
+    error_type = cast("type[errors.SeedanceError]", found)
     words = f'{_ADVICE[error_type]} The provider\'s words: "{message}".'
-    return error_type(words, retry_after_seconds=retry_after)
+    refusal = error_type(words, retry_after_seconds=retry_after)
+    refusal.proven = kind is not None or found is not errors.ProviderFailed
+    return refusal
 
 
 _ADVICE: dict[type[errors.SeedanceError], str] = {
@@ -145,6 +159,7 @@ _ADVICE: dict[type[errors.SeedanceError], str] = {
     errors.InvalidRequest: "The provider refused the request: change what it names, then call again.",
     errors.InsufficientBalance: "The provider refused for lack of money: see get_balance; the account needs a top-up.",
     errors.TaskNotFound: "The provider knows no such task: check the id (a new task can take seconds to appear).",
+    errors.AssetNotReady: "An asset is still under review: look with get_asset until it is ready, then call again.",
     errors.AssetRejected: "The provider refused an asset: see get_asset, or bring another file with upload_asset.",
     errors.RateLimited: "The provider asks for patience: wait before the next call.",
     errors.ProviderFailed: "The provider reported an error of its own.",
@@ -186,22 +201,28 @@ def _reason(data: dict[str, Any]) -> str:
 
 def _percent(value: Any) -> int:
     amount = read_amount(value)
-    return min(99, int(amount)) if amount else 0
+    return int(min(amount, _UNFINISHED)) if amount else 0
 
 
 def read_amount(value: Any) -> Decimal | None:
-    """A finite number that is not negative, or `None`."""
+    """A number from 0 that makes sense, or `None`."""
+    amount = read_number(value)
+    return amount if amount is not None and amount >= 0 else None
+
+
+def read_number(value: Any, largest: Decimal = _LARGEST) -> Decimal | None:
+    """A finite number that makes sense, or `None`."""
     try:
         amount = Decimal(str(value))
     except InvalidOperation:
         return None
-    return amount if amount.is_finite() and amount >= 0 else None
+    return amount if amount.is_finite() and abs(amount) <= largest else None
 
 
 def read_time(value: Any) -> datetime | None:
     """Unix seconds (or milliseconds) as the examples have them; zero and nonsense are absent."""
-    amount = read_amount(value)
-    if not amount:
+    amount = read_number(value, _LARGEST_TIME)
+    if not amount or amount < 0:
         return None
     seconds = float(amount) / (1000 if amount >= _MILLISECONDS_FROM else 1)
     return datetime.fromtimestamp(seconds, UTC) if seconds < _MILLISECONDS_FROM else None
@@ -211,9 +232,10 @@ def _link(value: Any, base_url: str, warnings: list[str]) -> str | None:
     """An absolute link; older servers gave a path below their own host."""
     if not isinstance(value, str) or not value:
         return None
-    link = urljoin(base_url + "/", value)
     plain = urlsplit(base_url).scheme == "http"
-    if urlsplit(link).scheme in {"https", "http" if plain else "https"} and not _CONTROL.search(link):
-        return link
+    with suppress(ValueError):
+        link = urljoin(base_url + "/", value)
+        if urlsplit(link).scheme in {"https", "http" if plain else "https"} and not _CONTROL.search(link):
+            return link
     warnings.append("The provider gave a link that is not https and was left out.")
     return None

@@ -36,10 +36,11 @@ media: arguments catalog errors mp4
 assets: arguments client errors facts wire
 views: catalog facts pricing profiles records results waiting
 app: client config guard ledger pricing records results views
-tools: app arguments assets catalog errors facts guard media pricing records results schemas views waiting wire
+tools: app arguments catalog errors facts guard pricing records results schemas views waiting wire
+uploads: app arguments assets catalog errors facts media results views waiting
 resources: app arguments catalog errors facts pricing records tools views waiting wire
 caller: app guard
-toolbox: app arguments portable profiles results tools
+toolbox: app arguments portable profiles results tools uploads
 handles: app caller errors results tools
 server: app caller catalog config errors handles profiles resources results sandbox.serve toolbox
 transports: app config errors server

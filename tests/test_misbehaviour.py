@@ -34,13 +34,13 @@ ON_CREATE: dict[str, tuple[str, str]] = {
     "bad_encoding": ("outcome_unknown", "maybe"),
     "redirect": ("outcome_unknown", "maybe"),
     "no_task_id": ("outcome_unknown", "maybe"),
-    "busy": ("provider_error", "no"),
+    "busy": ("provider_error", "maybe"),
     "unauthorized": ("auth_failed", "no"),
     "forbidden": ("auth_failed", "no"),
     "no_balance": ("insufficient_balance", "no"),
     "payment_required": ("insufficient_balance", "no"),
     "bad_parameters": ("invalid_request", "no"),
-    "unknown_model": ("provider_error", "no"),
+    "unknown_model": ("invalid_request", "no"),
     "unknown_task": ("task_not_found", "no"),
     "not_found": ("provider_error", "no"),
     "hostile_words": ("invalid_request", "no"),
@@ -52,7 +52,9 @@ ON_LOOK = {
     name: {"outcome_unknown": "provider_error"}.get(code, code)
     for name, (code, _) in ON_CREATE.items()
     if name != "no_task_id"
-} | {"not_found": "task_not_found"}
+}
+KNOWN_STAYS = ("unknown_task", "not_found")
+"""Said of a task that the ledger holds, these end nothing."""
 PASSING = ("server_error", "unavailable", "gateway_html", "ok_html", "garbage", "empty", "lost", "hang", "unreachable")
 
 
@@ -95,7 +97,18 @@ async def test_every_spelling_of_success_is_success(open_world: OpenWorld, tmp_p
     assert asset["ready"]
 
 
-@pytest.mark.parametrize("mood", ON_LOOK)
+@pytest.mark.parametrize("mood", KNOWN_STAYS)
+async def test_a_task_that_the_provider_does_not_know_yet_is_what_the_ledger_holds(open_world: OpenWorld, mood: str) -> None:
+    async with open_world() as world:
+        task = await world.create()
+        world.sandbox.moods = [Mood(mood, "/videos/")]
+        seen = await world.call("get_task", {"task_id": task["task_id"]})
+        assert seen["status"] == "queued"
+        assert "does not know this task" in seen["warnings"][0]
+        assert (await world.call("get_task", {"task_id": "vid_of_nobody"})).error["code"] == "task_not_found"
+
+
+@pytest.mark.parametrize("mood", [mood for mood in ON_LOOK if mood not in KNOWN_STAYS])
 async def test_a_look_that_keeps_failing_is_told_for_what_it_is(open_world: OpenWorld, mood: str) -> None:
     async with open_world() as world:
         task = await world.create()
@@ -121,7 +134,7 @@ async def test_a_failing_look_ends_a_wait_only_when_it_is_final(open_world: Open
         task = await world.create()
         world.sandbox.moods = [Mood("code_0", "/videos/"), Mood(mood, "/videos/", 5)]
         answer = await world.call("wait_for_video", {"task_id": task["task_id"], "timeout_seconds": 1800})
-    final = {"auth_failed", "insufficient_balance", "invalid_request", "task_not_found"}
+    final = {"auth_failed", "insufficient_balance", "invalid_request"}
     assert answer.is_error is (ON_LOOK[mood] in final)
 
 

@@ -91,8 +91,8 @@ async def test_after_a_failed_task_or_a_refusal_a_repeat_is_allowed(open_world: 
         world.sandbox.moods = [Mood("content_refused", CREATE)]
         task = await world.create()
         assert (await world.call("wait_for_video", {"task_id": task["task_id"]}))["status"] == "failed"
-        world.sandbox.moods = [Mood("busy", CREATE)]
-        assert (await world.create()).error["code"] == "provider_error"
+        world.sandbox.moods = [Mood("bad_parameters", CREATE)]
+        assert (await world.create()).error["code"] == "invalid_request"
         assert (await world.create())["deduplicated"] is False
         assert world.creates == 3
 
@@ -182,7 +182,7 @@ async def test_what_failed_does_not_count_and_what_is_unclear_does(open_world: O
         world.sandbox.moods = [Mood("content_refused", CREATE)]
         task = await world.create(prompt="one")
         await world.call("wait_for_video", {"task_id": task["task_id"]})
-        world.sandbox.moods = [Mood("busy", CREATE)]
+        world.sandbox.moods = [Mood("bad_parameters", CREATE)]
         await world.create(prompt="two")
         world.sandbox.moods = [Mood("lost", CREATE), Mood("unavailable", "/user/balance", 2)]
         await world.create(prompt="three")
@@ -206,9 +206,8 @@ async def test_a_provider_that_tells_no_cost_is_settled_by_the_estimate(tmp_path
     ledger.close()
 
 
-def entry(name: str = "x", estimate: str | None = "2.5", used_before: str | None = None) -> Entry:
-    amounts = [None if text is None else Decimal(text) for text in (estimate, used_before)]
-    return Entry({"model": "m", "prompt": name}, name, *amounts)
+def entry(name: str = "x") -> Entry:
+    return Entry({"model": "m", "prompt": name}, name, Decimal("2.5"))
 
 
 def nothing(spent: Spent) -> None:

@@ -204,9 +204,10 @@ async def test_a_bug_of_ours_is_told_without_a_traceback(open_world: OpenWorld, 
         task = await world.create()
         world.sandbox.moods = cast("Any", None)
         answer = await world.call("get_task", {"task_id": task["task_id"]})
-        create = await world.create()
+        create = await world.create(prompt="another fox")
     assert answer.error["code"] == "provider_error"
     assert create.error["code"] == "outcome_unknown"
     assert create.error["charged"] == "maybe"
     assert "TypeError in a tool call" in caplog.text
+    assert "TypeError while a request was on its way" in caplog.text
     assert "a fox" not in caplog.text

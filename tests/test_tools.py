@@ -281,7 +281,7 @@ async def test_a_failed_task_is_a_normal_result_and_is_not_asked_for_again(open_
         task = await world.create()
         done = await world.call("wait_for_video", {"task_id": task["task_id"]})
         assert done["status"] == "failed"
-        assert done["error"]["message"] == "content policy: the prompt was refused"
+        assert done["error"]["message"] == 'The provider\'s words: "content policy: the prompt was refused".'
         assert done["next"] is None
         world.sandbox.requests.clear()
         assert (await world.call("get_task", {"task_id": task["task_id"]}))["status"] == "failed"
@@ -406,8 +406,9 @@ async def test_a_file_that_the_audit_does_not_take_is_an_error_with_the_reason(o
 async def test_a_review_that_cannot_be_looked_at_leaves_the_upload_standing(open_world: OpenWorld) -> None:
     async with open_world() as world:
         world.sandbox.moods = [Mood("unavailable", "/detail", 99)]
-        answer = await world.call("upload_asset", {"source": "https://a.b/cat.png", "model": "seedance2.0-sp"})
-        assert answer.error["code"] == "provider_error"
+        asset = await world.call("upload_asset", {"source": "https://a.b/cat.png", "model": "seedance2.0-sp"})
+        assert asset["status"] == "processing"
+        assert (await world.call("get_asset", asset["next"]["arguments"])).error["code"] == "provider_error"
         world.sandbox.moods = [Mood("unauthorized", "/detail")]
         answer = await world.call("upload_asset", {"source": "https://a.b/cat.png", "model": "seedance2.0-sp"})
         assert answer.error["code"] == "auth_failed"

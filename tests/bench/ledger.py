@@ -28,10 +28,9 @@ def admit(spent: Spent) -> None:
 
 def create(ledger: Ledger, name: str) -> None:
     """Everything that the ledger does around one POST."""
-    ledger.find_repeat(name, 600)
-    ledger.spent()
-    entry = Entry({"model": "seedance2.0-sp", "prompt": "a fox"}, name, Decimal("0.25"), Decimal("1.5"))
+    entry = Entry({"model": "seedance2.0-sp", "prompt": "a fox"}, name, Decimal("0.25"))
     record, _ = ledger.begin(entry, window_seconds=600, admit=admit)
+    ledger.note_used(record.request_id, Decimal("1.5"))
     ledger.update(record.request_id, ProviderTask(f"vid_{name}", "queued", cost=Decimal("0.25")))
 
 
