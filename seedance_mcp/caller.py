@@ -63,8 +63,6 @@ class McpCaller:
             return "absent"
         if self._ctx.protocol_version in MODERN_PROTOCOL_VERSIONS:
             raise Asked(question, token)
-        if not self._ctx.session.can_send_request:
-            return "absent"
         with anyio.move_on_after(ASK_SECONDS):
             return _action(await self._ctx.session.elicit_form(question, _FORM, self._ctx.request_id))
         return "cancel"

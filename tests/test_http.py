@@ -23,6 +23,7 @@ from conftest import no_film
 from mcp import Client
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
+from mcp_types import ElicitResult
 from pydantic import SecretStr
 
 from seedance_mcp import cli
@@ -363,3 +364,14 @@ async def test_handles_are_refused_where_they_do_not_belong(serving: Serve) -> N
             assert (await client.ask(method, "another", {"taskId": task_id}))["error"]["code"] == -32020
         found = (await client.ask("server/discover", "", {}))["result"]
         assert found["capabilities"]["extensions"] == {EXTENSION: {}}
+
+
+async def test_a_form_is_not_tried_where_nobody_can_be_asked_back(serving: Serve) -> None:
+    async def person(context: Any, params: Any) -> ElicitResult:
+        raise AssertionError
+
+    async with (
+        serving(confirm_above="0.1") as address,
+        Client(f"{address}/mcp", mode="legacy", elicitation_callback=person) as client,
+    ):
+        assert (await create(client))["error"]["confirm_token"]

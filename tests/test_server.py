@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, cast
 
+import anyio
 import pytest
 from conftest import OpenWorld, World
 from jsonschema import Draft202012Validator
@@ -192,6 +193,7 @@ async def test_one_task_is_a_resource_and_stays_one_when_the_provider_is_away(op
         task = await world.create()
         text, kind = await read(world, f"seedance://tasks/{task['task_id']}")
         world.sandbox.moods = [Mood("unavailable", "/videos/", 99)]
+        await anyio.sleep(6)
         away, _ = await read(world, f"seedance://tasks/{task['task_id']}")
         with pytest.raises(MCPError):
             await world.client.read_resource("seedance://tasks/vid_unknown")
