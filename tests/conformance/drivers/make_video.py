@@ -1,0 +1,22 @@
+"""Make one video on the sandbox over stdio with the official client; prints the task as it ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+import anyio
+from mcp import Client, StdioServerParameters
+
+
+async def _main() -> None:
+    parameters = StdioServerParameters(command=sys.executable, args=["-m", "seedance_mcp"], env=dict(os.environ))
+    async with Client(parameters) as client:
+        request = {"model": "seedance2.0-fast-i2v", "prompt": "a fox in the snow", "duration": 1}
+        made = (await client.call_tool("create_video", {"request": request})).structured_content or {}
+        done = await client.call_tool("wait_for_video", {"task_id": made.get("task_id")})
+        print(json.dumps(done.structured_content))
+
+
+anyio.run(_main)
