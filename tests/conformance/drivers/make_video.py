@@ -1,10 +1,11 @@
-"""Make one video on the sandbox over stdio with the official client; prints the task as it ended."""
+"""Make one video on the sandbox over stdio with the official client; prints how it ended, and with which packages."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
+from importlib.metadata import distributions
 
 import anyio
 from mcp import Client, StdioServerParameters
@@ -15,8 +16,8 @@ async def _main() -> None:
     async with Client(parameters) as client:
         request = {"model": "seedance2.0-fast-i2v", "prompt": "a fox in the snow", "duration": 1}
         made = (await client.call_tool("create_video", {"request": request})).structured_content or {}
-        done = await client.call_tool("wait_for_video", {"task_id": made.get("task_id")})
-        print(json.dumps(done.structured_content))
+        done = (await client.call_tool("wait_for_video", {"task_id": made.get("task_id")})).structured_content
+    print(json.dumps({"task": done, "packages": {found.name: found.version for found in distributions()}}))
 
 
 anyio.run(_main)
