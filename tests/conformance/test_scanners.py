@@ -16,7 +16,10 @@ MCPCHECK, MCP_SCANNER = "jbt-mcpcheck==0.1.1", "cisco-ai-mcp-scanner==4.8.7"
 
 ANSWERED = {
     ("errors.non_actionable_message", "get_balance"): "It takes no arguments, and the refusal says so: no field to name.",
-    ("errors.non_actionable_message", "(unknown tool)"): "The refusal names every tool; the probe looks for a property's name.",
+    (
+        "errors.non_actionable_message",
+        "(unknown tool)",
+    ): "The refusal names every tool; the probe looks for a property's name.",
     ("errors.non_actionable_messages", "tools/call"): "The sum of the two above.",
 }
 """What mcpcheck finds (code and subject), and our answer."""

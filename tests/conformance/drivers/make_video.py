@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from importlib.metadata import distributions
+from typing import Any
 
 import anyio
 from mcp import Client, StdioServerParameters
@@ -15,8 +16,8 @@ async def _main() -> None:
     parameters = StdioServerParameters(command=sys.executable, args=["-m", "seedance_mcp"], env=dict(os.environ))
     async with Client(parameters) as client:
         request = {"model": "seedance2.0-fast-i2v", "prompt": "a fox in the snow", "duration": 1}
-        made = (await client.call_tool("create_video", {"request": request})).structured_content or {}
-        done = (await client.call_tool("wait_for_video", {"task_id": made.get("task_id")})).structured_content
+        made: dict[str, Any] = (await client.call_tool("create_video", {"request": request})).structured_content or {}
+        done = (await client.call_tool("wait_for_video", {"task_id": made["task_id"]})).structured_content
     print(json.dumps({"task": done, "packages": {found.name: found.version for found in distributions()}}))
 
 
