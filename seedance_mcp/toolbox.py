@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import mcp_types as types
 from pydantic import BaseModel
@@ -56,7 +57,7 @@ class ToolSpec:
 
 def _svg(path: str) -> str:
     drawn = f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 8 8'><path d='{path}'/></svg>"
-    return f"data:image/svg+xml,{drawn.replace('<', '%3C').replace('>', '%3E')}"
+    return "data:image/svg+xml," + quote(drawn, safe="/:='")
 
 
 def _output_schema(result: type[results.Result]) -> Schema:

