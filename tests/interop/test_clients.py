@@ -40,6 +40,7 @@ class Spec:
 
 PYTHON_2, PYTHON_1 = ("mcp==2.3.0",), ("mcp==1.30.0",)
 TYPESCRIPT_1, TYPESCRIPT_2 = ("@modelcontextprotocol/sdk@1.32.2",), ("@modelcontextprotocol/client@2.4.0",)
+INSPECTOR = ("@modelcontextprotocol/inspector@2.12.0",)
 
 CLIENTS = (
     Spec("Python SDK 2.3.0, auto", "sdk2.py", ("auto",), pip=PYTHON_2),
@@ -49,6 +50,14 @@ CLIENTS = (
     Spec("TypeScript SDK 1.32.2", "typescript1.mjs", npm=TYPESCRIPT_1),
     Spec("TypeScript SDK 2.4.0, legacy", "typescript2.mjs", ("legacy",), npm=TYPESCRIPT_2),
     Spec("TypeScript SDK 2.4.0, auto", "typescript2.mjs", ("auto",), npm=TYPESCRIPT_2),
+    Spec("MCP Inspector CLI 2.12.0, legacy", "inspector.mjs", ("legacy",), npm=INSPECTOR),
+    Spec("MCP Inspector CLI 2.12.0, modern", "inspector.mjs", ("modern",), npm=INSPECTOR),
+    Spec("mcporter 0.12.3", "mcporter.mjs", npm=("mcporter@0.12.3",)),
+    Spec("FastMCP 4.1.2", "fastmcp_client.py", pip=("fastmcp==4.1.2",)),
+    Spec("Pydantic AI 2.68.0", "pydantic_ai_client.py", pip=("pydantic-ai-slim[mcp]==2.68.0",)),
+    Spec("OpenAI Agents SDK 0.24.0", "openai_agents.py", pip=("openai-agents==0.24.0",)),
+    Spec("LangChain MCP adapters 0.3.2", "langchain_adapters.py", pip=("langchain-mcp-adapters==0.3.2",)),
+    Spec("LlamaIndex MCP tools 0.6.0", "llama_index_client.py", pip=("llama-index-tools-mcp==0.6.0",)),
 )
 
 

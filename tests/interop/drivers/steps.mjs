@@ -1,5 +1,10 @@
 // What every Node client does with the server, whatever its SDK calls it.
 
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { text } from "node:stream/consumers";
+
 export const server = process.env.INTEROP_SERVER;
 export const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => name.startsWith("SEEDANCE_")));
 
@@ -34,4 +39,23 @@ export const walk = async (tools, call) => {
     video,
     error: refused.isError ? refused.content[0].text : "",
   });
+};
+
+// Start the provider's imitation on its own, for clients that start a server for every call.
+export const provider = async () => {
+  const imitation = spawn(server, ["sandbox", "--port", "0"], { stdio: ["ignore", "pipe", "inherit"] });
+  const { value: line } = await createInterface({ input: imitation.stdout })[Symbol.asyncIterator]().next();
+  const settings = Object.fromEntries(line.split(" ").map((setting) => setting.split("=", 2)));
+  const { SEEDANCE_SANDBOX, ...others } = environment;
+  delete process.env.SEEDANCE_SANDBOX;
+  return { settings: { ...others, ...settings }, stop: () => imitation.kill() };
+};
+
+// Run a program to its end.
+export const run = async (program, given) => {
+  const child = spawn(program, given, { stdio: ["ignore", "pipe", "pipe"] });
+  const ended = once(child, "close");
+  const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)]);
+  const [code] = await ended;
+  return { code, stdout, stderr };
 };

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
 import urllib.request
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +54,18 @@ async def walk(schemas: Mapping[str, Mapping[str, Any]], call: Call) -> None:
     video = done["status"] == "completed" and is_film(done["video_url"])
     refused = await call("create_video", request(schemas["create_video"], 99))
     tell(lists=len(schemas), calls=calls, video=video, error=refused.text if refused.is_error else "")
+
+
+@contextmanager
+def provider() -> Generator[dict[str, str]]:
+    """Run the provider's imitation on its own, for clients that start a server for every call; gives the settings."""
+    with subprocess.Popen([SERVER, "sandbox", "--port", "0"], stdout=subprocess.PIPE, text=True) as imitation:
+        told = dict(setting.split("=", 1) for setting in imitation.stdout.readline().split())
+        others = {name: value for name, value in ENVIRONMENT.items() if name != "SEEDANCE_SANDBOX"}
+        try:
+            yield {**others, **told}
+        finally:
+            imitation.terminate()
 
 
 def is_film(url: str) -> bool:
