@@ -58,6 +58,8 @@ CLIENTS = (
     Spec("OpenAI Agents SDK 0.24.0", "openai_agents.py", pip=("openai-agents==0.24.0",)),
     Spec("LangChain MCP adapters 0.3.2", "langchain_adapters.py", pip=("langchain-mcp-adapters==0.3.2",)),
     Spec("LlamaIndex MCP tools 0.6.0", "llama_index_client.py", pip=("llama-index-tools-mcp==0.6.0",)),
+    Spec("Codex 0.169.0", "codex.mjs", npm=("@openai/codex@0.169.0",)),
+    Spec("Claude Code 2.1.330", "claude_code.mjs", npm=("@anthropic-ai/claude-code@2.1.330",)),
 )
 
 

@@ -17,7 +17,9 @@ async def main() -> None:
     server = {"command": steps.SERVER, "env": steps.ENVIRONMENT}
     async with MCPServerStdio(server, client_session_timeout_seconds=SECONDS) as connected:
         agent = Agent(name="interop", mcp_servers=[connected])
-        functions = await MCPUtil.get_all_function_tools([connected], True, RunContextWrapper(None), agent)
+        functions = await MCPUtil.get_all_function_tools(
+            [connected], convert_schemas_to_strict=True, run_context=RunContextWrapper(None), agent=agent
+        )
 
         async def call(tool: str, arguments: dict[str, Any]) -> steps.Seen:
             function = next(each for each in functions if each.name == tool)
