@@ -6,9 +6,11 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Generator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,7 +104,7 @@ class Workshop:
 
     def _make_venv(self, home: Path, packages: tuple[str, ...]) -> None:
         self._install([sys.executable, "-m", "venv", str(home)])
-        self._install([str(home / "bin" / "pip"), "install", "-q", *packages])
+        self._install([str(home / "bin" / "pip"), "install", "-q", "--no-compile", *packages])
 
     def _npm_install(self, home: Path, packages: tuple[str, ...]) -> None:
         wheel = self.node()
@@ -143,18 +145,20 @@ class Workshop:
             "OTEL_SDK_DISABLED": "true",
         }
         command = [str(program), str(drivers / spec.driver), *spec.arguments]
-        played = subprocess.run(
-            command,
-            env=environment,
-            cwd=scratch,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert played.returncode == 0, f"{played.stdout}\n{played.stderr}"[-8000:]
-        return json.loads(played.stdout.splitlines()[-1])
+        pipes: dict[str, Any] = {
+            "stdin": subprocess.DEVNULL,
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.PIPE,
+            "text": True,
+        }
+        with subprocess.Popen(command, env=environment, cwd=scratch, start_new_session=True, **pipes) as driver:
+            try:
+                told, errors = driver.communicate(timeout=120)
+            finally:
+                with suppress(ProcessLookupError):
+                    os.killpg(driver.pid, signal.SIGKILL)  # a client that broke may have left its server or a provider behind
+        assert driver.returncode == 0, f"{told}\n{errors}"[-8000:]
+        return json.loads(told.splitlines()[-1])
 
 
 def _unavailable(reason: str) -> None:
