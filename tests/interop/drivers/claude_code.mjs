@@ -1,16 +1,10 @@
 // Claude Code in a full loop; the steps are its model, served from loopback, and judge what a model gets to see.
 
 import { spawn } from "node:child_process";
-import { createServer } from "node:http";
-import { json } from "node:stream/consumers";
+import { nextTurn, serve } from "./model.mjs";
 import { environment, server, walk } from "./steps.mjs";
 
 const PREFIX = "mcp__seedance__";
-const turns = [];
-const listeners = [];
-const nextTurn = () => new Promise((resolve) => (turns.length ? resolve(turns.shift()) : listeners.push(resolve)));
-const offer = (turn) => (listeners.length ? listeners.shift()(turn) : turns.push(turn));
-
 const events = (block) => {
   const [start, delta] =
     block.type === "text"
@@ -28,28 +22,15 @@ const events = (block) => {
   ];
 };
 
-const stub = createServer(async (request, response) => {
-  if (request.method !== "POST" || !request.url.startsWith("/v1/messages?") && request.url !== "/v1/messages") {
-    response.writeHead(404, { "content-type": "application/json" }).end("{}");
-    return;
-  }
-  const body = await json(request);
-  const say = (block) => {
-    response.writeHead(200, { "content-type": "text/event-stream" });
-    response.end(events(block).map((event) => `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`).join(""));
-  };
-  if (body.tools?.some(({ name }) => name.startsWith(PREFIX))) offer({ body, say });
-  else say({ type: "text", text: "ok" });
-});
-await new Promise((resolve) => stub.listen(0, "127.0.0.1", resolve));
-
+const isTurn = ({ tools }) => tools?.some(({ name }) => name.startsWith(PREFIX));
+const model = await serve(/^\/v1\/messages(\?|$)/, isTurn, events({ type: "text", text: "ok" }));
 const config = { mcpServers: { seedance: { command: server, args: [], env: environment } } };
 const given = ["-p", "go", "--mcp-config", JSON.stringify(config), "--strict-mcp-config", "--allowedTools", "mcp__seedance"];
 const claude = spawn("claude", [...given, "--output-format", "stream-json", "--verbose"], {
   stdio: ["ignore", "ignore", "inherit"],
   env: {
     ...process.env,
-    ANTHROPIC_BASE_URL: `http://127.0.0.1:${stub.address().port}`,
+    ANTHROPIC_BASE_URL: model.address,
     ANTHROPIC_API_KEY: "none",
     CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
     DISABLE_AUTOUPDATER: "1",
@@ -64,18 +45,16 @@ try {
   let count = 0;
   const call = async (tool, input) => {
     const id = `toolu_${(count += 1)}`;
-    turn.say({ type: "tool_use", id, name: PREFIX + tool, input });
+    turn.say(events({ type: "tool_use", id, name: PREFIX + tool, input }));
     turn = await nextTurn();
     const shown = turn.body.messages.flatMap(({ content }) => content).find((block) => block.tool_use_id === id);
     const text = typeof shown.content === "string" ? shown.content : shown.content.map((block) => block.text).join("");
-    if (process.env.INTEROP_SHOW) console.error(tool, JSON.stringify(shown));
     return { isError: shown.is_error === true, content: [{ text }], structuredContent: shown.is_error ? undefined : JSON.parse(text) };
   };
   const tools = turn.body.tools.filter(({ name }) => name.startsWith(PREFIX));
   await walk(tools.map(({ name, input_schema }) => ({ name: name.slice(PREFIX.length), inputSchema: input_schema })), call);
-  turn.say({ type: "text", text: "done" });
+  turn.say(events({ type: "text", text: "done" }));
 } finally {
   claude.kill();
-  stub.close();
-  stub.closeAllConnections();
+  model.stop();
 }

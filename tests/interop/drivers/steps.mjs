@@ -8,8 +8,8 @@ import { text } from "node:stream/consumers";
 export const server = process.env.INTEROP_SERVER;
 export const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => name.startsWith("SEEDANCE_")));
 
-const request = (tool, duration) => {
-  const fields = { model: "seedance2.0-fast-i2v", prompt: "a fox in the snow", duration };
+const request = (tool, given) => {
+  const fields = { model: "seedance2.0-fast-i2v", prompt: "a fox in the snow", ...given };
   return "request" in tool.inputSchema.properties ? { request: fields } : fields;
 };
 
@@ -25,14 +25,14 @@ const isFilm = async (url) => {
 
 export const tell = (seen) => console.log(JSON.stringify({ connects: true, ...seen }));
 
-// Call each tool that a video takes and print the line; `call(name, arguments)` gives the raw result.
-export const walk = async (tools, call) => {
+// Call each tool that a video takes and print the line; `call(name, arguments)` gives the raw result, `bad` is to be refused.
+export const walk = async (tools, call, bad = { duration: 99 }) => {
   const creator = tools.find((tool) => tool.name === "create_video");
   const models = await call("list_models", { route: "fast-i2v" });
-  const made = await call("create_video", request(creator, 1));
+  const made = await call("create_video", request(creator, { duration: 1 }));
   const done = await call("wait_for_video", { task_id: fact(made, "task_id") });
   const video = fact(done, "status") === "completed" && (await isFilm(fact(done, "video_url")));
-  const refused = await call("create_video", request(creator, 99));
+  const refused = await call("create_video", request(creator, bad));
   tell({
     lists: tools.length,
     calls: !models.isError && models.content[0].text.includes("seedance2.0-fast-i2v"),
