@@ -116,9 +116,7 @@ class Workshop:
         home.mkdir(parents=True)
         npm = [str(wheel / "bin" / "node"), str(wheel / "lib/node_modules/npm/bin/npm-cli.js")]
         path = f"{wheel / 'bin'}{os.pathsep}{ENVIRONMENT['PATH']}"
-        self._install(
-            [*npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(home), *packages], PATH=path
-        )
+        self._install([*npm, "install", "--no-audit", "--no-fund", "--prefix", str(home), *packages], PATH=path)
 
     def _install(self, command: list[str], **more: str) -> None:
         subprocess.run(command, env={**ENVIRONMENT, **more}, check=True, capture_output=True, text=True, timeout=300)
@@ -201,6 +199,4 @@ def test_a_client(spec: Spec, workshop: Workshop, tmp_path: Path) -> None:
     assert line.get("lists", len(TOOLS)) == len(TOOLS)
     assert line.get("calls", True) is True
     assert line.get("video", True) is True
-    assert "duration was 99; allowed: a whole number from 1 to 15." in line.get(
-        "error", "duration was 99; allowed: a whole number from 1 to 15."
-    )
+    assert spec.refusal in line.get("error", spec.refusal)

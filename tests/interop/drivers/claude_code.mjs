@@ -1,6 +1,7 @@
 // Claude Code in a full loop; the steps are its model, served from loopback, and judge what a model gets to see.
 
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { nextTurn, serve } from "./model.mjs";
 import { environment, server, walk } from "./steps.mjs";
 
@@ -38,23 +39,21 @@ const claude = spawn("claude", [...given, "--output-format", "stream-json", "--v
     ENABLE_TOOL_SEARCH: "false",
   },
 });
-claude.on("exit", (code) => code && process.exit(code));
+process.on("exit", () => claude.kill("SIGKILL"));
+const ended = once(claude, "exit").then(([code]) => code && process.exit(code));
 
-try {
-  let turn = await nextTurn();
-  let count = 0;
-  const call = async (tool, input) => {
-    const id = `toolu_${(count += 1)}`;
-    turn.say(events({ type: "tool_use", id, name: PREFIX + tool, input }));
-    turn = await nextTurn();
-    const shown = turn.body.messages.flatMap(({ content }) => content).find((block) => block.tool_use_id === id);
-    const text = typeof shown.content === "string" ? shown.content : shown.content.map((block) => block.text).join("");
-    return { isError: shown.is_error === true, content: [{ text }], structuredContent: shown.is_error ? undefined : JSON.parse(text) };
-  };
-  const tools = turn.body.tools.filter(({ name }) => name.startsWith(PREFIX));
-  await walk(tools.map(({ name, input_schema }) => ({ name: name.slice(PREFIX.length), inputSchema: input_schema })), call);
-  turn.say(events({ type: "text", text: "done" }));
-} finally {
-  claude.kill();
-  model.stop();
-}
+let turn = await nextTurn();
+let count = 0;
+const call = async (tool, input) => {
+  const id = `toolu_${(count += 1)}`;
+  turn.say(events({ type: "tool_use", id, name: PREFIX + tool, input }));
+  turn = await nextTurn();
+  const shown = turn.body.messages.flatMap(({ content }) => content).find((block) => block.tool_use_id === id);
+  const text = typeof shown.content === "string" ? shown.content : shown.content.map((block) => block.text).join("");
+  return { isError: shown.is_error === true, content: [{ text }], structuredContent: shown.is_error ? undefined : JSON.parse(text) };
+};
+const tools = turn.body.tools.filter(({ name }) => name.startsWith(PREFIX));
+await walk(tools.map(({ name, input_schema }) => ({ name: name.slice(PREFIX.length), inputSchema: input_schema })), call);
+turn.say(events({ type: "text", text: "done" }));
+await ended;
+model.stop();
