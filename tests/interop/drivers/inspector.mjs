@@ -1,0 +1,25 @@
+// The command line of the MCP Inspector in one era; it starts a server for every call.
+
+import { provider, run, server, walk } from "./steps.mjs";
+
+const REFUSED = 5;
+const { settings, stop } = await provider();
+
+const inspect = async (...given) => {
+  const variables = Object.entries(settings).flatMap(([name, value]) => ["-e", `${name}=${value}`]);
+  const { code, stdout, stderr } = await run("mcp-inspector", ["--cli", ...variables, server, "--protocol-era", process.argv[2], ...given]);
+  if (![0, REFUSED].includes(code)) throw new Error(`exit ${code}\n${stdout}\n${stderr}`);
+  return JSON.parse(stdout);
+};
+
+const call = (name, given) => {
+  const pairs = Object.entries(given).map(([key, value]) => `${key}=${typeof value === "string" ? value : JSON.stringify(value)}`);
+  return inspect("--method", "tools/call", "--tool-name", name, ...pairs.flatMap((pair) => ["--tool-arg", pair]));
+};
+
+try {
+  const { tools } = await inspect("--method", "tools/list", "--strict");
+  await walk(tools, call);
+} finally {
+  stop();
+}
