@@ -215,7 +215,7 @@ def build_server(settings: Settings, open_: Callable[[], AbstractAsyncContextMan
         website_url="https://github.com/seedance-mcp/seedance-mcp",
         lifespan=lifespan,
         cache_hints={
-            "tools/list": CacheHint(ttl_ms=_DAY_MS, scope="public"),
+            "tools/list": CacheHint(ttl_ms=_DAY_MS, scope="private"),  # it depends on the client's name
             "resources/list": CacheHint(ttl_ms=_DAY_MS, scope="public"),
             "resources/templates/list": CacheHint(ttl_ms=_DAY_MS, scope="public"),
             "resources/read": CacheHint(ttl_ms=_HOUR_MS, scope="public"),
