@@ -26,9 +26,8 @@ from seedance_mcp.wire import read_amount
 if TYPE_CHECKING:
     from seedance_mcp.client import ProviderClient
 
-IN_FLIGHT_SECONDS = 0.2
-IN_FLIGHT_LOOKS = 50
-"""How often, and how many times, a repeat looks whether the first one has its answer."""
+IN_FLIGHT_SECONDS, IN_FLIGHT_LOOK_SECONDS = 10.0, 0.2
+"""How long, and how often, a repeat looks whether the first one has its answer."""
 Action = Literal["accept", "decline", "cancel", "absent"]
 
 
@@ -111,16 +110,16 @@ class Gate:
         """
         window = 0.0 if options.allow_duplicate else self.settings.dedupe_seconds
         entry, token = Entry(request.to_body(), fingerprint(request), estimate.amount), None
-        for _ in range(IN_FLIGHT_LOOKS):
+        patience = anyio.current_time() + IN_FLIGHT_SECONDS
+        while True:
             try:
                 record, new = self._begin(entry, estimate, window, token)
             except _Unasked:
                 token = await self._confirmed(entry.fingerprint, request, estimate, options)
                 continue
-            if new or not record.sending:
+            if new or not record.sending or anyio.current_time() >= patience:
                 return record, new
-            await anyio.sleep(IN_FLIGHT_SECONDS)
-        return self._begin(entry, estimate, window, token)
+            await anyio.sleep(IN_FLIGHT_LOOK_SECONDS)
 
     def _begin(self, entry: Entry, estimate: Estimate, window: float, token: str | None) -> tuple[Record, bool]:
         def admit(spent: Spent) -> None:
