@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import httpx
 import pytest
 from mcp import Client, StdioServerParameters
 
 from seedance_mcp.sandbox import serve
-from seedance_mcp.sandbox.provider import KEY, Sandbox
+from seedance_mcp.sandbox.moods import Mood
+from seedance_mcp.sandbox.provider import KEY, Sandbox, SandboxTask
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"])]
 PROMPT = "an unmistakable prompt"
@@ -109,3 +111,62 @@ async def test_standard_output_is_protocol_only_and_the_end_of_input_ends_the_se
     assert all(answer["jsonrpc"] == "2.0" for answer in answers)
     assert {answer.get("id") for answer in answers} >= {1, 2, 3, 4}
     assert b"Traceback" not in errors
+
+
+NOISY = """
+import logging, os, sys
+from seedance_mcp.cli import main
+
+class Noise(logging.Handler):
+    def emit(self, record):
+        print("a library prints")
+        os.system("echo a child prints")
+
+logging.getLogger("seedance_mcp").addHandler(Noise())
+sys.exit(main(["serve"]))
+"""
+
+
+async def test_what_libraries_and_children_print_stays_out_of_the_protocol(tmp_path: Path) -> None:
+    noisy = environment(tmp_path, SEEDANCE_SANDBOX="1", SEEDANCE_LOG_LEVEL="INFO")
+    (tmp_path / "errors").touch()
+    shell = ["-c", f'exec {sys.executable} -c "$NOISY" 2>{tmp_path}/errors']
+    parameters = StdioServerParameters(command="/bin/sh", args=shell, env={**noisy, "NOISY": NOISY})
+    async with Client(parameters) as client:
+        request = {"model": "seedance2.0-md", "prompt": PROMPT, "duration": 1}
+        made = await client.call_tool("create_video", {"request": request})
+        assert made.structured_content
+        assert made.structured_content["status"] == "queued"
+        assert len((await client.list_tools()).tools) == 8
+    printed = (tmp_path / "errors").read_text()
+    assert "a library prints" in printed
+    assert "a child prints" in printed
+
+
+async def test_the_end_of_input_ends_the_server_with_a_wait_in_flight(tmp_path: Path) -> None:
+    class Watched(Sandbox):
+        async def __call__(self, request: httpx.Request) -> httpx.Response:
+            if "/videos/" in request.url.path:
+                looks.append(request.url.path)
+            return await super().__call__(request)
+
+    looks: list[str] = []
+    info = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "by hand", "version": "1"}}
+    call = {"name": "wait_for_video", "arguments": {"task_id": "vid_1", "timeout_seconds": 1800}}
+    lines: list[dict[str, Any]] = [
+        {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": info},
+        {"jsonrpc": "2.0", "method": "notifications/initialized"},
+        {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": call},
+    ]
+    sandbox = Watched(serve.render_in_thread, moods=[Mood("strange_status", "/videos/", 9999)])
+    sandbox.tasks["vid_1"] = SandboxTask("vid_1", {"model": "seedance2.0-md", "prompt": PROMPT}, 0.3, 1, 0.0, 1e12, film=b"")
+    async with serve.run_in_background(sandbox) as address:
+        environ = environment(tmp_path, SEEDANCE_BASE_URL=address, SEEDANCE_API_KEY=KEY)
+        async with await anyio.open_process([sys.executable, "-m", "seedance_mcp"], env=environ) as process:
+            assert process.stdin
+            await process.stdin.send("".join(f"{json.dumps(line)}\n" for line in lines).encode())
+            while not looks:
+                await anyio.lowlevel.checkpoint()
+            await process.stdin.aclose()
+            with anyio.fail_after(30):
+                assert await process.wait() == 0
