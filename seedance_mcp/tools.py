@@ -201,7 +201,8 @@ async def _look(app: App, known: Record | None, task_id: str) -> Task:
     except TaskNotFound:
         if known is None:
             raise
-        return app.view(known, ["The provider does not know this task (yet, or any more): this is what the ledger holds."])
+        why = "the embedded sandbox forgets when its process ends" if app.settings.sandbox else "yet, or any more"
+        return app.view(known, [f"The provider does not know this task ({why}): this is what the ledger holds."])
     record = known or app.ledger.adopt(task_id, seen.created_at)
     return app.view(app.ledger.update(record.request_id, seen), seen.warnings)
 
