@@ -24,9 +24,9 @@ _SHOWN_CHARS = 80
 
 
 class Arguments(BaseModel):
-    """The base of every tool's arguments."""
+    """The base of every tool's arguments; descriptions are spelt out, since reading them from source slows the start."""
 
-    model_config = ConfigDict(defer_build=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", hide_input_in_errors=True)
 
 
 class NoArguments(Arguments):
@@ -36,25 +36,18 @@ class NoArguments(Arguments):
 class ListModels(Arguments):
     """Filters; all must fit."""
 
-    model: str | None = None
-    """One model: also gives its request_schema."""
-    route: str | None = None
-    """full, sp, mini, mini-sp, md, fast-i2v or std."""
-    resolution: str | None = None
-    """480p, 720p, 1080p, 2k or 4k."""
-    takes: list[Takes] | None = None
-    """What the model must accept."""
+    model: Annotated[str | None, Field(description="One model: also gives its request_schema.")] = None
+    route: Annotated[str | None, Field(description="full, sp, mini, mini-sp, md, fast-i2v or std.")] = None
+    resolution: Annotated[str | None, Field(description="480p, 720p, 1080p, 2k or 4k.")] = None
+    takes: Annotated[list[Takes] | None, Field(description="What the model must accept.")] = None
 
 
 class CreateOptions(Arguments):
     """What goes beside the request."""
 
-    dry_run: bool = False
-    """Check and estimate; send nothing."""
-    allow_duplicate: bool = False
-    """Pay again for a request already made."""
-    confirm_token: str | None = None
-    """From confirmation_required, once the person agreed."""
+    dry_run: Annotated[bool, Field(description="Check and estimate; send nothing.")] = False
+    allow_duplicate: Annotated[bool, Field(description="Pay again for a request already made.")] = False
+    confirm_token: Annotated[str | None, Field(description="From confirmation_required, once the person agreed.")] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,52 +61,41 @@ class CreateVideo:
 class GetTask(Arguments):
     """One task."""
 
-    task_id: str
-    """From create_video."""
+    task_id: Annotated[str, Field(description="From create_video.")]
 
 
 class WaitForVideo(GetTask):
     """One task and patience."""
 
-    timeout_seconds: Annotated[int, Field(ge=1, le=1800)] = 45
-    """How long to wait; then the task comes back still running."""
+    timeout_seconds: Annotated[
+        int, Field(ge=1, le=1800, description="How long to wait; then the task comes back still running.")
+    ] = 45
 
 
 class ListTasks(Arguments):
     """Which tasks, and how fresh."""
 
-    status: Status | None = None
-    """Only these."""
-    limit: Annotated[int, Field(ge=1, le=100)] = 20
-    """How many, newest first."""
-    refresh: bool = False
-    """Look at all running ones first."""
+    status: Annotated[Status | None, Field(description="Only these.")] = None
+    limit: Annotated[int, Field(ge=1, le=100, description="How many, newest first.")] = 20
+    refresh: Annotated[bool, Field(description="Look at all running ones first.")] = False
 
 
 class UploadAsset(Arguments):
     """One file or link and the model it is for."""
 
-    source: str
-    """Local path or https:// link."""
-    model: str
-    """The model that will use it."""
-    kind: Kind | None = None
-    """Guessed when absent."""
-    name: str | None = None
-    """Label at the provider."""
-    portrait: bool = False
-    """A real person's face: asks for the whitelist (SP models)."""
-    wait_seconds: Annotated[int, Field(ge=0, le=300)] = 30
-    """How long to wait for a review."""
+    source: Annotated[str, Field(description="Local path or https:// link.")]
+    model: Annotated[str, Field(description="The model that will use it.")]
+    kind: Annotated[Kind | None, Field(description="Guessed when absent.")] = None
+    name: Annotated[str | None, Field(description="Label at the provider.")] = None
+    portrait: Annotated[bool, Field(description="A real person's face: asks for the whitelist (SP models).")] = False
+    wait_seconds: Annotated[int, Field(ge=0, le=300, description="How long to wait for a review.")] = 30
 
 
 class GetAsset(Arguments):
     """One reference."""
 
-    reference: str
-    """asset://… from upload_asset."""
-    model: str
-    """The model it was uploaded for."""
+    reference: Annotated[str, Field(description="asset://… from upload_asset.")]
+    model: Annotated[str, Field(description="The model it was uploaded for.")]
 
 
 A = TypeVar("A", bound=BaseModel)
