@@ -87,7 +87,6 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="SEEDANCE_",
         env_ignore_empty=True,
-        use_attribute_docstrings=True,
         populate_by_name=True,
         hide_input_in_errors=True,
     )

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import json
 import os
 import re
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from seedance_mcp import __version__ as version
-from seedance_mcp import resources
+from seedance_mcp import config, resources
 from seedance_mcp.arguments import read_create_video
 from seedance_mcp.config import Settings
 from seedance_mcp.errors import InvalidRequest
@@ -38,10 +41,21 @@ def _arguments(schema: dict[str, Any]) -> list[str]:
     return [f"`{name}`" for name in names] or ["none"]
 
 
+def described() -> dict[str, str]:
+    """Each setting's own docstring; the server does not read them, since that slows its start."""
+    found = next(node for node in ast.parse(inspect.getsource(config)).body if getattr(node, "name", "") == "Settings")
+    assert isinstance(found, ast.ClassDef)
+    return {
+        field.target.id: inspect.cleandoc(str(text.value.value)).replace("\n", " ")
+        for field, text in pairwise(found.body)
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+        if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
+    }
+
+
 def settings_table() -> str:
-    rows = [
-        (f"`{variable(name)}`", (field.description or "").replace("\n", " ")) for name, field in Settings.model_fields.items()
-    ]
+    texts = described()
+    rows = [(f"`{variable(name)}`", texts[name]) for name in Settings.model_fields]
     return resources.table(("Variable", "Meaning"), rows)
 
 
