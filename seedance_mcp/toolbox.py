@@ -34,7 +34,6 @@ class ToolSpec:
     at_once: Run | None = None
     """What runs instead for a client that takes a handle and fetches the result later."""
     read_only: bool = False
-    idempotent: bool = False
 
     def listed(self, profile: Profile) -> types.Tool:
         """The tool as one client sees it."""
@@ -49,7 +48,7 @@ class ToolSpec:
                 title=self.title,
                 read_only_hint=self.read_only,
                 destructive_hint=False,
-                idempotent_hint=self.idempotent or self.read_only,
+                idempotent_hint=self.read_only,
                 open_world_hint=True,
             ),
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
 import sys
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
@@ -28,7 +27,7 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from seedance_mcp.app import App, Connect, connect_to_provider
-from seedance_mcp.config import Settings
+from seedance_mcp.config import Settings, is_loopback_host
 from seedance_mcp.errors import NotConfigured
 from seedance_mcp.server import build_server, open_app
 
@@ -47,14 +46,6 @@ class Place:
     port: int = 8931
     certificate: str | None = None
     key: str | None = None
-
-
-def is_loopback_host(host: str) -> bool:
-    """Whether an address to listen on is reached from this machine alone."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def check_closed(settings: Settings, host: str) -> None:

@@ -32,13 +32,7 @@ async def upload_asset(app: App, arguments: UploadAsset, caller: Caller) -> Asse
     review = await assets.submit_asset(app.client, model, kind, link, name, portrait=arguments.portrait)
     if review.asset_id:
         review = await _reviewed(app, model, review, arguments, caller)
-    return _asset(app, model, review, kind).model_copy(
-        update={"bytes": size, "expires_at": _lapses(app) if size and not review.asset_id else None}
-    )
-
-
-def _lapses(app: App) -> str | None:
-    return views.iso(app.now() + timedelta(seconds=catalog.LINK_LIFETIME_SECONDS))
+    return _asset(app, model, review, kind, size)
 
 
 def _check_use(model: Model, kind: Kind, arguments: UploadAsset) -> None:
@@ -94,8 +88,10 @@ async def _reviewed(app: App, model: Model, review: Review, arguments: UploadAss
     return review
 
 
-def _asset(app: App, model: Model, review: Review, kind: Kind | None) -> Asset:
+def _asset(app: App, model: Model, review: Review, kind: Kind | None, size: int | None = None) -> Asset:
+    """What the agent gets; only a link to bytes that were uploaded lapses."""
     arguments = {"reference": review.reference, "model": model.name}
+    lapses = app.now() + timedelta(seconds=catalog.LINK_LIFETIME_SECONDS)
     again = Next(tool="get_asset", arguments=arguments, after_seconds=app.settings.floor_seconds)
     return Asset(
         reference=review.reference,
@@ -103,7 +99,8 @@ def _asset(app: App, model: Model, review: Review, kind: Kind | None) -> Asset:
         status=review.stage,
         kind=kind,
         asset_id=review.asset_id,
-        expires_at=None,
+        expires_at=views.iso(lapses) if size and not review.asset_id else None,
+        bytes=size,
         use_in=_use_in(model, kind),
         next=again if review.stage == "processing" else None,
     )
