@@ -1,3 +1,21 @@
 """Seedance 2.0 video for MCP clients."""
 
+from __future__ import annotations
+
+TYPE_CHECKING = False  # as in `instant`: nothing is loaded on the way to the entry point
+if TYPE_CHECKING:
+    from seedance_mcp.config import Settings
+    from seedance_mcp.server import build_server
+
+__all__ = ["Settings", "__version__", "build_server"]
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name when it is asked for."""
+    homes = {"Settings": "config", "build_server": "server"}
+    if name not in homes:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415 - likewise
+
+    return getattr(import_module(f"{__name__}.{homes[name]}"), name)

@@ -1,7 +1,28 @@
 """`python -m seedance_mcp` is the command `seedance-mcp`."""
 
+import os
 import sys
 
-from seedance_mcp.cli import main
+from seedance_mcp.instant import serve_opening
 
-sys.exit(main())
+STDIO = ((), ("serve",), ("serve", "--transport", "stdio"), ("serve", "--transport=stdio"))
+EXIT_INTERRUPTED = 130
+
+
+def main() -> int:
+    """Run the command line; a client on standard input is answered before the rest is loaded."""
+    opening = None
+    if tuple(sys.argv[1:]) in STDIO:
+        try:
+            opening = serve_opening(os.environ)
+        except KeyboardInterrupt:
+            return EXIT_INTERRUPTED
+        if opening.ended:
+            return 0
+    from seedance_mcp import cli  # noqa: PLC0415 - slow to load, and not every session needs it
+
+    return cli.main(opening=opening)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

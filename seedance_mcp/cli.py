@@ -16,15 +16,16 @@ import anyio
 
 from seedance_mcp.config import Settings, load_settings
 from seedance_mcp.errors import SeedanceError, TaskNotFound
+from seedance_mcp.instant import Opening
 from seedance_mcp.ledger import Ledger
 
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; gives the exit code."""
-    options = _parser().parse_args(argv)
+def main(argv: Sequence[str] | None = None, opening: Opening | None = None) -> int:
+    """Run one command, for a client whose `opening` may have been answered; gives the exit code."""
+    options = _parser().parse_args(argv, argparse.Namespace(opening=opening or Opening({})))
     try:
         options.run(options)
     except SeedanceError as error:
@@ -90,7 +91,7 @@ def _serve(options: argparse.Namespace) -> None:
     if settings.sandbox:
         _need_sandbox()
     if options.transport == "stdio":
-        anyio.run(server.serve_stdio, settings)
+        anyio.run(server.serve_stdio, settings, options.opening)
     else:
         _serve_http(settings, options)
 

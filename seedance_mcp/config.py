@@ -133,6 +133,8 @@ class Settings(BaseSettings):
     """Names under which the HTTP transports are reached beside loopback, comma separated."""
     http_requests_per_minute: Annotated[int, Field(ge=1)] = 600
     """How often one token may call."""
+    instant_start: bool = True
+    """0: load everything before the first answer."""
     schema_profile: Literal["auto", "union", "flat"] = "auto"
     """How `create_video` shows its request: `union`, `flat`, or by the client's name."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "WARNING"

@@ -14,17 +14,6 @@ from seedance_mcp.schemas import VideoRequest, link_pattern, request_model
 Profile = Literal["union", "flat"]
 FIELDS = tuple(VideoRequest.model_fields)
 
-_REFUSE_UNIONS = ("cursor", "gemini")
-"""Parts of the client names whose hosts refuse `anyOf`."""
-
-
-def profile_for(client_name: str | None, setting: str) -> Profile:
-    """The rendering for one client; `setting` is `union`, `flat` or `auto`."""
-    if setting == "auto":
-        name = (client_name or "").lower()
-        return "flat" if any(part in name for part in _REFUSE_UNIONS) else "union"
-    return "flat" if setting == "flat" else "union"
-
 
 @cache
 def create_video_schema(profile: Profile) -> Schema:

@@ -23,7 +23,8 @@ from seedance_mcp.caller import Asked, Context, McpCaller, app_for
 from seedance_mcp.catalog import BY_NAME
 from seedance_mcp.config import Settings
 from seedance_mcp.errors import InvalidRequest, ProviderFailed, SeedanceError
-from seedance_mcp.profiles import profile_for
+from seedance_mcp.handover import Replayed, Unrepeated
+from seedance_mcp.instant import Opening, prefers_flat
 from seedance_mcp.toolbox import TOOLS, ToolSpec
 
 log = logging.getLogger(__name__)
@@ -69,8 +70,8 @@ class _Door:
 
     async def list_tools(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         client = ctx.session.client_params
-        profile = profile_for(client.client_info.name if client else None, self.settings.schema_profile)
-        return types.ListToolsResult(tools=[spec.listed(profile) for spec in TOOLS])
+        flat = prefers_flat(client.client_info.name if client else None, self.settings.schema_profile)
+        return types.ListToolsResult(tools=[spec.listed("flat" if flat else "union") for spec in TOOLS])
 
     async def call_tool(
         self, ctx: Context, params: types.CallToolRequestParams
@@ -232,8 +233,9 @@ def build_server(settings: Settings, open_: Callable[[], AbstractAsyncContextMan
     return server
 
 
-async def serve_stdio(settings: Settings) -> None:
-    """Serve one client over standard input and output until the input ends."""
+async def serve_stdio(settings: Settings, opening: Opening) -> None:
+    """Serve one client over standard input and output until the input ends, from where its opening left off."""
     server = build_server(settings)
     async with stdio_server() as (read, write):
-        await server.run(read, write, server.create_initialization_options())
+        streams = Replayed(opening, read), Unrepeated(opening, write)
+        await server.run(*streams, server.create_initialization_options())

@@ -15,6 +15,7 @@ PACKAGE = "seedance_mcp"
 
 FLOORS = """
 errors:
+instant:
 facts:
 catalog: facts
 schemas: catalog facts
@@ -42,12 +43,13 @@ resources: app arguments catalog errors facts pricing records tools views waitin
 caller: app guard
 toolbox: app arguments portable profiles results tools uploads
 handles: app caller errors results tools
-server: app caller catalog config errors handles profiles resources results sandbox.serve toolbox
+handover: instant
+server: app caller catalog config errors handles handover instant resources results sandbox.serve toolbox
 transports: app config errors server
 demo:
-cli: config demo errors ledger resources sandbox.serve server transports
-__init__:
-__main__: cli
+cli: config demo errors instant ledger resources sandbox.serve server transports
+__init__: config server
+__main__: cli instant
 sandbox.__init__:
 sandbox.judge: catalog facts
 sandbox.moods:
@@ -58,7 +60,7 @@ sandbox.serve: sandbox.film sandbox.moods sandbox.provider
 """Module: all that it imports of the package, no more and no less."""
 
 HTTPX = {"client", "demo", "sandbox.moods", "sandbox.provider", "sandbox.serve"}
-SDK = {"caller", "handles", "server", "toolbox", "transports", "demo"}
+SDK = {"caller", "handles", "handover", "server", "toolbox", "transports", "demo"}
 
 
 def modules() -> dict[str, ast.Module]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -170,3 +171,23 @@ async def test_the_end_of_input_ends_the_server_with_a_wait_in_flight(tmp_path: 
             await process.stdin.aclose()
             with anyio.fail_after(30):
                 assert await process.wait() == 0
+
+
+@pytest.mark.parametrize("interrupted", [True, False])
+async def test_an_opened_server_ends_quietly_by_interrupt_and_by_the_end_of_input(tmp_path: Path, interrupted: bool) -> None:  # noqa: FBT001 - a column
+    info = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "by hand", "version": "1"}}
+    command = str(Path(sys.executable).with_name("seedance-mcp"))
+    async with await anyio.open_process([command], env=environment(tmp_path)) as process:
+        assert process.stdin
+        assert process.stdout
+        assert process.stderr
+        await process.stdin.send(
+            json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": info}).encode() + b"\n"
+        )
+        assert json.loads(await process.stdout.receive())["id"] == 1
+        if interrupted:
+            process.send_signal(signal.SIGINT)
+        else:
+            await process.stdin.aclose()
+        assert await process.wait() == (130 if interrupted else 0)
+        assert b"".join([chunk async for chunk in process.stderr]) == b""

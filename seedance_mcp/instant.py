@@ -1,0 +1,224 @@
+"""Answers what every client asks on opening from a snapshot, with the standard library alone.
+
+A stdio server is started by every window of every client, and most sessions never call it. So the real server is loaded
+only when a message comes that the snapshot cannot answer, and then hears what was said before it came (`handover`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+
+TYPE_CHECKING = False  # type checkers know the word; to load `typing` for it would take as long as to load the snapshot
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any, TypeGuard
+
+SNAPSHOT = f"{os.path.dirname(__file__)}/opening.json"  # noqa: PTH120 - pathlib is slow to load, too
+"""What the real server answers; written and compared by a test."""
+MODERN = "2026-07-28"
+_VERSION, _CLIENT, _CAPABILITIES = (
+    f"io.modelcontextprotocol/{name}" for name in ("protocolVersion", "clientInfo", "clientCapabilities")
+)
+_LISTEN, _READY = "subscriptions/listen", "notifications/initialized"
+_CHUNK_BYTES = 65_536
+_REFUSE_UNIONS = ("cursor", "gemini")
+"""Parts of the client names whose hosts refuse `anyOf`."""
+
+_KEY = r"[!-~]+"
+_ADDRESS = r"https://[a-z0-9.-]*[a-z0-9](:[0-9]{1,5})?/?|http://(127\.0\.0\.1|localhost)(:[0-9]{1,5})?/?"
+_AMOUNT, _POSITIVE, _FOLDER, _SWITCH, _NEVER = (
+    r"[0-9]{1,12}(\.[0-9]{1,9})?",
+    r"[1-9][0-9]{0,8}",
+    r"[^~\0][^\0]*",
+    "[01]",
+    "(?!)",
+)
+SURE = {
+    **dict.fromkeys(("SEEDANCE_API_KEY", "JIMMYAI_API_KEY"), _KEY),
+    **dict.fromkeys(("SEEDANCE_BASE_URL", "JIMMYAI_BASE_URL"), _ADDRESS),
+    **dict.fromkeys([f"SEEDANCE_{name}" for name in ("SANDBOX", "ALLOW_UNPRICED")], _SWITCH),
+    **dict.fromkeys([f"SEEDANCE_{name}" for name in ("DATA_DIR", "OUTPUT_DIR", "PRICES")], _FOLDER),
+    **dict.fromkeys([f"SEEDANCE_MAX_COST_{name}" for name in ("PER_VIDEO", "PER_DAY", "TOTAL")], _AMOUNT),
+    **dict.fromkeys([f"SEEDANCE_{name}" for name in ("CONFIRM_ABOVE", "DEDUPE_SECONDS")], _AMOUNT),
+    **dict.fromkeys([f"SEEDANCE_{name}" for name in ("POLL_FLOOR_SECONDS", "HTTP_REQUESTS_PER_MINUTE")], _POSITIVE),
+    **dict.fromkeys([f"SEEDANCE_HTTP_{name}" for name in ("TOKENS", "HOSTS")], _NEVER),
+    "SEEDANCE_MEDIA_ROOTS": r"[^~\0]+",
+    "SEEDANCE_SCHEMA_PROFILE": "auto|union|flat",
+    "SEEDANCE_LOG_LEVEL": "DEBUG|INFO|WARNING|ERROR|CRITICAL",
+    "SEEDANCE_INSTANT_START": "1",
+}
+"""Every variable that the settings know, and values that are right for sure: anything else is judged by a full start."""
+
+
+def prefers_flat(client_name: str | None, setting: str) -> bool:
+    """Whether a client is shown the flat schemas; `setting` is `union`, `flat` or `auto`."""
+    name = (client_name or "").lower()
+    return setting == "flat" or (setting == "auto" and any(part in name for part in _REFUSE_UNIONS))
+
+
+def serve_opening(environment: Mapping[str, str], source: int = 0, sink: int = 1) -> Opening:
+    """Answer one client on two file descriptors until the input ends or it takes the real server."""
+    ours = {name.upper(): value for name, value in environment.items() if value}
+    opening = Opening(load_snapshot(), ours.get("SEEDANCE_SCHEMA_PROFILE", "auto"))
+    if not _is_sure(ours):
+        return opening
+    lines = _Lines(source)
+    for line in lines:
+        answer = opening.hear(line)
+        if answer is None:
+            opening.said += [line, *lines.take()]
+            return opening
+        _write(sink, answer)
+    opening.ended = True
+    return opening
+
+
+def load_snapshot() -> dict[str, Any]:
+    """Read the snapshot."""
+    with open(SNAPSHOT, encoding="utf-8") as file:  # noqa: PTH123 - likewise
+        return json.load(file)
+
+
+def _is_sure(environment: Mapping[str, str]) -> bool:
+    """Whether a full start would find nothing to say about the environment."""
+    if environment.get("SEEDANCE_SANDBOX") == "1":
+        from importlib.util import find_spec  # noqa: PLC0415 - only the sandbox has optional parts
+
+        if not find_spec("av"):
+            return False
+    return all(re.fullmatch(SURE[name], environment[name]) for name in environment.keys() & SURE.keys())
+
+
+class Opening:
+    """One client's first messages: answers them, and keeps what the real server would have to hear."""
+
+    def __init__(self, snapshot: dict[str, Any], setting: str = "auto") -> None:
+        """Take the snapshot, and the operator's choice of schema profile."""
+        self.said: list[bytes] = []
+        """Lines for the real server, in their order."""
+        self.answered: list[Any] = []
+        """Ids of those that are answered already."""
+        self.ended = False
+        self._snapshot, self._setting = snapshot, setting
+        self._handshakes = [version for version in snapshot.get("answers", ()) if version != MODERN]
+        self._version, self._client, self._ready = "", "", False
+
+    def hear(self, line: bytes) -> dict[str, Any] | None:
+        """The message to send, an empty one where none is due, `None` where it takes the real server."""
+        message = _parsed(line)
+        method, params = message.get("method"), message.get("params", {})
+        if message.get("jsonrpc") != "2.0" or not isinstance(method, str) or not _is_object(params):
+            return None
+        if "id" not in message:
+            return self._begin(line) if method == _READY else None
+        first = not self._version
+        answer = self._answer(method, params) if self._belongs(method, params) else None
+        if answer is None:
+            return None
+        if first or method == _LISTEN:  # the rest leaves no trace in a server
+            self.said.append(line)
+            self.answered.append(message["id"])
+        return _acknowledged(message, answer) if method == _LISTEN else {"jsonrpc": "2.0", "id": message["id"], **answer}
+
+    def _begin(self, line: bytes) -> dict[str, Any] | None:
+        """The end of a handshake."""
+        if self._version in {"", MODERN}:
+            return None
+        self.said.append(line)
+        self._ready = True
+        return {}
+
+    def _belongs(self, method: str, params: dict[str, Any]) -> bool:
+        """Whether a request fits the protocol version that the first one chose, or makes the choice."""
+        envelope = params.get("_meta", {})
+        if not _is_object(envelope):
+            return False
+        if method == "initialize":
+            version, client, rest = params.get("protocolVersion"), params.get("clientInfo"), params.get("capabilities")
+            fits = not self._version and version in self._handshakes and client is not None
+        elif _VERSION in envelope:
+            version, client, rest = envelope[_VERSION], envelope.get(_CLIENT), envelope.get(_CAPABILITIES)
+            fits = version == MODERN and self._version in {"", MODERN}
+        else:
+            return self._ready
+        if not fits or not _is_object(rest) or not _is_named(client):
+            return False
+        self._version, self._client = version, client["name"] if client else ""
+        return True
+
+    def _answer(self, method: str, params: dict[str, Any]) -> dict[str, Any] | None:
+        """What the snapshot says."""
+        if method == _LISTEN:
+            return self._honoured(params.get("notifications"))
+        if method != "initialize" and params.keys() - {"_meta"}:
+            return None
+        found = self._snapshot["answers"][self._version].get(method)
+        if _is_object(found):
+            found = found["flat" if prefers_flat(self._client, self._setting) else "union"]
+        return None if found is None else self._snapshot["bodies"][found]
+
+    def _honoured(self, wanted: Any) -> dict[str, Any] | None:
+        """What of a subscription will be told; one to single resources is the real server's business."""
+        known = self._snapshot["listen"]
+        if self._version != MODERN or not _is_object(wanted) or not all(wanted.get(name) is True for name in wanted):
+            return None
+        return {name: True for name in known if name in wanted}
+
+
+def _acknowledged(message: dict[str, Any], honoured: dict[str, Any]) -> dict[str, Any]:
+    params = {"_meta": {"io.modelcontextprotocol/subscriptionId": message["id"]}, "notifications": honoured}
+    return {"jsonrpc": "2.0", "method": "notifications/subscriptions/acknowledged", "params": params}
+
+
+def _is_named(client: Any) -> bool:
+    return client is None or (_is_object(client) and all(isinstance(client.get(key), str) for key in ("name", "version")))
+
+
+def _parsed(line: bytes) -> dict[str, Any]:
+    """One message, or an empty one that no snapshot answers."""
+    try:
+        message = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return message if _is_object(message) else {}
+
+
+def _is_object(value: Any) -> TypeGuard[dict[str, Any]]:
+    return isinstance(value, dict)
+
+
+def _write(sink: int, message: dict[str, Any]) -> None:
+    left = memoryview(f"{json.dumps(message, ensure_ascii=False, separators=(',', ':'))}\n".encode() if message else b"")
+    while left:
+        left = left[os.write(sink, left) :]
+
+
+class _Lines:
+    """Lines of a file descriptor; what was read and not given yet can be taken."""
+
+    def __init__(self, source: int) -> None:
+        self._source = source
+        self._whole: list[bytes] = []
+        self._rest = b""
+
+    def __iter__(self) -> Iterator[bytes]:
+        while self._whole or self._read():
+            if self._whole:
+                yield self._whole.pop(0)
+
+    def take(self) -> list[bytes]:
+        """All that was read, the last line to its end."""
+        while self._rest and self._read():
+            pass
+        return self._whole
+
+    def _read(self) -> bool:
+        """Read on; a last line without an end is a line."""
+        chunk = os.read(self._source, _CHUNK_BYTES)
+        if not chunk and not self._rest:
+            return False
+        *whole, self._rest = (self._rest + (chunk or b"\n")).split(b"\n")
+        self._whole += whole
+        return True
