@@ -41,8 +41,9 @@ uploads: app arguments assets catalog errors facts media results views waiting
 resources: app arguments catalog errors facts pricing records tools views waiting wire
 caller: app guard
 toolbox: app arguments portable profiles results tools uploads
+prompts: arguments catalog errors facts portable profiles views
 handles: app caller errors results tools
-server: app caller catalog config errors handles profiles resources results sandbox.serve toolbox
+server: app caller catalog config errors handles profiles prompts resources results sandbox.serve toolbox
 transports: app config errors server
 demo:
 cli: config demo errors ledger resources sandbox.serve server transports
@@ -58,7 +59,7 @@ sandbox.serve: sandbox.film sandbox.moods sandbox.provider
 """Module: all that it imports of the package, no more and no less."""
 
 HTTPX = {"client", "demo", "sandbox.moods", "sandbox.provider", "sandbox.serve"}
-SDK = {"caller", "handles", "server", "toolbox", "transports", "demo"}
+SDK = {"caller", "handles", "prompts", "server", "toolbox", "transports", "demo"}
 
 
 def modules() -> dict[str, ast.Module]:
