@@ -1,4 +1,4 @@
-"""Puts tools, resources and provider together into an MCP server, and translates errors once at the agents' door."""
+"""Puts tools, resources, prompts and provider together into an MCP server, and translates errors once at the agents' door."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from mcp.shared.exceptions import MCPError
 from pydantic import SecretStr
 
-from seedance_mcp import __version__, handles, resources, results
+from seedance_mcp import __version__, handles, prompts, resources, results
 from seedance_mcp.app import App, Connect, connect_to_provider, utc_now
 from seedance_mcp.caller import Asked, Context, McpCaller, app_for
 from seedance_mcp.catalog import BY_NAME
@@ -165,16 +165,34 @@ class _Door:
                 known = ", ".join([row[0] for row in (*_RESOURCES, *_TEMPLATES)])
                 raise InvalidRequest(f"There is no resource {uri}. Known: {known}.")
 
+    async def list_prompts(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListPromptsResult:
+        return types.ListPromptsResult(prompts=[spec.listed() for spec in prompts.PROMPTS])
+
+    async def get_prompt(self, ctx: Context, params: types.GetPromptRequestParams) -> types.GetPromptResult:
+        try:
+            spec, text = prompts.get_prompt(params.name, params.arguments or {})
+        except SeedanceError as error:
+            raise MCPError(types.INVALID_PARAMS, _sound(error.message), _sound(error.as_dict())) from None
+        block = types.TextContent(type="text", text=_sound(self._marked(text)))
+        return types.GetPromptResult(description=spec.description, messages=[types.PromptMessage(role="user", content=block)])
+
     async def complete(self, ctx: Context, params: types.CompleteRequestParams) -> types.CompleteResult:
-        asked = (params.ref.uri if isinstance(params.ref, types.ResourceTemplateReference) else "", params.argument.name)
-        known: list[str] = []
-        if asked == _TEMPLATES[0][:2]:
-            known = list(BY_NAME)
-        elif asked == _TEMPLATES[1][:2]:
-            known = [record.task_id or record.request_id for record in app_for(ctx).ledger.list()[0]]
+        known = self._known(ctx, params)
         fitting = [name for name in known if params.argument.value.lower() in name.lower()]
         shown = types.Completion(values=fitting[:_COMPLETED_MOST], total=len(fitting), has_more=len(fitting) > _COMPLETED_MOST)
         return types.CompleteResult(completion=shown)
+
+    def _known(self, ctx: Context, params: types.CompleteRequestParams) -> list[str]:
+        """All that an argument can be."""
+        name = params.argument.name
+        if isinstance(params.ref, types.PromptReference):
+            chosen = (params.context and params.context.arguments) or {}
+            return prompts.completions(params.ref.name, name, chosen)
+        if (params.ref.uri, name) == _TEMPLATES[0][:2]:
+            return list(BY_NAME)
+        if (params.ref.uri, name) == _TEMPLATES[1][:2]:
+            return [record.task_id or record.request_id for record in app_for(ctx).ledger.list()[0]]
+        return []
 
 
 def _sound(value: Any) -> Any:
@@ -217,6 +235,7 @@ def build_server(settings: Settings, open_: Callable[[], AbstractAsyncContextMan
         lifespan=lifespan,
         cache_hints={
             "tools/list": CacheHint(ttl_ms=_DAY_MS, scope="private"),  # it depends on the client's name
+            "prompts/list": CacheHint(ttl_ms=_DAY_MS, scope="public"),
             "resources/list": CacheHint(ttl_ms=_DAY_MS, scope="public"),
             "resources/templates/list": CacheHint(ttl_ms=_DAY_MS, scope="public"),
             "resources/read": CacheHint(ttl_ms=_HOUR_MS, scope="public"),
@@ -225,6 +244,8 @@ def build_server(settings: Settings, open_: Callable[[], AbstractAsyncContextMan
         on_list_resources=door.list_resources,
         on_list_resource_templates=door.list_templates,
         on_read_resource=door.read_resource,
+        on_list_prompts=door.list_prompts,
+        on_get_prompt=door.get_prompt,
         on_completion=door.complete,
         on_subscriptions_listen=ListenHandler(InMemorySubscriptionBus()),
     )

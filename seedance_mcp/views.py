@@ -42,7 +42,7 @@ def model_info(model: Model, prices: PriceBook, *, with_schema: bool = False) ->
         rules=[RULES[name] for name in route.rules],
         asset_review=route.review,
         billing=_billing(model, prices),
-        notes=[*route.notes, *_doubts(model)],
+        notes=notes_of(model),
         request_schema=model_schema(model) if with_schema else None,
     )
 
@@ -68,10 +68,12 @@ def _billing(model: Model, prices: PriceBook) -> Billing:
     return Billing(per=price.per, name=price.name, unit_price=float(price.unit), source=price.source, seen=price.seen)
 
 
-def _doubts(model: Model) -> list[str]:
+def notes_of(model: Model) -> list[str]:
+    """What is known beside the limits, and which sources say otherwise."""
     names = ("duration", "resolution", *LIST_FIELDS, "audio_with_frames", "billing")
     found = [(name, doubt) for name in names for doubt in model.route.doubts(name, model.name)]
-    return [f"Doubt on {name}: {doubt.says} ({SOURCES[doubt.source]})." for name, doubt in found]
+    doubts = [f"Doubt on {name}: {doubt.says} ({SOURCES[doubt.source]})." for name, doubt in found]
+    return [*model.route.notes, *doubts]
 
 
 def task_of(

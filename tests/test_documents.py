@@ -19,6 +19,7 @@ from seedance_mcp import config, resources
 from seedance_mcp.arguments import read_create_video
 from seedance_mcp.config import Settings
 from seedance_mcp.errors import InvalidRequest
+from seedance_mcp.prompts import PROMPTS, PromptSpec
 from seedance_mcp.toolbox import TOOLS
 
 TOP = Path(__file__).parent.parent
@@ -41,6 +42,15 @@ def _arguments(schema: dict[str, Any]) -> list[str]:
     return [f"`{name}`" for name in names] or ["none"]
 
 
+def prompts_table() -> str:
+    rows = [(f"`{each.name}`", ", ".join(f"`{name}`" for name in _named(each)), each.description) for each in PROMPTS]
+    return resources.table(("Prompt", "Arguments", "What it does"), rows)
+
+
+def _named(spec: PromptSpec) -> list[str]:
+    return [argument.name for argument in spec.listed().arguments or []]
+
+
 def described() -> dict[str, str]:
     """Each setting's own docstring; the server does not read them, since that slows its start."""
     found = next(node for node in ast.parse(inspect.getsource(config)).body if getattr(node, "name", "") == "Settings")
@@ -61,6 +71,7 @@ def settings_table() -> str:
 
 TABLES = {
     "tools": tools_table,
+    "prompts": prompts_table,
     "models": resources.models_table,
     "limits": resources.limits_table,
     "settings": settings_table,

@@ -69,8 +69,11 @@ UNMET = (
     ),
     Unmet(
         "server-stateless",
-        ("sep-2575-server-sends-tools-list-changed-on-subscription",),
-        "changes the list by the fixture tool test_trigger_tool_change",
+        (
+            "sep-2575-server-sends-prompts-list-changed-on-subscription",
+            "sep-2575-server-sends-tools-list-changed-on-subscription",
+        ),
+        "changes the lists by the fixture tools test_trigger_prompt_change and test_trigger_tool_change",
         (NEWER,),
     ),
     Unmet(
@@ -164,8 +167,6 @@ UNMET = (
         (OLDER,),
     ),
     # what the protocol leaves to the server, and the server does not declare
-    Unmet("prompts-list", ("prompts-list",), "the server has no prompts and declares none"),
-    Unmet("caching", ("sep-2549-prompts-list-caching-hints",), "the server has no prompts and declares none", (NEWER,)),
     Unmet("logging-set-level", ("logging-set-level",), "the server declares no logging", (OLDER,)),
     Unmet("resources-subscribe", ("resources-subscribe",), "the server declares no subscriptions at this version", (OLDER,)),
     Unmet(
