@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -77,7 +78,8 @@ def install(folder: Path) -> dict[str, list[str]]:
     """The peers' commands, installed where they are not yet."""
     node, python = folder / "node", folder / "python"
     if not node.exists():
-        subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--prefix", node, *NODE_PEERS], check=True)
+        npm = shutil.which("npm") or "npm"
+        subprocess.run([npm, "install", "--no-audit", "--no-fund", "--prefix", node, *NODE_PEERS], check=True)
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", python], check=True)
         subprocess.run([python / "bin" / "pip", "install", "-q", *PYTHON_PEERS], check=True)
