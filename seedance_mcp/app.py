@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -37,6 +37,8 @@ class Caller(Protocol):
 
 
 Connect = Callable[[Settings], "ProviderClient"]
+Publish = Callable[[str, Record], Awaitable[None]]
+"""Tells whoever listens for a principal's tasks that one of them changed."""
 
 
 def connect_to_provider(settings: Settings) -> ProviderClient:
@@ -45,6 +47,10 @@ def connect_to_provider(settings: Settings) -> ProviderClient:
 
     key = settings.api_key.get_secret_value() if settings.api_key else None
     return ProviderClient(settings.base_url, key)
+
+
+async def publish_to_nobody(principal: str, record: Record) -> None:
+    """What holds until a server opens its subscriptions."""
 
 
 def utc_now() -> datetime:
@@ -63,6 +69,7 @@ class App:
     """Whose requests and money these are; empty: the one person at this machine."""
     host: App | None = None
     """Whose provider, prices and open ledger file a guest shares."""
+    publish: Publish = publish_to_nobody
 
     @cached_property
     def client(self) -> ProviderClient:
