@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -37,6 +37,8 @@ class Caller(Protocol):
 
 
 Connect = Callable[[Settings], "ProviderClient"]
+Publish = Callable[[str, Record], Awaitable[None]]
+"""Tells whoever listens for a principal's tasks that one of them changed."""
 
 
 def connect_to_provider(settings: Settings) -> ProviderClient:
@@ -45,6 +47,10 @@ def connect_to_provider(settings: Settings) -> ProviderClient:
 
     key = settings.api_key.get_secret_value() if settings.api_key else None
     return ProviderClient(settings.base_url, key)
+
+
+async def publish_to_nobody(principal: str, record: Record) -> None:
+    """What holds until a server opens its subscriptions."""
 
 
 def utc_now() -> datetime:
@@ -61,20 +67,25 @@ class App:
     now: Callable[[], datetime] = utc_now
     principal: str = ""
     """Whose requests and money these are; empty: the one person at this machine."""
+    host: App | None = None
+    """Whose provider, prices and open ledger file a guest shares."""
+    publish: Publish = publish_to_nobody
 
     @cached_property
     def client(self) -> ProviderClient:
         """The provider."""
-        return self.connect(self.settings)
+        return self.host.client if self.host else self.connect(self.settings)
 
     @cached_property
     def ledger(self) -> Ledger:
         """The book of this data folder."""
-        return Ledger(self.settings.ledger_dir, self.now, self.principal)
+        return self.host.ledger.seen_by(self.principal) if self.host else Ledger(self.settings.ledger_dir, self.now)
 
     @cached_property
     def prices(self) -> PriceBook:
         """The operator's, the provider's and our prices."""
+        if self.host:
+            return self.host.prices
 
         async def fetch() -> dict[str, Any]:
             return await self.client.list_prices()
@@ -93,9 +104,7 @@ class App:
     def seen_by(self, principal: str) -> App:
         """The same server as one principal sees it: the provider and the prices are shared, the book is their own."""
         if principal not in self._guests:
-            guest = replace(self, principal=principal)
-            vars(guest).update(client=self.client, prices=self.prices)
-            self._guests[principal] = guest
+            self._guests[principal] = replace(self, principal=principal, host=self)
         return self._guests[principal]
 
     @property
@@ -111,6 +120,5 @@ class App:
         """Close what was opened."""
         if "client" in vars(self):
             await self.client.aclose()
-        for app in (self, *self._guests.values()):
-            if "ledger" in vars(app):
-                app.ledger.close()
+        if "ledger" in vars(self):
+            self.ledger.close()

@@ -45,7 +45,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="")
     serve = commands.add_parser("serve", help="serve MCP (the default: stdio)")
     serve.add_argument("--transport", choices=["stdio", "http", "sse"], default="stdio")
-    serve.add_argument("--host", default="127.0.0.1", help="address to listen on; off loopback SEEDANCE_HTTP_TOKENS is needed")
+    serve.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on; off loopback tokens or an OAuth issuer must be set"
+    )
     serve.add_argument("--port", type=int, default=8931)
     serve.add_argument("--tls-certificate", help="PEM file: serve https")
     serve.add_argument("--tls-key", help="PEM file")

@@ -49,7 +49,7 @@ AFTER_SENDING: tuple[type[httpx.TransportError], ...] = (
 """Transport failures after which it may have."""
 
 
-class _TooLarge(Exception):
+class TooLarge(Exception):
     """An answer over `BODY_MAX_BYTES`."""
 
 
@@ -85,7 +85,7 @@ class ProviderClient:
             raise error if error.proven else _unproven(error) from None
         except BEFORE_SENDING as error:
             raise _unreachable(error) from None
-        except (*AFTER_SENDING, Unreadable, _TooLarge) as error:
+        except (*AFTER_SENDING, Unreadable, TooLarge) as error:
             raise _lost(type(error).__name__) from None
         task = read_task(data, self.base_url)
         if task.task_id is None:
@@ -159,7 +159,7 @@ class ProviderClient:
                 if last:
                     raise _given_up(error) from None
                 await anyio.sleep(_pause(attempt, error))
-            except _TooLarge as error:
+            except TooLarge as error:
                 raise _unreadable(type(error).__name__) from None
         raise AssertionError("unreachable")  # pragma: no cover - the last attempt returns or raises
 
@@ -170,7 +170,7 @@ class ProviderClient:
             return open_reply(await self._exchange("POST", path, content=sent, **options))
         except (Unreadable, httpx.TransportError) as error:
             raise _given_up(error) from None
-        except _TooLarge as error:
+        except TooLarge as error:
             raise _unreadable(type(error).__name__) from None
 
     async def _exchange(self, method: str, path: str, *, keyed: bool = True, **options: Any) -> Reply:
@@ -179,7 +179,7 @@ class ProviderClient:
         if options.get("content") is not None:
             headers["Content-Type"] = "application/json"
         async with self._http.stream(method, path, headers=headers, **options) as response:
-            body = await _read(response)
+            body = await read_body(response)
             return Reply(response.status_code, body, _retry_after(response.headers.get("Retry-After")))
 
     def _headers(self, *, keyed: bool) -> dict[str, str]:
@@ -194,17 +194,17 @@ class ProviderClient:
         return self._key
 
 
-async def _read(response: httpx.Response) -> bytes:
+async def read_body(response: httpx.Response) -> bytes:
     """The bytes as sent: we ask for no encoding, so one that comes all the same is unreadable, never unpacked."""
     if int(response.headers.get("Content-Length", 0)) > BODY_MAX_BYTES:
-        raise _TooLarge
+        raise TooLarge
     body = bytearray()
     stream = cast("httpx.AsyncByteStream", response.stream)
     async with aclosing(cast("AsyncGenerator[bytes]", aiter(stream))) as chunks:
         async for chunk in chunks:
             body += chunk
             if len(body) > BODY_MAX_BYTES:
-                raise _TooLarge
+                raise TooLarge
     return bytes(body)
 
 

@@ -16,7 +16,16 @@ from platformdirs import (
     user_pictures_path,
     user_videos_path,
 )
-from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from seedance_mcp.errors import NotConfigured
@@ -38,13 +47,24 @@ def is_loopback_host(host: str) -> bool:
         return host == "localhost"
 
 
-def _base_url(value: str) -> str:
+def _url(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in {"https", "http"} or not parts.hostname or parts.username or parts.query or parts.fragment:
         raise ValueError("must be https://host without user, query or fragment")
     if parts.scheme == "http" and not is_loopback(value):
         raise ValueError("http:// is for loopback alone; use https://")
-    return value.rstrip("/")
+    return value
+
+
+def _base_url(value: str) -> str:
+    return _url(value).rstrip("/")
+
+
+def _identifier(value: str) -> str:
+    """A URL that is compared character by character, and stands in a header."""
+    if not value.isascii() or not value.isprintable() or set(value) & set(' "\\'):
+        raise ValueError("must be printable ASCII without blanks, quotes and backslashes")
+    return _url(value)
 
 
 def _key(value: Any) -> Any:
@@ -128,11 +148,17 @@ class Settings(BaseSettings):
     poll_floor_seconds: Annotated[float | None, Field(gt=0)] = None
     """Never look at one task more often than this; 5, or 0.2 on loopback."""
     http_tokens: SecretStr | None = None
-    """`name:token` pairs for the HTTP transports, comma separated; without them they listen on loopback only."""
+    """`name:token` pairs for the HTTP transports, comma separated; without them or OAuth these listen on loopback only."""
+    http_oauth_issuer: Annotated[str | None, AfterValidator(lambda url: url and _identifier(url))] = None
+    """The OAuth authorization server whose access tokens open the HTTP transports, exactly as it writes itself."""
+    http_oauth_audience: Annotated[str | None, AfterValidator(lambda url: url and _identifier(url))] = Field(
+        default=None, validate_default=True
+    )
+    """Whom these tokens must be made for: the public address of `/mcp` (or `/sse`)."""
     http_hosts: str = ""
-    """Names under which the HTTP transports are reached beside loopback, comma separated."""
+    """Names under which the HTTP transports are reached beside loopback and the audience's, comma separated."""
     http_requests_per_minute: Annotated[int, Field(ge=1)] = 600
-    """How often one token may call."""
+    """How often one caller may call."""
     instant_start: bool = True
     """0: load everything before the first answer."""
     schema_profile: Literal["auto", "union", "flat"] = "auto"
@@ -169,6 +195,13 @@ class Settings(BaseSettings):
         if len(set(names)) < len(names):
             raise ValueError("every name must be there once")
         return tokens if names else None
+
+    @field_validator("http_oauth_audience")
+    @classmethod
+    def _paired(cls, audience: str | None, info: ValidationInfo) -> str | None:
+        if "http_oauth_issuer" in info.data and bool(audience) != bool(info.data["http_oauth_issuer"]):
+            raise ValueError("must be set together with SEEDANCE_HTTP_OAUTH_ISSUER")
+        return audience
 
     @property
     def floor_seconds(self) -> float:

@@ -43,7 +43,7 @@ SURE = {
     **dict.fromkeys([f"SEEDANCE_MAX_COST_{name}" for name in ("PER_VIDEO", "PER_DAY", "TOTAL")], _AMOUNT),
     **dict.fromkeys([f"SEEDANCE_{name}" for name in ("CONFIRM_ABOVE", "DEDUPE_SECONDS")], _AMOUNT),
     **dict.fromkeys([f"SEEDANCE_{name}" for name in ("POLL_FLOOR_SECONDS", "HTTP_REQUESTS_PER_MINUTE")], _POSITIVE),
-    **dict.fromkeys([f"SEEDANCE_HTTP_{name}" for name in ("TOKENS", "HOSTS")], _NEVER),
+    **dict.fromkeys([f"SEEDANCE_HTTP_{name}" for name in ("TOKENS", "OAUTH_ISSUER", "OAUTH_AUDIENCE", "HOSTS")], _NEVER),
     "SEEDANCE_MEDIA_ROOTS": r"[^~\0]+",
     "SEEDANCE_SCHEMA_PROFILE": "auto|union|flat",
     "SEEDANCE_LOG_LEVEL": "DEBUG|INFO|WARNING|ERROR|CRITICAL",

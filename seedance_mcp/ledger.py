@@ -37,10 +37,14 @@ TOKEN_SECONDS = 600.0
 class Ledger:
     """One data folder's book, seen by one principal (`scope`)."""
 
-    def __init__(self, folder: Path, now: Callable[[], datetime], scope: str = "") -> None:
-        """Open or make the book; raises `LedgerUnusable`."""
-        self._store = Store(folder / "ledger.sqlite3")
-        self._now, self._scope = now, scope
+    def __init__(self, folder: Path, now: Callable[[], datetime], scope: str = "", store: Store | None = None) -> None:
+        """Open or make the book, if it is not open as `store`; raises `LedgerUnusable`."""
+        self._store = store or Store(folder / "ledger.sqlite3")
+        self._folder, self._now, self._scope = folder, now, scope
+
+    def seen_by(self, scope: str) -> Ledger:
+        """The same open book as another principal sees it."""
+        return Ledger(self._folder, self._now, scope, self._store)
 
     def close(self) -> None:
         """Close the book."""

@@ -13,8 +13,8 @@ from typing import Any
 import mcp_types as types
 from mcp.server import CacheHint, Server
 from mcp.server.stdio import stdio_server
-from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from mcp.shared.exceptions import MCPError
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import SecretStr
 
 from seedance_mcp import __version__, handles, prompts, resources, results
@@ -25,6 +25,7 @@ from seedance_mcp.config import Settings
 from seedance_mcp.errors import InvalidRequest, ProviderFailed, SeedanceError
 from seedance_mcp.handover import Replayed, Unrepeated
 from seedance_mcp.instant import Opening, prefers_flat
+from seedance_mcp.subscriptions import TASK, TaskSubscriptions
 from seedance_mcp.toolbox import TOOLS, ToolSpec
 
 log = logging.getLogger(__name__)
@@ -53,10 +54,9 @@ _RESOURCES = (
     ("seedance://models", "models", "The whole catalogue", "application/json"),
 )
 _MODEL = "seedance://models/"
-_TASK = "seedance://tasks/"
 _TEMPLATES = (
     (f"{_MODEL}{{model}}", "model", "One model with its request schema"),
-    (f"{_TASK}{{task_id}}", "task_id", "One task"),
+    (f"{TASK}{{task_id}}", "task_id", "One task"),
 )
 _COMPLETED_MOST = 100
 
@@ -159,8 +159,8 @@ class _Door:
                 return resources.models_json(app), "application/json", False
             case _ if uri.startswith(_MODEL):
                 return resources.model_json(uri.removeprefix(_MODEL), app.prices), "application/json", False
-            case _ if uri.startswith(_TASK):
-                return await resources.task_json(app, uri.removeprefix(_TASK)), "application/json", True
+            case _ if uri.startswith(TASK):
+                return await resources.task_json(app, uri.removeprefix(TASK)), "application/json", True
             case _:
                 known = ", ".join([row[0] for row in (*_RESOURCES, *_TEMPLATES)])
                 raise InvalidRequest(f"There is no resource {uri}. Known: {known}.")
@@ -221,11 +221,14 @@ async def open_app(
 
 def build_server(settings: Settings, open_: Callable[[], AbstractAsyncContextManager[App]] | None = None) -> Server[App]:
     """Make the MCP server; `open_` gives what it holds, by default opened from the settings for each connection."""
+    door, subscriptions = _Door(settings), TaskSubscriptions()
 
-    def lifespan(_: Server[App]) -> AbstractAsyncContextManager[App]:
-        return open_() if open_ else open_app(settings)
+    @asynccontextmanager
+    async def lifespan(_: Server[App]) -> AsyncGenerator[App]:
+        async with open_() if open_ else open_app(settings) as app:
+            app.publish = subscriptions.publish
+            yield app
 
-    door = _Door(settings)
     server = Server(
         NAME,
         version=__version__,
@@ -247,11 +250,24 @@ def build_server(settings: Settings, open_: Callable[[], AbstractAsyncContextMan
         on_list_prompts=door.list_prompts,
         on_get_prompt=door.get_prompt,
         on_completion=door.complete,
-        on_subscriptions_listen=ListenHandler(InMemorySubscriptionBus()),
+        on_subscriptions_listen=subscriptions.listen,
     )
     server.add_request_handler("tools/call", types.CallToolRequestParams, door.call_tool)
+    _serve_discovery(server)
     handles.serve_handles(server, door.answer)
     return server
+
+
+def _serve_discovery(server: Server[App]) -> None:
+    """Say what the server can; the SDK would add that every list may change, and here none ever does."""
+
+    async def discover(ctx: Context, params: types.RequestParams) -> types.DiscoverResult:
+        resources_ = types.ResourcesCapability(subscribe=True, list_changed=False)
+        able = server.get_capabilities().model_copy(update={"resources": resources_})
+        versions = list(MODERN_PROTOCOL_VERSIONS)
+        return types.DiscoverResult(supported_versions=versions, capabilities=able, instructions=server.instructions)
+
+    server.add_request_handler("server/discover", types.RequestParams, discover)
 
 
 async def serve_stdio(settings: Settings, opening: Opening) -> None:

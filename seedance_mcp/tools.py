@@ -102,7 +102,7 @@ async def create_video(app: App, arguments: CreateVideo, caller: Caller) -> Task
     if not new:
         return app.view(record, [*warnings, _REPEATED]).model_copy(update={"deduplicated": True})
     with anyio.CancelScope(shield=True):  # a paid request that left is written down whatever the caller does
-        record = await _send(app, record.request_id, request.to_body())
+        record = await _send(app, record, request.to_body())
     return app.view(record, warnings)
 
 
@@ -122,7 +122,8 @@ def _obstacles(app: App, estimate: Estimate) -> list[str]:
     return found
 
 
-async def _send(app: App, request_id: str, body: dict[str, Any]) -> Record:
+async def _send(app: App, record: Record, body: dict[str, Any]) -> Record:
+    request_id = record.request_id
     try:
         app.ledger.note_used(request_id, await guard.used_now(app.client))
         task = await app.client.create_video(body)
@@ -132,10 +133,12 @@ async def _send(app: App, request_id: str, body: dict[str, Any]) -> Record:
         log.warning("create_video %s on %s: %s, charged: %s", request_id, body["model"], error.code, error.charged)
         with suppress(LedgerUnusable):  # what became of the money matters more than the book
             app.ledger.refuse(request_id, error)
+            await _publish_change(app, record)
         raise error from None
     log.info("create_video %s on %s: task %s", request_id, body["model"], task.task_id)
     try:
-        return app.ledger.update(request_id, task)
+        app.ledger.update(request_id, task)
+        return await _publish_change(app, record)
     except LedgerUnusable as error:
         raise LedgerUnusable(
             f"The video is being made as task {task.task_id}, but that could not be written down. Keep this id and call "
@@ -143,6 +146,18 @@ async def _send(app: App, request_id: str, body: dict[str, Any]) -> Record:
             charged="yes",
             request_id=request_id,
         ) from None
+
+
+async def _publish_change(app: App, before: Record) -> Record:
+    """The row as it is now; whoever listens is told if that is another state (a link that was signed anew is none)."""
+    after = app.ledger.get(before.request_id)
+    if _state(before) != _state(after):
+        await app.publish(app.principal, after)
+    return after
+
+
+def _state(record: Record) -> tuple[Any, ...]:
+    return record.task_id, record.status, record.progress, record.cost, record.evidence
 
 
 def _unforeseen(failure: Exception) -> OutcomeUnknown:
@@ -204,7 +219,8 @@ async def _look(app: App, known: Record | None, task_id: str) -> Task:
         why = "the embedded sandbox forgets when its process ends" if app.settings.sandbox else "yet, or any more"
         return app.view(known, [f"The provider does not know this task ({why}): this is what the ledger holds."])
     record = known or app.ledger.adopt(task_id, seen.created_at)
-    return app.view(app.ledger.update(record.request_id, seen), seen.warnings)
+    app.ledger.update(record.request_id, seen)
+    return app.view(await _publish_change(app, record), seen.warnings)
 
 
 async def wait_for_video(app: App, arguments: WaitForVideo, caller: Caller) -> Task:
@@ -247,17 +263,25 @@ async def _refresh(app: App) -> None:
         group.start_soon(_reconcile, app)
 
 
-async def _reconcile(app: App) -> list[Record]:
-    """Judge lost answers by the balance; nothing changes where it does not answer."""
-    used = await guard.used_now(app.client) if app.ledger.unclear() else None
-    return app.ledger.unclear() if used is None else guard.reconcile(app.ledger, used, app.now())
+async def _reconcile(app: App) -> None:
+    """Look at the balance where an answer was lost."""
+    if app.ledger.unclear():
+        await _judge(app, await guard.used_now(app.client))
+
+
+async def _judge(app: App, used: Decimal | None) -> list[Record]:
+    """Judge lost answers by what the account has used, as far as that is told; gives those that stay unclear."""
+    lost = app.ledger.unclear()
+    unclear = lost if used is None else guard.reconcile(app.ledger, used, app.now())
+    for record in lost:
+        await _publish_change(app, record)
+    return unclear
 
 
 async def get_balance(app: App, arguments: NoArguments, caller: Caller) -> Balance:
     """Look at the account and the key, and judge requests whose answer was lost by what they say."""
     account, key = await app.client.get_user_balance(), await app.client.get_key_balance()
-    used = read_amount(account.get("used_coin"))
-    unclear = app.ledger.unclear() if used is None else guard.reconcile(app.ledger, used, app.now())
+    unclear = await _judge(app, read_amount(account.get("used_coin")))
     spent, day = app.ledger.spent(), app.settings.max_cost_per_day
     return Balance(
         currency=catalog.CURRENCY,

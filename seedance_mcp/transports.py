@@ -29,6 +29,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from seedance_mcp.app import App, Connect, connect_to_provider
 from seedance_mcp.config import Settings, is_loopback_host
 from seedance_mcp.errors import NotConfigured
+from seedance_mcp.oauth import REFETCH_SECONDS, Issuer, IssuerAway, issuer_of
 from seedance_mcp.server import build_server, open_app
 
 Transport = Literal["http", "sse"]
@@ -50,20 +51,28 @@ class Place:
 
 def check_closed(settings: Settings, host: str) -> None:
     """Refuse to listen where others reach the server and nobody is asked for a token; raises `NotConfigured`."""
-    if not is_loopback_host(host) and not settings.http_tokens:
+    if not is_loopback_host(host) and not settings.http_tokens and not settings.http_oauth_issuer:
         raise NotConfigured(
             f"{host} is reached from other machines, so SEEDANCE_HTTP_TOKENS must name who may call (name:token, comma "
-            "separated). Or listen on 127.0.0.1."
+            "separated), or SEEDANCE_HTTP_OAUTH_ISSUER who says so. Or listen on 127.0.0.1."
         )
 
 
 class Doorkeeper:
     """Lets a request in: known Host, known Origin, known token, not too often; on every path."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, host: str, clock: Callable[[], float] = anyio.current_time) -> None:
-        """Take the application behind the door, and the address that it listens on."""
-        self._app, self._settings, self._clock = app, settings, clock
-        self._hosts = {*_LOOPBACK_NAMES, _bracketed(host), *settings.http_host_names}
+    def __init__(
+        self,
+        app: ASGIApp,
+        settings: Settings,
+        host: str,
+        clock: Callable[[], float] = anyio.current_time,
+        issuer: Issuer | None = None,
+    ) -> None:
+        """Take the application behind the door, the address that it listens on, and whose tokens are good beside our own."""
+        self._app, self._settings, self._clock, self._issuer = app, settings, clock, issuer
+        public = {_name(urlsplit(settings.http_oauth_audience or "").netloc)} - {""}
+        self._hosts = {*_LOOPBACK_NAMES, _bracketed(host), *settings.http_host_names, *public}
         self._tokens = {name: _digest(token) for name, token in settings.http_token_pairs.items()}
         self._seen: dict[str, deque[float]] = {}
 
@@ -71,7 +80,9 @@ class Doorkeeper:
         """Answer a stranger at the door, else pass the request on with its principal."""
         if scope["type"] == "http":
             headers = Headers(scope=scope)
-            refused = self._stranger(headers) or (None if scope["path"] == HEALTH_PATH else self._unknown(scope, headers))
+            refused = self._stranger(headers)
+            if not refused and not self._is_public(scope["path"]):
+                refused = await self._unknown(scope, headers)
             if refused:
                 return await refused(scope, receive, send)
         return await self._app(scope, receive, send)
@@ -85,25 +96,36 @@ class Doorkeeper:
             return PlainTextResponse("Foreign Origin header.", 403)
         return None
 
-    def _unknown(self, scope: Scope, headers: Headers) -> Response | None:
+    def _is_public(self, path: str) -> bool:
+        return path == HEALTH_PATH or (self._issuer is not None and path in self._issuer.metadata_paths)
+
+    async def _unknown(self, scope: Scope, headers: Headers) -> Response | None:
         """Refuse who has no token or comes too often; mark who has one as the request's user."""
-        name = self._principal(headers.get("authorization", ""))
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        token = given.strip() if scheme.lower() == "bearer" else ""
+        try:
+            name = await self._principal(token)
+        except IssuerAway:
+            words = "The authorization server gives no keys, so no token can be checked now. Try again in a minute."
+            return PlainTextResponse(words, 503, headers={"Retry-After": str(int(REFETCH_SECONDS))})
         if name is None:
-            return PlainTextResponse("A bearer token is needed.", 401, headers={"WWW-Authenticate": "Bearer"})
+            challenge = self._issuer.challenge(token_given=bool(token)) if self._issuer else "Bearer"
+            return PlainTextResponse("A bearer token is needed.", 401, headers={"WWW-Authenticate": challenge})
         if wait_seconds := self._too_often(name):
             return PlainTextResponse("Too many requests.", 429, headers={"Retry-After": str(int(wait_seconds) + 1)})
         if name:
             scope["user"] = AuthenticatedUser(AccessToken(token="", client_id=name, scopes=[]))
         return None
 
-    def _principal(self, authorization: str) -> str | None:
-        """The name behind a token, `""` where none is asked for; every token is compared, in constant time."""
-        if not self._tokens:
+    async def _principal(self, token: str) -> str | None:
+        """Who holds a token, the operator's or the issuer's, `""` where none is asked for; compared in constant time."""
+        if not self._tokens and not self._issuer:
             return ""
-        scheme, _, given = authorization.partition(" ")
-        digest = _digest(given.strip())
+        digest = _digest(token)
         matches = [name for name, known in self._tokens.items() if hmac.compare_digest(digest, known)]
-        return matches[0] if matches and scheme.lower() == "bearer" else None
+        if matches or not token or not self._issuer:
+            return next(iter(matches), None)
+        return await self._issuer.principal_of(token)
 
     def _too_often(self, name: str) -> float:
         """Seconds until the next request of that name is welcome; 0: now."""
@@ -135,9 +157,16 @@ async def _healthy(request: Request) -> Response:
     return JSONResponse({"status": "ok"})
 
 
-def build_http_app(settings: Settings, transport: Transport, host: str, connect: Connect = connect_to_provider) -> Starlette:
+def build_http_app(
+    settings: Settings,
+    transport: Transport,
+    host: str,
+    connect: Connect = connect_to_provider,
+    trust: Callable[[Settings], Issuer | None] = issuer_of,
+) -> Starlette:
     """Make the ASGI application of one transport; all its clients share one provider connection and one ledger file."""
     check_closed(settings, host)
+    issuer = trust(settings)
     held: list[App] = []
 
     @asynccontextmanager
@@ -155,8 +184,8 @@ def build_http_app(settings: Settings, transport: Transport, host: str, connect:
                 yield
 
     return Starlette(
-        routes=[Route(HEALTH_PATH, _healthy), Mount("/", app=inner)],
-        middleware=[Middleware(Doorkeeper, settings=settings, host=host)],
+        routes=[Route(HEALTH_PATH, _healthy), *(issuer.routes() if issuer else []), Mount("/", app=inner)],
+        middleware=[Middleware(Doorkeeper, settings=settings, host=host, issuer=issuer)],
         lifespan=lifespan,
     )
 

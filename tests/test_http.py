@@ -23,6 +23,7 @@ from conftest import no_film
 from mcp import Client
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.subscriptions import ResourceUpdated
 from mcp_types import ElicitResult
 from pydantic import SecretStr
 
@@ -204,6 +205,24 @@ async def test_each_token_has_its_own_tasks_repeats_and_limits(serving: Serve, s
         assert upload["error"]["code"] == "file_rejected"
         assert (await finish(anna, task))["status"] == "completed"
     assert len(sandbox.tasks) == 2
+
+
+async def test_each_token_hears_of_its_own_tasks_alone(serving: Serve) -> None:
+    async with (
+        serving(http_tokens=TOKENS) as address,
+        connected(address, ANNA) as anna,
+        connected(address, BERT) as bert,
+    ):
+        hers, his = await create(anna), await create(bert)
+        uris = [f"seedance://tasks/{task['task_id']}" for task in (hers, his)]
+        async with (
+            anna.listen(resource_subscriptions=uris) as anna_hears,
+            bert.listen(resource_subscriptions=uris) as bert_hears,
+        ):
+            await finish(anna, hers)
+            assert await anext(anna_hears) == ResourceUpdated(uris[0])
+            await finish(bert, his)
+            assert await anext(bert_hears) == ResourceUpdated(uris[1])
 
 
 async def test_an_older_sse_session_belongs_to_the_token_that_opened_it(serving: Serve) -> None:

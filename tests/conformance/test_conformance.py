@@ -68,15 +68,6 @@ UNMET = (
         (NEWER,),
     ),
     Unmet(
-        "server-stateless",
-        (
-            "sep-2575-server-sends-prompts-list-changed-on-subscription",
-            "sep-2575-server-sends-tools-list-changed-on-subscription",
-        ),
-        "changes the lists by the fixture tools test_trigger_prompt_change and test_trigger_tool_change",
-        (NEWER,),
-    ),
-    Unmet(
         "http-custom-header-server-validation",
         (
             "sep-2243-server-decode-base64",
