@@ -41,11 +41,12 @@ tools: app arguments catalog errors facts guard pricing records results schemas 
 uploads: app arguments assets catalog errors facts media results views waiting
 resources: app arguments catalog errors facts pricing records tools views waiting wire
 caller: app guard
-toolbox: app arguments portable profiles results tools uploads
+player: app catalog config
+toolbox: app arguments player portable profiles results tools uploads
 prompts: arguments catalog errors facts portable profiles views
 handles: app caller errors results tools
 handover: instant
-server: app caller catalog config errors handles handover instant prompts resources results sandbox.serve toolbox
+server: app caller catalog config errors handles handover instant player prompts resources results sandbox.serve toolbox
 transports: app config errors server
 demo:
 cli: config demo errors instant ledger resources sandbox.serve server transports
@@ -61,7 +62,7 @@ sandbox.serve: sandbox.film sandbox.moods sandbox.provider
 """Module: all that it imports of the package, no more and no less."""
 
 HTTPX = {"client", "demo", "sandbox.moods", "sandbox.provider", "sandbox.serve"}
-SDK = {"caller", "handles", "handover", "prompts", "server", "toolbox", "transports", "demo"}
+SDK = {"caller", "handles", "handover", "player", "prompts", "server", "toolbox", "transports", "demo"}
 
 
 def modules() -> dict[str, ast.Module]:
