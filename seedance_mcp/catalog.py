@@ -263,6 +263,10 @@ UPLOAD_EXTENSIONS = {
 LINK_LIFETIME_SECONDS = 3 * 24 * 3600
 """How long a finished video's link and an uploaded file's link live: about three days (pages-07)."""
 
+RESULT_HOSTS = ("https://*.viraltok.ai",)
+"""Where the provider serves files: its API, image and document hosts share a domain (site-08); no source names the hosts of
+results, and accounts with a storage of their own have their own domain."""
+
 FRAMES_PER_SECOND = 24
 """Of every result (upstream)."""
 

@@ -17,7 +17,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import SecretStr
 
-from seedance_mcp import __version__, handles, prompts, resources, results
+from seedance_mcp import __version__, handles, player, prompts, resources, results
 from seedance_mcp.app import App, Connect, connect_to_provider, utc_now
 from seedance_mcp.caller import Asked, Context, McpCaller, app_for
 from seedance_mcp.catalog import BY_NAME
@@ -133,6 +133,8 @@ class _Door:
 
     async def read_resource(self, ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
         app, uri = app_for(ctx), str(params.uri)
+        if uri == player.URI:
+            return player.read(app)
         try:
             await app.prices.refresh()
             text, mime_type, private = await self._read(app, uri)
@@ -254,6 +256,7 @@ def build_server(settings: Settings, open_: Callable[[], AbstractAsyncContextMan
     )
     server.add_request_handler("tools/call", types.CallToolRequestParams, door.call_tool)
     _serve_discovery(server)
+    server.extensions[player.EXTENSION] = {}
     handles.serve_handles(server, door.answer)
     return server
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import mcp_types as types
 from pydantic import BaseModel
 
-from seedance_mcp import arguments, results, tools, uploads
+from seedance_mcp import arguments, player, results, tools, uploads
 from seedance_mcp.app import App, Caller
 from seedance_mcp.portable import Schema, result_schema_of, schema_of
 from seedance_mcp.profiles import Profile, create_video_schema
@@ -34,6 +34,7 @@ class ToolSpec:
     at_once: Run | None = None
     """What runs instead for a client that takes a handle and fetches the result later."""
     read_only: bool = False
+    meta: player.Meta | None = None
 
     def listed(self, profile: Profile) -> types.Tool:
         """The tool as one client sees it."""
@@ -51,6 +52,7 @@ class ToolSpec:
                 idempotent_hint=self.read_only,
                 open_world_hint=True,
             ),
+            _meta=self.meta,
         )
 
 
@@ -94,6 +96,7 @@ TOOLS: tuple[ToolSpec, ...] = (
         result=results.Task,
         schema=None,
         at_once=tools.create_video,
+        meta=player.SHOWN_NOT_CALLED,
     ),
     ToolSpec(
         name="get_task",
@@ -105,6 +108,7 @@ TOOLS: tuple[ToolSpec, ...] = (
         result=results.Task,
         schema=arguments.GetTask,
         read_only=True,
+        meta=player.SHOWN,
     ),
     ToolSpec(
         name="wait_for_video",
@@ -120,6 +124,7 @@ TOOLS: tuple[ToolSpec, ...] = (
         result=results.Task,
         schema=arguments.WaitForVideo,
         read_only=True,
+        meta=player.SHOWN,
     ),
     ToolSpec(
         name="upload_asset",

