@@ -29,6 +29,7 @@ from seedance_mcp.results import FINAL, Status
 from seedance_mcp.store import Store
 from seedance_mcp.wire import ProviderTask
 
+LEDGER_FILE = "ledger.sqlite3"
 _DAY_SECONDS = 86_400
 TOKEN_SECONDS = 600.0
 """How long a confirmation token is good."""
@@ -39,12 +40,16 @@ class Ledger:
 
     def __init__(self, folder: Path, now: Callable[[], datetime], scope: str = "") -> None:
         """Open or make the book; raises `LedgerUnusable`."""
-        self._store = Store(folder / "ledger.sqlite3")
+        self._store = Store(folder / LEDGER_FILE)
         self._now, self._scope = now, scope
 
     def close(self) -> None:
         """Close the book."""
         self._store.close()
+
+    def faults(self) -> list[str]:
+        """What SQLite finds broken in the file."""
+        return [row[0] for row in self._store.all("PRAGMA integrity_check") if row[0] != "ok"]
 
     def begin(
         self, entry: Entry, *, window_seconds: float, admit: Callable[[Spent], None], token: str | None = None

@@ -44,11 +44,16 @@ caller: app guard
 toolbox: app arguments portable profiles results tools uploads
 prompts: arguments catalog errors facts portable profiles views
 handles: app caller errors results tools
+jsonc: errors
+clients:
+install: clients config errors jsonc
+bundle: errors toolbox
 handover: instant
 server: app caller catalog config errors handles handover instant prompts resources results sandbox.serve toolbox
 transports: app config errors server
+doctor: app catalog config errors ledger pricing server wire
 demo:
-cli: config demo errors instant ledger resources sandbox.serve server transports
+cli: bundle clients config demo doctor errors install instant ledger resources sandbox.serve server transports
 __init__: config server
 __main__: cli instant
 sandbox.__init__:
