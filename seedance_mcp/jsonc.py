@@ -16,6 +16,8 @@ _TOKEN = re.compile(
     |(?P<word>[^\s{}\[\],:"/]+)""",
     re.DOTALL | re.VERBOSE,
 )
+_DEEPEST = 100
+"""Levels; no configuration has as many."""
 _KINDS: dict[type, str] = {list: "list", dict: "object"}
 _LINE_END = re.compile(r"[ \t]*(\r?\n|$)")
 _INDENT = re.compile(r"^([ \t]+)\S", re.MULTILINE)
@@ -179,15 +181,12 @@ class _Reader:
     def __init__(self, text: str) -> None:
         self.text = text
         self.tokens = [token for token in _tokens(text, 0) if token.kind != "blank"]
-        self.at = 0
+        self.at = self.depth = 0
 
     def root(self) -> _Node | None:
         if not self.tokens:
             return None
-        try:
-            node = self._node()
-        except RecursionError:
-            raise _broken(self.text, 0) from None
+        node = self._node()
         if self.at < len(self.tokens):
             raise _broken(self.text, self.tokens[self.at].start)
         return node
@@ -218,10 +217,14 @@ class _Reader:
 
     def _container(self, opener: _Token, closer: str) -> _Node:
         members: list[_Member] = []
+        self.depth += 1
+        if self.depth > _DEEPEST:
+            raise _broken(self.text, opener.start)
         while self.at == len(self.tokens) or self.tokens[self.at].text != closer:
             members.append(self._entry() if closer == "}" else self._item())
             if self._next(",", closer).text == closer:
                 self.at -= 1
+        self.depth -= 1
         end = self._next(closer).end
         listed = [member.node.value for member in members]
         value = listed if closer == "]" else {member.name: member.node.value for member in members}

@@ -15,6 +15,7 @@ import httpx
 import pytest
 from conftest import PROVIDER, no_film
 
+import seedance_mcp.sandbox
 from seedance_mcp import cli, doctor
 from seedance_mcp.client import ProviderClient
 from seedance_mcp.config import Settings
@@ -165,6 +166,7 @@ async def test_a_missing_extra_matters_to_the_sandbox_alone(env: Env, monkeypatc
     monkeypatch.setattr(doctor, "find_spec", {"PIL": "there", "rich": "there"}.get)
     assert (await examined())["extras"].mark == "warn"
     monkeypatch.setitem(sys.modules, "seedance_mcp.sandbox.serve", None)
+    monkeypatch.delattr(seedance_mcp.sandbox, "serve", raising=False)  # another test may have loaded it
     env("SANDBOX", "1")
     found = await examined()
     assert (found["extras"].mark, found["provider"].mark) == ("fail", "fail")
