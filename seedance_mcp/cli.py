@@ -14,20 +14,22 @@ from typing import Any
 
 import anyio
 
+from seedance_mcp.clients import BY_NAME as CLIENTS_BY_NAME
 from seedance_mcp.config import Settings, load_settings
 from seedance_mcp.errors import SeedanceError, TaskNotFound
 from seedance_mcp.instant import Opening
 from seedance_mcp.ledger import Ledger
 
+EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None, opening: Opening | None = None) -> int:
     """Run one command, for a client whose `opening` may have been answered; gives the exit code."""
-    options = _parser().parse_args(argv, argparse.Namespace(opening=opening or Opening({})))
+    options = parser().parse_args(argv, argparse.Namespace(opening=opening or Opening({})))
     try:
-        options.run(options)
+        return options.run(options) or 0
     except SeedanceError as error:
         print(f"seedance-mcp: {error.message}", file=sys.stderr)
         return EXIT_USAGE
@@ -36,10 +38,10 @@ def main(argv: Sequence[str] | None = None, opening: Opening | None = None) -> i
         return EXIT_USAGE
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """What can be typed."""
     parser = argparse.ArgumentParser(prog="seedance-mcp", description="Seedance 2.0 video for MCP clients.")
     parser.set_defaults(run=_serve, transport="stdio")
     commands = parser.add_subparsers(title="commands", metavar="")
@@ -62,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     models = commands.add_parser("models", help="list the models and their limits")
     models.set_defaults(run=_models)
     _add_money(commands)
+    _add_setup(commands)
     return parser
 
 
@@ -77,6 +80,44 @@ def _add_money(commands: Any) -> None:
     settle.add_argument("outcome", choices=["charged", "not-charged"])
     settle.add_argument("--amount", type=Decimal, help="what was charged; default: the estimate")
     settle.set_defaults(run=_settle)
+
+
+def _add_setup(commands: Any) -> None:
+    """The commands that put the server into its place."""
+    doctor = commands.add_parser("doctor", help="check key, provider, folders, ledger and versions, and say what to do")
+    doctor.add_argument("--json", action="store_true", help="for programs")
+    doctor.set_defaults(run=_doctor)
+    install = commands.add_parser("install", help="add the server to a client's configuration, or take it out again")
+    install.add_argument("client", choices=list(CLIENTS_BY_NAME))
+    install.add_argument("--sandbox", action="store_true", help="no key, nothing charged")
+    install.add_argument("--key-from-env", action="store_true", help="write the key into the file, where nothing else works")
+    install.add_argument("--dry-run", action="store_true", help="show the change and write nothing")
+    install.add_argument("--undo", action="store_true", help="take the entry out")
+    install.add_argument("--command", nargs=argparse.REMAINDER, help="what the client starts, or uvx; the rest of the line")
+    install.set_defaults(run=_install)
+    bundle = commands.add_parser("bundle", help="make an MCPB file for Claude Desktop")
+    bundle.add_argument("output", help="the .mcpb file")
+    bundle.set_defaults(run=_bundle)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from seedance_mcp import doctor  # noqa: PLC0415 - loads what it looks at
+
+    findings = anyio.run(doctor.examine)
+    print(doctor.as_json(findings) if options.json else doctor.as_text(findings))
+    return EXIT_FAILED if doctor.failed(findings) else 0
+
+
+def _install(options: argparse.Namespace) -> None:
+    from seedance_mcp import install  # noqa: PLC0415 - the server does not need it
+
+    install.run(install.Wish(**{name: getattr(options, name) for name in install.Wish.__slots__}))
+
+
+def _bundle(options: argparse.Namespace) -> None:
+    from seedance_mcp import bundle  # noqa: PLC0415 - the server does not need it
+
+    print(bundle.build(options.output))
 
 
 def _settings() -> Settings:

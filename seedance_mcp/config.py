@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +26,7 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -32,6 +34,8 @@ from seedance_mcp.errors import NotConfigured
 
 DEFAULT_BASE_URL = "https://api.viraltok.ai"
 TOKEN_MIN_CHARS = 16
+_PLACEHOLDER = re.compile(r"\$\{.*\}$|\$[A-Z_]+$")
+"""What clients put in place of `${VARIABLE}`, `${input:…}` or `$VARIABLE` when they have no value: the same again."""
 
 
 def is_loopback(url: str) -> bool:
@@ -68,11 +72,11 @@ def _identifier(value: str) -> str:
 
 
 def _key(value: Any) -> Any:
-    """A key without the blanks of a paste; a placeholder that a client left in counts as none."""
+    """A key without the blanks of a paste."""
     if not isinstance(value, str):
         return value
     key = value.strip()
-    if not key or key.startswith("${"):
+    if not key:
         return None
     if not key.isascii() or not key.isprintable() or " " in key:
         raise ValueError("must be printable ASCII without blanks")
@@ -166,6 +170,14 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "WARNING"
     """Logs go to standard error; never a key, a prompt or a signed link."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _without_placeholders(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """A placeholder that a client left in counts as not set."""
+        return {
+            name: value for name, value in given.items() if not (isinstance(value, str) and _PLACEHOLDER.match(value.strip()))
+        }
+
     @property
     def http_host_names(self) -> set[str]:
         """The further names, as they are compared with a Host header."""
@@ -221,11 +233,21 @@ class Settings(BaseSettings):
 
 def load_settings() -> Settings:
     """Read the environment; raises `NotConfigured` naming each variable that is wrong, never its value."""
+    settings, problems = check_settings()
+    if problems:
+        raise NotConfigured("; ".join(problems))
+    return settings
+
+
+def check_settings() -> tuple[Settings, list[str]]:
+    """The environment's settings, with the default for each variable that is wrong; and what is wrong, never its value."""
     try:
-        return Settings()
+        return Settings(), []
     except ValidationError as error:
-        problems = [f"{_variable(each['loc'])}: {each['msg']}" for each in error.errors(include_input=False)]
-        raise NotConfigured("; ".join(problems)) from None
+        found = {_variable(each["loc"]): each["msg"] for each in error.errors(include_input=False)}
+    wrong = {name.partition("_")[2].lower() for name in found}
+    kept = {name: Settings.model_fields[name].get_default(call_default_factory=True) for name in wrong}
+    return Settings(**kept), [f"{name}: {told}" for name, told in found.items()]
 
 
 def _variable(location: tuple[int | str, ...]) -> str:

@@ -29,6 +29,7 @@ from seedance_mcp.results import FINAL, Status
 from seedance_mcp.store import Store
 from seedance_mcp.wire import ProviderTask
 
+LEDGER_FILE = "ledger.sqlite3"
 _DAY_SECONDS = 86_400
 TOKEN_SECONDS = 600.0
 """How long a confirmation token is good."""
@@ -39,7 +40,7 @@ class Ledger:
 
     def __init__(self, folder: Path, now: Callable[[], datetime], scope: str = "", store: Store | None = None) -> None:
         """Open or make the book, if it is not open as `store`; raises `LedgerUnusable`."""
-        self._store = store or Store(folder / "ledger.sqlite3")
+        self._store = store or Store(folder / LEDGER_FILE)
         self._folder, self._now, self._scope = folder, now, scope
 
     def seen_by(self, scope: str) -> Ledger:
@@ -49,6 +50,10 @@ class Ledger:
     def close(self) -> None:
         """Close the book."""
         self._store.close()
+
+    def faults(self) -> list[str]:
+        """What SQLite finds broken in the file."""
+        return [row[0] for row in self._store.all("PRAGMA integrity_check") if row[0] != "ok"]
 
     def begin(
         self, entry: Entry, *, window_seconds: float, admit: Callable[[Spent], None], token: str | None = None

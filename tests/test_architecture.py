@@ -44,14 +44,19 @@ caller: app guard
 subscriptions: caller records
 prompts: arguments catalog errors facts portable profiles views
 handles: app caller errors results tools
+jsonc: errors
+clients:
+install: clients config errors jsonc
 handover: instant
 oauth: client config
 player: app catalog config
 toolbox: app arguments player portable profiles results tools uploads
+bundle: errors toolbox
 server: app caller catalog config errors handles handover instant player prompts resources results sandbox.serve subscriptions toolbox
 transports: app config errors oauth server
+doctor: app catalog config errors ledger pricing server wire
 demo:
-cli: config demo errors instant ledger resources sandbox.serve server transports
+cli: bundle clients config demo doctor errors install instant ledger resources sandbox.serve server transports
 __init__: config server
 __main__: cli instant
 sandbox.__init__:

@@ -40,7 +40,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         cli.main(["--help"])
     assert caught.value.code == 0
     told = capsys.readouterr().out
-    for command in ("serve", "demo", "sandbox", "models"):
+    for command in ("serve", "demo", "sandbox", "models", "doctor", "install", "bundle"):
         assert f"    {command} " in told
 
 

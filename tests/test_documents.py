@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import base64
 import inspect
 import json
 import os
@@ -11,12 +12,14 @@ import tomllib
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from seedance_mcp import __version__ as version
-from seedance_mcp import config, resources
+from seedance_mcp import cli, config, resources
 from seedance_mcp.arguments import read_create_video
+from seedance_mcp.clients import BY_NAME, CLIENTS, ClientApp, install_link, uvx_command
 from seedance_mcp.config import Settings
 from seedance_mcp.errors import InvalidRequest
 from seedance_mcp.prompts import PROMPTS, PromptSpec
@@ -24,6 +27,7 @@ from seedance_mcp.toolbox import TOOLS
 
 TOP = Path(__file__).parent.parent
 README = TOP / "README.md"
+DOCUMENTS = (README, TOP / "llms-install.md")
 PYPROJECT: dict[str, Any] = tomllib.loads((TOP / "pyproject.toml").read_text("utf-8"))
 SERVER: dict[str, Any] = json.loads((TOP / "server.json").read_text("utf-8"))
 
@@ -69,7 +73,30 @@ def settings_table() -> str:
     return resources.table(("Variable", "Meaning"), rows)
 
 
+def shown_path(client: ClientApp) -> str:
+    return f"`{client.path('linux', {'HOME': '~'})}`"
+
+
+def clients_table() -> str:
+    rows = [(client.title, f"`{client.name}`", shown_path(client), client.key_told) for client in CLIENTS]
+    return resources.table(("Client", "Name", "Its file", "The key"), rows)
+
+
+def steps_table() -> str:
+    rows = [(f"`{client.name}`", client.title, shown_path(client), client.key_told, client.then) for client in CLIENTS]
+    return resources.table(("CLIENT", "Which is", "Its file", "The key", "Afterwards"), rows)
+
+
+def links() -> str:
+    named = [(BY_NAME[name], sandbox) for name in ("cursor", "vscode") for sandbox in (False, True)]
+    shown = [f"[{each.title}{', sandbox' * sandbox}]({install_link(each, sandbox=sandbox)})" for each, sandbox in named]
+    return " · ".join(shown)
+
+
 TABLES = {
+    "clients": clients_table,
+    "steps": steps_table,
+    "links": links,
     "tools": tools_table,
     "prompts": prompts_table,
     "models": resources.models_table,
@@ -79,13 +106,14 @@ TABLES = {
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_tables_in_the_readme_are_made_by_the_code(name: str) -> None:
-    text = README.read_text("utf-8")
+def test_tables_in_the_documents_are_made_by_the_code(name: str) -> None:
+    (path,) = (path for path in DOCUMENTS if f"<!-- table: {name} -->" in path.read_text("utf-8"))
+    text = path.read_text("utf-8")
     found = re.search(rf"<!-- table: {name} -->\n(.*?)<!-- end -->", text, re.DOTALL)
-    assert found, f"README has no table {name}"
+    assert found, f"{path} has no table {name}"
     made = TABLES[name]() + "\n"
     if os.environ.get("UPDATE"):
-        README.write_text(text[: found.start(1)] + made + text[found.end(1) :], "utf-8")
+        path.write_text(text[: found.start(1)] + made + text[found.end(1) :], "utf-8")
     else:
         assert found[1] == made
 
@@ -121,3 +149,48 @@ def test_the_sample_refusal_is_a_real_one() -> None:
     with pytest.raises(InvalidRequest) as caught:
         read_create_video({"request": request})
     assert caught.value.message in README.read_text("utf-8").replace("\n> ", " ")
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_every_command_that_is_told_is_one(path: Path) -> None:
+    told = re.findall(r"(?:^|`)seedance-mcp ([^`…\n]+)", path.read_text("utf-8"), re.MULTILINE)
+    assert len(told) >= 5
+    for line in told:
+        cli.parser().parse_args(line.replace("CLIENT", "cursor").replace("REQUEST_ID", "req_1").split())  # else it exits
+
+
+@pytest.mark.parametrize("sandbox", [False, True])
+def test_links_carry_the_entry_that_installation_writes(sandbox: bool) -> None:  # noqa: FBT001
+    for name in ("cursor", "vscode"):
+        client = BY_NAME[name]
+        asked = parse_qs(urlsplit(install_link(client, sandbox=sandbox)).query)
+        (config,) = asked["config"]
+        entry = json.loads(base64.b64decode(config) if name == "cursor" else config)
+        assert asked["name"] == ["seedance"]
+        assert entry == client.entry(uvx_command(sandbox=sandbox), sandbox=sandbox)
+        assert ("inputs" in asked) is (name == "vscode" and not sandbox)
+        assert [json.loads(each) for each in asked.get("inputs", [])] == [[client.input]] * ("inputs" in asked)
+
+
+def instructions() -> list[tuple[str, str]]:
+    """The Dockerfile's instructions and what each is given."""
+    text = re.sub(r"\\\n\s*", "", (TOP / "Dockerfile").read_text("utf-8"))
+    return [(name, rest) for name, _, rest in (line.partition(" ") for line in text.splitlines()) if name.isupper()]
+
+
+def test_the_image_starts_a_command_that_exists_as_nobody_special() -> None:
+    image = dict(instructions())
+    assert json.loads(image["ENTRYPOINT"]) == list(PYPROJECT["project"]["scripts"])
+    assert image["USER"] != "root"
+    serve = cli.parser().parse_args(json.loads(image["CMD"]))
+    assert (serve.transport, str(serve.port)) == ("http", image["EXPOSE"])
+    assert {part.partition("=")[0] for part in image["ENV"].split()} <= {variable(name) for name in Settings.model_fields}
+    assert f"{image['EXPOSE']}/mcp" in README.read_text("utf-8")
+    assert f":{image['EXPOSE']}/healthz" in image["HEALTHCHECK"]
+
+
+def test_the_image_is_made_of_all_that_the_build_reads() -> None:
+    copied = [word for name, rest in instructions() if name == "COPY" for word in rest.split()[:-1]]
+    assert all((TOP / word).exists() for word in copied)
+    project, build = PYPROJECT["project"], PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert {"pyproject.toml", project["readme"], *project["license-files"], *build["packages"]} == set(copied)

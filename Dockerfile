@@ -1,0 +1,20 @@
+# The server over Streamable HTTP. Off loopback it starts only with SEEDANCE_HTTP_TOKENS; SEEDANCE_HTTP_HOSTS names the outer host.
+FROM python:3.13-slim AS build
+WORKDIR /src
+COPY pyproject.toml README.md LICENSE ./
+COPY seedance_mcp seedance_mcp
+RUN pip wheel --no-cache-dir --wheel-dir /wheels .
+
+FROM python:3.13-slim
+RUN --mount=type=bind,from=build,source=/wheels,target=/wheels \
+    pip install --no-cache-dir --no-index --find-links /wheels seedance-mcp \
+    && useradd --create-home --uid 1000 seedance \
+    && install -d -o seedance -g seedance /data
+USER seedance
+WORKDIR /data
+ENV SEEDANCE_DATA_DIR=/data/ledger SEEDANCE_OUTPUT_DIR=/data/videos
+VOLUME /data
+EXPOSE 8931
+HEALTHCHECK CMD ["python", "-c", "import urllib.request as http; http.urlopen('http://127.0.0.1:8931/healthz')"]
+ENTRYPOINT ["seedance-mcp"]
+CMD ["serve", "--transport", "http", "--host", "0.0.0.0"]

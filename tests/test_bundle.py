@@ -1,0 +1,74 @@
+"""`seedance-mcp bundle`: the manifest says what the code says, and the file holds what it starts."""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import seedance_mcp
+from seedance_mcp import cli
+from seedance_mcp.config import Settings
+from seedance_mcp.toolbox import TOOLS
+
+TOP = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> zipfile.ZipFile:
+    assert cli.main(["bundle", str(tmp_path / "seedance.mcpb")]) == 0
+    return zipfile.ZipFile(tmp_path / "seedance.mcpb")
+
+
+def manifest(bundle: zipfile.ZipFile) -> dict[str, Any]:
+    return json.loads(bundle.read("manifest.json"))
+
+
+def test_the_manifest_names_this_version_and_every_tool(bundle: zipfile.ZipFile) -> None:
+    told = manifest(bundle)
+    assert told["version"] == seedance_mcp.__version__
+    assert [(tool["name"], tool["description"]) for tool in told["tools"]] == [(tool.name, tool.description) for tool in TOOLS]
+    assert told["server"]["entry_point"] in bundle.namelist()
+
+
+def test_every_question_is_a_setting_and_the_key_is_a_secret(bundle: zipfile.ZipFile) -> None:
+    told = manifest(bundle)
+    assert set(told["user_config"]) <= set(Settings.model_fields)
+    assert [name for name, asked in told["user_config"].items() if asked.get("sensitive")] == ["api_key"]
+    given = told["server"]["mcp_config"]["env"]
+    assert given == {f"SEEDANCE_{name.upper()}": f"${{user_config.{name}}}" for name in told["user_config"]}
+
+
+def test_a_question_that_was_not_answered_is_not_set(bundle: zipfile.ZipFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = Settings()
+    for name, value in manifest(bundle)["server"]["mcp_config"]["env"].items():
+        monkeypatch.setenv(name, value)
+    assert Settings() == plain
+
+
+def test_the_whole_package_and_its_needs_are_inside(bundle: zipfile.ZipFile) -> None:
+    folder = TOP / "seedance_mcp"
+    files = {str(path.relative_to(TOP)) for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+    assert set(bundle.namelist()) == {*files, "manifest.json", "pyproject.toml"}
+    assert bundle.read("seedance_mcp/prices.toml") == (folder / "prices.toml").read_bytes()
+    project, ours = bundle.read("pyproject.toml").decode(), (TOP / "pyproject.toml").read_text()
+    for name in re.findall(r'^    "([a-z-]+)>=', ours, re.MULTILINE):
+        assert (f'"{name}' in project) is (
+            name not in {"pytest", "pytest-cov", "pytest-xdist", "hypothesis", "jsonschema", "trio"}
+        )
+    assert '"av>=' in project
+
+
+def test_the_same_installation_makes_the_same_bundle(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        assert cli.main(["bundle", str(tmp_path / name)]) == 0
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def test_a_place_that_cannot_be_written_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["bundle", str(tmp_path / "none" / "x.mcpb")]) == 2
+    assert "cannot be written" in capsys.readouterr().err

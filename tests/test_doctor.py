@@ -1,0 +1,186 @@
+"""`seedance-mcp doctor`: what is wrong is told with a remedy, what is right is told too."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from conftest import PROVIDER, no_film
+
+import seedance_mcp.sandbox
+from seedance_mcp import cli, doctor
+from seedance_mcp.client import ProviderClient
+from seedance_mcp.config import Settings
+from seedance_mcp.errors import OutcomeUnknown, ProviderFailed, SeedanceError
+from seedance_mcp.ledger import LEDGER_FILE, Ledger
+from seedance_mcp.records import Entry
+from seedance_mcp.sandbox.moods import Mood
+from seedance_mcp.sandbox.provider import KEY, Sandbox
+
+pytestmark = pytest.mark.anyio
+Env = Callable[[str, str], None]
+
+
+@pytest.fixture
+def env(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Env:
+    for name, value in {"API_KEY": KEY, "DATA_DIR": str(tmp_path / "data"), "MAX_COST_PER_DAY": "5"}.items():
+        monkeypatch.setenv(f"SEEDANCE_{name}", value)
+    return lambda name, value: monkeypatch.setenv(f"SEEDANCE_{name}", value)
+
+
+async def examined(sandbox: Sandbox | None = None) -> dict[str, doctor.Finding]:
+    """Findings by what they are about; the worst where there are several."""
+
+    def connect(settings: Settings) -> ProviderClient:
+        key = settings.api_key.get_secret_value() if settings.api_key else None
+        return ProviderClient(PROVIDER, key, transport=httpx.MockTransport(sandbox or Sandbox(no_film)))
+
+    found = await doctor.examine(connect)
+    assert KEY not in doctor.as_text(found) + doctor.as_json(found)
+    assert all(bool(each.remedy) is (each.mark != "ok") for each in found)
+    assert doctor.failed(found) is any(each.mark == "fail" for each in found)
+    return {each.what: each for each in sorted(found, key=lambda each: ("ok", "warn", "fail").index(each.mark))}
+
+
+async def test_a_sound_installation_has_nothing_to_mend(env: Env) -> None:
+    sandbox = Sandbox(no_film)
+    found = await examined(sandbox)
+    assert {each.mark for each in found.values()} == {"ok"}
+    assert "lists 37 prices" in found["provider"].fact
+    assert found["account"].fact == "the key works, 100.0 JimiCoin left"
+    assert "max_cost_per_day 5" in found["limits"].fact
+    assert "(made at first use)" in found["data folder"].fact
+    assert {method for method, _ in sandbox.requests} == {"GET"}
+    assert len(sandbox.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "what", "mark", "told"),
+    [
+        ("API_KEY", "", "key", "fail", "not set"),
+        ("API_KEY", "${user_config.api_key}", "key", "fail", "not set"),
+        ("API_KEY", "$SEEDANCE_API_KEY", "key", "fail", "not set"),
+        ("API_KEY", "two words", "key", "fail", "set, but no key"),
+        ("API_KEY", "pk_other", "key", "warn", "does not start like"),
+        ("MAX_COST_PER_DAY", "", "limits", "warn", "none"),
+        ("MAX_COST_PER_DAY", "much", "setting", "fail", "SEEDANCE_MAX_COST_PER_DAY: "),
+        ("MAX_COST_DAY", "5", "setting", "warn", "SEEDANCE_MAX_COST_DAY is none of ours"),
+        ("QQQ", "5", "setting", "warn", "SEEDANCE_QQQ is none of ours"),
+        ("BASE_URL", "http://example.com", "provider", "fail", "not looked at"),
+        ("PRICES", "/nowhere/prices.toml", "price file", "fail", "cannot be used"),
+        ("OUTPUT_DIR", "/dev/null/videos", "output folder", "fail", "/dev/null cannot be written to"),
+        ("MEDIA_ROOTS", "/nowhere", "media folders", "warn", "none of them is there"),
+        ("SCHEMA_PROFILE", "flat", "schema profile", "ok", "flat"),
+    ],
+)
+async def test_what_is_wrong_is_told_and_the_rest_is_looked_at_all_the_same(
+    env: Env, name: str, value: str, what: str, mark: str, told: str
+) -> None:
+    env(name, value)
+    found = await examined()
+    assert found[what].mark == mark
+    assert told in found[what].fact
+    assert {"versions", "extras", "schema profile", "data folder", "ledger", "provider"} <= set(found)
+
+
+async def test_the_nearest_setting_is_proposed(env: Env) -> None:
+    env("MAX_COST_PER_DAYS", "5")
+    assert (await examined())["setting"].remedy == "did you mean SEEDANCE_MAX_COST_PER_DAY?"
+
+
+@pytest.mark.parametrize(("mood", "what"), [("unavailable", "provider"), ("hang", "provider"), ("revoked", "account")])
+async def test_a_provider_in_trouble_is_told(env: Env, mood: str, what: str) -> None:
+    sandbox = Sandbox(no_film)
+    if mood == "revoked":
+        env("API_KEY", "sk_revoked")
+    else:
+        sandbox.moods = [Mood(mood, "catalog", 99)]
+    found = await examined(sandbox)
+    assert found[what].mark == "fail"
+    assert ("account" in found) is (what == "account")
+
+
+async def test_a_provider_that_never_answers_is_not_waited_for(env: Env) -> None:
+    async def silent(_: httpx.Request) -> httpx.Response:
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    found = await doctor.examine(lambda _: ProviderClient(PROVIDER, KEY, transport=httpx.MockTransport(silent)))
+    assert "no answer within 20 seconds" in doctor.as_text(found)
+
+
+@pytest.mark.parametrize(("data", "told"), [({"list": "?"}, "0 prices"), ({}, "the balance is not told")])
+async def test_odd_answers_of_the_provider_are_survived(env: Env, data: dict[str, Any], told: str) -> None:
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, json={"code": 0, "data": data}))
+    found = await doctor.examine(lambda _: ProviderClient(PROVIDER, KEY, transport=transport))
+    assert told in doctor.as_text(found)
+
+
+def booked(folder: Path, outcome: SeedanceError | None = None) -> None:
+    """Write one request down, and what became of it."""
+    with closing(Ledger(folder, lambda: datetime.now(UTC))) as ledger:
+        entry = Entry({"model": "seedance2.0-sp", "prompt": "a fox"}, "x", None)
+        record, _ = ledger.begin(entry, window_seconds=0, admit=lambda _: None)
+        if outcome:
+            ledger.refuse(record.request_id, outcome)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "mark", "told"),
+    [
+        (OutcomeUnknown("lost", charged="maybe"), "warn", "1 requests, 1 of them without an answer"),
+        (ProviderFailed("no"), "ok", "whole, 1 requests"),
+    ],
+)
+async def test_the_ledger_is_counted_and_its_lost_answers_are_told(
+    env: Env, tmp_path: Path, outcome: SeedanceError, mark: str, told: str
+) -> None:
+    booked(tmp_path / "data", outcome)
+    found = (await examined())["ledger"]
+    assert (found.mark, found.fact) == (mark, told)
+
+
+@pytest.mark.parametrize(
+    ("sound", "damaged", "told"),
+    [(b"SQLite format 3", b"SQLite format ?", "cannot be used"), (b"sending", b"seeding", "damaged: ")],
+)
+async def test_a_damaged_ledger_is_found(env: Env, tmp_path: Path, sound: bytes, damaged: bytes, told: str) -> None:
+    booked(tmp_path / "data")
+    file = tmp_path / "data" / LEDGER_FILE
+    file.write_bytes(file.read_bytes().replace(sound, damaged, 1))
+    found = (await examined())["ledger"]
+    assert found.mark == "fail"
+    assert told in found.fact
+
+
+async def test_a_missing_extra_matters_to_the_sandbox_alone(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+    monkeypatch.setattr(doctor, "find_spec", {"PIL": "there", "rich": "there"}.get)
+    assert (await examined())["extras"].mark == "warn"
+    monkeypatch.setitem(sys.modules, "seedance_mcp.sandbox.serve", None)
+    monkeypatch.delattr(seedance_mcp.sandbox, "serve", raising=False)  # another test may have loaded it
+    env("SANDBOX", "1")
+    found = await examined()
+    assert (found["extras"].mark, found["provider"].mark) == ("fail", "fail")
+    assert "pip install" in found["provider"].remedy
+
+
+def test_the_command_tells_and_its_exit_code_says_whether_to_act(
+    env: Env, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    env("SANDBOX", "1")
+    assert cli.main(["doctor"]) == 0
+    assert "ok   key: none needed" in capsys.readouterr().out
+    monkeypatch.delenv("SEEDANCE_SANDBOX")
+    assert cli.main(["doctor", "--json"]) == 1
+    findings = json.loads(capsys.readouterr().out)
+    assert {"mark": "ok", "what": "key", "fact": "set and well-formed", "remedy": ""} in findings
+    assert next(each for each in findings if each["what"] == "provider")["mark"] == "fail"

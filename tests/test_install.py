@@ -1,0 +1,395 @@
+"""`seedance-mcp install`: whatever a client's configuration looks like, the entry comes in, and goes without a trace."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from seedance_mcp import cli, jsonc
+from seedance_mcp.clients import BY_NAME, CLIENTS, ClientApp, own_command
+
+BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"
+KEY = "sk_very_secret_0123"
+COMMAND = ["--command", "/opt/se dance", "serve"]
+ENTRY = {"command": "/opt/se dance", "args": ["serve"]}
+ENTRIES: dict[str, dict[str, Any]] = {
+    "claude-desktop": ENTRY,
+    "claude-code": {"type": "stdio", **ENTRY, "env": {"SEEDANCE_API_KEY": "${SEEDANCE_API_KEY:-}"}},
+    "cursor": {**ENTRY, "env": {"SEEDANCE_API_KEY": "${env:SEEDANCE_API_KEY}"}},
+    "vscode": {"type": "stdio", **ENTRY, "env": {"SEEDANCE_API_KEY": "${input:seedance-api-key}"}},
+    "codex": {**ENTRY, "env_vars": ["SEEDANCE_API_KEY"]},
+    "gemini": {**ENTRY, "env": {"SEEDANCE_API_KEY": "$SEEDANCE_API_KEY"}},
+}
+COMMENT = r"# \w+|/\*.*?\*/|// c, "
+INPUT = {"type": "promptString", "id": "seedance-api-key", "description": "Seedance API key", "password": True}
+
+
+@pytest.fixture(autouse=True)
+def a_home_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("XDG_CONFIG_HOME", "APPDATA", "CODEX_HOME", "CLAUDE_CONFIG_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(sys, "platform", "linux")
+
+
+def written(client: ClientApp, content: bytes | None) -> Path:
+    path = client.path()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for each in path.parent.iterdir():
+        if each.is_file():
+            each.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    return path
+
+
+def plain(text: str) -> str:
+    """JSON without comments and trailing commas, by other means than ours."""
+    text = re.sub(r'("(?:\\.|[^"\\])*")|//[^\r\n]*|/\*.*?\*/', lambda found: found[1] or "", text, flags=re.DOTALL)
+    return re.sub(r'("(?:\\.|[^"\\])*")|,(?=\s*[}\]])', lambda found: found[1] or "", text)
+
+
+def value_of(client: ClientApp, content: bytes) -> dict[str, Any]:
+    text = content.decode("utf-8-sig")
+    return tomllib.loads(text) if client.format == "toml" else json.loads(plain(text).strip() or "{}")
+
+
+def with_entry(client: ClientApp, value: dict[str, Any]) -> dict[str, Any]:
+    entry = ENTRIES[client.name]
+    wanted = {**value, client.servers: {**value.get(client.servers, {}), "seedance": entry}}
+    if client.input:
+        others = [each for each in value.get("inputs", []) if each != INPUT]
+        wanted["inputs"] = [*others, INPUT]
+    return wanted
+
+
+NAMES = st.sampled_from(["command", "a b", "ü", 'q"\\', "//", "x"])
+LEAVES = st.sampled_from([None, True, -1.5e3, "", "// no comment", "/* nor */", 'a "q", }', "狐", "back\\slash"])
+THINGS = st.recursive(
+    LEAVES, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(NAMES, inner, max_size=2), max_leaves=4
+)
+
+
+@st.composite
+def jsonc_files(draw: st.DrawFn, servers: str) -> bytes:
+    """What people and editors leave in a configuration: any spacing, comments, trailing commas, line ends, a mark at the start."""
+    value = draw(st.dictionaries(NAMES, THINGS, max_size=3))
+    if draw(st.booleans()):
+        value[servers] = draw(
+            st.dictionaries(st.sampled_from(["one", "two", "seedance"]), st.just({"command": "x"}), max_size=3)
+        )
+    if draw(st.booleans()):
+        value["inputs"] = draw(st.lists(st.sampled_from([{"id": "other"}, {"id": "third", "x": []}]), max_size=2))
+    line = draw(st.sampled_from(["\n", "\r\n"]))
+    gaps = ["", "", " ", line, f"{line}    ", f"{line}\t", f' // c, " {{ {line}', '/* , ] " */', f"{line}{line}"]
+
+    def gap() -> str:
+        return draw(st.sampled_from(gaps))
+
+    def text(node: Any) -> str:
+        if isinstance(node, dict):
+            items = cast("dict[str, Any]", node).items()
+            return inside("{}", [f"{json.dumps(name)}{gap()}:{gap()}{text(each)}" for name, each in items])
+        return inside("[]", [text(each) for each in cast("list[Any]", node)]) if isinstance(node, list) else json.dumps(node)
+
+    def inside(marks: str, parts: list[str]) -> str:
+        spaced = [f"{gap()}{part}{gap()}" for part in parts]
+        last = draw(st.sampled_from(["", ","])) if parts else ""
+        return f"{marks[0]}{','.join(spaced)}{last}{gap()}{marks[1]}"
+
+    whole = text(value) if draw(st.integers(0, 9)) else ""
+    return (draw(st.sampled_from(["", BOM])) + gap() + whole + gap()).encode()
+
+
+@st.composite
+def toml_files(draw: st.DrawFn) -> bytes:
+    head = ["# mine", 'model = "gpt"', "", "n = [\n  1, # one\n  2,\n]", "'q u' = 1"]
+    tables = [
+        "[a]\nb=1",
+        "  [mcp_servers.one] # first\n  command='x'",
+        '[mcp_servers.two]\ncommand = "y"\n[mcp_servers.two.env]\nA = "1"',
+        '[mcp_servers.seedance]\ncommand = "old"\nmine = 1',
+        "[[list]]\nz = 1 # last",
+        "# a comment\n",
+    ]
+    lines = [*draw(st.lists(st.sampled_from(head), unique=True)), *draw(st.lists(st.sampled_from(tables), unique=True))]
+    if draw(st.integers(0, 5)) == 0:
+        lines = ["mcp_servers = { one = { command = 'x' } } # short"]
+    text = draw(st.sampled_from(["", BOM])) + "\n".join(lines) + draw(st.sampled_from(["", "\n", "\n\n\n"]))
+    return text.replace("\n", draw(st.sampled_from(["\n", "\r\n"]))).encode()
+
+
+def contents(client: ClientApp) -> st.SearchStrategy[bytes | None]:
+    texts = toml_files() if client.format == "toml" else jsonc_files(client.servers)
+    return st.one_of(st.just(None), *[texts] * 6)
+
+
+@pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
+def test_every_file_takes_the_entry_and_is_given_back_to_the_byte(client: ClientApp) -> None:
+    @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @given(contents(client))
+    def in_and_out(content: bytes | None) -> None:
+        path = written(client, content)
+        before = value_of(client, content or b"")
+        assert cli.main(["install", client.name, *COMMAND]) == 0
+        installed = path.read_bytes()
+        assert value_of(client, installed) == with_entry(client, before)
+        assert installed.startswith(BOM.encode()) is (content or b"").startswith(BOM.encode())
+        if b"seedance" not in (content or b""):
+            assert re.findall(COMMENT, installed.decode()) == re.findall(COMMENT, (content or b"").decode())
+        assert cli.main(["install", client.name, "--undo"]) == 0
+        assert (path.read_bytes() if path.exists() else None) == content
+        assert [each for each in path.parent.iterdir() if each.is_file()] == [path] * (content is not None)
+
+    in_and_out()
+
+
+@pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
+def test_after_a_change_by_others_the_entry_alone_goes(client: ClientApp, capsys: pytest.CaptureFixture[str]) -> None:
+    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @given(contents(client).filter(lambda content: b"seedance" not in (content or b"")))
+    def changed(content: bytes | None) -> None:
+        path = written(client, content)
+        before = value_of(client, content or b"")
+        assert cli.main(["install", client.name, *COMMAND]) == 0
+        path.write_bytes(path.read_bytes() + (b"\n" if client.format == "json" else b"\n# theirs\n"))
+        capsys.readouterr()
+        assert cli.main(["install", client.name, "--undo"]) == 0
+        assert "only the entry goes" in capsys.readouterr().out
+        left = value_of(client, path.read_bytes())
+        assert "seedance" not in json.dumps(left)
+        assert {name: each for name, each in left.items() if each not in ({}, [])} == {
+            name: each for name, each in before.items() if each not in ({}, [])
+        }
+        for copy in path.parent.glob("*before-seedance*"):
+            copy.unlink()
+
+    changed()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('{"a": 1}', '{"a": 1, "mcpServers": {"seedance": ENTRY}}'),
+        (
+            '{\n  "mcpServers": {\n    "x": {} // mine\n  }\n}',
+            '{\n  "mcpServers": {\n    "x": {}, // mine\n    "seedance": ENTRY\n  }\n}',
+        ),
+        ("{\r\n\t// none\r\n}", '{\r\n\t// none\r\n\t"mcpServers": {\r\n\t\t"seedance": ENTRY\r\n\t}\r\n}'),
+        ('{"mcpServers": {"seedance": 7, "y": {}}}', '{"mcpServers": {"seedance": ENTRY, "y": {}}}'),
+    ],
+)
+def test_the_change_is_as_small_as_it_can_be(before: str, after: str) -> None:
+    made = jsonc.put(before, ("mcpServers", "seedance"), [])
+    assert made == after.replace("ENTRY", "[]")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('{"s": {"a": 1, "b": 2}}', '{"s": {"b": 2}}'),
+        ('{"s": {"b": 2, "a": 1}}', '{"s": {"b": 2}}'),
+        ('{"s": {"b": 2, "a": 1,}}', '{"s": {"b": 2,}}'),
+        ('{"s": {\n  // keep\n  "a": 1, "b": 2\n}}', '{"s": {\n  // keep\n"b": 2\n}}'),
+        ('{"s": {"b": 2}}', '{"s": {"b": 2}}'),
+        ('{"s": 1}', '{"s": 1}'),
+        ("{}", "{}"),
+        ("", ""),
+    ],
+)
+def test_taking_out_leaves_what_stands_beside(before: str, after: str) -> None:
+    assert jsonc.remove(before, ("s", "a")) == after
+
+
+PLACES = {
+    "claude-desktop": (
+        "/h/Library/Application Support/Claude/claude_desktop_config.json",
+        "C:/r/Claude/claude_desktop_config.json",
+        "/h/.config/Claude/claude_desktop_config.json",
+    ),
+    "claude-code": ("/h/.claude.json", "C:/u/.claude.json", "/h/.claude.json"),
+    "cursor": ("/h/.cursor/mcp.json", "C:/u/.cursor/mcp.json", "/h/.cursor/mcp.json"),
+    "vscode": (
+        "/h/Library/Application Support/Code/User/mcp.json",
+        "C:/r/Code/User/mcp.json",
+        "/h/.config/Code/User/mcp.json",
+    ),
+    "codex": ("/h/.codex/config.toml", "C:/u/.codex/config.toml", "/h/.codex/config.toml"),
+    "gemini": ("/h/.gemini/settings.json", "C:/u/.gemini/settings.json", "/h/.gemini/settings.json"),
+}
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_each_client_is_found_on_each_platform(name: str) -> None:
+    environments = ({"HOME": "/h"}, {"USERPROFILE": "C:/u", "APPDATA": "C:/r"}, {"HOME": "/h"})
+    found = [BY_NAME[name].path(*each) for each in zip(("darwin", "win32", "linux"), environments, strict=True)]
+    assert found == [Path(place) for place in PLACES[name]]
+
+
+def test_moved_folders_are_followed() -> None:
+    moved = {"HOME": "/h", "XDG_CONFIG_HOME": "/x", "CODEX_HOME": "/c", "CLAUDE_CONFIG_DIR": "/d"}
+    found = [str(BY_NAME[name].path("linux", moved)) for name in ("vscode", "codex", "claude-code")]
+    assert found == ["/x/Code/User/mcp.json", "/c/config.toml", "/d/.claude.json"]
+    assert str(BY_NAME["vscode"].path("win32", {"USERPROFILE": "C:/u"})) == "C:/u/AppData/Roaming/Code/User/mcp.json"
+    assert BY_NAME["cursor"].path("linux", {}) == Path.home() / ".cursor" / "mcp.json"
+
+
+def test_a_second_installation_keeps_the_way_back_to_the_first_state(capsys: pytest.CaptureFixture[str]) -> None:
+    path = written(BY_NAME["cursor"], b'{"a":1}')
+    for command in (COMMAND, ["--command", "uvx"], ["--sandbox", "--command", "uvx"], ["--sandbox", "--command", "uvx"]):
+        assert cli.main(["install", "cursor", *command]) == 0
+    assert json.loads(path.read_bytes())["mcpServers"]["seedance"] == {
+        "command": "uvx",
+        "args": ["seedance-mcp[sandbox]"],
+        "env": {"SEEDANCE_SANDBOX": "1"},
+    }
+    assert "Nothing to change." in capsys.readouterr().out
+    assert cli.main(["install", "cursor", "--undo"]) == 0
+    assert path.read_bytes() == b'{"a":1}'
+    assert cli.main(["install", "cursor", "--undo"]) == 0
+    assert "Nothing to change." in capsys.readouterr().out
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("content", [None, b"{}"])
+def test_a_dry_run_shows_and_writes_nothing(content: bytes | None, capsys: pytest.CaptureFixture[str]) -> None:
+    path = written(BY_NAME["vscode"], content)
+    assert cli.main(["install", "vscode", "--dry-run", *COMMAND]) == 0
+    assert '+      "command": "/opt/se dance",' in capsys.readouterr().out
+    assert (path.read_bytes() if path.exists() else None) == content
+    assert cli.main(["install", "vscode", *COMMAND]) == 0
+    installed = path.read_bytes()
+    assert cli.main(["install", "vscode", "--undo", "--dry-run"]) == 0
+    assert path.read_bytes() == installed
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_the_key_is_written_only_when_asked_and_then_for_the_owner_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SEEDANCE_API_KEY", KEY)
+    path = written(BY_NAME["claude-desktop"], b"{}\n")
+    path.chmod(0o644)
+    assert cli.main(["install", "claude-desktop", *COMMAND]) == 0
+    assert KEY.encode() not in path.read_bytes()
+    assert mode(path) == 0o644
+    assert cli.main(["install", "claude-desktop", "--key-from-env", *COMMAND]) == 0
+    assert json.loads(path.read_bytes())["mcpServers"]["seedance"]["env"] == {"SEEDANCE_API_KEY": KEY}
+    assert mode(path) == 0o600
+    assert cli.main(["install", "claude-desktop", "--undo"]) == 0
+    assert (path.read_bytes(), mode(path)) == (b"{}\n", 0o644)
+    assert KEY not in capsys.readouterr().out
+
+
+def test_the_neighbours_secrets_are_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    written(BY_NAME["cursor"], b'{\n  "mcpServers": {\n    "other": {\n      "env": {"TOKEN": "theirs"}\n    }\n  }\n}\n')
+    assert cli.main(["install", "cursor", *COMMAND]) == 0
+    written(BY_NAME["gemini"], b'{"mcpServers": {"other": {"env": {"' + b"x" * 200 + b'": "theirs"}}}}')
+    assert cli.main(["install", "gemini", *COMMAND]) == 0
+    told = capsys.readouterr().out
+    assert "theirs" not in told
+    assert "…" in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "key", "told"),
+    [
+        (["cursor", "--key-from-env"], KEY, "needs no key in its file"),
+        (["claude-desktop", "--key-from-env"], "", "SEEDANCE_API_KEY is not set here"),
+    ],
+)
+def test_a_key_that_cannot_or_need_not_be_written_is_refused(
+    arguments: list[str], key: str, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SEEDANCE_API_KEY", key)
+    assert cli.main(["install", *arguments]) == 2
+    assert told in capsys.readouterr().err
+    assert not BY_NAME[arguments[0]].path().exists()
+
+
+def test_a_linked_file_stays_a_link(tmp_path: Path) -> None:
+    path = written(BY_NAME["codex"], None)
+    target = tmp_path / "dotfiles" / "codex.toml"
+    target.parent.mkdir()
+    path.symlink_to(target)
+    assert cli.main(["install", "codex", *COMMAND]) == 0
+    assert path.is_symlink()
+    assert tomllib.loads(target.read_text())["mcp_servers"]["seedance"] == ENTRIES["codex"]
+    assert cli.main(["install", "codex", "--undo"]) == 0
+    assert path.is_symlink()
+    assert not target.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("cursor", b"{", "no JSON at line 1"),
+        ("cursor", b'{\n"a" 1}', "no JSON at line 2"),
+        ("cursor", b'{\n"a":1,,}', "no JSON at line 2"),
+        ("cursor", b"{a:1}", "no JSON"),
+        ("cursor", b"{1:1}", "no JSON"),
+        ("cursor", b'{"a":/}', "no JSON"),
+        ("cursor", b"{} {}", "no JSON"),
+        ("cursor", b"[" * 20_000, "no JSON"),
+        ("cursor", b"[]", "The whole is no object"),
+        ("cursor", b'{"mcpServers": []}', "mcpServers is no object"),
+        ("vscode", b'{"inputs": {}}', "inputs is no list"),
+        ("cursor", '{"ü": 1}'.encode("latin-1"), "no UTF-8"),
+        ("codex", b"a = ", "no TOML"),
+        ("codex", b"mcp_servers = 1", "mcp_servers is no table"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_left_alone(
+    name: str, content: bytes, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = written(BY_NAME[name], content)
+    assert cli.main(["install", name]) == 2
+    error = capsys.readouterr().err
+    assert told in error
+    assert str(path) in error
+    assert list(path.parent.iterdir()) == [path]
+    assert path.read_bytes() == content
+
+
+def test_a_folder_that_cannot_be_used_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    home = BY_NAME["cursor"].path().parent
+    home.parent.mkdir(parents=True)
+    home.write_text("a file where the folder should be")
+    assert cli.main(["install", "cursor"]) == 2
+    assert "cannot be changed" in capsys.readouterr().err
+
+
+def test_a_copy_that_cannot_be_written_stops_everything() -> None:
+    path = written(BY_NAME["cursor"], b"{}")
+    assert cli.main(["install", "cursor", *COMMAND]) == 0
+    (copy,) = path.parent.glob("*before-seedance*")
+    assert cli.main(["install", "cursor", "--undo"]) == 0
+    copy.mkdir()
+    assert cli.main(["install", "cursor", *COMMAND]) == 2
+    assert path.read_bytes() == b"{}"
+    assert sorted(path.parent.iterdir()) == [path, copy]
+
+
+def test_the_entry_starts_this_very_installation(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (command,) = own_command(sandbox=False)
+    assert os.access(command, os.X_OK)
+    cached = str(tmp_path / "archive-v0" / "x")
+    version = r"seedance-mcp\[sandbox\]==\d+\.\d+\.\d+"
+    uvx, package = own_command(sandbox=True, prefix=cached, environment={"UV": "/usr/bin/uv"})
+    assert uvx == "/usr/bin/uvx"
+    assert re.fullmatch(version, package)
+    assert own_command(sandbox=False, prefix=cached, environment={})[0] == "uvx"
+    monkeypatch.setattr("sysconfig.get_path", {"scripts": str(tmp_path)}.get)
+    assert own_command(sandbox=False) == [sys.executable, "-m", "seedance_mcp"]
