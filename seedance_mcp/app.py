@@ -19,6 +19,7 @@ from seedance_mcp.views import task_of
 
 if TYPE_CHECKING:
     from seedance_mcp.client import ProviderClient
+    from seedance_mcp.fetch import Fetcher
 
 
 class Caller(Protocol):
@@ -47,6 +48,16 @@ def connect_to_provider(settings: Settings) -> ProviderClient:
     return ProviderClient(settings.base_url, key)
 
 
+Reach = Callable[[Settings], "Fetcher"]
+
+
+def reach_hosts(settings: Settings) -> Fetcher:
+    """What fetches finished videos; it never learns the key."""
+    from seedance_mcp.fetch import Fetcher  # noqa: PLC0415 - likewise
+
+    return Fetcher(settings.base_url)
+
+
 def utc_now() -> datetime:
     """The wall clock."""
     return datetime.now(UTC)
@@ -59,6 +70,7 @@ class App:
     settings: Settings
     connect: Connect = connect_to_provider
     now: Callable[[], datetime] = utc_now
+    reach: Reach = reach_hosts
     principal: str = ""
     """Whose requests and money these are; empty: the one person at this machine."""
 
@@ -66,6 +78,11 @@ class App:
     def client(self) -> ProviderClient:
         """The provider."""
         return self.connect(self.settings)
+
+    @cached_property
+    def fetcher(self) -> Fetcher:
+        """The hosts that keep finished videos."""
+        return self.reach(self.settings)
 
     @cached_property
     def ledger(self) -> Ledger:

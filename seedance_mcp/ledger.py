@@ -17,6 +17,7 @@ from seedance_mcp.records import (
     Entry,
     Evidence,
     Record,
+    Saved,
     SettledBy,
     Spent,
     from_nano,
@@ -134,6 +135,23 @@ class Ledger:
             if before.status != status or before.sending:
                 self._note(db, request_id, status)
         return self.get(request_id)
+
+    def save(self, request_id: str, saved: Saved) -> None:
+        """Write down where a video is kept, and what its bytes are."""
+        with self._store.transaction() as db:
+            db.execute(
+                "UPDATE requests SET saved_path = ?, saved_bytes = ?, saved_sha256 = ? WHERE request_id = ?",
+                (saved.path, saved.size_bytes, saved.sha256, request_id),
+            )
+
+    def lapsing(self, age_seconds: float, lifetime_seconds: float) -> list[Record]:
+        """Finished videos that are not saved and whose link has passed an age but not its lifetime, oldest first."""
+        rows = self._store.all(
+            "SELECT * FROM requests WHERE scope = ? AND state = 'completed' AND saved_path IS NULL AND completed_at"
+            " BETWEEN ? AND ? ORDER BY completed_at",
+            (self._scope, self._at() - lifetime_seconds, self._at() - age_seconds),
+        )
+        return [self._record(row) for row in rows]
 
     def settle(self, record: Record, amount: Decimal, by: SettledBy, evidence: Evidence) -> Record:
         """Replace a reservation by what is known to have been paid; what was not charged may be asked for again."""

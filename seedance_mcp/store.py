@@ -94,6 +94,10 @@ MIGRATIONS = (
         at REAL NOT NULL
     ) STRICT;
     """,
+    """
+    ALTER TABLE requests ADD COLUMN saved_bytes INTEGER;
+    ALTER TABLE requests ADD COLUMN saved_sha256 TEXT;
+    """,
 )
 """What each version adds; `PRAGMA user_version` counts those already there."""
 

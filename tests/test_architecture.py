@@ -32,16 +32,21 @@ store: errors
 records: results
 ledger: errors records results store wire
 client: errors wire
+fetch: config errors wire
+folders:
+saving: errors folders
+sheet: errors
 guard: arguments catalog client config errors ledger pricing records schemas wire
 media: arguments catalog errors mp4
 assets: arguments client errors facts wire
 views: catalog facts pricing profiles records results waiting
-app: client config guard ledger pricing records results views
+app: client config fetch guard ledger pricing records results views
 tools: app arguments catalog errors facts guard pricing records results schemas views waiting wire
 uploads: app arguments assets catalog errors facts media results views waiting
+downloads: app arguments errors fetch records results saving sheet tools waiting
 resources: app arguments catalog errors facts pricing records tools views waiting wire
 caller: app guard
-toolbox: app arguments portable profiles results tools uploads
+toolbox: app arguments downloads portable profiles results tools uploads
 prompts: arguments catalog errors facts portable profiles views
 handles: app caller errors results tools
 handover: instant
@@ -60,7 +65,7 @@ sandbox.serve: sandbox.film sandbox.moods sandbox.provider
 """
 """Module: all that it imports of the package, no more and no less."""
 
-HTTPX = {"client", "demo", "sandbox.moods", "sandbox.provider", "sandbox.serve"}
+HTTPX = {"client", "fetch", "sandbox.moods", "sandbox.provider", "sandbox.serve"}
 SDK = {"caller", "handles", "handover", "prompts", "server", "toolbox", "transports", "demo"}
 
 
