@@ -80,8 +80,12 @@ async def _direct(client: Client, scratch: Path, screen: Console) -> None:
                 group.start_soon(_make, client, shot, scratch, bars, finished)
     for number, shot in enumerate(SHOTS, 1):
         task = finished[shot.title]
-        saved = await _call(client, "download_video", task_id=task["task_id"], filename=f"demo-{number}-{shot.title.replace(' ', '-')}")
-        screen.print(f"{saved['path']}  ({task['estimated_cost']} {task['currency']} at the sandbox's invented prices)", soft_wrap=True)
+        saved = await _call(
+            client, "download_video", task_id=task["task_id"], filename=f"demo-{number}-{shot.title.replace(' ', '-')}"
+        )
+        screen.print(
+            f"{saved['path']}  ({task['estimated_cost']} {task['currency']} at the sandbox's invented prices)", soft_wrap=True
+        )
 
 
 async def _make(client: Client, shot: Shot, scratch: Path, bars: Progress, finished: dict[str, dict[str, Any]]) -> None:

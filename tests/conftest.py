@@ -27,7 +27,7 @@ from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.server import build_server, open_app
 
 PROVIDER = "https://provider.invalid"
-LOOPBACK = {"127.0.0.1", "::1", "localhost", "0.0.0.0", "", None}  # noqa: S104 - compared, not bound
+LOOPBACK = {"127.0.0.1", b"127.0.0.1", b"localhost", "::1", "localhost", "0.0.0.0", "", None}  # noqa: S104 - compared, not bound
 
 hypothesis_settings.register_profile("ci", derandomize=True)
 hypothesis_settings.load_profile("ci" if os.environ.get("CI") else "default")
@@ -113,7 +113,9 @@ OpenWorld = Callable[..., AbstractAsyncContextManager[World]]
 
 @pytest.fixture
 def open_world(tmp_path: Path) -> OpenWorld:
-    """Open a world; keywords are settings, `key` the client's key, `client_name` and `mode` the MCP client's."""
+    """Open a world; keywords are settings, `key` the client's key, `client_name` and `mode` the MCP client's, `resolve` and
+    `most_bytes` what downloads go by.
+    """
 
     @asynccontextmanager
     async def opened(
@@ -124,13 +126,13 @@ def open_world(tmp_path: Path) -> OpenWorld:
         sandbox: Sandbox | None = None,
         clock: Callable[[], datetime] | None = None,
         answer: ElicitationFnT | None = None,
-        resolve: Resolve = public_address,
-        most_bytes: int = MOST_BYTES,
         **fields: Any,
     ) -> AsyncGenerator[World]:
         provider = sandbox or Sandbox(no_film)
         usual: dict[str, Any] = {"base_url": PROVIDER, "data_dir": tmp_path / "data", "media_roots": [tmp_path]}
         usual["output_dir"] = tmp_path / "videos"
+        resolve: Resolve = fields.pop("resolve", public_address)
+        most_bytes: int = fields.pop("most_bytes", MOST_BYTES)
         settings = Settings(**{**usual, **fields})
 
         def connect(_: Settings) -> ProviderClient:
