@@ -7,7 +7,7 @@ import json
 import secrets
 import sqlite3
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from seedance_mcp.records import (
     Saved,
     SettledBy,
     Spent,
+    Upload,
     from_nano,
     new_request_id,
     read_record,
@@ -279,6 +280,20 @@ class Ledger:
         """How long a reference plays, if it went through here."""
         row = self._store.one("SELECT seconds FROM media WHERE reference = ?", (reference,))
         return row[0] if row else None
+
+    def remember_upload(self, digest: str, upload: Upload) -> None:
+        """Keep where bytes went, so that they need not be sent again."""
+        values = (self._scope, digest, upload.link, upload.asset_id, upload.at.timestamp())
+        with self._store.transaction() as db:
+            db.execute("INSERT OR REPLACE INTO uploads VALUES (?, ?, ?, ?, ?)", values)
+
+    def find_upload(self, digest: str, lifetime_seconds: float) -> Upload | None:
+        """Where the same bytes went within a time."""
+        row = self._store.one(
+            "SELECT * FROM uploads WHERE scope = ? AND digest = ? AND at > ?",
+            (self._scope, digest, self._at() - lifetime_seconds),
+        )
+        return Upload(row["link"], row["asset_id"], datetime.fromtimestamp(row["at"], UTC)) if row else None
 
     def _note(self, db: sqlite3.Connection, request_id: str, state: str) -> None:
         db.execute("INSERT INTO events VALUES (?, ?, ?)", (request_id, state, self._at()))

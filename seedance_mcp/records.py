@@ -42,6 +42,15 @@ class Saved:
 
 
 @dataclass(frozen=True, slots=True)
+class Upload:
+    """Where bytes went that were sent, and under which asset they are reviewed."""
+
+    link: str
+    asset_id: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """One request and all that is known of it."""
 

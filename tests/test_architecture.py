@@ -22,6 +22,8 @@ schemas: catalog facts
 results:
 portable:
 mp4:
+measures:
+folders:
 arguments: catalog errors facts portable results schemas
 profiles: arguments catalog facts portable schemas
 wire: errors results
@@ -33,16 +35,15 @@ records: results
 ledger: errors records results store wire
 client: errors wire
 fetch: config errors wire
-folders:
 saving: errors folders
 sheet: errors
 guard: arguments catalog client config errors ledger pricing records schemas wire
-media: arguments catalog errors mp4
+media: arguments catalog errors facts folders measures mp4
 assets: arguments client errors facts wire
 views: catalog facts pricing profiles records results waiting
 app: client config fetch guard ledger pricing records results views
 tools: app arguments catalog errors facts guard pricing records results schemas views waiting wire
-uploads: app arguments assets catalog errors facts media results views waiting
+uploads: app arguments assets catalog errors facts media records results views waiting
 downloads: app arguments errors fetch records results saving sheet tools waiting
 resources: app arguments catalog errors facts pricing records tools views waiting wire
 caller: app guard
