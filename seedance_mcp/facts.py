@@ -62,7 +62,7 @@ class Bound:
         """The bound as a refusal and the tables write it."""
         if self.measure == "bytes":
             return f"up to {self.high / 2**20:.0f} MB"
-        return _MEASURES[self.measure].format(low=f"{self.low:g}", high=f"{self.high:g}")
+        return _MEASURES[self.measure].format(low=f"{self.low:.9g}", high=f"{self.high:.9g}")
 
 
 _MEASURES: dict[Measure, str] = {

@@ -98,8 +98,8 @@ def kind_of_link(source: str, wanted: Kind | None) -> Kind:
 def open_media(source: str, roots: list[Path]) -> Generator[MediaFile]:
     """Copy a local file that lies below one of the folders and is what it must be; raises `FileRejected`."""
     path, root = _confined(source, roots)
-    with _open_below(root, path) as file, tempfile.TemporaryFile() as copy:
-        sha256, size_bytes = _copied(file, copy)
+    with open_below(root, path) as file, tempfile.TemporaryFile() as copy:
+        sha256, size_bytes = copy_whole(file, copy)
         yield _checked(copy, path, sha256, size_bytes)
 
 
@@ -122,7 +122,7 @@ def _confined(source: str, roots: list[Path]) -> tuple[Path, Path]:
     )
 
 
-def _open_below(root: Path, path: Path) -> BinaryIO:
+def open_below(root: Path, path: Path) -> BinaryIO:
     """Open a file step by step from the folder, so that nothing swapped on the way leads out of it."""
     *parents, name = path.relative_to(root).parts or (".",)
     try:
@@ -139,7 +139,7 @@ def _open_below(root: Path, path: Path) -> BinaryIO:
     return os.fdopen(descriptor, "rb")
 
 
-def _copied(file: BinaryIO, copy: BinaryIO) -> tuple[str, int]:
+def copy_whole(file: BinaryIO, copy: BinaryIO) -> tuple[str, int]:
     """Copy a file of an allowed size that nobody writes to meanwhile; gives its digest and size."""
     before = os.fstat(file.fileno())
     if not 0 < before.st_size <= UPLOAD_MAX_BYTES:
