@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, BinaryIO
 
 import av
@@ -38,7 +39,7 @@ def contact_sheet(file: BinaryIO) -> Sheet:
         opened: Any = av.open(file, format="mp4")  # half typed upstream
         with opened as container:
             return _drawn(container, container.streams.video[0])
-    except (FFmpegError, IndexError, ValueError, OSError) as error:
+    except (FFmpegError, IndexError, StopIteration, ValueError, OSError) as error:
         raise DownloadRefused(
             f"The video cannot be shown ({type(error).__name__}): download_video can still keep it."
         ) from None
@@ -46,6 +47,7 @@ def contact_sheet(file: BinaryIO) -> Sheet:
 
 def _drawn(container: Any, stream: Any) -> Sheet:
     stream.thread_type = "AUTO"
+    stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
     length = (stream.duration or 0) * (stream.time_base or 0)
     shown = [_frame_at(container, stream, length * share) for share in (0, 0.5, 1)]
     pictures = [_small(frame) for frame in shown]
@@ -58,21 +60,17 @@ def _drawn(container: Any, stream: Any) -> Sheet:
 
 def _frame_at(container: Any, stream: Any, seconds: Any) -> Any:
     """The first frame at or after a moment, else the last one there is."""
-    if stream.width * stream.height > MOST_PIXELS:
-        raise ValueError("too large")
     container.seek(int(seconds / stream.time_base), stream=stream)
-    frame = None
-    for number, frame in enumerate(container.decode(stream)):
-        if (frame.time or 0) >= seconds or number == FRAMES_MOST:
+    frames = islice(container.decode(stream), FRAMES_MOST)
+    frame = next(frames)
+    for later in frames:
+        if (frame.time or 0) >= seconds:
             break
-    if frame is None:
-        raise ValueError("no frame")
+        frame = later
     return frame
 
 
 def _small(frame: Any) -> Image.Image:
-    if frame.width * frame.height > MOST_PIXELS:
-        raise ValueError("too large")
     width = min(FRAME_MOST_PX, frame.width)
     picture: Image.Image = frame.to_image(width=width, height=max(1, round(frame.height * width / frame.width)))
     return picture
