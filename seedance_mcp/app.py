@@ -19,6 +19,7 @@ from seedance_mcp.views import task_of
 
 if TYPE_CHECKING:
     from seedance_mcp.client import ProviderClient
+    from seedance_mcp.fetch import Fetcher
 
 
 class Caller(Protocol):
@@ -53,6 +54,16 @@ async def publish_to_nobody(principal: str, record: Record) -> None:
     """What holds until a server opens its subscriptions."""
 
 
+Reach = Callable[[Settings], "Fetcher"]
+
+
+def reach_hosts(settings: Settings) -> Fetcher:
+    """What fetches finished videos; it never learns the key."""
+    from seedance_mcp.fetch import Fetcher  # noqa: PLC0415 - likewise
+
+    return Fetcher(settings.base_url)
+
+
 def utc_now() -> datetime:
     """The wall clock."""
     return datetime.now(UTC)
@@ -65,6 +76,7 @@ class App:
     settings: Settings
     connect: Connect = connect_to_provider
     now: Callable[[], datetime] = utc_now
+    reach: Reach = reach_hosts
     principal: str = ""
     """Whose requests and money these are; empty: the one person at this machine."""
     host: App | None = None
@@ -75,6 +87,11 @@ class App:
     def client(self) -> ProviderClient:
         """The provider."""
         return self.host.client if self.host else self.connect(self.settings)
+
+    @cached_property
+    def fetcher(self) -> Fetcher:
+        """The hosts that keep finished videos."""
+        return self.host.fetcher if self.host else self.reach(self.settings)
 
     @cached_property
     def ledger(self) -> Ledger:

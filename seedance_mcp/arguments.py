@@ -61,34 +61,38 @@ class CreateVideo:
 class GetTask(Arguments):
     """One task."""
 
-    task_id: Annotated[str, Field(description="From create_video.")]
+    task_id: str
+
+
+class DownloadVideo(GetTask):
+    """One finished task and the name of its file."""
+
+    filename: str | None = None
 
 
 class WaitForVideo(GetTask):
     """One task and patience."""
 
-    timeout_seconds: Annotated[
-        int, Field(ge=1, le=1800, description="How long to wait; then the task comes back still running.")
-    ] = 45
+    timeout_seconds: Annotated[int, Field(ge=1, le=1800)] = 45
 
 
 class ListTasks(Arguments):
     """Which tasks, and how fresh."""
 
-    status: Annotated[Status | None, Field(description="Only these.")] = None
-    limit: Annotated[int, Field(ge=1, le=100, description="How many, newest first.")] = 20
+    status: Status | None = None
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
     refresh: Annotated[bool, Field(description="Look at all running ones first.")] = False
 
 
 class UploadAsset(Arguments):
     """One file or link and the model it is for."""
 
-    source: Annotated[str, Field(description="Local path or https:// link.")]
+    source: str
     model: Annotated[str, Field(description="The model that will use it.")]
     kind: Annotated[Kind | None, Field(description="Guessed when absent.")] = None
-    name: Annotated[str | None, Field(description="Label at the provider.")] = None
+    name: str | None = None
     portrait: Annotated[bool, Field(description="A real person's face: asks for the whitelist (SP models).")] = False
-    wait_seconds: Annotated[int, Field(ge=0, le=300, description="How long to wait for a review.")] = 30
+    wait_seconds: Annotated[int, Field(ge=0, le=300)] = 30
 
 
 class GetAsset(Arguments):

@@ -7,7 +7,7 @@ value here: it is kept beside it as a doubt. What no source states is `None` and
 
 from __future__ import annotations
 
-from seedance_mcp.facts import Choice, Doubt, Fact, Model, Route, Span
+from seedance_mcp.facts import Bound, Choice, Doubt, Fact, FileBounds, Model, Route, Span
 
 EDITION = "2026-07"
 CURRENCY = "JimiCoin"
@@ -37,6 +37,35 @@ _AUDIO_WITH_FRAMES = Fact(
     source="seed",
     doubts=(Doubt("frame mode does not support audio references (no route named)", "site-08", value=False),),
 )
+
+_MEGABYTE = 2**20
+_FILES = (
+    Fact(
+        FileBounds("image", (Bound("sides_px", 300, 6000), Bound("aspect", 0.4, 2.5), Bound("bytes", 1, 30 * _MEGABYTE))),
+        "upstream",
+    ),
+    Fact(
+        FileBounds(
+            "video",
+            (
+                Bound("seconds", 2, 15),
+                Bound("sides_px", 300, 6000),
+                Bound("aspect", 0.4, 2.5),
+                Bound("pixels", 409_600, 2_086_876),
+                Bound("bytes", 1, 50 * _MEGABYTE),
+            ),
+        ),
+        "upstream",
+    ),
+    Fact(FileBounds("audio", (Bound("seconds", 2, 15), Bound("bytes", 1, 15 * _MEGABYTE))), "upstream"),
+)
+"""What the upstream vendor takes, where the provider states nothing of its own."""
+_MD_VIDEO = Fact(
+    FileBounds("video", (Bound("seconds", 0, 15), Bound("a_side_px", 720, 2160), Bound("bytes", 1, 200 * _MEGABYTE))),
+    "seed",
+    (Doubt("together between 4 and 15 seconds, 24 to 60 frames per second", "pages-07"),),
+)
+"""The seed states length and size of all reference videos together: one alone may not pass them either."""
 
 _FULL_DURATION = Fact(
     Span(4, 12, 5), "seed", (Doubt("the provider's later pages allow up to 15 seconds", "site-08", Span(4, 15, 5)),)
@@ -68,6 +97,7 @@ FULL = Route(
     review="audit",
     per="second",
     billing=Fact(("{model}",), "seed"),
+    files=_FILES,
     notes=("No source says whether a reference video is mandatory on the sd2_mx_video models.",),
 )
 
@@ -100,6 +130,7 @@ SP = Route(
     review="library",
     per="second",
     billing=Fact(("{model}-{resolution}", "{model}"), "seed"),
+    files=_FILES,
 )
 
 MINI = Route(
@@ -121,6 +152,7 @@ MINI = Route(
     review="none",
     per="second",
     billing=Fact(("{model}-{resolution}", "{model}"), "site-08"),
+    files=_FILES,
     notes=("seedance2.0-mini-video bills the duration plus the length of the first reference video, to the nearest second.",),
 )
 
@@ -138,6 +170,7 @@ MINI_SP = Route(
     review="none",
     per="task",
     billing=Fact(("{model}-{resolution}", "{model}"), "pages-07", (Doubt("billed per second by resolution", "tool-08"),)),
+    files=_FILES,
     notes=("No longer listed by the provider's documentation since August 2026: it may be retired.",),
 )
 
@@ -164,10 +197,11 @@ MD = Route(
     review="none",
     per="task",
     billing=Fact(("{model}",), "pages-07"),
+    files=(_FILES[0], _MD_VIDEO),
     notes=(
         (
             "Reference videos: together at most 15 s and 200 MB, each 720 to 2160 px (seed), 24 to 60 frames per second "
-            "(pages-07). Not checked here: a link does not tell."
+            "(pages-07). Checked for each uploaded file alone: a link does not tell."
         ),
         "No GIF among the images (pages-07).",
     ),
@@ -188,6 +222,7 @@ FAST_I2V = Route(
     review="none",
     per="task",
     billing=Fact(("{model}",), "pages-07"),
+    files=_FILES[:1],
     notes=("No source says whether an image is mandatory on this route.",),
 )
 
@@ -206,6 +241,7 @@ STD = Route(
     review="none",
     per="task",
     billing=Fact(("{model}",), "pages-07"),
+    files=_FILES,
 )
 
 ROUTES = (FULL, SP, MINI, MINI_SP, MD, FAST_I2V, STD)

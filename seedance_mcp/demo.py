@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import httpx
 from mcp import Client, StdioServerParameters
 from PIL import Image, ImageDraw
 from rich.console import Console
@@ -46,25 +45,25 @@ SHOTS = (
 def run(output: str | None = None) -> None:
     """Run the demo and save its videos below `output`."""
     folder = Path(output or "seedance-videos").absolute()
-    folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         paint(Path(scratch))
         anyio.run(_play, Path(scratch), folder, Console())
 
 
-def _server(scratch: Path) -> StdioServerParameters:
+def _server(scratch: Path, folder: Path) -> StdioServerParameters:
     """The package itself over stdio, without a key, reading only the demo's own pictures."""
     ours = {"SEEDANCE_SANDBOX": "1", "SEEDANCE_DATA_DIR": str(scratch / "data"), "SEEDANCE_MEDIA_ROOTS": str(scratch)}
+    ours["SEEDANCE_OUTPUT_DIR"] = str(folder)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("SEEDANCE_", "JIMMYAI_"))}
     return StdioServerParameters(command=sys.executable, args=["-m", "seedance_mcp"], env={**kept, **ours})
 
 
 async def _play(scratch: Path, folder: Path, screen: Console) -> None:
-    async with Client(_server(scratch)) as client:
-        await _direct(client, scratch, folder, screen)
+    async with Client(_server(scratch, folder)) as client:
+        await _direct(client, scratch, screen)
 
 
-async def _direct(client: Client, scratch: Path, folder: Path, screen: Console) -> None:
+async def _direct(client: Client, scratch: Path, screen: Console) -> None:
     listed = await _call(client, "list_models")
     screen.print(f"[bold]SANDBOX[/]: no key, no cost. {len(listed['models'])} models listed, three videos side by side:")
     finished: dict[str, dict[str, Any]] = {}
@@ -81,8 +80,12 @@ async def _direct(client: Client, scratch: Path, folder: Path, screen: Console) 
                 group.start_soon(_make, client, shot, scratch, bars, finished)
     for number, shot in enumerate(SHOTS, 1):
         task = finished[shot.title]
-        path = await _save(task["video_url"], folder / f"demo-{number}-{shot.title.replace(' ', '-')}.mp4")
-        screen.print(f"{path}  ({task['estimated_cost']} {task['currency']} at the sandbox's invented prices)", soft_wrap=True)
+        saved = await _call(
+            client, "download_video", task_id=task["task_id"], filename=f"demo-{number}-{shot.title.replace(' ', '-')}"
+        )
+        screen.print(
+            f"{saved['path']}  ({task['estimated_cost']} {task['currency']} at the sandbox's invented prices)", soft_wrap=True
+        )
 
 
 async def _make(client: Client, shot: Shot, scratch: Path, bars: Progress, finished: dict[str, dict[str, Any]]) -> None:
@@ -110,13 +113,6 @@ def checked(result: Any) -> dict[str, Any]:
     if result.is_error:
         raise RuntimeError(result.content[0].text)
     return result.structured_content
-
-
-async def _save(url: str, path: Path) -> Path:
-    async with httpx.AsyncClient(trust_env=False) as http:
-        answer = (await http.get(url)).raise_for_status()
-    await anyio.Path(path).write_bytes(answer.content)
-    return path
 
 
 def paint(folder: Path) -> None:

@@ -16,7 +16,9 @@ SeedanceError
   AssetRejected             the provider's review refused the file
   AssetNotReady             the review is still running
   FileRejected              a local file or link that may not be sent
-  DownloadFailed            the finished video could not be saved
+  DownloadFailed            the finished video could not be fetched or saved
+    DownloadRefused         and a repeat would change nothing
+      LinkLapsed            its link gives no video any more
 """
 
 from __future__ import annotations
@@ -162,7 +164,17 @@ class FileRejected(SeedanceError):
 
 
 class DownloadFailed(SeedanceError):
-    """The finished video could not be saved."""
+    """The finished video could not be fetched or saved."""
 
     code = "download_failed"
     retryable = True
+
+
+class DownloadRefused(DownloadFailed):
+    """It could not, and a repeat would change nothing."""
+
+    retryable = False
+
+
+class LinkLapsed(DownloadRefused):
+    """The link gives no video any more."""

@@ -46,6 +46,42 @@ class Choice:
     default: str | None = None
 
 
+Measure = Literal["bytes", "seconds", "sides_px", "a_side_px", "pixels", "aspect"]
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """From where to where, both included, one measure of a file may go."""
+
+    measure: Measure
+    low: float
+    high: float
+
+    @property
+    def words(self) -> str:
+        """The bound as a refusal and the tables write it."""
+        if self.measure == "bytes":
+            return f"up to {self.high / 2**20:.0f} MB"
+        return _MEASURES[self.measure].format(low=f"{self.low:.9g}", high=f"{self.high:.9g}")
+
+
+_MEASURES: dict[Measure, str] = {
+    "seconds": "{low} to {high} s",
+    "sides_px": "each side {low} to {high} px",
+    "a_side_px": "{low} to {high} px (which side is not stated)",
+    "pixels": "{low} to {high} pixels in all",
+    "aspect": "width / height {low} to {high}",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FileBounds:
+    """What one file of a kind may be."""
+
+    kind: Literal["image", "video", "audio"]
+    bounds: tuple[Bound, ...]
+
+
 Review = Literal["audit", "library", "none"]
 """How a file becomes a reference: mandatory audit, optional library (portraits: whitelist), or a plain link."""
 
@@ -80,6 +116,8 @@ class Route:
     per: Literal["second", "task"]
     billing: Fact[tuple[str, ...]]
     """Names in the provider's price list, best first; `{model}` and `{resolution}` are filled in."""
+    files: tuple[Fact[FileBounds], ...]
+    """What an uploaded file of each kind may be."""
     notes: tuple[str, ...] = ()
 
     @property

@@ -7,7 +7,7 @@ import json
 import secrets
 import sqlite3
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -17,8 +17,10 @@ from seedance_mcp.records import (
     Entry,
     Evidence,
     Record,
+    Saved,
     SettledBy,
     Spent,
+    Upload,
     from_nano,
     new_request_id,
     read_record,
@@ -143,6 +145,23 @@ class Ledger:
             if before.status != status or before.sending:
                 self._note(db, request_id, status)
         return self.get(request_id)
+
+    def save(self, request_id: str, saved: Saved) -> None:
+        """Write down where a video is kept, and what its bytes are."""
+        with self._store.transaction() as db:
+            db.execute(
+                "UPDATE requests SET saved_path = ?, saved_bytes = ?, saved_sha256 = ? WHERE request_id = ?",
+                (saved.path, saved.size_bytes, saved.sha256, request_id),
+            )
+
+    def lapsing(self, age_seconds: float, lifetime_seconds: float) -> list[Record]:
+        """Finished videos that are not saved and whose link has passed an age but not its lifetime, oldest first."""
+        rows = self._store.all(
+            "SELECT * FROM requests WHERE scope = ? AND state = 'completed' AND saved_path IS NULL AND completed_at"
+            " BETWEEN ? AND ? ORDER BY completed_at",
+            (self._scope, self._at() - lifetime_seconds, self._at() - age_seconds),
+        )
+        return [self._record(row) for row in rows]
 
     def settle(self, record: Record, amount: Decimal, by: SettledBy, evidence: Evidence) -> Record:
         """Replace a reservation by what is known to have been paid; what was not charged may be asked for again."""
@@ -270,6 +289,20 @@ class Ledger:
         """How long a reference plays, if it went through here."""
         row = self._store.one("SELECT seconds FROM media WHERE reference = ?", (reference,))
         return row[0] if row else None
+
+    def remember_upload(self, digest: str, upload: Upload) -> None:
+        """Keep where bytes went, so that they need not be sent again."""
+        values = (self._scope, digest, upload.link, upload.asset_id, upload.at.timestamp())
+        with self._store.transaction() as db:
+            db.execute("INSERT OR REPLACE INTO uploads VALUES (?, ?, ?, ?, ?)", values)
+
+    def find_upload(self, digest: str, lifetime_seconds: float) -> Upload | None:
+        """Where the same bytes went within a time."""
+        row = self._store.one(
+            "SELECT * FROM uploads WHERE scope = ? AND digest = ? AND at > ?",
+            (self._scope, digest, self._at() - lifetime_seconds),
+        )
+        return Upload(row["link"], row["asset_id"], datetime.fromtimestamp(row["at"], UTC)) if row else None
 
     def _note(self, db: sqlite3.Connection, request_id: str, state: str) -> None:
         db.execute("INSERT INTO events VALUES (?, ?, ?)", (request_id, state, self._at()))

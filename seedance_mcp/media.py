@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import stat
+import tempfile
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from seedance_mcp.arguments import Kind
-from seedance_mcp.catalog import UPLOAD_EXTENSIONS, UPLOAD_MAX_BYTES
+from seedance_mcp.catalog import SOURCES, UPLOAD_EXTENSIONS, UPLOAD_MAX_BYTES
 from seedance_mcp.errors import FileRejected, InvalidRequest
-from seedance_mcp.mp4 import duration_seconds
+from seedance_mcp.facts import Measure, Model
+from seedance_mcp.folders import hold
+from seedance_mcp.measures import picture_size, wave_seconds
+from seedance_mcp.mp4 import duration_seconds, frame_size
 
 _HEAD_BYTES = 512
-_OPEN_FLAGS = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
-"""Follow no link and wait for no pipe, as far as the system knows the words."""
-_WITH_MOVIE_HEADER = ("mp4", "mov", "m4v")
+_COPIED_BYTES = 1 << 20
+_WITH_MOVIE_HEADER = ("mp4", "mov", "m4v", "m4a")
 _SIGNATURES: tuple[tuple[str, str, bytes], ...] = (
     ("png", "image/png", rb"\x89PNG\r\n\x1a\n"),
     ("jpg", "image/jpeg", rb"\xff\xd8\xff"),
@@ -47,15 +51,18 @@ _SIGNATURES: tuple[tuple[str, str, bytes], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class MediaFile:
-    """A local file that may be sent, open for reading."""
+    """What a local file held when it was checked: a copy of our own, which nobody else can change."""
 
     file: BinaryIO
     name: str
     kind: Kind
     mime_type: str
     size_bytes: int
+    sha256: str
     seconds: float | None
     """How long it plays, where its header tells."""
+    size_px: tuple[int, int] | None
+    """Width and height, where its header tells."""
 
 
 def is_link(source: str) -> bool:
@@ -89,27 +96,23 @@ def kind_of_link(source: str, wanted: Kind | None) -> Kind:
 
 @contextmanager
 def open_media(source: str, roots: list[Path]) -> Generator[MediaFile]:
-    """Open a local file that lies below one of the folders and is what it must be; raises `FileRejected`."""
-    path = _confined(source, roots)
-    try:
-        descriptor = os.open(path, _OPEN_FLAGS)
-    except OSError as error:
-        raise FileRejected(f"The file cannot be read: {error.strerror}.", field="source") from None
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise FileRejected("Only a regular file may be sent.", field="source")
-    with os.fdopen(descriptor, "rb") as file:
-        yield _checked(file, path)
+    """Copy a local file that lies below one of the folders and is what it must be; raises `FileRejected`."""
+    path, root = _confined(source, roots)
+    with open_below(root, path) as file, tempfile.TemporaryFile() as copy:
+        sha256, size_bytes = copy_whole(file, copy)
+        yield _checked(copy, path, sha256, size_bytes)
 
 
-def _confined(source: str, roots: list[Path]) -> Path:
+def _confined(source: str, roots: list[Path]) -> tuple[Path, Path]:
+    """The path that a source means, and the folder above it that may be read."""
     text = unquote(_split(source).path) if source.lower().startswith("file://") else source
     try:
         path = Path(text).expanduser().resolve()
     except (OSError, RuntimeError, ValueError):
         raise FileRejected("That is no path.", field="source") from None
-    if any(path.is_relative_to(root) for root in roots):
-        return path
+    root = next((root for root in roots if path.is_relative_to(root)), None)
+    if root:
+        return path, root
     folders = ", ".join(str(root) for root in roots) or "none"
     raise FileRejected(
         f"Files may be sent from these folders alone: {folders}. Move the file there, or let the operator set "
@@ -119,17 +122,92 @@ def _confined(source: str, roots: list[Path]) -> Path:
     )
 
 
-def _checked(file: BinaryIO, path: Path) -> MediaFile:
-    size_bytes = os.fstat(file.fileno()).st_size
-    if not 0 < size_bytes <= UPLOAD_MAX_BYTES:
+def open_below(root: Path, path: Path) -> BinaryIO:
+    """Open a file step by step from the folder, so that nothing swapped on the way leads out of it."""
+    *parents, name = path.relative_to(root).parts or (".",)
+    try:
+        with ExitStack() as stack:
+            folder = stack.enter_context(hold(root))
+            for parent in parents:
+                folder = stack.enter_context(folder.below(parent))
+            descriptor = folder.open(name)
+    except OSError as error:
+        raise FileRejected(f"The file cannot be read: {error.strerror}.", field="source") from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise FileRejected("Only a regular file may be sent.", field="source")
+    return os.fdopen(descriptor, "rb")
+
+
+def copy_whole(file: BinaryIO, copy: BinaryIO) -> tuple[str, int]:
+    """Copy a file of an allowed size that nobody writes to meanwhile; gives its digest and size."""
+    before = os.fstat(file.fileno())
+    if not 0 < before.st_size <= UPLOAD_MAX_BYTES:
         allowed = f"1 to {UPLOAD_MAX_BYTES} bytes"
-        raise FileRejected(f"The file has {size_bytes} bytes; allowed: {allowed}.", field="source", allowed=allowed)
-    ending, mime_type = sniff(file.read(_HEAD_BYTES))
-    seconds = duration_seconds(file) if ending in _WITH_MOVIE_HEADER else None
+        raise FileRejected(f"The file has {before.st_size} bytes; allowed: {allowed}.", field="source", allowed=allowed)
+    digest, left = hashlib.sha256(), before.st_size
+    while chunk := file.read(min(left, _COPIED_BYTES)):
+        digest.update(chunk)
+        copy.write(chunk)
+        left -= len(chunk)
+    after = os.fstat(file.fileno())
+    if left or (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+        raise FileRejected("The file changed while it was read: call again when it is complete.", field="source")
+    return digest.hexdigest(), before.st_size
+
+
+def _checked(file: BinaryIO, path: Path, sha256: str, size_bytes: int) -> MediaFile:
     file.seek(0)
+    ending, mime_type = sniff(file.read(_HEAD_BYTES))
     kind = next(kind for kind, endings in UPLOAD_EXTENSIONS.items() if ending in endings)
     name = re.sub(r"[^\w.-]+", "_", path.stem, flags=re.ASCII)[:80] or "file"
-    return MediaFile(file, f"{name}.{ending}", cast("Kind", kind), mime_type, size_bytes, seconds)
+    seconds, size_px = _measured(file, ending, size_bytes)
+    file.seek(0)
+    return MediaFile(file, f"{name}.{ending}", cast("Kind", kind), mime_type, size_bytes, sha256, seconds, size_px)
+
+
+def _measured(file: BinaryIO, ending: str, size_bytes: int) -> tuple[float | None, tuple[int, int] | None]:
+    """Length and pixels, as far as the header tells."""
+    if ending in _WITH_MOVIE_HEADER:
+        return duration_seconds(file), frame_size(file)
+    return wave_seconds(file, size_bytes) if ending == "wav" else None, picture_size(file, ending)
+
+
+def check_bounds(found: MediaFile, model: Model) -> None:
+    """Refuse what the model's route states not to take; raises `FileRejected`."""
+    for fact in model.route.files:
+        for bound in fact.value.bounds if fact.value.kind == found.kind else ():
+            extent = _extent(found, bound.measure)
+            if extent and not (bound.low <= extent[0] and extent[1] <= bound.high):
+                raise FileRejected(
+                    f"The {found.kind} has {_shown(found, bound.measure)}; allowed on the route {model.route.name}: "
+                    f"{bound.words} ({SOURCES[fact.source]}). Nothing was sent.",
+                    field="source",
+                    allowed=bound.words,
+                )
+
+
+def _extent(found: MediaFile, measure: Measure) -> tuple[float, float] | None:
+    """What is held against the lower and what against the upper bound; `None` where the header does not tell."""
+    if measure == "bytes":
+        return found.size_bytes, found.size_bytes
+    if measure == "seconds":  # a last frame or sample more is no longer video
+        return (round(found.seconds, 1), round(found.seconds, 1)) if found.seconds else None
+    if found.size_px is None:
+        return None
+    width, height = found.size_px
+    return {
+        "sides_px": (min(found.size_px), max(found.size_px)),
+        "a_side_px": (max(found.size_px), min(found.size_px)),
+        "pixels": (width * height, width * height),
+        "aspect": (width / height, width / height),
+    }[measure]
+
+
+def _shown(found: MediaFile, measure: Measure) -> str:
+    if measure == "bytes":
+        return f"{found.size_bytes / 2**20:.1f} MB"
+    return f"{found.seconds:.1f} s" if measure == "seconds" else "{} x {} px".format(*(found.size_px or ()))
 
 
 def sniff(head: bytes) -> tuple[str, str]:

@@ -56,7 +56,7 @@ def _loose(schema: Schema) -> Schema:
     return {"type": "object", "properties": {name: _terse(each) for name, each in schema["properties"].items()}}
 
 
-def _terse(schema: Schema, depth: int = 2) -> Schema:
+def _terse(schema: Schema, depth: int = 1) -> Schema:
     """A result field in few bytes: null as a second type, objects spelt out to a depth."""
     branches = [each for each in schema.get("anyOf", ()) if each != {"type": "null"}]
     if branches:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, Literal
+from typing import Literal
 
 from seedance_mcp.arguments import CreateOptions
 from seedance_mcp.catalog import ROUTES
@@ -78,7 +78,7 @@ def _limits(name: str, schemas: dict[Route, Schema]) -> str:
     routes: dict[str, list[str]] = {}
     for route, schema in schemas.items():
         routes.setdefault(_short(name, schema), []).append(route.name)
-    return "; ".join(f"{bound}: {' '.join(names)}" for bound, names in routes.items()) + _rules(name)
+    return "; ".join(f"{bound}: {' '.join(names)}" for bound, names in routes.items() if bound) + _rules(name, list(schemas))
 
 
 def _short(name: str, schema: Schema) -> str:
@@ -92,7 +92,7 @@ def _short(name: str, schema: Schema) -> str:
         case {"maxLength": longest}:
             return f"{longest} chars"
         case _:
-            return _schemes(schema) if name in MEDIA_FIELDS else "any length"
+            return _schemes(schema) if name in MEDIA_FIELDS else ""
 
 
 def _schemes(schema: Schema) -> str:
@@ -108,9 +108,10 @@ _RULE_SHOWN_AT = {
 }
 
 
-def _rules(name: str) -> str:
+def _rules(name: str, routes: list[Route]) -> str:
+    """The rule told beside a field, and the routes it holds on unless it is all that have the field."""
     rule = _RULE_SHOWN_AT.get(name)
     if not rule:
         return ""
-    holders: list[Any] = [route.name for route in ROUTES if rule in route.rules]
-    return f". {RULES[rule]} ({' '.join(holders)})"
+    holders = [route.name for route in routes if rule in route.rules]
+    return f". {RULES[rule]}" + (f" ({' '.join(holders)})" if len(holders) < len(routes) else "")

@@ -33,6 +33,24 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Saved:
+    """Where a finished video is kept, and what its bytes were."""
+
+    path: str
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """Where bytes went that were sent, and under which asset they are reviewed."""
+
+    link: str
+    asset_id: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """One request and all that is known of it."""
 
@@ -55,7 +73,7 @@ class Record:
     created_at: datetime
     completed_at: datetime | None
     video_url: str | None
-    saved_path: str | None
+    saved: Saved | None
     error: str | None
     error_code: str | None
     """Ours; `None` where `error` holds the provider's own words."""
@@ -98,9 +116,11 @@ def from_text(text: str | None) -> Decimal | None:
 def read_record(row: sqlite3.Row, now: datetime) -> Record:
     """One row of `requests`; one that has been sending for too long counts as unknown."""
     sending = row["state"] == "sending" and row["created_at"] >= now.timestamp() - SENDING_SECONDS
-    names = ("request_id", "task_id", "model", "prompt", "progress", "settled_by", "evidence", "video_url", "saved_path")
+    names = ("request_id", "task_id", "model", "prompt", "progress", "settled_by", "evidence", "video_url")
+    saved = (row["saved_path"], row["saved_bytes"], row["saved_sha256"])
     return Record(
         **{name: row[name] for name in (*names, "error", "error_code")},
+        saved=None if None in saved else Saved(*saved),
         status="queued" if sending else "unknown" if row["state"] == "sending" else row["state"],
         sending=sending,
         adopted=row["fingerprint"] is None,

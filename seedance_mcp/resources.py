@@ -134,6 +134,8 @@ def _limits(route: Route) -> Iterable[tuple[str, ...]]:
     )
     yield _row("reference_videos", _count(route.reference_videos.value), route.reference_videos)
     yield _row("reference_audios", _count(route.reference_audios.value), route.reference_audios)
+    for fact in route.files:
+        yield _row(f"{fact.value.kind} files", ", ".join(bound.words for bound in fact.value.bounds), fact)
 
 
 def _count(most: int) -> str:
@@ -164,7 +166,7 @@ def limits_text() -> str:
 ## Notes
 
 {notes}
-- Not stated by any source: size and format of a single reference, length of a prompt where the table says so, typical
+- Not stated by any source: format of a single reference, length of a prompt where the table says so, typical
   generation time, rate limits, sound of the result.
 
 ## Files and links

@@ -3,15 +3,36 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import SkipJsonSchema
 
+_Bytes = bytes
+"""The type, where `bytes` is a field."""
 Status = Literal["queued", "processing", "completed", "failed", "cancelled", "unknown"]
 FINAL: frozenset[Status] = frozenset({"completed", "failed", "cancelled"})
 
 
 SANDBOX_NOTE = "SANDBOX: nothing is real, nothing is charged."
+
+
+@dataclass(frozen=True, slots=True)
+class FileLink:
+    """A file of this machine that goes with a result."""
+
+    path: str
+    mime_type: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An image that goes with a result."""
+
+    data: bytes
+    mime_type: str
 
 
 class Result(BaseModel):
@@ -27,6 +48,10 @@ class Result(BaseModel):
         lines = [SANDBOX_NOTE] if self.sandbox else []
         facts = self.model_dump(mode="json", exclude={"sandbox"})
         return "\n".join([*lines, *(f"{name}: {_line(value)}" for name, value in facts.items() if _says(value))])
+
+    def attached(self) -> list[FileLink | Picture]:
+        """What goes with the text as a block of its own."""
+        return []
 
 
 def _says(value: Any) -> bool:
@@ -91,6 +116,35 @@ class TaskList(Result):
 
     tasks: list[Task]
     total: int
+    warnings: list[str] = []
+
+
+class SavedVideo(Result):
+    """A finished video on this machine's disk."""
+
+    path: str
+    bytes: int
+    sha256: str
+    mime_type: str = "video/mp4"
+    task_id: str
+
+    def attached(self) -> list[FileLink | Picture]:
+        """The file itself."""
+        return [FileLink(self.path, self.mime_type, self.bytes)]
+
+
+class Preview(Result):
+    """First, middle and last frame of a video side by side; `width` and `height` are the video's, `frames` seconds."""
+
+    task_id: str
+    width: int
+    height: int
+    frames: list[float]
+    sheet: SkipJsonSchema[_Bytes] = Field(exclude=True)
+
+    def attached(self) -> list[FileLink | Picture]:
+        """The contact sheet."""
+        return [Picture(self.sheet, "image/jpeg")]
 
 
 class Range(Part):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 import traceback
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import mcp_types as types
@@ -18,7 +20,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import SecretStr
 
 from seedance_mcp import __version__, handles, player, prompts, resources, results
-from seedance_mcp.app import App, Connect, connect_to_provider, utc_now
+from seedance_mcp.app import App, Connect, Reach, connect_to_provider, reach_hosts, utc_now
 from seedance_mcp.caller import Asked, Context, McpCaller, app_for
 from seedance_mcp.catalog import BY_NAME
 from seedance_mcp.config import Settings
@@ -39,7 +41,8 @@ Makes Seedance 2.0 videos through one paid provider. Every create_video costs mo
 4. create_video once. It answers at once with a task; never repeat it because of a slow or lost answer.
    If it asks for confirmation, ask the person, then call again with the same request and the confirm_token.
 5. wait_for_video until the status is completed or failed; a wait that runs out is no failure, call it again.
-6. Give the person video_url (it lapses after about three days) and the cost.
+6. download_video keeps it: the link lapses after about three days. Give the person the path and the cost.
+   preview_video shows you three frames.
 list_tasks finds earlier tasks. Every result's next field names the sensible next call.
 Errors say whether money went (charged) and what to do.
 seedance://limits and seedance://pricing hold every limit and price with its source."""
@@ -102,16 +105,16 @@ class _Door:
 
     def answer(self, result: results.Result) -> types.CallToolResult:
         told = result.model_copy(update={"sandbox": self.settings.sandbox})
-        return self._result(told.as_text(), told.model_dump(mode="json"))
+        return self._result(told.as_text(), told.model_dump(mode="json"), [_block(each) for each in told.attached()])
 
     def _failed(self, error: SeedanceError) -> types.CallToolResult:
         sandbox = {"sandbox": True} if self.settings.sandbox else {}
         text = f"{results.SANDBOX_NOTE}\n{error.as_text()}" if sandbox else error.as_text()
         return self._result(text, {**sandbox, "error": error.as_dict()}).model_copy(update={"is_error": True})
 
-    def _result(self, text: str, content: dict[str, Any]) -> types.CallToolResult:
+    def _result(self, text: str, content: dict[str, Any], more: Sequence[types.ContentBlock] = ()) -> types.CallToolResult:
         block = types.TextContent(type="text", text=_sound(text))
-        return types.CallToolResult(content=[block], structured_content=_sound(content))
+        return types.CallToolResult(content=[block, *more], structured_content=_sound(content))
 
     async def list_resources(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListResourcesResult:
         listed = [
@@ -197,6 +200,21 @@ class _Door:
         return []
 
 
+def _block(attached: results.FileLink | results.Picture) -> types.ContentBlock:
+    """What goes with a result, as the protocol has it."""
+    if isinstance(attached, results.Picture):
+        data = base64.b64encode(attached.data).decode()
+        return types.ImageContent(type="image", data=data, mime_type=attached.mime_type)
+    path = Path(attached.path)
+    return types.ResourceLink(
+        type="resource_link",
+        uri=path.as_uri(),
+        name=path.name,
+        mime_type=attached.mime_type,
+        size=attached.size_bytes,
+    )
+
+
 def _sound(value: Any) -> Any:
     """The same value without halves of characters, which no JSON message can carry."""
     return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
@@ -212,11 +230,14 @@ async def _with_sandbox(settings: Settings, stack: AsyncExitStack) -> Settings:
 
 @asynccontextmanager
 async def open_app(
-    settings: Settings, connect: Connect = connect_to_provider, now: Callable[[], datetime] = utc_now
+    settings: Settings,
+    connect: Connect = connect_to_provider,
+    now: Callable[[], datetime] = utc_now,
+    reach: Reach = reach_hosts,
 ) -> AsyncGenerator[App]:
     """Hold what a server needs; in sandbox mode the embedded provider too."""
     async with AsyncExitStack() as stack:
-        app = App(await _with_sandbox(settings, stack) if settings.sandbox else settings, connect, now)
+        app = App(await _with_sandbox(settings, stack) if settings.sandbox else settings, connect, now, reach)
         stack.push_async_callback(app.aclose)
         yield app
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import mcp_types as types
 from pydantic import BaseModel
 
-from seedance_mcp import arguments, player, results, tools, uploads
+from seedance_mcp import arguments, downloads, player, results, tools, uploads
 from seedance_mcp.app import App, Caller
 from seedance_mcp.portable import Schema, result_schema_of, schema_of
 from seedance_mcp.profiles import Profile, create_video_schema
@@ -57,8 +57,8 @@ class ToolSpec:
 
 
 def _svg(path: str) -> str:
-    drawn = f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 8 8'><path d='{path}'/></svg>"
-    return "data:image/svg+xml," + quote(drawn, safe="/:='")
+    drawn = f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0,0,8,8'><path d='{path.replace(' ', ',')}'/></svg>"
+    return "data:image/svg+xml," + quote(drawn, safe="/:=',")
 
 
 def _output_schema(result: type[results.Result]) -> Schema:
@@ -73,7 +73,7 @@ def _reads(kind: type[BaseModel]) -> Callable[[dict[str, Any]], BaseModel]:
 TOOLS: tuple[ToolSpec, ...] = (
     ToolSpec(
         name="list_models",
-        title="List Seedance models",
+        title="List models",
         description="Compare models: limits, media taken, rules, price. Free. Next: create_video (give model for its schema).",
         icon="M1 1h6v1H1zM1 4h6v1H1zM1 7h6v1H1z",
         read=_reads(arguments.ListModels),
@@ -114,8 +114,8 @@ TOOLS: tuple[ToolSpec, ...] = (
         name="wait_for_video",
         title="Wait for a video",
         description=(
-            "Wait until a task is finished, with progress. Free. If the time runs out the task comes back still running: "
-            "call again. Next, when completed: give the person video_url."
+            "Wait until a task is finished. Free. If the time runs out it comes back still running: call again. "
+            "Next, when completed: download_video."
         ),
         icon="M1 0h6L4 4l3 4H1l3-4z",
         read=_reads(arguments.WaitForVideo),
@@ -127,10 +127,31 @@ TOOLS: tuple[ToolSpec, ...] = (
         meta=player.SHOWN,
     ),
     ToolSpec(
+        name="download_video",
+        title="Save a video",
+        description="Save a finished video to disk as filename; gives its path. Free. Links lapse after days.",
+        icon="M3 0h2v3h2L4 6 1 3h2zM0 7h8v1H0z",
+        read=_reads(arguments.DownloadVideo),
+        run=downloads.download_video,
+        result=results.SavedVideo,
+        schema=arguments.DownloadVideo,
+    ),
+    ToolSpec(
+        name="preview_video",
+        title="Preview a video",
+        description="See first, middle and last frame of a finished video as one picture. Free.",
+        icon="M0 2h2v4H0zM3 2h2v4H3zM6 2h2v4H6z",
+        read=_reads(arguments.GetTask),
+        run=downloads.preview_video,
+        result=results.Preview,
+        schema=arguments.GetTask,
+        read_only=True,
+    ),
+    ToolSpec(
         name="upload_asset",
         title="Upload an asset",
         description=(
-            "Bring a local image, video or audio file, or an https:// link, and get the reference that the model takes, "
+            "Bring an image, video or audio (local path or https:// link) and get the reference that the model takes, "
             "reviewed where its route demands it. Free. Next: create_video with reference in one of use_in."
         ),
         icon="M4 0l3 4H5v4H3V4H1z",
@@ -143,8 +164,7 @@ TOOLS: tuple[ToolSpec, ...] = (
         name="list_tasks",
         title="List tasks",
         description=(
-            "Tasks made here, newest first, also from earlier sessions; refresh: true looks at the running ones. "
-            "Free. Next: wait_for_video for one that runs."
+            "Tasks made here, newest first, also from earlier sessions. Free. Next: wait_for_video for one that runs."
         ),
         icon="M0 1h2v2H0zM3 1h5v2H3zM0 5h2v2H0zM3 5h5v2H3z",
         read=_reads(arguments.ListTasks),

@@ -52,6 +52,8 @@ log = logging.getLogger(__name__)
 
 _ID = re.compile(r"[\w:-][\w.:-]{0,199}", re.ASCII)
 """What a task id looks like that did not come from the provider itself."""
+LAPSES_SOON_SECONDS = 24 * 3600
+"""list_tasks names what is not saved when its link has less than this to live."""
 LOOKS_AT_ONCE = 4
 """Running tasks that list_tasks looks at side by side."""
 
@@ -245,7 +247,9 @@ async def list_tasks(app: App, arguments: ListTasks, caller: Caller) -> TaskList
     if arguments.refresh:
         await _refresh(app)
     records, total = app.ledger.list(arguments.status, arguments.limit)
-    return TaskList(tasks=[app.view(record) for record in records], total=total)
+    lifetime_seconds = catalog.LINK_LIFETIME_SECONDS
+    lapsing = app.ledger.lapsing(lifetime_seconds - LAPSES_SOON_SECONDS, lifetime_seconds)
+    return TaskList(tasks=[app.view(record) for record in records], total=total, warnings=views.lapsing(lapsing))
 
 
 async def _refresh(app: App) -> None:

@@ -2,23 +2,47 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import hashlib
+import json
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import anyio.to_thread
 
 from seedance_mcp import assets, catalog, media, views
 from seedance_mcp.app import App, Caller
 from seedance_mcp.arguments import GetAsset, Kind, UploadAsset, find_model
 from seedance_mcp.assets import Review
-from seedance_mcp.errors import AssetRejected, FileRejected, InvalidRequest, ProviderFailed
+from seedance_mcp.errors import AssetRejected, FileRejected, InvalidRequest, ProviderFailed, SeedanceError
 from seedance_mcp.facts import KIND_OF_FIELD, MEDIA_FIELDS, Model
+from seedance_mcp.media import MediaFile
+from seedance_mcp.records import Upload
 from seedance_mcp.results import Asset, Next
 from seedance_mcp.waiting import Meter, wait
 
 REVIEW_FLOOR_SECONDS = 2.0
 """The provider's own web client looks at a review this often."""
+_REUSED_SECONDS = catalog.LINK_LIFETIME_SECONDS - 24 * 3600
+"""How long an upload stands for the same bytes: its link must outlive the making of a video."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Brought:
+    """What a source came to: a link that the provider can read, and where its bytes were sent."""
+
+    link: str
+    kind: Kind
+    size_bytes: int | None = None
+    digest: str = ""
+    """Of the bytes and what they are for."""
+    at: datetime | None = None
+    review: Review | None = None
+    """Of an earlier upload of the same bytes for the same purpose."""
 
 
 async def upload_asset(app: App, arguments: UploadAsset, caller: Caller) -> Asset:
-    """Bring a file or link by the path of the model's route.
+    """Bring a file or link by the path of the model's route; bytes that are there already are not sent again.
 
     Raises `FileRejected` before anything is sent, `AssetRejected` when the review says no.
     """
@@ -27,12 +51,20 @@ async def upload_asset(app: App, arguments: UploadAsset, caller: Caller) -> Asse
     if arguments.portrait and model.route.review != "library":
         allowed = ", ".join(catalog.models_of(catalog.SP))
         raise InvalidRequest(f"portrait is for the SP models alone: {allowed}.", field="portrait", allowed=allowed)
-    link, kind, size = await _to_link(app, model, arguments)
-    name = arguments.name or f"{kind} from seedance-mcp"
-    review = await assets.submit_asset(app.client, model, kind, link, name, portrait=arguments.portrait)
+    brought = await _bring(app, model, arguments)
+    review = brought.review or await _submit(app, model, arguments, brought)
     if review.asset_id:
         review = await _reviewed(app, model, review, arguments, caller)
-    return _asset(app, model, review, kind, size)
+    return _asset(app, model, review, brought.kind, brought)
+
+
+async def _submit(app: App, model: Model, arguments: UploadAsset, brought: _Brought) -> Review:
+    """Hand a link to the route's review, and remember the bytes behind it."""
+    name = arguments.name or f"{brought.kind} from seedance-mcp"
+    review = await assets.submit_asset(app.client, model, brought.kind, brought.link, name, portrait=arguments.portrait)
+    if brought.at:
+        app.ledger.remember_upload(brought.digest, Upload(brought.link, review.asset_id, brought.at))
+    return review
 
 
 def _check_use(model: Model, kind: Kind, arguments: UploadAsset) -> None:
@@ -44,24 +76,52 @@ def _check_use(model: Model, kind: Kind, arguments: UploadAsset) -> None:
         raise InvalidRequest(f"{model.name} takes no {kind}; allowed with {takers}.", field="model", allowed=takers)
 
 
-async def _to_link(app: App, model: Model, arguments: UploadAsset) -> tuple[str, Kind, int | None]:
-    """The https link of the source: its own, or that of the uploaded bytes."""
+async def _bring(app: App, model: Model, arguments: UploadAsset) -> _Brought:
+    """Make the source a link: it is one, or its bytes are sent."""
     if media.is_link(arguments.source):
         kind = media.kind_of_link(media.check_link(arguments.source), arguments.kind)
         _check_use(model, kind, arguments)
-        return arguments.source, kind, None
-    with media.open_media(arguments.source, app.upload_roots) as found:
+        return _Brought(arguments.source, kind)
+    with ExitStack() as stack:
+        opening = media.open_media(arguments.source, app.upload_roots)
+        found = await anyio.to_thread.run_sync(stack.enter_context, opening)
         if arguments.kind not in {None, found.kind}:
             raise InvalidRequest(f"The file is {found.kind}, not {arguments.kind}.", field="kind", allowed=found.kind)
         _check_use(model, found.kind, arguments)
-        uploaded = await app.client.upload_file(found.file, found.name, found.mime_type)
+        media.check_bounds(found, model)
+        return await _known(app, model, arguments, found) or await _send(app, model, arguments, found)
+
+
+def _digest(app: App, model: Model, arguments: UploadAsset, found: MediaFile) -> str:
+    purpose = (found.sha256, found.size_bytes, found.kind, model.route.name, arguments.portrait, app.settings.base_url)
+    return hashlib.sha256(json.dumps(purpose).encode()).hexdigest()
+
+
+async def _known(app: App, model: Model, arguments: UploadAsset, found: MediaFile) -> _Brought | None:
+    """The same bytes, sent for the same purpose a short while ago; not those that a review refused or forgot."""
+    digest = _digest(app, model, arguments, found)
+    earlier = app.ledger.find_upload(digest, _REUSED_SECONDS)
+    if earlier is None:
+        return None
+    review = Review(None, "active", earlier.link)
+    if earlier.asset_id:
+        try:
+            review = await assets.get_asset(app.client, model, earlier.asset_id, portrait=arguments.portrait)
+        except SeedanceError:
+            return None
+    known = _Brought(earlier.link, found.kind, found.size_bytes, digest, earlier.at, review)
+    return None if review.stage == "failed" else known
+
+
+async def _send(app: App, model: Model, arguments: UploadAsset, found: MediaFile) -> _Brought:
+    uploaded = await app.client.upload_file(found.file, found.name, found.mime_type)
     try:
         link = media.check_link(str(uploaded.get("url")))
     except FileRejected:
         raise ProviderFailed("The provider took the file but gave no usable link. Try again later.") from None
     if found.kind == "video":
         app.ledger.remember_media(link, found.seconds)
-    return link, found.kind, found.size_bytes
+    return _Brought(link, found.kind, found.size_bytes, _digest(app, model, arguments, found), app.now())
 
 
 async def _reviewed(app: App, model: Model, review: Review, arguments: UploadAsset, caller: Caller) -> Review:
@@ -88,10 +148,10 @@ async def _reviewed(app: App, model: Model, review: Review, arguments: UploadAss
     return review
 
 
-def _asset(app: App, model: Model, review: Review, kind: Kind | None, size: int | None = None) -> Asset:
+def _asset(app: App, model: Model, review: Review, kind: Kind | None, brought: _Brought | None = None) -> Asset:
     """What the agent gets; only a link to bytes that were uploaded lapses."""
     arguments = {"reference": review.reference, "model": model.name}
-    lapses = app.now() + timedelta(seconds=catalog.LINK_LIFETIME_SECONDS)
+    sent_at = brought.at if brought and not review.asset_id else None
     again = Next(tool="get_asset", arguments=arguments, after_seconds=app.settings.floor_seconds)
     return Asset(
         reference=review.reference,
@@ -99,8 +159,8 @@ def _asset(app: App, model: Model, review: Review, kind: Kind | None, size: int 
         status=review.stage,
         kind=kind,
         asset_id=review.asset_id,
-        expires_at=views.iso(lapses) if size and not review.asset_id else None,
-        bytes=size,
+        expires_at=views.iso(sent_at and sent_at + timedelta(seconds=catalog.LINK_LIFETIME_SECONDS)),
+        bytes=brought.size_bytes if brought else None,
         use_in=_use_in(model, kind),
         next=again if review.stage == "processing" else None,
     )

@@ -15,6 +15,7 @@ from seedance_mcp.waiting import pause_after
 
 PROMPT_SHOWN_CHARS = 200
 ETA_FROM_PERCENT = 10
+_NAMED_MOST = 10
 
 
 def list_of_models(models: list[Model], prices: PriceBook, *, with_schema: bool = False, sandbox: bool = False) -> ModelList:
@@ -82,7 +83,6 @@ def task_of(
     """One ledger row as a task."""
     elapsed = max(0.0, ((record.completed_at or now) - record.created_at).total_seconds())
     running = record.status not in FINAL and record.status != "unknown"
-    done = record.completed_at if record.status == "completed" else None
     return Task(
         sandbox=sandbox,
         task_id=record.task_id,
@@ -96,8 +96,8 @@ def task_of(
         elapsed_seconds=round(elapsed, 1),
         eta_seconds=_eta(record.progress, elapsed) if running else None,
         video_url=record.video_url,
-        video_url_expires_at=iso(done and done + timedelta(seconds=LINK_LIFETIME_SECONDS)),
-        saved_path=record.saved_path,
+        video_url_expires_at=iso(_lapses(record)),
+        saved_path=record.saved and record.saved.path,
         cost=_number(_cost(record)),
         estimated_cost=_number(record.estimate),
         currency=CURRENCY,
@@ -113,6 +113,8 @@ def _next(record: Record, pause_seconds: float, *, running: bool) -> Next | None
         return Next(tool="wait_for_video", arguments={"task_id": key}, after_seconds=round(pause_seconds, 1))
     if record.status == "unknown" and record.settled is None:
         return Next(tool="get_balance", arguments={}, after_seconds=JUDGED_AFTER_SECONDS)
+    if record.status == "completed" and record.task_id and not record.saved:
+        return Next(tool="download_video", arguments={"task_id": record.task_id}, after_seconds=0)
     return None
 
 
@@ -128,6 +130,19 @@ def _evidence(record: Record) -> list[str]:
         return []
     told = f"The balance says: {record.evidence}." if record.evidence else "get_balance compares the account before and after."
     return [f"The answer to this request was lost. {told} Do not send it again without asking the person."]
+
+
+def lapsing(records: list[Record]) -> list[str]:
+    """A warning that names finished videos whose links are about to lapse; none for none."""
+    named = [f"{record.task_id} ({iso(_lapses(record))})" for record in records[:_NAMED_MOST]]
+    more = f" and {len(records) - _NAMED_MOST} more" if len(records) > _NAMED_MOST else ""
+    return [f"Not saved, and their links lapse soon: {', '.join(named)}{more}. Call download_video."] if named else []
+
+
+def _lapses(record: Record) -> datetime | None:
+    """When a finished video's link lapses, about."""
+    done = record.completed_at if record.status == "completed" else None
+    return done and done + timedelta(seconds=LINK_LIFETIME_SECONDS)
 
 
 def _eta(progress: int, elapsed_seconds: float) -> float | None:

@@ -16,17 +16,18 @@ import pytest
 from hypothesis import settings as hypothesis_settings
 from mcp import Client
 from mcp.client.session import ElicitationFnT
-from mcp_types import Implementation, TextContent
+from mcp_types import ContentBlock, Implementation, TextContent
 from trio.testing import MockClock
 
 from seedance_mcp.app import utc_now
 from seedance_mcp.client import ProviderClient
 from seedance_mcp.config import Settings
+from seedance_mcp.fetch import MOST_BYTES, Fetcher, Resolve
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.server import build_server, open_app
 
 PROVIDER = "https://provider.invalid"
-LOOPBACK = {"127.0.0.1", "::1", "localhost", "0.0.0.0", "", None}  # noqa: S104 - compared, not bound
+LOOPBACK = {"127.0.0.1", b"127.0.0.1", b"localhost", "::1", "localhost", "0.0.0.0", "", None}  # noqa: S104 - compared, not bound
 
 hypothesis_settings.register_profile("ci", derandomize=True)
 hypothesis_settings.load_profile("ci" if os.environ.get("CI") else "default")
@@ -57,6 +58,10 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
     return "trio", {"clock": MockClock(autojump_threshold=0)}
 
 
+async def public_address(host: str, port: int) -> list[str]:
+    return ["93.184.215.14"]
+
+
 async def no_film(body: dict[str, Any], pictures: list[bytes]) -> bytes:
     return b"no film"
 
@@ -68,6 +73,7 @@ class Answer:
     content: dict[str, Any]
     text: str
     is_error: bool
+    more: list[ContentBlock]
 
     @property
     def error(self) -> dict[str, Any]:
@@ -89,10 +95,10 @@ class World:
 
     async def call(self, tool: str, arguments: dict[str, Any] | None = None, **options: Any) -> Answer:
         result = await self.client.call_tool(tool, arguments or {}, **options)
-        block = result.content[0]
+        block, *more = result.content
         assert isinstance(block, TextContent)
         assert result.structured_content is not None
-        return Answer(result.structured_content, block.text, bool(result.is_error))
+        return Answer(result.structured_content, block.text, bool(result.is_error), more)
 
     async def create(self, **fields: Any) -> Answer:
         return await self.call("create_video", {"request": {"model": "seedance2.0-sp", "prompt": "a fox", **fields}})
@@ -107,7 +113,9 @@ OpenWorld = Callable[..., AbstractAsyncContextManager[World]]
 
 @pytest.fixture
 def open_world(tmp_path: Path) -> OpenWorld:
-    """Open a world; keywords are settings, `key` the client's key, `client_name` and `mode` the MCP client's."""
+    """Open a world; keywords are settings, `key` the client's key, `client_name` and `mode` the MCP client's, `resolve` and
+    `most_bytes` what downloads go by.
+    """
 
     @asynccontextmanager
     async def opened(
@@ -122,12 +130,18 @@ def open_world(tmp_path: Path) -> OpenWorld:
     ) -> AsyncGenerator[World]:
         provider = sandbox or Sandbox(no_film)
         usual: dict[str, Any] = {"base_url": PROVIDER, "data_dir": tmp_path / "data", "media_roots": [tmp_path]}
+        usual["output_dir"] = tmp_path / "videos"
+        resolve: Resolve = fields.pop("resolve", public_address)
+        most_bytes: int = fields.pop("most_bytes", MOST_BYTES)
         settings = Settings(**{**usual, **fields})
 
         def connect(_: Settings) -> ProviderClient:
             return ProviderClient(PROVIDER, key, transport=httpx.MockTransport(provider))
 
-        server = build_server(settings, lambda: open_app(settings, connect, clock or utc_now))
+        def reach(_: Settings) -> Fetcher:
+            return Fetcher(PROVIDER, resolve, lambda: httpx.MockTransport(provider), most_bytes)
+
+        server = build_server(settings, lambda: open_app(settings, connect, clock or utc_now, reach))
         info = Implementation(name=client_name, version="1")
         async with Client(server, mode=mode, client_info=info, elicitation_callback=answer) as client:
             yield World(provider, client, settings)

@@ -22,6 +22,8 @@ schemas: catalog facts
 results:
 portable:
 mp4:
+measures:
+folders:
 arguments: catalog errors facts portable results schemas
 profiles: arguments catalog facts portable schemas
 wire: errors results
@@ -32,13 +34,17 @@ store: errors
 records: results
 ledger: errors records results store wire
 client: errors wire
+fetch: config errors wire
+saving: errors folders
+sheet: errors
 guard: arguments catalog client config errors ledger pricing records schemas wire
-media: arguments catalog errors mp4
+media: arguments catalog errors facts folders measures mp4
 assets: arguments client errors facts wire
 views: catalog facts pricing profiles records results waiting
-app: client config guard ledger pricing records results views
+app: client config fetch guard ledger pricing records results views
 tools: app arguments catalog errors facts guard pricing records results schemas views waiting wire
-uploads: app arguments assets catalog errors facts media results views waiting
+uploads: app arguments assets catalog errors facts media records results views waiting
+downloads: app arguments errors fetch records results saving sheet tools waiting
 resources: app arguments catalog errors facts pricing records tools views waiting wire
 caller: app guard
 subscriptions: caller records
@@ -50,7 +56,7 @@ install: clients config errors jsonc
 handover: instant
 oauth: client config
 player: app catalog config
-toolbox: app arguments player portable profiles results tools uploads
+toolbox: app arguments downloads player portable profiles results tools uploads
 bundle: errors toolbox
 server: app caller catalog config errors handles handover instant player prompts resources results sandbox.serve subscriptions toolbox
 transports: app config errors oauth server
@@ -68,7 +74,7 @@ sandbox.serve: sandbox.film sandbox.moods sandbox.provider
 """
 """Module: all that it imports of the package, no more and no less."""
 
-HTTPX = {"client", "demo", "oauth", "sandbox.moods", "sandbox.provider", "sandbox.serve"}
+HTTPX = {"client", "fetch", "oauth", "sandbox.moods", "sandbox.provider", "sandbox.serve"}
 SDK = {
     "caller",
     "demo",

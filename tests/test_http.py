@@ -34,7 +34,8 @@ from seedance_mcp.errors import NotConfigured
 from seedance_mcp.handles import EXTENSION
 from seedance_mcp.sandbox.moods import Mood
 from seedance_mcp.sandbox.provider import KEY, Sandbox
-from seedance_mcp.sandbox.serve import listen
+from seedance_mcp.sandbox.serve import listen, run_in_background
+from seedance_mcp.toolbox import TOOLS
 from seedance_mcp.transports import Doorkeeper, build_http_app
 
 pytestmark = pytest.mark.anyio
@@ -66,6 +67,8 @@ def serving(tmp_path: Path, sandbox: Sandbox) -> Serve:
         settings = Settings(**{**usual, **fields})
 
         def connect(_: Settings) -> ProviderClient:
+            if "base_url" in fields:
+                return ProviderClient(settings.base_url, KEY)
             return ProviderClient("https://provider.invalid", KEY, transport=httpx.MockTransport(sandbox))
 
         bound = listen()
@@ -116,7 +119,7 @@ async def finish(client: Client, task: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
 async def test_streamable_http_serves_both_eras(serving: Serve, sandbox: Sandbox, mode: str) -> None:
     async with serving() as address, connected(address, mode=mode) as client:
-        assert len((await client.list_tools()).tools) == 8
+        assert len((await client.list_tools()).tools) == len(TOOLS)
         assert (await finish(client, await create(client)))["status"] == "completed"
     assert len(sandbox.tasks) == 1
 
@@ -144,7 +147,7 @@ async def test_a_waiting_call_blocks_nobody(serving: Serve, sandbox: Sandbox) ->
             for _ in range(20):
                 group.start_soon(client.call_tool, "wait_for_video", {"task_id": task["task_id"], "timeout_seconds": 1800})
             async with connected(address) as other:
-                assert len((await other.list_tools()).tools) == 8
+                assert len((await other.list_tools()).tools) == len(TOOLS)
                 assert (await create(other, "another fox"))["status"] == "queued"
             group.cancel_scope.cancel()
 
@@ -223,6 +226,27 @@ async def test_each_token_hears_of_its_own_tasks_alone(serving: Serve) -> None:
             assert await anext(anna_hears) == ResourceUpdated(uris[0])
             await finish(bert, his)
             assert await anext(bert_hears) == ResourceUpdated(uris[1])
+
+
+async def test_each_token_has_its_own_folder_for_videos(serving: Serve, tmp_path: Path) -> None:
+    async def film(body: dict[str, Any], pictures: list[bytes]) -> bytes:
+        return b"\0\0\0\x20ftypisom" + body["prompt"].encode()
+
+    async with (
+        run_in_background(Sandbox(film, queue_seconds=0.05, work_seconds=0.1)) as provider,
+        serving(http_tokens=TOKENS, base_url=provider, output_dir=tmp_path / "videos") as address,
+        connected(address, ANNA) as anna,
+        connected(address, BERT) as bert,
+    ):
+        for client, prompt in ((anna, "hers"), (bert, "his")):
+            task = await finish(client, await create(client, prompt))
+            saved = await told(client, "download_video", task_id=task["task_id"], filename="../fox")
+            assert saved["bytes"] == 12 + len(prompt)
+        assert (await told(anna, "download_video", task_id=task["task_id"]))["error"]["code"] == "task_not_found"
+    assert [path.relative_to(tmp_path / "videos") for path in sorted((tmp_path / "videos").rglob("*.mp4"))] == [
+        Path("anna", "_fox.mp4"),
+        Path("bert", "_fox.mp4"),
+    ]
 
 
 async def test_an_older_sse_session_belongs_to_the_token_that_opened_it(serving: Serve) -> None:

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import itertools
 import os
 import socket
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
-from conftest import OpenWorld
+from conftest import Answer, OpenWorld, World
+from PIL import Image
 
+from seedance_mcp import media
 from seedance_mcp.catalog import UPLOAD_EXTENSIONS
 from seedance_mcp.config import Settings
 from seedance_mcp.errors import FileRejected
+from seedance_mcp.measures import picture_size, wave_seconds
 from seedance_mcp.media import check_link, is_link, open_media, sniff
 from seedance_mcp.mp4 import duration_seconds
+from seedance_mcp.sandbox.moods import Mood
 
 HEADS = {
     "jpg": b"\xff\xd8\xff\xe0",
@@ -128,8 +139,283 @@ def test_the_usual_folders_are_open_but_never_the_home_or_the_disk(tmp_path: Pat
     assert Path("/") not in Settings().upload_roots
 
 
+def keep_swapping(link: Path, targets: list[Path], stop: threading.Event) -> None:
+    """Let one name lead here and there, as fast as it goes."""
+    spare = link.with_name("spare")
+    for target in itertools.cycle(targets):
+        if stop.is_set():
+            return
+        spare.unlink(missing_ok=True)
+        spare.symlink_to(target)
+        spare.replace(link)
+
+
+@contextmanager
+def meanwhile(act: Callable[..., None], *arguments: Any) -> Generator[None]:
+    stop = threading.Event()
+    thread = threading.Thread(target=act, args=[*arguments, stop])
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("name", ["file", "folder"])
+def test_a_link_swapped_on_the_way_leads_nowhere(tmp_path: Path, name: str) -> None:
+    inside, outside = tmp_path / "in", tmp_path / "out"
+    for folder, content in ((inside / "real", b"mine"), (outside, b"secret")):
+        folder.mkdir(parents=True)
+        (folder / "a.png").write_bytes(HEADS["png"] + content)
+    link = inside / ("a.png" if name == "file" else "folder")
+    targets = [inside / "real", outside] if name == "folder" else [inside / "real" / "a.png", outside / "a.png"]
+    source = str(link if name == "file" else link / "a.png")
+    outcomes = dict.fromkeys(("taken", "refused"), 0)
+    with meanwhile(keep_swapping, link, targets):
+        while not all(outcomes.values()) or sum(outcomes.values()) < 500:
+            try:
+                with open_media(source, [inside]) as found:
+                    assert found.file.read().endswith(b"mine")
+                outcomes["taken"] += 1
+            except FileRejected:
+                outcomes["refused"] += 1
+
+
+def test_a_folder_turned_into_a_link_after_the_check_is_not_followed(tmp_path: Path) -> None:
+    """What `resolve` saw as a folder is a link by the time it is opened."""
+    inside, outside = tmp_path / "in", tmp_path / "out"
+    inside.mkdir()
+    outside.mkdir()
+    (outside / "a.png").write_bytes(HEADS["png"])
+    (inside / "folder").symlink_to(outside)
+    with pytest.raises(FileRejected, match="cannot be read"):
+        media.open_below(inside, inside / "folder" / "a.png")
+
+
+def keep_growing(path: Path, stop: threading.Event) -> None:
+    with path.open("ab", buffering=0) as file:
+        while not stop.is_set() and file.tell() < 20_000_000:
+            file.write(bytes(1000))
+
+
+def test_a_file_that_grows_is_refused_or_sent_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(HEADS["png"].ljust(3_000_000, b"\0"))
+    with meanwhile(keep_growing, path):
+        for _ in range(20):
+            try:
+                with open_media(str(path), [tmp_path]) as found:
+                    assert len(found.file.read()) == found.size_bytes <= path.stat().st_size
+            except FileRejected as refusal:
+                assert "changed while it was read" in refusal.message  # noqa: PT017 - either outcome is right
+    with open_media(str(path), [tmp_path]) as found:
+        path.write_bytes(b"")
+        content = found.file.read()
+    assert hashlib.sha256(content).hexdigest() == found.sha256
+    assert len(content) == found.size_bytes
+
+
+def test_a_file_that_grows_while_it_is_copied_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(HEADS["png"])
+
+    class Growing(io.FileIO):
+        def read(self, size: int | None = -1) -> bytes:
+            with path.open("ab") as file:
+                file.write(b"more")
+            return super().read(size) or b""
+
+    with Growing(path) as file, pytest.raises(FileRejected, match="changed while it was read"):
+        media.copy_whole(cast("Any", file), io.BytesIO())
+
+
+@pytest.mark.anyio
+async def test_what_is_no_media_file_of_the_folders_sends_nothing(open_world: OpenWorld, tmp_path: Path) -> None:
+    roots = tmp_path / "in"
+    (roots / "folder.png").mkdir(parents=True)
+    os.mkfifo(roots / "pipe.png")
+    (roots / "text.png").write_text("no picture")
+    (tmp_path / "out.png").write_bytes(HEADS["png"])
+    (roots / "link.png").symlink_to(tmp_path / "out.png")
+    (roots / "null.png").symlink_to("/dev/null")
+    sources = ["folder.png", "pipe.png", "text.png", "link.png", "null.png", "../out.png", "gone.png", ""]
+    async with open_world(media_roots=[roots]) as world:
+        for source in [*[str(roots / each) for each in sources], "/dev/zero", "/proc/self/environ", "file:///etc/passwd"]:
+            answer = await world.call("upload_asset", {"source": source, "model": "seedance2.0-sp"})
+            assert answer.error["code"] == "file_rejected", source
+        assert world.sandbox.requests == []
+
+
 def box(name: bytes, content: bytes, size: int | None = None) -> bytes:
     return (len(content) + 8 if size is None else size).to_bytes(4) + name + content
+
+
+def png(width: int, height: int) -> bytes:
+    return HEADS["png"] + b"\0\0\0\rIHDR" + width.to_bytes(4) + height.to_bytes(4) + bytes(9)
+
+
+def movie(seconds: float, width: int, height: int) -> bytes:
+    header = box(b"mvhd", bytes(12) + (1000).to_bytes(4) + int(seconds * 1000).to_bytes(4) + bytes(80))
+    sound = box(b"trak", box(b"tkhd", bytes(84)))
+    picture = box(b"trak", box(b"tkhd", bytes(76) + (width << 16).to_bytes(4) + (height << 16).to_bytes(4)))
+    return box(b"ftyp", b"isom") + box(b"moov", header + sound + picture)
+
+
+def wave(seconds: float, rate: int = 1000) -> bytes:
+    form = b"fmt " + (16).to_bytes(4, "little") + bytes(8) + rate.to_bytes(4, "little") + bytes(4)
+    data = bytes(int(seconds * rate))
+    odd = b"LIST" + (3).to_bytes(4, "little") + b"abc\0"
+    return b"RIFF\0\0\0\0WAVE" + form + odd + b"data" + len(data).to_bytes(4, "little") + data
+
+
+PAD = 2**20
+
+
+@pytest.mark.parametrize(
+    ("content", "model", "words"),
+    [
+        (png(300, 300), "seedance2.0-std", None),
+        (png(6000, 2400), "seedance2.0-std", None),
+        (png(2400, 6000), "seedance2.0-std", None),
+        (png(299, 300), "seedance2.0-std", "299 x 300 px; allowed on the route std: each side 300 to 6000 px (the upstream"),
+        (png(6001, 3000), "seedance2.0-sp", "each side 300 to 6000 px"),
+        (png(1000, 399), "seedance2.0-sp", "width / height 0.4 to 2.5"),
+        (png(399, 1000), "sd2_mx_720p", "width / height 0.4 to 2.5"),
+        (png(100, 100), "seedance2.0-md", "each side 300 to 6000 px"),
+        (png(100, 100), "seedance2.0-fast-i2v", "each side 300 to 6000 px"),
+        (png(800, 800).ljust(30 * PAD, b"\0"), "seedance2.0-mini-sp", None),
+        (
+            png(800, 800).ljust(30 * PAD + 1, b"\0"),
+            "seedance2.0-mini-sp",
+            "30.0 MB; allowed on the route mini-sp: up to 30 MB",
+        ),
+        (movie(2, 1280, 720), "seedance2.0-sp", None),
+        (movie(15.04, 1280, 720), "seedance2.0-sp", None),
+        (movie(1.9, 1280, 720), "seedance2.0-sp", "1.9 s; allowed on the route sp: 2 to 15 s"),
+        (movie(15.1, 1280, 720), "sd2_mx_video_720p", "2 to 15 s"),
+        (movie(5, 640, 640), "seedance2.0-std", None),
+        (movie(5, 639, 640), "seedance2.0-std", "409600 to 2086876 pixels"),
+        (movie(5, 1448, 1442), "seedance2.0-std", "pixels in all"),
+        (movie(5, 1920, 700), "seedance2.0-std", "width / height 0.4 to 2.5"),
+        (movie(5, 250, 600), "seedance2.0-std", "each side 300 to 6000 px"),
+        (movie(5, 1280, 720).ljust(50 * PAD + 1, b"\0"), "seedance2.0-mini-video", "up to 50 MB"),
+        (movie(1, 720, 100), "seedance2.0-md", None),
+        (movie(15, 2160, 3840), "seedance2.0-md", None),
+        (movie(15.2, 1280, 720), "seedance2.0-md", "0 to 15 s (the provider's page SP Create Video"),
+        (movie(5, 719, 719), "seedance2.0-fast-md", "720 to 2160 px (which side is not stated)"),
+        (movie(5, 2161, 2161), "seedance2.0-fast-md", "720 to 2160 px"),
+        (wave(2), "seedance2.0-std", None),
+        (wave(15), "seedance2.0-std", None),
+        (wave(1.8), "seedance2.0-std", "2 to 15 s"),
+        (wave(16), "seedance2.0-sp", "2 to 15 s"),
+        (b"ID3".ljust(15 * PAD, b"\0"), "seedance2.0-std", None),
+        (b"ID3".ljust(15 * PAD + 1, b"\0"), "seedance2.0-std", "up to 15 MB"),
+    ],
+)
+@pytest.mark.anyio
+async def test_a_file_beyond_what_a_source_states_is_refused_before_it_is_sent(
+    open_world: OpenWorld, tmp_path: Path, content: bytes, model: str, words: str | None
+) -> None:
+    (tmp_path / "file").write_bytes(content)
+    async with open_world() as world:
+        arguments = {"source": str(tmp_path / "file"), "model": model, "wait_seconds": 0}
+        answer = await world.call("upload_asset", arguments)
+        if words is None:
+            assert list(world.sandbox.uploads.values()) == [content]
+        else:
+            assert answer.error["code"] == "file_rejected"
+            assert words in answer.text
+            assert answer.error["allowed"] in answer.text
+            assert world.sandbox.requests == []
+
+
+def segment(marker: int, content: bytes) -> bytes:
+    return bytes([0xFF, marker]) + (len(content) + 2).to_bytes(2) + content
+
+
+FRAME = b"\x08" + (480).to_bytes(2) + (640).to_bytes(2)
+WEBP = b"RIFF\0\0\0\0WEBP"
+
+
+@pytest.mark.parametrize(
+    ("ending", "content", "size"),
+    [
+        ("png", png(640, 480), (640, 480)),
+        ("gif", b"GIF89a" + (640).to_bytes(2, "little") + (480).to_bytes(2, "little"), (640, 480)),
+        ("bmp", b"BM".ljust(18, b"\0") + (640).to_bytes(4, "little") + (-480).to_bytes(4, "little", signed=True), (640, 480)),
+        ("jpg", b"\xff\xd8" + segment(0xE1, bytes(700)) + segment(0xC4, b"x") + segment(0xC2, FRAME), (640, 480)),
+        ("jpg", b"\xff\xd8" + segment(0xE1, b"") * 1001, None),
+        ("jpg", b"\xff\xd8\xff\xe0\0\0", None),
+        ("jpg", b"\xff\xd8no segment", None),
+        ("jpg", b"\xff\xd8\xff", None),
+        ("webp", WEBP + b"VP8X" + bytes(8) + (639).to_bytes(3, "little") + (479).to_bytes(3, "little"), (640, 480)),
+        ("webp", WEBP + b"VP8L" + bytes(5) + (639 + (479 << 14)).to_bytes(4, "little"), (640, 480)),
+        ("webp", WEBP + b"VP8 " + bytes(10) + (640 + 2**14).to_bytes(2, "little") + (480).to_bytes(2, "little"), (640, 480)),
+        ("png", png(0, 480), None),
+        ("svg", b"<svg/>", None),
+    ],
+)
+def test_a_pictures_header_tells_its_size(ending: str, content: bytes, size: tuple[int, int] | None) -> None:
+    assert picture_size(io.BytesIO(content), ending) == size
+
+
+@pytest.mark.parametrize(
+    ("ending", "kind"), [("png", "PNG"), ("gif", "GIF"), ("bmp", "BMP"), ("jpg", "JPEG"), ("webp", "WEBP")]
+)
+@pytest.mark.parametrize("options", [{}, {"lossless": True}, {"progressive": True}])
+def test_real_pictures_are_measured(ending: str, kind: str, options: dict[str, Any]) -> None:
+    written = io.BytesIO()
+    Image.effect_noise((641, 479), 9).convert("RGB").save(written, kind, **options)
+    assert picture_size(written, ending) == (641, 479)
+
+
+def test_a_sound_that_does_not_tell_its_length_has_none() -> None:
+    assert wave_seconds(io.BytesIO(wave(3)), 3100) == 3
+    assert wave_seconds(io.BytesIO(wave(3, 0)), 3100) is None
+    assert wave_seconds(io.BytesIO(wave(3)[:30]), 30) is None
+    assert wave_seconds(io.BytesIO(b"RIFF\0\0\0\0WAVE" + b"LIST\0\0\0\0" * 1001), 9000) is None
+
+
+@pytest.mark.anyio
+async def test_bytes_that_are_there_already_are_not_sent_again(open_world: OpenWorld, tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    (tmp_path / "a.png").write_bytes(png(640, 480))
+    (tmp_path / "b.png").write_bytes(png(640, 480))
+
+    async def upload(world: World, name: str, model: str, **more: Any) -> tuple[Answer, int]:
+        arguments = {"source": str(tmp_path / name), "model": model, **more}
+        return await world.call("upload_asset", arguments), len(world.sandbox.uploads)
+
+    async with open_world(clock=lambda: now) as world:
+        first, _ = await upload(world, "a.png", "seedance2.0-std")
+        again, sent = await upload(world, "b.png", "seedance2.0-std")
+        assert (again.content, sent) == (first.content, 1)
+        asset, sent = await upload(world, "a.png", "sd2_mx_720p", wait_seconds=0)
+        ready, sent_then = await upload(world, "b.png", "sd2_mx_1080p")
+        assert (asset["ready"], ready["ready"], sent, sent_then) == (False, True, 2, 2)
+        assert asset["reference"] == ready["reference"]
+        assert len(world.sandbox.assets) == 1
+        face, sent = await upload(world, "a.png", "seedance2.0-sp", portrait=True)
+        plain, sent_then = await upload(world, "a.png", "seedance2.0-sp")
+        assert (face["reference"] != plain["reference"], sent, sent_then) == (True, 3, 4)
+        now += timedelta(days=2, minutes=1)
+        _, sent = await upload(world, "a.png", "seedance2.0-std")
+        assert sent == 5
+
+
+@pytest.mark.anyio
+async def test_a_review_that_refused_or_is_forgotten_is_not_taken_for_an_answer(open_world: OpenWorld, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(png(640, 480))
+    arguments = {"source": str(tmp_path / "a.png"), "model": "sd2_mx_720p"}
+    async with open_world() as world:
+        world.sandbox.moods = [Mood("asset_rejected", "/audit")]
+        refused = await world.call("upload_asset", arguments)
+        assert refused.error["code"] == "asset_rejected"
+        assert (await world.call("upload_asset", arguments))["ready"] is True
+        world.sandbox.assets.clear()
+        assert (await world.call("upload_asset", arguments))["ready"] is True
+        assert len(world.sandbox.uploads) == 3
 
 
 SHORT = box(b"mvhd", bytes(12) + (600).to_bytes(4) + (2100).to_bytes(4) + bytes(80))

@@ -55,7 +55,7 @@ def talk(tmp_path: Path) -> Talk:
                 result = await client.call_tool(tool, arguments)
                 block = result.content[0]
                 assert isinstance(block, TextContent)
-                return Answer(result.structured_content or {}, block.text, bool(result.is_error))
+                return Answer(result.structured_content or {}, block.text, bool(result.is_error), [])
 
             call.__dict__["sent"] = sent
             yield call

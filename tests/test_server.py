@@ -121,7 +121,7 @@ async def test_the_instructions_carry_the_workflow(open_world: OpenWorld) -> Non
         assert world.client.server_info
         assert world.client.server_info.version == "0.1.0"
     assert len(INSTRUCTIONS) < 1500
-    for tool in ("list_models", "upload_asset", "dry_run", "create_video", "wait_for_video"):
+    for tool in ("list_models", "upload_asset", "dry_run", "create_video", "wait_for_video", "download_video"):
         assert tool in INSTRUCTIONS
 
 

@@ -18,6 +18,7 @@ from mcp import Client, StdioServerParameters
 from seedance_mcp.sandbox import serve
 from seedance_mcp.sandbox.moods import Mood
 from seedance_mcp.sandbox.provider import KEY, Sandbox, SandboxTask
+from seedance_mcp.toolbox import TOOLS
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"])]
 PROMPT = "an unmistakable prompt"
@@ -138,7 +139,7 @@ async def test_what_libraries_and_children_print_stays_out_of_the_protocol(tmp_p
         made = await client.call_tool("create_video", {"request": request})
         assert made.structured_content
         assert made.structured_content["status"] == "queued"
-        assert len((await client.list_tools()).tools) == 8
+        assert len((await client.list_tools()).tools) == len(TOOLS)
     printed = (tmp_path / "errors").read_text()
     assert "a library prints" in printed
     assert "a child prints" in printed

@@ -36,7 +36,7 @@ async def test_a_video_is_made_with_one_post_and_rising_progress(open_world: Ope
     assert done["status"] == "completed"
     assert done["video_url"].startswith("https://provider.invalid/results/")
     assert done["cost"] == done["estimated_cost"] == 0.25
-    assert done["next"] is None
+    assert done["next"] == {"tool": "download_video", "arguments": {"task_id": task["task_id"]}, "after_seconds": 0}
     assert seen == sorted(set(seen))
     assert len(seen) > 1
     assert seen[-1] == 100

@@ -60,7 +60,7 @@ class Gateway:
 
 
 async def _request(scope: Message, receive: Callable[[], Awaitable[Message]]) -> httpx.Request:
-    body = b""
+    body = bytearray()
     while True:
         message = await receive()
         body += message.get("body", b"")
@@ -70,7 +70,7 @@ async def _request(scope: Message, receive: Callable[[], Awaitable[Message]]) ->
     host = next(value.decode() for name, value in headers if name == b"host")
     query = f"?{scope['query_string'].decode()}" if scope["query_string"] else ""
     path = scope["raw_path"].decode() if scope.get("raw_path") else scope["path"]
-    return httpx.Request(scope["method"], f"http://{host}{path}{query}", headers=headers, content=body)
+    return httpx.Request(scope["method"], f"http://{host}{path}{query}", headers=headers, content=bytes(body))
 
 
 async def _content(response: httpx.Response) -> bytes:

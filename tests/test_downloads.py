@@ -1,0 +1,478 @@
+"""A finished video comes home whole or not at all, from where it may come from, and stays where it may stay."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import anyio
+import httpx
+import pytest
+from conftest import Answer, OpenWorld, World, public_address
+from mcp_types import ResourceLink
+
+from seedance_mcp.sandbox.moods import Mood
+from seedance_mcp.sandbox.provider import KEY, Sandbox
+
+pytestmark = pytest.mark.anyio
+
+FILM = b"\0\0\0\x20ftypisom" + bytes(range(256)) * 400
+PAGE = b"<!DOCTYPE html><html><body>Sign in to the hotel's network</body></html>"
+
+Reply = Callable[[], httpx.Response]
+
+
+async def film(body: dict[str, Any], pictures: list[bytes]) -> bytes:
+    return FILM
+
+
+@dataclass
+class Library(Sandbox):
+    """A sandbox whose videos are given out as a test says: one reply each time, then the video itself."""
+
+    replies: list[Reply] = field(default_factory=list[Reply])
+    seen: list[httpx.Request] = field(default_factory=list[httpx.Request])
+
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
+        if "/api/" in request.url.path:
+            return await super().__call__(request)
+        self.seen.append(request)
+        if self.replies:
+            return self.replies.pop(0)()
+        return (
+            await super().__call__(request) if request.url.path.startswith("/results/") else httpx.Response(200, content=FILM)
+        )
+
+
+def library(*replies: Reply) -> Library:
+    return Library(film, replies=list(replies))
+
+
+def reply(status: int = 200, content: Any = FILM, **headers: str) -> Reply:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return lambda: httpx.Response(status, content=content, headers=named)
+
+
+@dataclass
+class Body(httpx.AsyncByteStream):
+    """A body that is made while it is read."""
+
+    make: Callable[[], AsyncGenerator[bytes]]
+
+    def __aiter__(self) -> AsyncGenerator[bytes]:
+        return self.make()
+
+
+def made(make: Callable[[], AsyncGenerator[bytes]]) -> Reply:
+    return lambda: httpx.Response(200, stream=Body(make))
+
+
+def packed() -> httpx.Response:
+    return httpx.Response(200, stream=httpx.ByteStream(gzip.compress(bytes(10_000))), headers={"Content-Encoding": "gzip"})
+
+
+def to(location: str) -> Reply:
+    return lambda: httpx.Response(302, headers={"Location": location})
+
+
+async def finished(world: World) -> str:
+    request = {"model": "seedance2.0-sp", "prompt": "a fox"}
+    task = await world.call("create_video", {"request": request, "allow_duplicate": True})
+    await world.call("wait_for_video", {"task_id": task["task_id"]})
+    return task["task_id"]
+
+
+def kept(world: World) -> list[str]:
+    """Every file that is on the disk of the output folder, hidden ones too."""
+    return sorted(path.name for path in world.settings.output_dir.rglob("*") if path.is_file())
+
+
+def path_of(saved: Answer) -> Path:
+    return Path(saved["path"])
+
+
+async def refused(world: World, **arguments: Any) -> Answer:
+    """A download that must fail, and leave nothing."""
+    before, task_id, creates = kept(world), await finished(world), world.creates
+    answer = await world.call("download_video", {"task_id": task_id, **arguments})
+    assert answer.error["code"] == "download_failed"
+    assert answer.error["charged"] == "no"
+    assert kept(world) == before
+    assert world.creates == creates
+    return answer
+
+
+async def test_a_finished_video_is_saved_whole_linked_and_remembered(open_world: OpenWorld) -> None:
+    told: list[float] = []
+
+    async def on_progress(progress: float, total: float | None, message: str | None) -> None:
+        told.append(progress)
+
+    async with open_world(sandbox=(host := library())) as world:
+        task_id = await finished(world)
+        saved = await world.call("download_video", {"task_id": task_id}, progress_callback=on_progress)
+        task = await world.call("get_task", {"task_id": task_id})
+        listed = await world.call("list_tasks")
+    path = path_of(saved)
+    assert path.read_bytes() == FILM
+    assert path.parent == world.settings.output_dir
+    assert path.name == f"{datetime.now(UTC):%Y-%m-%d} seedance2.0-sp {task_id}.mp4"
+    assert saved.content == {
+        "sandbox": False,
+        "path": str(path),
+        "bytes": len(FILM),
+        "sha256": hashlib.sha256(FILM).hexdigest(),
+        "mime_type": "video/mp4",
+        "task_id": task_id,
+    }
+    (link,) = saved.more
+    assert isinstance(link, ResourceLink)
+    assert unquote(urlsplit(str(link.uri)).path) == str(path)
+    assert (link.mime_type, link.size) == ("video/mp4", len(FILM))
+    assert (task["saved_path"], task["next"]) == (str(path), None)
+    assert listed["tasks"][0]["saved_path"] == str(path)
+    assert kept(world) == [path.name]
+    assert told == [100]
+    (request,) = host.seen
+    assert request.url.host == "93.184.215.14"
+    assert request.extensions["sni_hostname"] == request.headers["Host"] == "provider.invalid"
+    assert request.headers["Accept-Encoding"] == "identity"
+    assert KEY not in str(request.headers)
+    assert set(request.headers) == {"host", "accept", "accept-encoding", "user-agent"}
+
+
+async def test_a_saved_video_is_given_again_without_fetching_while_its_bytes_are_there(open_world: OpenWorld) -> None:
+    async with open_world(sandbox=(host := library())) as world:
+        task_id = await finished(world)
+        first = await world.call("download_video", {"task_id": task_id, "filename": "fox"})
+        again = await world.call("download_video", {"task_id": task_id, "filename": "other"})
+        assert again.content == first.content
+        assert len(host.seen) == 1
+        path = path_of(first)
+        path.write_bytes(FILM.replace(b"\x01", b"\x02"))
+        changed = await world.call("download_video", {"task_id": task_id, "filename": "fox"})
+        path.unlink()
+        path.mkdir()
+        moved = await world.call("download_video", {"task_id": task_id, "filename": "fox"})
+        path_of(moved).unlink()
+        gone = await world.call("download_video", {"task_id": task_id, "filename": "fox"})
+    assert path_of(changed).name == path_of(gone).name == "fox (2).mp4"
+    assert path_of(gone).read_bytes() == FILM
+    assert len(host.seen) == 3
+
+
+LONG = "ü" * 300
+
+
+@pytest.mark.parametrize(
+    ("wanted", "name"),
+    [
+        ("fox", "fox.mp4"),
+        ("fox.MP4", "fox.mp4"),
+        ("fox.mov", "fox.mov.mp4"),
+        ("a fox: take 2", "a fox_ take 2.mp4"),
+        ("line\nbreak\x00\x1b[31m\u202e", "line_break_[31m_.mp4"),
+        ("../../etc/passwd", "_etc_passwd.mp4"),
+        ("/etc/cron.d/x", "_etc_cron.d_x.mp4"),
+        ("..\\..\\windows\\x", "_windows_x.mp4"),
+        ("C:\\x", "C_x.mp4"),
+        ("..", "_.mp4"),
+        (".hidden", "hidden.mp4"),
+        ("tail. . ", "tail.mp4"),
+        ("con", "_con.mp4"),
+        ("LPT1.fox", "_LPT1.fox.mp4"),
+        ("console", "console.mp4"),
+        ("half \ud800 of a character", "half _ of a character.mp4"),
+        (LONG, "ü" * 64 + ".mp4"),
+        (".", "{default}.mp4"),
+        ("", "{default}.mp4"),
+        (".mp4", "{default}.mp4"),
+    ],
+)
+async def test_a_name_from_an_agent_becomes_one_on_every_system(open_world: OpenWorld, wanted: str, name: str) -> None:
+    async with open_world(sandbox=library()) as world:
+        task_id = await finished(world)
+        saved = await world.call("download_video", {"task_id": task_id, "filename": wanted})
+        default = f"{datetime.now(UTC):%Y-%m-%d} seedance2.0-sp {task_id}"
+    assert kept(world) == [name.format(default=default)]
+    assert saved["path"] == str(world.settings.output_dir / kept(world)[0])
+
+
+async def test_what_is_there_already_stays_and_a_link_leads_nowhere(open_world: OpenWorld, tmp_path: Path) -> None:
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    (videos / "fox.mp4").write_text("somebody else's")
+    (videos / "fox (2).mp4").symlink_to(tmp_path / "outside.mp4")
+    async with open_world(sandbox=library()) as world:
+        saved = await world.call("download_video", {"task_id": await finished(world), "filename": "fox"})
+    assert saved["path"] == str(videos / "fox (3).mp4")
+    assert (videos / "fox.mp4").read_text() == "somebody else's"
+    assert not (tmp_path / "outside.mp4").exists()
+
+
+async def test_the_output_folder_may_be_a_link_or_not_there_yet(open_world: OpenWorld, tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "disk")
+    async with open_world(sandbox=library(), output_dir=tmp_path / "link" / "new" / "folder") as world:
+        saved = await world.call("download_video", {"task_id": await finished(world), "filename": "fox"})
+    assert saved["path"] == str(tmp_path / "link" / "new" / "folder" / "fox.mp4")
+    assert (tmp_path / "disk" / "new" / "folder" / "fox.mp4").read_bytes() == FILM
+
+
+async def test_a_folder_that_cannot_be_written_is_told_to_the_operator(open_world: OpenWorld, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    async with open_world(sandbox=library(), output_dir=tmp_path / "file" / "videos") as world:
+        answer = await refused(world)
+    assert "SEEDANCE_OUTPUT_DIR" in answer.text
+    assert answer.error["retryable"] is False
+
+
+async def test_the_book_may_fail_when_the_video_is_there(open_world: OpenWorld, tmp_path: Path) -> None:
+    def spoil() -> httpx.Response:
+        for path in (tmp_path / "data").iterdir():
+            path.write_bytes(b"no ledger" * 1000)
+        return httpx.Response(200, content=FILM)
+
+    async with open_world(sandbox=library(spoil)) as world:
+        saved = await world.call("download_video", {"task_id": await finished(world), "filename": "fox"})
+    assert path_of(saved).read_bytes() == FILM
+
+
+@pytest.mark.parametrize(
+    ("replies", "words", "retryable"),
+    [
+        ([reply(503)], "answered HTTP 503", True),
+        ([reply(206)], "answered HTTP 206", True),
+        ([reply(Content_Length="500000001")], "larger than 500000000 bytes", False),
+        ([reply(content=FILM, Content_Length=str(len(FILM) + 1))], "was cut off", True),
+        ([reply(content=FILM, Content_Length="7")], "was cut off", True),
+        ([packed], "sent it packed", False),
+        ([to("/again")] * 4, "more than 3 times", False),
+        ([to("http://elsewhere.invalid/v.mp4")], "elsewhere.invalid", False),
+        ([to("https://user:secret@elsewhere.invalid/v.mp4")], "elsewhere.invalid", False),
+        ([to("https://elsewhere.invalid:99999/v.mp4")], "elsewhere.invalid", False),
+        ([to("file:///etc/passwd")], "public https hosts alone", False),
+        ([to("https://[::1/")], "link is none", False),
+        ([to("https://a\x00b/")], "link is none", False),
+        ([to("https://127.0.0.1/v.mp4")], "127.0.0.1", False),
+        ([to("https://2130706433/v.mp4")], "2130706433", False),
+        ([to("https://0x7f.1/v.mp4")], "0x7f.1", False),
+        ([to("https://127.1./v.mp4")], "127.1.", False),
+        ([to("https://169.254.169.254/latest/meta-data")], "169.254.169.254", False),
+        ([to("https://[::ffff:127.0.0.1]/v.mp4")], "::ffff:127.0.0.1", False),
+        ([to("https://[64:ff9b::a9fe:a9fe]/v.mp4")], "64:ff9b::a9fe:a9fe", False),
+    ],
+)
+async def test_a_video_that_may_not_or_cannot_be_fetched_leaves_nothing(
+    open_world: OpenWorld,
+    replies: list[Reply],
+    words: str,
+    retryable: bool,  # noqa: FBT001
+) -> None:
+    async with open_world(sandbox=(host := library(*replies))) as world:
+        answer = await refused(world)
+    assert words in answer.text
+    assert answer.error["retryable"] is retryable
+    assert "secret" not in answer.text
+    assert {request.url.host for request in host.seen} == {"93.184.215.14"}
+    assert len(host.seen) == len(replies)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("127.0.0.1", "0.1.2.3", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "192.0.0.192"),
+        *("168.63.129.16", "100.100.100.200", "198.18.0.1", "224.0.0.1", "255.255.255.255", "240.0.0.1", "192.0.2.1"),
+        *("::", "::1", "fe80::1", "fe80::1%eth0", "fc00::1", "fd00:ec2::254", "ff02::1", "fec0::1", "2001:db8::1"),
+        *("::ffff:10.0.0.1", "::7f00:1", "64:ff9b::7f00:1", "64:ff9b:1::808:808", "2002:7f00:1::", "2001::1", "100::1"),
+    ],
+)
+async def test_no_address_but_a_public_one_is_ever_reached(open_world: OpenWorld, address: str) -> None:
+    async def resolve(host: str, port: int) -> list[str]:
+        return ["93.184.215.14", address]
+
+    async with open_world(sandbox=(host := library()), resolve=resolve) as world:
+        answer = await refused(world)
+    assert "provider.invalid" in answer.text
+    assert host.seen == []
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "64:ff9b::808:808", "::ffff:8.8.8.8"])
+async def test_public_addresses_of_every_kind_are_reached(open_world: OpenWorld, address: str) -> None:
+    async def resolve(host: str, port: int) -> list[str]:
+        assert (host, port) == ("provider.invalid", 443)
+        return [address]
+
+    async with open_world(sandbox=(host := library()), resolve=resolve) as world:
+        await world.call("download_video", {"task_id": await finished(world)})
+    assert [request.url.host for request in host.seen] == [
+        str(httpx.URL(f"https://[{address}]").host if ":" in address else address)
+    ]
+
+
+async def test_a_name_that_changes_its_meaning_is_asked_for_once(open_world: OpenWorld) -> None:
+    answers = [["93.184.215.14"], ["127.0.0.1"]]
+
+    async def resolve(host: str, port: int) -> list[str]:
+        return answers.pop(0)
+
+    async with open_world(sandbox=(host := library()), resolve=resolve) as world:
+        await world.call("download_video", {"task_id": await finished(world), "filename": "fox"})
+        (world.settings.output_dir / "fox.mp4").unlink()
+        assert len(answers) == 1
+        answer = await refused(world)
+    assert "public https hosts alone" in answer.text
+    assert [request.url.host for request in host.seen] == ["93.184.215.14"]
+
+
+async def test_a_host_without_addresses_is_refused(open_world: OpenWorld) -> None:
+    async def resolve(host: str, port: int) -> list[str]:
+        return []
+
+    async with open_world(sandbox=library(), resolve=resolve) as world:
+        assert "provider.invalid" in (await refused(world)).text
+
+
+async def test_the_next_address_is_tried_where_one_is_dead(open_world: OpenWorld) -> None:
+    def dead() -> httpx.Response:
+        raise httpx.ConnectTimeout("dead")
+
+    async def resolve(host: str, port: int) -> list[str]:
+        return ["2606:4700::1111", "93.184.215.14"]
+
+    async with open_world(sandbox=(host := library(dead)), resolve=resolve) as world:
+        await world.call("download_video", {"task_id": await finished(world)})
+    assert [request.url.host for request in host.seen] == ["2606:4700::1111", "93.184.215.14"]
+    async with open_world(sandbox=(host := library(dead, dead)), resolve=resolve) as world:
+        answer = await refused(world)
+    assert "ConnectTimeout" in answer.text
+    assert answer.error["retryable"] is True
+
+
+async def test_a_redirect_to_another_public_host_is_followed_by_its_own_name(open_world: OpenWorld) -> None:
+    asked: list[str] = []
+
+    async def resolve(host: str, port: int) -> list[str]:
+        asked.append(f"{host}:{port}")
+        return await public_address(host, port)
+
+    async with open_world(sandbox=(host := library(to("https://cdn.invalid:8443/v.mp4#t"))), resolve=resolve) as world:
+        saved = await world.call("download_video", {"task_id": await finished(world)})
+    assert path_of(saved).read_bytes() == FILM
+    assert asked == ["provider.invalid:443", "cdn.invalid:8443"]
+    assert str(host.seen[1].url) == "https://93.184.215.14:8443/v.mp4"
+    assert host.seen[1].headers["Host"] == "cdn.invalid:8443"
+    assert host.seen[1].extensions["sni_hostname"] == "cdn.invalid"
+
+
+LAPSED = [reply(403, b"<Error>expired</Error>"), reply(404), reply(410), reply(200, PAGE), reply(200, b"no"), reply(200, b"")]
+
+
+@pytest.mark.parametrize("lapsed", LAPSED)
+async def test_a_lapsed_link_is_asked_for_anew_once(open_world: OpenWorld, lapsed: Reply) -> None:
+    async with open_world(sandbox=(host := library(lapsed))) as world:
+        saved = await world.call("download_video", {"task_id": await finished(world)})
+        assert path_of(saved).read_bytes() == FILM
+    assert host.seen[0].url.query != host.seen[1].url.query
+    async with open_world(sandbox=(host := library(lapsed, lapsed))) as world:
+        answer = await refused(world)
+    assert "Do not create the video again" in answer.text
+    assert answer.error["retryable"] is False
+    assert len(host.seen) == 2
+
+
+async def test_a_lapsed_link_of_a_task_that_the_provider_forgot_is_told(open_world: OpenWorld) -> None:
+    async with open_world(sandbox=(host := library(reply(403)))) as world:
+        task_id = await finished(world)
+        host.moods = [Mood("unknown_task", "/videos/")]
+        answer = await world.call("download_video", {"task_id": task_id})
+    assert answer.error["code"] == "download_failed"
+    assert "no longer knows the task" in answer.text
+    assert kept(world) == []
+
+
+async def drip() -> AsyncGenerator[bytes]:
+    yield FILM
+    while True:
+        await anyio.sleep(20)
+        yield b"."
+
+
+async def flood() -> AsyncGenerator[bytes]:
+    while True:
+        yield FILM
+
+
+async def test_a_body_without_end_is_ended(open_world: OpenWorld) -> None:
+    async with open_world(sandbox=library(made(drip))) as world:
+        answer = await refused(world)
+    assert "did not arrive in 900 s" in answer.text
+    async with open_world(sandbox=library(made(flood)), most_bytes=1_000_000) as world:
+        answer = await refused(world)
+    assert "larger than 1000000 bytes" in answer.text
+
+
+async def test_a_transfer_that_breaks_off_or_is_called_off_leaves_nothing(open_world: OpenWorld) -> None:
+    async def broken() -> AsyncGenerator[bytes]:
+        yield FILM
+        raise httpx.ReadError("reset")
+
+    async with open_world(sandbox=(host := library(made(broken)))) as world:
+        answer = await refused(world)
+        assert "broke off (ReadError)" in answer.text
+        host.replies = [made(drip)]
+        task = (await world.call("list_tasks"))["tasks"][0]
+        with anyio.move_on_after(60):
+            await world.call("download_video", {"task_id": task["task_id"]})
+        await anyio.wait_all_tasks_blocked()
+        assert kept(world) == []
+
+
+async def test_a_video_that_is_not_there_is_told_with_what_to_do(open_world: OpenWorld) -> None:
+    async with open_world(sandbox=(host := library())) as world:
+        running = await world.create()
+        early = await world.call("download_video", {"task_id": running["task_id"]})
+        assert early.error["retryable"] is True
+        assert "Call wait_for_video first" in early.text
+        host.moods = [Mood("content_refused", "/seedance/videos")]
+        failed = await world.create(prompt="another")
+        await world.call("wait_for_video", {"task_id": failed["task_id"]})
+        never = await world.call("download_video", {"task_id": failed["task_id"]})
+        nobody = await world.call("download_video", {"task_id": "vid_nobody"})
+    assert "the task is failed" in never.text
+    assert never.error["retryable"] is False
+    assert nobody.error["code"] == "task_not_found"
+    assert not world.settings.output_dir.exists()
+
+
+async def test_a_task_that_was_made_elsewhere_is_saved_too(open_world: OpenWorld, tmp_path: Path) -> None:
+    async with open_world(sandbox=(host := library())) as first:
+        task_id = await finished(first)
+        async with open_world(data_dir=tmp_path / "other", sandbox=host) as second:
+            saved = await second.call("download_video", {"task_id": task_id})
+    assert path_of(saved).read_bytes() == FILM
+
+
+async def test_finished_videos_whose_links_lapse_soon_are_named_until_they_are_saved(open_world: OpenWorld) -> None:
+    now = datetime.now(UTC)
+    async with open_world(sandbox=library(), clock=lambda: now) as world:
+        task_id = await finished(world)
+        assert (await world.call("list_tasks"))["warnings"] == []
+        now += timedelta(days=2, minutes=1)
+        (warning,) = (await world.call("list_tasks"))["warnings"]
+        assert task_id in warning
+        assert "download_video" in warning
+        many = [task_id, *[await finished(world) for _ in range(11)]]
+        (warning,) = (await world.call("list_tasks", {"limit": 1}))["warnings"]
+        assert "and 2 more" in warning
+        for each in many[1:]:
+            await world.call("download_video", {"task_id": each})
+        assert len((await world.call("list_tasks"))["warnings"]) == 1
+        now += timedelta(days=1)
+        assert (await world.call("list_tasks"))["warnings"] == []

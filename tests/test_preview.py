@@ -1,0 +1,127 @@
+"""What an agent sees of a video: three frames in one small picture."""
+
+from __future__ import annotations
+
+import base64
+import io
+import sys
+from typing import Any
+
+import av
+import pytest
+from conftest import Answer, OpenWorld, World
+from mcp_types import ImageContent
+from PIL import Image
+
+from seedance_mcp.errors import DownloadRefused
+from seedance_mcp.sandbox.film import render
+from seedance_mcp.sandbox.provider import Sandbox
+from seedance_mcp.sheet import SHEET_MOST_BYTES, contact_sheet
+
+pytestmark = pytest.mark.anyio
+
+BODY: dict[str, Any] = {"model": "seedance2.0-mini", "prompt": "a fox", "duration": 4, "resolution": "480p"}
+
+
+@pytest.fixture(scope="module")
+def film() -> bytes:
+    return render(BODY, [])
+
+
+def picture_of(answer: Answer) -> Image.Image:
+    (block,) = answer.more
+    assert isinstance(block, ImageContent)
+    assert block.mime_type == "image/jpeg"
+    data = base64.b64decode(block.data)
+    assert len(data) < 200_000
+    return Image.open(io.BytesIO(data))
+
+
+async def finished(world: World) -> str:
+    task = await world.create()
+    await world.call("wait_for_video", {"task_id": task["task_id"]})
+    return task["task_id"]
+
+
+async def test_first_middle_and_last_frame_come_as_one_picture(open_world: OpenWorld, film: bytes) -> None:
+    async def drawn(body: dict[str, Any], pictures: list[bytes]) -> bytes:
+        return film
+
+    async with open_world(sandbox=Sandbox(drawn)) as world:
+        task_id = await finished(world)
+        preview = await world.call("preview_video", {"task_id": task_id})
+        assert not world.settings.output_dir.exists()
+        await world.call("download_video", {"task_id": task_id})
+        fetched = len(world.sandbox.requests)
+        again = await world.call("preview_video", {"task_id": task_id})
+        assert len(world.sandbox.requests) == fetched
+    assert (
+        again.content
+        == preview.content
+        == {
+            "sandbox": False,
+            "task_id": task_id,
+            "width": 864,
+            "height": 496,
+            "frames": [0.0, 2.0, 3.958],
+        }
+    )
+    picture = picture_of(preview)
+    assert picture.size == (3 * 480, 276)
+    assert picture.tobytes() == picture_of(again).tobytes()
+    bar = [picture.getpixel((480 * number + 360, 274)) for number in range(3)]
+    assert [sum(pixel[:2]) > 350 for pixel in bar if isinstance(pixel, tuple)] == [
+        False,
+        False,
+        True,
+    ]  # it grows over the length
+
+
+async def test_what_cannot_be_shown_is_told(open_world: OpenWorld, film: bytes) -> None:
+    async def broken(body: dict[str, Any], pictures: list[bytes]) -> bytes:
+        return film[:3000]
+
+    async with open_world(sandbox=Sandbox(broken)) as world:
+        answer = await world.call("preview_video", {"task_id": await finished(world)})
+    assert answer.error["code"] == "download_failed"
+    assert "cannot be shown" in answer.text
+
+
+async def test_without_the_extra_it_is_told_what_to_install(open_world: OpenWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "seedance_mcp.sheet")
+    monkeypatch.setitem(sys.modules, "av", None)
+    async with open_world() as world:
+        answer = await world.call("preview_video", {"task_id": await finished(world)})
+    assert answer.error["code"] == "not_configured"
+    assert "pip install 'seedance-mcp[preview]'" in answer.text
+
+
+def clip(width: int, height: int, frames: int, picture: Any = None) -> io.BytesIO:
+    written = io.BytesIO()
+    opened: Any = av.open(written, "w", format="mp4")
+    with opened as container:
+        stream = container.add_stream("libx264", rate=24, options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        images: Any = av.VideoFrame
+        for number in range(frames):
+            container.mux(stream.encode(images.from_image(picture or Image.new("RGB", (width, height), (number, 0, 0)))))
+        container.mux(stream.encode())
+    written.seek(0)
+    return written
+
+
+def test_noise_is_packed_until_it_is_small() -> None:
+    noise = Image.effect_noise((480, 854), 200).convert("RGB")
+    sheet = contact_sheet(clip(480, 854, 2, noise))
+    assert len(sheet.jpeg) <= SHEET_MOST_BYTES
+    assert Image.open(io.BytesIO(sheet.jpeg)).size == (720, 427)
+    assert sheet.seconds == [0, 0.042, 0.042]
+
+
+def test_a_small_video_is_not_blown_up() -> None:
+    assert Image.open(io.BytesIO(contact_sheet(clip(64, 64, 1)).jpeg)).size == (192, 64)
+
+
+def test_frames_beyond_4k_are_refused() -> None:
+    with pytest.raises(DownloadRefused, match="cannot be shown"):
+        contact_sheet(clip(4096, 2304, 1))

@@ -1,0 +1,111 @@
+"""The folder that videos go to: nothing leads out of it, nothing half-done stays in it."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from seedance_mcp import folders, saving
+from seedance_mcp.errors import DownloadRefused
+from seedance_mcp.folders import Folder, hold
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def save(root: Path, principal: str = "", name: str = "fox") -> Path:
+    with saving.new_part(root, principal) as part:
+        part.file.write(b"film")
+        return part.publish(name)
+
+
+@pytest.mark.parametrize("holds", [True, False])
+def test_a_part_becomes_a_file_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, holds: bool) -> None:  # noqa: FBT001
+    monkeypatch.setattr(folders, "HOLDS", holds)  # some systems open no file relative to a folder
+    assert save(tmp_path, "anna") == tmp_path / "anna" / "fox.mp4"
+    assert save(tmp_path, "anna") == tmp_path / "anna" / "fox (2).mp4"
+    with pytest.raises(ZeroDivisionError), saving.new_part(tmp_path, "anna") as part:
+        part.file.write(bytes(1 // 0))
+    assert names(tmp_path / "anna") == ["fox (2).mp4", "fox.mp4"]
+    assert (tmp_path / "anna" / "fox.mp4").read_bytes() == b"film"
+    (tmp_path / "bert").symlink_to(tmp_path / "anna")
+    with pytest.raises(DownloadRefused, match="SEEDANCE_OUTPUT_DIR"):
+        save(tmp_path, "bert")
+
+
+def test_each_principal_has_a_folder_whatever_the_name(tmp_path: Path) -> None:
+    principals = ["anna", "Anna", "ANNA", "a/b", "a_b", "..", ".", "", "con", "ä", "x" * 300, "client:anna", "a\nb"]
+    homes = [save(tmp_path, principal).parent for principal in principals]
+    assert len({str(home).casefold() for home in homes}) == len(principals)
+    assert homes[0] == tmp_path / "anna"
+    assert homes[7] == tmp_path
+    assert {home.parent for home in homes} == {tmp_path, tmp_path.parent}
+    assert max(len(name) for name in names(tmp_path)) < 100
+
+
+def test_a_folder_swapped_for_a_link_leads_nowhere(tmp_path: Path) -> None:
+    outside, videos = tmp_path / "outside", tmp_path / "videos"
+    outside.mkdir()
+    save(videos, "anna")
+    with saving.new_part(videos, "anna") as part:
+        part.file.write(b"film")
+        (videos / "anna").rename(videos / "moved")
+        (videos / "anna").symlink_to(outside)
+        part.publish("swapped")
+    assert names(outside) == []
+    assert names(videos / "moved") == ["fox.mp4", "swapped.mp4"]
+    with pytest.raises(DownloadRefused):
+        save(videos, "anna")
+
+
+def test_parts_of_killed_processes_are_swept_and_others_left(tmp_path: Path) -> None:
+    long_ago = time.time() - 2 * saving.STALE_SECONDS
+    for name in (".seedance-0a.part", ".seedance-0b.part", ".seedance.part", "old.mp4"):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (long_ago, long_ago))
+    (tmp_path / ".seedance-0b.part").touch()
+    save(tmp_path)
+    assert names(tmp_path) == [".seedance-0b.part", ".seedance.part", "fox.mp4", "old.mp4"]
+
+
+class WithoutLinks(Folder):
+    """A folder on a file system that gives no file a second name."""
+
+    def link(self, name: str, other: str) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+
+def test_a_file_system_without_second_names_replaces_nothing_either(tmp_path: Path) -> None:
+    (tmp_path / "fox.mp4").write_text("somebody else's")
+    with WithoutLinks(tmp_path, None) as folder:
+        part = saving.Part(folder)
+        part.file.write(b"film")
+        assert part.publish("fox") == tmp_path / "fox (2).mp4"
+        part.discard()
+    assert names(tmp_path) == ["fox (2).mp4", "fox.mp4"]
+    assert (tmp_path / "fox (2).mp4").read_bytes() == b"film"
+    assert (tmp_path / "fox.mp4").read_text() == "somebody else's"
+
+
+def test_a_thousand_files_of_one_name_are_enough(tmp_path: Path) -> None:
+    for number in range(1, 1000):
+        (tmp_path / (f"fox ({number}).mp4" if number > 1 else "fox.mp4")).touch()
+    with pytest.raises(DownloadRefused, match="1000 files have that name"):
+        save(tmp_path)
+    assert len(names(tmp_path)) == 999
+
+
+def test_a_held_folder_follows_no_link_and_waits_for_no_pipe(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("key")
+    (tmp_path / "link").symlink_to("secret")
+    os.mkfifo(tmp_path / "pipe")
+    with hold(tmp_path) as folder:
+        with pytest.raises(OSError, match="symbolic"):
+            folder.open("link")
+        os.close(folder.open("pipe"))
+    assert saving.open_saved(tmp_path / "pipe", 0, "") is None
+    assert saving.open_saved(tmp_path / "link", 3, "") is None
