@@ -64,6 +64,8 @@ async def test_only_tasks_are_promised_since_nothing_else_ever_changes(open_worl
         offered = world.client.server_capabilities
         assert offered.tools
         assert offered.tools.list_changed is False
+        assert offered.prompts
+        assert offered.prompts.list_changed is False
         assert offered.resources
         assert offered.resources.list_changed is False
         assert offered.resources.subscribe is True
