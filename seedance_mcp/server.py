@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 from seedance_mcp import __version__, handles, player, prompts, resources, results
 from seedance_mcp.app import App, Connect, connect_to_provider, utc_now
-from seedance_mcp.caller import Asked, Context, McpCaller, app_for
+from seedance_mcp.caller import Asked, Context, McpCaller, app_for, client_name
 from seedance_mcp.catalog import BY_NAME
 from seedance_mcp.config import Settings
 from seedance_mcp.errors import InvalidRequest, ProviderFailed, SeedanceError
@@ -69,8 +69,7 @@ class _Door:
         self.tools = {spec.name: spec for spec in TOOLS}
 
     async def list_tools(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
-        client = ctx.session.client_params
-        flat = prefers_flat(client.client_info.name if client else None, self.settings.schema_profile)
+        flat = prefers_flat(client_name(ctx), self.settings.schema_profile)
         return types.ListToolsResult(tools=[spec.listed("flat" if flat else "union") for spec in TOOLS])
 
     async def call_tool(

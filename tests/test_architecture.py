@@ -53,7 +53,8 @@ player: app catalog config
 toolbox: app arguments player portable profiles results tools uploads
 bundle: errors toolbox
 server: app caller catalog config errors handles handover instant player prompts resources results sandbox.serve subscriptions toolbox
-transports: app config errors oauth server
+sessions: caller instant
+transports: app config errors oauth server sessions
 doctor: app catalog config errors ledger pricing server wire
 demo:
 cli: bundle clients config demo doctor errors install instant ledger resources sandbox.serve server transports

@@ -24,7 +24,7 @@ from mcp import Client
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.subscriptions import ResourceUpdated
-from mcp_types import ElicitResult
+from mcp_types import ElicitResult, Implementation
 from pydantic import SecretStr
 
 from seedance_mcp import cli
@@ -119,6 +119,30 @@ async def test_streamable_http_serves_both_eras(serving: Serve, sandbox: Sandbox
         assert len((await client.list_tools()).tools) == 8
         assert (await finish(client, await create(client)))["status"] == "completed"
     assert len(sandbox.tasks) == 1
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_a_client_that_refuses_unions_lists_none_in_either_era(serving: Serve, mode: str) -> None:
+    async with serving() as address:
+        for name, field in (("gemini-cli-mcp-client", "prompt"), ("Cursor \u00fc\r\n", "prompt"), ("codex", "request")):
+            info = Implementation(name=name, version="1")
+            async with Client(f"{address}/mcp", mode=mode, client_info=info) as client:
+                creator = (await client.list_tools()).tools[1]
+                assert field in creator.input_schema["required"]
+
+
+async def test_an_opening_that_cannot_be_read_is_answered_as_any_other(serving: Serve) -> None:
+    headers = {"Accept": "application/json, text/event-stream"}
+    async with serving() as address, httpx.AsyncClient(base_url=address, headers=headers) as http:
+        for body in (
+            '{"method": "initialize"',
+            '{"method": "initialize"}',
+            '["initialize"]',
+            '{"params": {"initialize": {}}}',
+        ):
+            answer = await http.post("/mcp", content=body, headers={"Content-Type": "application/json"})
+            assert answer.status_code == 400
+            assert "mcp-session-id" not in answer.headers
 
 
 async def test_the_older_sse_transport_serves_clients_that_have_nothing_else(serving: Serve) -> None:
