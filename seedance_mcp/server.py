@@ -17,7 +17,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import SecretStr
 
-from seedance_mcp import __version__, handles, player, prompts, resources, results
+from seedance_mcp import __version__, handles, player, prompts, resources, results, tools
 from seedance_mcp.app import App, Connect, connect_to_provider, utc_now
 from seedance_mcp.caller import Asked, Context, McpCaller, app_for, client_name
 from seedance_mcp.catalog import BY_NAME
@@ -98,6 +98,17 @@ class _Door:
             allowed = ", ".join(self.tools)
             raise InvalidRequest(f"There is no such tool; allowed: {allowed}.", field="name", allowed=allowed)
         return self.tools[name]
+
+    async def look(self, ctx: Context, request_id: str) -> results.Task | None:
+        """The task behind a handle, looked at now; while the provider is away, what the ledger knows."""
+        app = app_for(ctx)
+        known = app.ledger.find(request_id)
+        if known is None:
+            return None
+        try:
+            return await tools.look(app, known, known.request_id)
+        except SeedanceError:
+            return app.view(known)
 
     def answer(self, result: results.Result) -> types.CallToolResult:
         told = result.model_copy(update={"sandbox": self.settings.sandbox})
@@ -256,7 +267,7 @@ def build_server(settings: Settings, open_: Callable[[], AbstractAsyncContextMan
     server.add_request_handler("tools/call", types.CallToolRequestParams, door.call_tool)
     _serve_discovery(server)
     server.extensions[player.EXTENSION] = {}
-    handles.serve_handles(server, door.answer)
+    handles.serve_handles(server, door.look, door.answer)
     return server
 
 

@@ -48,7 +48,7 @@ FOLDER = _folder()
 
 def unavailable(reason: str) -> None:
     """Fail where the tools must be there, skip where a person may lack a network."""
-    if CI:
+    if CI and not NEWEST:
         pytest.fail(reason, pytrace=False)
     pytest.skip(f"NOT CHECKED: {reason}")
 
@@ -118,12 +118,17 @@ def sandboxed(scratch: Path) -> dict[str, str]:
     return {"SEEDANCE_SANDBOX": "1", "SEEDANCE_DATA_DIR": str(scratch / "data")}
 
 
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
 @contextmanager
 def serving(scratch: Path, transport: Literal["http", "sse"] = "http", **settings: str) -> Generator[str]:
     """Run the server as its command does; gives its address, and fails if it broke meanwhile."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "seedance_mcp", "serve", "--transport", transport, "--port", str(port)]
     environment = closed_environment(scratch, **sandboxed(scratch), **settings)
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, cwd=ROOT) as process:
