@@ -9,8 +9,9 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ from seedance_mcp.errors import NotConfigured
 from seedance_mcp.handles import EXTENSION
 from seedance_mcp.sandbox.moods import Mood
 from seedance_mcp.sandbox.provider import KEY, Sandbox
-from seedance_mcp.sandbox.serve import listen
+from seedance_mcp.sandbox.serve import listen, run_in_background
 from seedance_mcp.transports import Doorkeeper, build_http_app
 
 pytestmark = pytest.mark.anyio
@@ -80,6 +81,12 @@ def serving(tmp_path: Path, sandbox: Sandbox) -> Serve:
             await anyio.to_thread.run_sync(thread.join)
 
     return served
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
 
 
 @asynccontextmanager
@@ -158,6 +165,47 @@ async def test_a_wait_goes_on_after_a_restart_with_the_same_task_id(serving: Ser
         assert running.structured_content
     async with serving() as address, connected(address) as client:
         assert (await finish(client, task))["request_id"] == task["request_id"]
+
+
+@contextmanager
+def served_by_the_command(folder: Path, provider: str, port: int) -> Generator[subprocess.Popen[bytes]]:
+    settings = {"SEEDANCE_DATA_DIR": str(folder), "SEEDANCE_BASE_URL": provider, "SEEDANCE_API_KEY": KEY}
+    command = [sys.executable, "-m", "seedance_mcp", "serve", "--transport", "http", "--port", str(port)]
+    with subprocess.Popen(command, env={**os.environ, **settings}) as process:
+        try:
+            with httpx.Client(transport=httpx.HTTPTransport(retries=8)) as http:
+                assert http.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_a_server_killed_in_the_middle_of_a_wait_goes_on_when_it_is_back(
+    tmp_path: Path, sandbox: Sandbox, mode: str
+) -> None:
+    sandbox.work_seconds = 3600
+    port, waits = free_port(), anyio.Event()
+
+    async def on_progress(progress: float, total: float | None, message: str | None) -> None:
+        waits.set()
+
+    async with run_in_background(sandbox) as provider:
+        with served_by_the_command(tmp_path, provider, port) as process:
+            async with connected(f"http://127.0.0.1:{port}", mode=mode) as client:
+                task = await create(client)
+                wait = partial(client.call_tool, "wait_for_video", {"task_id": task["task_id"], "timeout_seconds": 1800})
+                async with anyio.create_task_group() as group:
+                    group.start_soon(partial(wait, progress_callback=on_progress))
+                    await waits.wait()
+                    process.kill()
+                    process.wait()
+                    group.cancel_scope.cancel()
+                sandbox.tasks[task["task_id"]].ends_at = 0
+                with served_by_the_command(tmp_path, provider, port):
+                    done: dict[str, Any] = (await wait()).structured_content or {}
+    assert (done["status"], done["task_id"], done["request_id"]) == ("completed", task["task_id"], task["request_id"])
+    assert len(sandbox.tasks) == 1
 
 
 async def test_a_waiting_call_blocks_nobody(serving: Serve, sandbox: Sandbox) -> None:
@@ -289,9 +337,7 @@ async def test_off_loopback_it_refuses_to_start_without_tokens(tmp_path: Path, c
 
 
 async def test_the_command_serves_on_the_port_it_is_given_and_ends_when_interrupted(tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "seedance_mcp", "serve", "--transport", "http", "--port", str(port)]
     environment = {**os.environ, "SEEDANCE_DATA_DIR": str(tmp_path)}
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)  # noqa: ASYNC220 - ended below
