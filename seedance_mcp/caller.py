@@ -17,6 +17,8 @@ ASK_SECONDS = 120.0
 
 Context = ServerRequestContext[App, Any]
 
+SESSION_HEADER = "Mcp-Session-Id"
+
 _FIELD = "confirm"
 _FORM: types.ElicitRequestedSchema = {
     "type": "object",
@@ -29,6 +31,14 @@ def app_for(ctx: Context) -> App:
     """The server as the request's principal sees it."""
     user = ctx.request.scope.get("user") if ctx.request is not None else None
     return ctx.lifespan_context.seen_by(user.username) if user is not None else ctx.lifespan_context
+
+
+def client_name(ctx: Context) -> str | None:
+    """How the client introduced itself; on a connection without sessions its session id says so."""
+    client = ctx.session.client_params
+    if client is not None:
+        return client.client_info.name
+    return ctx.request.headers.get(SESSION_HEADER) if ctx.request is not None else None
 
 
 class Asked(Exception):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import mcp_types as types
@@ -10,15 +10,13 @@ from mcp.server import Server
 from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from seedance_mcp import tools
-from seedance_mcp.app import App
-from seedance_mcp.caller import Context, app_for
-from seedance_mcp.errors import SeedanceError
+from seedance_mcp.caller import Context
 from seedance_mcp.results import Result, Task
 
 EXTENSION = "io.modelcontextprotocol/tasks"
 
 Handle = dict[str, Any]
+Look = Callable[[Context, str], Awaitable[Task | None]]
 Answer = Callable[[Result], types.CallToolResult]
 
 
@@ -58,11 +56,21 @@ def _state(task: Task) -> Handle:
     return {**state, "pollIntervalMs": int(task.next.after_seconds * 1000)} if running and task.next else state
 
 
-def serve_handles(server: Server[App], answer: Answer) -> None:
-    """Add the extension's methods to a server; `answer` makes the tool result that a finished task carries."""
+def serve_handles(server: Server[Any], look: Look, answer: Answer) -> None:
+    """Add the extension's methods to a server.
+
+    `look` gives the task behind a handle as it is now, `answer` the tool result that a finished one carries.
+    """
+
+    async def find(ctx: Context, params: HandleParams) -> Task:
+        _check(ctx, params)
+        task = await look(ctx, params.task_id)
+        if task is None:
+            raise MCPError(types.INVALID_PARAMS, "There is no task of that id")
+        return task
 
     async def get(ctx: Context, params: HandleParams) -> Handle:
-        task = await _task(ctx, params)
+        task = await find(ctx, params)
         if is_running(task):
             return _state(task)
         result = answer(task).model_dump(by_alias=True, mode="json", exclude_none=True)
@@ -70,7 +78,7 @@ def serve_handles(server: Server[App], answer: Answer) -> None:
 
     async def acknowledge(ctx: Context, params: HandleParams) -> Handle:
         """Take note: nothing is ever asked in a task, and the provider cannot stop one."""
-        await _task(ctx, params)
+        await find(ctx, params)
         return {}
 
     server.extensions[EXTENSION] = {}
@@ -79,18 +87,10 @@ def serve_handles(server: Server[App], answer: Answer) -> None:
     server.add_request_handler("tasks/cancel", HandleParams, acknowledge)
 
 
-async def _task(ctx: Context, params: HandleParams) -> Task:
-    """The task behind a handle, looked at now; raises the protocol's errors for clients and ids that do not fit."""
+def _check(ctx: Context, params: HandleParams) -> None:
+    """Raise the protocol's errors for a client that takes no handles and for a header that names another."""
     if not declared(ctx):
         data: dict[str, Any] = {"requiredCapabilities": {"extensions": {EXTENSION: {}}}}
         raise MCPError(types.MISSING_REQUIRED_CLIENT_CAPABILITY, "Missing required client capability", data)
     if ctx.request is not None and ctx.request.headers.get("mcp-name") != params.task_id:
         raise MCPError(types.HEADER_MISMATCH, "The Mcp-Name header must be the task id")
-    app = app_for(ctx)
-    known = app.ledger.find(params.task_id)
-    if known is None:
-        raise MCPError(types.INVALID_PARAMS, "There is no task of that id")
-    try:
-        return await tools.look(app, known, known.request_id)
-    except SeedanceError:  # the provider is away: what the ledger knows is the answer for now
-        return app.view(known)

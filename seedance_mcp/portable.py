@@ -15,6 +15,7 @@ _SCHEMES = re.compile(r"^\^\(?([a-z|]+)\)?://")
 _WORDS = {"https": "an https:// link", "asset": "an asset:// reference"}
 
 
+@cache
 def schema_of(kind: type[BaseModel]) -> Schema:
     """The portable input schema of one pydantic model."""
     raw = kind.model_json_schema()

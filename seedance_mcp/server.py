@@ -19,9 +19,9 @@ from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import SecretStr
 
-from seedance_mcp import __version__, handles, player, prompts, resources, results
+from seedance_mcp import __version__, handles, player, prompts, resources, results, tools
 from seedance_mcp.app import App, Connect, Reach, connect_to_provider, reach_hosts, utc_now
-from seedance_mcp.caller import Asked, Context, McpCaller, app_for
+from seedance_mcp.caller import Asked, Context, McpCaller, app_for, client_name
 from seedance_mcp.catalog import BY_NAME
 from seedance_mcp.config import Settings
 from seedance_mcp.errors import InvalidRequest, ProviderFailed, SeedanceError
@@ -72,8 +72,7 @@ class _Door:
         self.tools = {spec.name: spec for spec in TOOLS}
 
     async def list_tools(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
-        client = ctx.session.client_params
-        flat = prefers_flat(client.client_info.name if client else None, self.settings.schema_profile)
+        flat = prefers_flat(client_name(ctx), self.settings.schema_profile)
         return types.ListToolsResult(tools=[spec.listed("flat" if flat else "union") for spec in TOOLS])
 
     async def call_tool(
@@ -102,6 +101,17 @@ class _Door:
             allowed = ", ".join(self.tools)
             raise InvalidRequest(f"There is no such tool; allowed: {allowed}.", field="name", allowed=allowed)
         return self.tools[name]
+
+    async def look(self, ctx: Context, request_id: str) -> results.Task | None:
+        """The task behind a handle, looked at now; while the provider is away, what the ledger knows."""
+        app = app_for(ctx)
+        known = app.ledger.find(request_id)
+        if known is None:
+            return None
+        try:
+            return await tools.look(app, known, known.request_id)
+        except SeedanceError:
+            return app.view(known)
 
     def answer(self, result: results.Result) -> types.CallToolResult:
         told = result.model_copy(update={"sandbox": self.settings.sandbox})
@@ -278,7 +288,7 @@ def build_server(settings: Settings, open_: Callable[[], AbstractAsyncContextMan
     server.add_request_handler("tools/call", types.CallToolRequestParams, door.call_tool)
     _serve_discovery(server)
     server.extensions[player.EXTENSION] = {}
-    handles.serve_handles(server, door.answer)
+    handles.serve_handles(server, door.look, door.answer)
     return server
 
 

@@ -31,6 +31,7 @@ from seedance_mcp.config import Settings, is_loopback_host
 from seedance_mcp.errors import NotConfigured
 from seedance_mcp.oauth import REFETCH_SECONDS, Issuer, IssuerAway, issuer_of
 from seedance_mcp.server import build_server, open_app
+from seedance_mcp.sessions import NameTag
 
 Transport = Literal["http", "sse"]
 
@@ -192,7 +193,9 @@ def build_http_app(
 
 def _streamable(server: Server[App]) -> Starlette:
     """No sessions: any request may reach any process, and a restart is not noticed."""
-    return server.streamable_http_app(streamable_http_path="/mcp", stateless_http=True, host="")
+    app = server.streamable_http_app(streamable_http_path="/mcp", stateless_http=True, host="")
+    app.add_middleware(NameTag)
+    return app
 
 
 class _SseEndpoint:

@@ -49,7 +49,7 @@ resources: app arguments catalog errors facts pricing records tools views waitin
 caller: app guard
 subscriptions: caller records
 prompts: arguments catalog errors facts portable profiles views
-handles: app caller errors results tools
+handles: caller results
 jsonc: errors
 clients:
 install: clients config errors jsonc
@@ -58,8 +58,9 @@ oauth: client config
 player: app catalog config
 toolbox: app arguments downloads player portable profiles results tools uploads
 bundle: errors toolbox
-server: app caller catalog config errors handles handover instant player prompts resources results sandbox.serve subscriptions toolbox
-transports: app config errors oauth server
+server: app caller catalog config errors handles handover instant player prompts resources results sandbox.serve subscriptions toolbox tools
+sessions: caller instant
+transports: app config errors oauth server sessions
 doctor: app catalog config errors ledger pricing server wire
 demo:
 cli: bundle clients config demo doctor errors install instant ledger resources sandbox.serve server transports

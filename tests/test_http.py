@@ -9,8 +9,9 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from mcp import Client
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.subscriptions import ResourceUpdated
-from mcp_types import ElicitResult
+from mcp_types import ElicitResult, Implementation
 from pydantic import SecretStr
 
 from seedance_mcp import cli
@@ -85,6 +86,12 @@ def serving(tmp_path: Path, sandbox: Sandbox) -> Serve:
     return served
 
 
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
 @asynccontextmanager
 async def connected(address: str, token: str | None = None, mode: str = "auto") -> AsyncGenerator[Client]:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -124,6 +131,30 @@ async def test_streamable_http_serves_both_eras(serving: Serve, sandbox: Sandbox
     assert len(sandbox.tasks) == 1
 
 
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_a_client_that_refuses_unions_lists_none_in_either_era(serving: Serve, mode: str) -> None:
+    async with serving() as address:
+        for name, field in (("gemini-cli-mcp-client", "prompt"), ("Cursor \u00fc\r\n", "prompt"), ("codex", "request")):
+            info = Implementation(name=name, version="1")
+            async with Client(f"{address}/mcp", mode=mode, client_info=info) as client:
+                creator = (await client.list_tools()).tools[1]
+                assert field in creator.input_schema["required"]
+
+
+async def test_an_opening_that_cannot_be_read_is_answered_as_any_other(serving: Serve) -> None:
+    headers = {"Accept": "application/json, text/event-stream"}
+    async with serving() as address, httpx.AsyncClient(base_url=address, headers=headers) as http:
+        for body in (
+            '{"method": "initialize"',
+            '{"method": "initialize"}',
+            '["initialize"]',
+            '{"params": {"initialize": {}}}',
+        ):
+            answer = await http.post("/mcp", content=body, headers={"Content-Type": "application/json"})
+            assert answer.status_code == 400
+            assert "mcp-session-id" not in answer.headers
+
+
 async def test_the_older_sse_transport_serves_clients_that_have_nothing_else(serving: Serve) -> None:
     async with serving("sse") as address, Client(sse_client(f"{address}/sse"), mode="legacy") as client:
         assert (await finish(client, await create(client)))["status"] == "completed"
@@ -137,6 +168,47 @@ async def test_a_wait_goes_on_after_a_restart_with_the_same_task_id(serving: Ser
         assert running.structured_content
     async with serving() as address, connected(address) as client:
         assert (await finish(client, task))["request_id"] == task["request_id"]
+
+
+@contextmanager
+def served_by_the_command(folder: Path, provider: str, port: int) -> Generator[subprocess.Popen[bytes]]:
+    settings = {"SEEDANCE_DATA_DIR": str(folder), "SEEDANCE_BASE_URL": provider, "SEEDANCE_API_KEY": KEY}
+    command = [sys.executable, "-m", "seedance_mcp", "serve", "--transport", "http", "--port", str(port)]
+    with subprocess.Popen(command, env={**os.environ, **settings}) as process:
+        try:
+            with httpx.Client(transport=httpx.HTTPTransport(retries=8)) as http:
+                assert http.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_a_server_killed_in_the_middle_of_a_wait_goes_on_when_it_is_back(
+    tmp_path: Path, sandbox: Sandbox, mode: str
+) -> None:
+    sandbox.work_seconds = 3600
+    port, waits = free_port(), anyio.Event()
+
+    async def on_progress(progress: float, total: float | None, message: str | None) -> None:
+        waits.set()
+
+    async with run_in_background(sandbox) as provider:
+        with served_by_the_command(tmp_path, provider, port) as process:
+            async with connected(f"http://127.0.0.1:{port}", mode=mode) as client:
+                task = await create(client)
+                wait = partial(client.call_tool, "wait_for_video", {"task_id": task["task_id"], "timeout_seconds": 1800})
+                async with anyio.create_task_group() as group:
+                    group.start_soon(partial(wait, progress_callback=on_progress))
+                    await waits.wait()
+                    process.kill()
+                    process.wait()
+                    group.cancel_scope.cancel()
+                sandbox.tasks[task["task_id"]].ends_at = 0
+                with served_by_the_command(tmp_path, provider, port):
+                    done: dict[str, Any] = (await wait()).structured_content or {}
+    assert (done["status"], done["task_id"], done["request_id"]) == ("completed", task["task_id"], task["request_id"])
+    assert len(sandbox.tasks) == 1
 
 
 async def test_a_waiting_call_blocks_nobody(serving: Serve, sandbox: Sandbox) -> None:
@@ -289,9 +361,7 @@ async def test_off_loopback_it_refuses_to_start_without_tokens(tmp_path: Path, c
 
 
 async def test_the_command_serves_on_the_port_it_is_given_and_ends_when_interrupted(tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "seedance_mcp", "serve", "--transport", "http", "--port", str(port)]
     environment = {**os.environ, "SEEDANCE_DATA_DIR": str(tmp_path)}
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)  # noqa: ASYNC220 - ended below

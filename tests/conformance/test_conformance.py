@@ -5,16 +5,22 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
-from workshop import closed_environment, node, node_modules, serving
+from workshop import ROOT, closed_environment, free_port, node, node_modules, serving
 
 SUITE = "@modelcontextprotocol/conformance"
 SUITE_VERSION = "0.2.0-alpha.12"
 OLDER, NEWER = VERSIONS = ("2025-11-25", "2026-07-28")
+TASKS, TASKS_FIXTURE = "the Tasks extension", "the Tasks extension on the suite's tools"
+FIXTURE = Path(__file__).with_name("fixtures.py")
 
 
 @dataclass(frozen=True)
@@ -175,6 +181,84 @@ UNMET = (
         "the suite skips it: the server keeps no sessions",
         (OLDER,),
     ),
+    # the Tasks extension: the scenarios call tools of the suite's own
+    Unmet(
+        "tasks-lifecycle",
+        (
+            "sep-2663-cancel-ack-empty-result",
+            "sep-2663-result-type-task-on-create",
+            "sep-2663-tasks-get-status-completed",
+            "sep-2663-tasks-get-status-working",
+            "sep-2663-tool-error-uses-completed-status",
+            "tasks-cancel-terminal-idempotent-ack",
+        ),
+        "calls the fixture tools slow_compute and failing_job",
+        (TASKS,),
+    ),
+    Unmet(
+        "tasks-lifecycle",
+        ("sep-2663-tasks-get-status-failed",),
+        "calls the fixture tool protocol_error_job; a video that failed is a result, never an error of the protocol",
+        (TASKS, TASKS_FIXTURE),
+    ),
+    Unmet(
+        "tasks-capability-negotiation",
+        ("tasks-per-request-meta-opt-in",),
+        "calls the fixture tool slow_compute",
+        (TASKS,),
+    ),
+    Unmet(
+        "tasks-wire-fields",
+        ("tasks-no-early-ttl-expiry", "tasks-no-related-task-meta-on-inlined-result", "tasks-wire-field-renames"),
+        "calls the fixture tool slow_compute",
+        (TASKS,),
+    ),
+    Unmet(
+        "tasks-request-state-removal",
+        ("tasks-request-state-removal-setup",),
+        "calls the fixture tool slow_compute",
+        (TASKS,),
+    ),
+    Unmet(
+        "tasks-request-headers",
+        (
+            "sep-2663-routing-headers-accepted-on-tasks-get",
+            "sep-2663-server-rejects-mismatched-mcp-name-on-tasks-get",
+            "tasks-headers-tolerate-mcp-method-on-tools-call",
+        ),
+        "calls the fixture tools greet and slow_compute",
+        (TASKS,),
+    ),
+    Unmet(
+        "tasks-dispatch-and-envelope",
+        ("sep-2663-durable-create-strong-consistency", "tasks-server-directed-creation-no-hint"),
+        "calls the fixture tool slow_compute",
+        (TASKS,),
+    ),
+    Unmet(
+        "tasks-mrtr-input",
+        ("sep-2663-tasks-get-status-input-required", "tasks-mrtr-partial-fulfillment", "tasks-mrtr-tasks-update-resumes"),
+        "calls the fixture tools confirm_delete and multi_input; a person is asked before a video, never in the midst of one",
+        (TASKS, TASKS_FIXTURE),
+    ),
+    Unmet(
+        "tasks-mrtr-composition",
+        ("sep-2663-mrtr-synchronous-before-task-creation",),
+        "calls the fixture tool test_tool_with_task",
+        (TASKS, TASKS_FIXTURE),
+    ),
+    Unmet(
+        "tasks-required-task-error",
+        ("sep-2663-server-returns-missing-capability-when-required",),
+        "wants a tool that demands handles; every tool here answers clients without them too",
+        (TASKS, TASKS_FIXTURE),
+    ),
+    Unmet(
+        "tasks-status-notifications",
+        ("tasks-status-notifications",),
+        "the suite skips it until it is rewritten",
+        (TASKS, TASKS_FIXTURE),
+    ),
 )
 
 
@@ -184,32 +268,66 @@ def unmet(checks: list[dict[str, Any]]) -> set[str]:
     return bad or (set() if any(check["status"] == "SUCCESS" for check in checks) else {check["id"] for check in checks})
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-def test_the_official_suite_finds_what_is_listed_and_nothing_else(version: str, tmp_path: Path) -> None:
-    program, suite = node() / "bin" / "node", node_modules(f"{SUITE}@{SUITE_VERSION}") / SUITE / "dist" / "index.js"
-    results = tmp_path / "results"
-    with serving(tmp_path) as address:
-        options = ["--url", address, "--suite", "all", "--spec-version", version, "-o", str(results)]
-        ran = subprocess.run(
-            [str(program), str(suite), "server", *options],
-            env=closed_environment(tmp_path),
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,  # it fails by what is listed, too
-        )
-    found: dict[str, set[str]] = {}
+def suite(scratch: Path, *options: str) -> str:
+    """Run one command of the suite; gives what it printed."""
+    program, script = node() / "bin" / "node", node_modules(f"{SUITE}@{SUITE_VERSION}") / SUITE / "dist" / "index.js"
+    ran = subprocess.run(
+        [str(program), str(script), *options],
+        env=closed_environment(scratch),
+        cwd=scratch,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,  # it fails by what is listed, too
+    )
+    return ran.stdout + ran.stderr
+
+
+def compare(target: str, scenarios: list[str], results: Path) -> None:
+    """What the suite found of these scenarios is what is listed, no more and no less."""
     said: dict[str, Any] = {}
     for path in results.glob("*/checks.json"):
         scenario = re.sub(r"^server-|-\d{4}-\d\d-\d\dT[\w-]+$", "", path.parent.name)
         said[scenario] = json.loads(path.read_text())
-        found[scenario] = unmet(said[scenario])
-    assert sorted(found) == sorted(re.findall(r"=== Running scenario: (\S+) ===", ran.stdout)), ran.stdout + ran.stderr
-    print(f"{version}: {sum(not checks for checks in found.values())} of {len(found)} scenarios pass")
+    found = {scenario: unmet(checks) for scenario, checks in said.items()}
+    assert sorted(found) == sorted(scenarios)
+    print(f"{target}: {sum(not checks for checks in found.values())} of {len(found)} scenarios pass")
     listed: dict[str, set[str]] = {scenario: set() for scenario in found}
     for row in UNMET:
-        if version in row.at:
+        if target in row.at:
             listed.setdefault(row.scenario, set()).update(row.checks)
     wrong = {scenario: said.get(scenario) for scenario in listed if found.get(scenario) != listed[scenario]}
     assert not wrong, json.dumps(wrong, indent=1)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_official_suite_finds_what_is_listed_and_nothing_else(version: str, tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    with serving(tmp_path) as address:
+        options = ["--url", address, "--suite", "all", "--spec-version", version, "-o", str(results)]
+        printed = suite(tmp_path, "server", *options)
+    compare(version, re.findall(r"=== Running scenario: (\S+) ===", printed), results)
+
+
+@contextmanager
+def fixtures(scratch: Path) -> Generator[str]:
+    """Run the suite's tools behind our handles; gives the address."""
+    port = free_port()
+    command = [sys.executable, str(FIXTURE), str(port)]
+    with subprocess.Popen(command, env=closed_environment(scratch), cwd=ROOT) as process:
+        try:
+            with httpx.Client(transport=httpx.HTTPTransport(retries=8)) as http:
+                assert http.get(f"http://127.0.0.1:{port}/").status_code == 404
+            yield f"http://127.0.0.1:{port}/mcp"
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize(("target", "served"), [(TASKS, serving), (TASKS_FIXTURE, fixtures)])
+def test_the_tasks_scenarios_find_what_is_listed_and_nothing_else(target: str, served: Any, tmp_path: Path) -> None:
+    scenarios = re.findall(r"^\s+- (tasks-\S+) \[extension\]$", suite(tmp_path, "list"), re.MULTILINE)
+    assert len(scenarios) == 10
+    with served(tmp_path) as address:
+        for scenario in scenarios:
+            suite(tmp_path, "server", "--url", address, "--scenario", scenario, "-o", str(tmp_path / "results"))
+    compare(target, scenarios, tmp_path / "results")

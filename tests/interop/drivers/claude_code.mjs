@@ -3,7 +3,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { nextTurn, serve } from "./model.mjs";
-import { environment, server, walk } from "./steps.mjs";
+import { environment, headers, server, url, walk } from "./steps.mjs";
 
 const PREFIX = "mcp__seedance__";
 const events = (block) => {
@@ -25,7 +25,8 @@ const events = (block) => {
 
 const isTurn = ({ tools }) => tools?.some(({ name }) => name.startsWith(PREFIX));
 const model = await serve(/^\/v1\/messages(\?|$)/, isTurn, events({ type: "text", text: "ok" }));
-const config = { mcpServers: { seedance: { command: server, args: [], env: environment } } };
+const seedance = url ? { type: "http", url, headers } : { command: server, args: [], env: environment };
+const config = { mcpServers: { seedance } };
 const given = ["-p", "go", "--mcp-config", JSON.stringify(config), "--strict-mcp-config", "--allowedTools", "mcp__seedance"];
 const claude = spawn("claude", [...given, "--output-format", "stream-json", "--verbose"], {
   stdio: ["ignore", "ignore", "inherit"],

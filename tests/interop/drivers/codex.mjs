@@ -3,11 +3,13 @@
 import { spawn } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { createInterface } from "node:readline";
-import { environment, server, walk } from "./steps.mjs";
+import { environment, server, url, walk } from "./steps.mjs";
 
 const home = `${process.env.HOME}/.codex`;
 mkdirSync(home, { recursive: true });
 const variables = Object.entries(environment).map(([name, value]) => `${name} = ${JSON.stringify(value)}`);
+const started = `command = ${JSON.stringify(server)}\nenv = { ${variables.join(", ")} }`;
+const reached = `url = ${JSON.stringify(url)}\nbearer_token_env_var = "INTEROP_TOKEN"`;
 writeFileSync(
   `${home}/config.toml`,
   `model_provider = "nobody"
@@ -17,8 +19,7 @@ base_url = "http://127.0.0.1:9/v1"
 [analytics]
 enabled = false
 [mcp_servers.seedance]
-command = ${JSON.stringify(server)}
-env = { ${variables.join(", ")} }
+${url ? reached : started}
 `,
 );
 

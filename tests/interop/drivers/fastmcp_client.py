@@ -5,12 +5,13 @@ from typing import Any
 import anyio
 import steps
 from fastmcp import Client
-from fastmcp.client.transports import StdioTransport
+from fastmcp.client.transports import StdioTransport, StreamableHttpTransport
 
 
 async def main() -> None:
     """Walk through the tools."""
-    async with Client(StdioTransport(steps.SERVER, [], env=steps.ENVIRONMENT)) as client:
+    over_stdio = StdioTransport(steps.SERVER, [], env=steps.ENVIRONMENT)
+    async with Client(StreamableHttpTransport(steps.URL, headers=steps.HEADERS) if steps.URL else over_stdio) as client:
 
         async def call(tool: str, arguments: dict[str, Any]) -> steps.Seen:
             result = await client.call_tool(tool, arguments, raise_on_error=False)

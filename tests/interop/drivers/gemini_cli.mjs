@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { nextTurn, serve } from "./model.mjs";
-import { environment, server, walk } from "./steps.mjs";
+import { environment, facts, headers, server, url, walk } from "./steps.mjs";
 
 const PREFIX = "mcp_seedance_";
 const declared = (body) => (body.tools ?? []).flatMap((tool) => tool.functionDeclarations ?? []).filter(({ name }) => name.startsWith(PREFIX));
@@ -12,7 +12,8 @@ const part = (content) => [{ candidates: [{ content: { role: "model", parts: [co
 
 const home = `${process.env.HOME}/.gemini`;
 mkdirSync(home, { recursive: true });
-const mcpServers = { seedance: { command: server, env: environment, trust: true } };
+const target = url ? { httpUrl: url, headers } : { command: server, env: environment };
+const mcpServers = { seedance: { ...target, trust: true } };
 const security = { auth: { selectedType: "gemini-api-key" } };
 writeFileSync(`${home}/settings.json`, JSON.stringify({ mcpServers, security, privacy: { usageStatisticsEnabled: false } }));
 
@@ -30,8 +31,7 @@ const call = async (tool, args) => {
   turn = await nextTurn();
   const { response } = turn.body.contents.at(-1).parts.find((each) => each.functionResponse).functionResponse;
   const text = response.error ?? response.output;
-  const facts = Object.fromEntries(text.split("\n").map((line) => line.split(/: (.*)/, 2)));
-  return { isError: "error" in response, content: [{ text }], structuredContent: facts };
+  return { isError: "error" in response, content: [{ text }], structuredContent: facts(text) };
 };
 const tools = declared(turn.body).map((tool) => ({ name: tool.name.slice(PREFIX.length), inputSchema: tool.parametersJsonSchema ?? tool.parameters }));
 await walk(tools, call, { model: "sd2_mx_720p", duration: 15 }); // Gemini CLI itself refuses what breaks the listed schema

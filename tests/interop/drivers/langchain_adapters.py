@@ -11,7 +11,9 @@ from langchain_mcp_adapters.tools import load_mcp_tools
 
 async def main() -> None:
     """Walk through the tools."""
-    server = {"transport": "stdio", "command": steps.SERVER, "args": [], "env": steps.ENVIRONMENT}
+    over_stdio = {"transport": "stdio", "command": steps.SERVER, "args": [], "env": steps.ENVIRONMENT}
+    over_http = {"transport": "streamable_http", "url": steps.URL, "headers": steps.HEADERS}
+    server = over_http if steps.URL else over_stdio
     async with MultiServerMCPClient({"seedance": server}).session("seedance") as session:
         tools = {tool.name: tool for tool in await load_mcp_tools(session)}
 

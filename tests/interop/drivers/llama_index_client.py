@@ -1,4 +1,4 @@
-"""The MCP tools of LlamaIndex: tools made into LlamaIndex's own; it starts a server for every call."""
+"""The MCP tools of LlamaIndex: tools made into LlamaIndex's own; over stdio it starts a server for every call."""
 
 import asyncio
 from typing import Any
@@ -7,9 +7,8 @@ import steps
 from llama_index.tools.mcp import BasicMCPClient, McpToolSpec
 
 
-async def main(settings: dict[str, str]) -> None:
+async def main(client: BasicMCPClient) -> None:
     """Walk through the tools."""
-    client = BasicMCPClient(steps.SERVER, env=settings)
     tools = {tool.metadata.name: tool for tool in await McpToolSpec(client).to_tool_list_async()}
 
     async def call(tool: str, arguments: dict[str, Any]) -> steps.Seen:
@@ -19,5 +18,8 @@ async def main(settings: dict[str, str]) -> None:
     await steps.walk({name: tool.metadata.get_parameters_dict() for name, tool in tools.items()}, call)
 
 
-with steps.provider() as found:
-    asyncio.run(main(found))
+if steps.URL:
+    asyncio.run(main(BasicMCPClient(steps.URL, headers=steps.HEADERS)))
+else:
+    with steps.provider() as found:
+        asyncio.run(main(BasicMCPClient(steps.SERVER, env=found)))

@@ -1,9 +1,11 @@
-// The command line of mcporter; it starts a server for every call.
+// The command line of mcporter; over stdio it starts a server for every call.
 
-import { provider, run, server, walk } from "./steps.mjs";
+import { provider, run, server, token, url, walk } from "./steps.mjs";
 
 const { settings, stop } = await provider();
-const target = ["--stdio", server, "--name", "seedance", ...Object.entries(settings).flatMap(([name, value]) => ["--env", `${name}=${value}`])];
+const started = ["--stdio", server, ...Object.entries(settings).flatMap(([name, value]) => ["--env", `${name}=${value}`])];
+const reached = ["--http-url", url, "--allow-http", "--header", `Authorization=Bearer ${token}`];
+const target = ["--name", "seedance", ...(url ? reached : started)];
 
 const call = async (name, given) => {
   const { code, stdout, stderr } = await run("mcporter", ["call", ...target, name, "--args", JSON.stringify(given), "--output", "json"]);

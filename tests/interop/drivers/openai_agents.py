@@ -6,7 +6,7 @@ from typing import Any
 import anyio
 import steps
 from agents import Agent, RunContextWrapper
-from agents.mcp import MCPServerStdio, MCPUtil
+from agents.mcp import MCPServerStdio, MCPServerStreamableHttp, MCPUtil
 from agents.tool_context import ToolContext
 
 SECONDS = 60  # its own default of 5 is shorter than most waits
@@ -14,8 +14,7 @@ SECONDS = 60  # its own default of 5 is shorter than most waits
 
 async def main() -> None:
     """Walk through the tools."""
-    server = {"command": steps.SERVER, "env": steps.ENVIRONMENT}
-    async with MCPServerStdio(server, client_session_timeout_seconds=SECONDS) as connected:
+    async with _server() as connected:
         agent = Agent(name="interop", mcp_servers=[connected])
         functions = await MCPUtil.get_all_function_tools(
             [connected], convert_schemas_to_strict=True, run_context=RunContextWrapper(None), agent=agent
@@ -30,6 +29,12 @@ async def main() -> None:
             return steps.Seen(text, "code: " in text)  # a model gets the text alone
 
         await steps.walk({each.name: each.params_json_schema for each in functions}, call)
+
+
+def _server() -> MCPServerStdio | MCPServerStreamableHttp:
+    if steps.URL:
+        return MCPServerStreamableHttp({"url": steps.URL, "headers": steps.HEADERS}, client_session_timeout_seconds=SECONDS)
+    return MCPServerStdio({"command": steps.SERVER, "env": steps.ENVIRONMENT}, client_session_timeout_seconds=SECONDS)
 
 
 anyio.run(main)

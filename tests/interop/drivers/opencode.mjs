@@ -1,15 +1,42 @@
-// opencode's own health check; without a model it calls no tool.
+// opencode in a full loop; the steps are its model, served from loopback, and judge what a model gets to see.
 
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync, writeFileSync } from "node:fs";
-import { environment, run, server, tell } from "./steps.mjs";
+import { nextTurn, serve } from "./model.mjs";
+import { environment, facts, headers, server, url, walk } from "./steps.mjs";
 
+const PREFIX = "seedance_";
+const declared = (body) => (body.tools ?? []).map((tool) => tool.function).filter(({ name }) => name.startsWith(PREFIX));
+const chunk = (delta, finish_reason) => ({ id: "1", object: "chat.completion.chunk", created: 1, model: "stub", choices: [{ index: 0, delta, finish_reason }] });
+const part = (delta, reason) => [chunk({ role: "assistant", ...delta }, null), chunk({}, reason)];
+const ask = (id, name, given) => part({ tool_calls: [{ index: 0, id, type: "function", function: { name, arguments: JSON.stringify(given) } }] }, "tool_calls");
+
+const model = await serve(/\/chat\/completions$/, (body) => declared(body).length > 0, part({ content: "ok" }, "stop"));
 const home = `${process.env.HOME}/.config/opencode`;
 mkdirSync(home, { recursive: true });
-const mcp = { seedance: { type: "local", command: [server], environment } };
-writeFileSync(`${home}/opencode.json`, JSON.stringify({ mcp, autoupdate: false, share: "disabled" }));
-process.env.OPENCODE_DISABLE_MODELS_FETCH = "true";
-process.env.OPENCODE_DISABLE_AUTOUPDATE = "true";
+const seedance = url ? { type: "remote", url, headers, oauth: false } : { type: "local", command: [server], environment };
+const stub = { npm: "@ai-sdk/openai-compatible", options: { baseURL: model.address, apiKey: "none" }, models: { stub: { tool_call: true } } };
+writeFileSync(`${home}/opencode.json`, JSON.stringify({ mcp: { seedance }, provider: { stub }, autoupdate: false, share: "disabled" }));
 
-const { stdout, stderr } = await run("opencode", ["mcp", "list"]);
-if (!/✓.*seedance.*connected/.test(stdout + stderr)) throw new Error(stdout + stderr);
-tell({});
+const opencode = spawn("opencode", ["run", "--model", "stub/stub", "--auto", "go"], {
+  stdio: ["ignore", "ignore", "inherit"],
+  env: { ...process.env, OPENCODE_DISABLE_MODELS_FETCH: "true", OPENCODE_DISABLE_AUTOUPDATE: "true", OPENCODE_DISABLE_LSP_DOWNLOAD: "true" },
+});
+process.on("exit", () => opencode.kill("SIGKILL"));
+const ended = once(opencode, "exit").then(([code]) => code && process.exit(code));
+
+let turn = await nextTurn();
+let count = 0;
+const call = async (tool, given) => {
+  const id = `call_${(count += 1)}`;
+  turn.say(ask(id, PREFIX + tool, given));
+  turn = await nextTurn();
+  const { content } = turn.body.messages.find((message) => message.tool_call_id === id);
+  return { isError: content.includes("code: "), content: [{ text: content }], structuredContent: facts(content) };
+};
+const tools = declared(turn.body).map((tool) => ({ name: tool.name.slice(PREFIX.length), inputSchema: tool.parameters }));
+await walk(tools, call);
+turn.say(part({ content: "done" }, "stop"));
+await ended;
+model.stop();

@@ -5,12 +5,13 @@ from typing import Any
 import anyio
 import steps
 from pydantic_ai import ModelRetry
-from pydantic_ai.mcp import MCPToolset, StdioTransport
+from pydantic_ai.mcp import MCPToolset, StdioTransport, StreamableHttpTransport
 
 
 async def main() -> None:
     """Walk through the tools."""
-    async with MCPToolset(StdioTransport(steps.SERVER, [], env=steps.ENVIRONMENT)) as toolset:
+    over_stdio = StdioTransport(steps.SERVER, [], env=steps.ENVIRONMENT)
+    async with MCPToolset(StreamableHttpTransport(steps.URL, headers=steps.HEADERS) if steps.URL else over_stdio) as toolset:
 
         async def call(tool: str, arguments: dict[str, Any]) -> steps.Seen:
             try:

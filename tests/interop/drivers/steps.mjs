@@ -6,6 +6,9 @@ import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
 
 export const server = process.env.INTEROP_SERVER;
+export const url = process.env.INTEROP_URL; // without one the client starts the server itself
+export const token = process.env.INTEROP_TOKEN;
+export const headers = { Authorization: `Bearer ${token}` };
 export const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => name.startsWith("SEEDANCE_")));
 
 const request = (tool, given) => {
@@ -17,6 +20,9 @@ const fact = (result, name) => {
   if (result.isError) throw new Error(result.content[0].text);
   return result.structuredContent[name];
 };
+
+// What a result says in words, for clients that show a model the text alone.
+export const facts = (words) => Object.fromEntries(words.split("\n").map((line) => line.split(/: (.*)/, 2)));
 
 const isFilm = async (url) => {
   const film = Buffer.from(await (await fetch(url)).arrayBuffer());
@@ -41,8 +47,9 @@ export const walk = async (tools, call, bad = { duration: 99 }) => {
   });
 };
 
-// Start the provider's imitation on its own, for clients that start a server for every call.
+// Start the provider's imitation on its own, for clients that start a server for every call; a server that is reached has its own.
 export const provider = async () => {
+  if (url) return { settings: {}, stop: () => {} };
   const imitation = spawn(server, ["sandbox", "--port", "0"], { stdio: ["ignore", "pipe", "inherit"] });
   const { value: line } = await createInterface({ input: imitation.stdout })[Symbol.asyncIterator]().next();
   const settings = Object.fromEntries(line.split(" ").map((setting) => setting.split("=", 2)));

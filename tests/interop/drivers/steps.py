@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 SERVER = os.environ["INTEROP_SERVER"]
+URL = os.environ.get("INTEROP_URL")  # without one the client starts the server itself
+HEADERS = {"Authorization": f"Bearer {os.environ.get('INTEROP_TOKEN')}"}
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name.startswith("SEEDANCE_")}
 
 
