@@ -337,8 +337,9 @@ const scenes = {
     await chat.button("Larger").click();
     await chat.button("Smaller").waitFor();
     assert.deepEqual(chat.called("ui/request-display-mode"), [{ mode: "fullscreen" }]);
-    const height = await chat.frame.evaluate(() => Math.ceil(document.body.getBoundingClientRect().height));
-    assert.equal(await chat.page.locator("iframe").evaluate((frame) => frame.offsetHeight), height);
+    const told = () => chat.frame.evaluate(() => Math.ceil(document.body.getBoundingClientRect().height));
+    const given = () => chat.page.locator("iframe").evaluate((frame) => frame.offsetHeight);
+    while ((await given()) !== (await told())) await chat.page.evaluate(() => new Promise(requestAnimationFrame));
     await chat.page.emulateMedia({ reducedMotion: "reduce" });
     await chat.mount({ capabilities: {} });
     await chat.input({ request: REQUEST });
