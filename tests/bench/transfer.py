@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ MOST_GROWTH_BYTES = 8_000_000
 
 
 @contextmanager
-def provider(size_bytes: int) -> Iterator[tuple[str, str]]:
+def provider(size_bytes: int) -> Generator[tuple[str, str]]:
     """Run a provider whose videos have a size; gives its address and key."""
     with subprocess.Popen([sys.executable, "-c", PROVIDER, str(size_bytes)], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
@@ -73,6 +73,13 @@ async def call(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
     return result.structured_content or {}
 
 
+async def finished(client: Client, prompt: str) -> str:
+    """Make a video; gives its task."""
+    task = await call(client, "create_video", request={"model": MODEL, "prompt": prompt})
+    await call(client, "wait_for_video", task_id=task["task_id"])
+    return task["task_id"]
+
+
 async def measure(client: Client, what: str, tool: str, **arguments: Any) -> bool:
     """Call a tool, print what it took, and say whether its memory stayed flat."""
     server = server_id()
@@ -94,12 +101,9 @@ async def run(size_bytes: int, folder: Path) -> bool:
         async with Client(server) as client:
             source.write_bytes(b"\xff\xd8\xff" + bytes(1000))
             await call(client, "upload_asset", source=str(source), model=MODEL)
-            for number in range(2):
-                task = await call(client, "create_video", request={"model": MODEL, "prompt": f"a fox {number}"})
-                await call(client, "wait_for_video", task_id=task["task_id"])
-                if number == 0:
-                    await call(client, "download_video", task_id=task["task_id"])
-            flat = await measure(client, "download", "download_video", task_id=task["task_id"])
+            first, second = await finished(client, "a fox"), await finished(client, "another fox")
+            await call(client, "download_video", task_id=first)
+            flat = await measure(client, "download", "download_video", task_id=second)
             with source.open("wb") as file:
                 file.write(b"\0\0\0\x20ftypisom")
                 file.truncate(size_bytes)
