@@ -239,6 +239,10 @@ def load_settings() -> Settings:
     return settings
 
 
+_PAIRED = {"http_oauth_issuer", "http_oauth_audience"}
+"""Settings that stand together or not at all."""
+
+
 def check_settings() -> tuple[Settings, list[str]]:
     """The environment's settings, with the default for each variable that is wrong; and what is wrong, never its value."""
     try:
@@ -246,6 +250,7 @@ def check_settings() -> tuple[Settings, list[str]]:
     except ValidationError as error:
         found = {_variable(each["loc"]): each["msg"] for each in error.errors(include_input=False)}
     wrong = {name.partition("_")[2].lower() for name in found}
+    wrong |= _PAIRED if wrong & _PAIRED else set()
     kept = {name: Settings.model_fields[name].get_default(call_default_factory=True) for name in wrong}
     return Settings(**kept), [f"{name}: {told}" for name, told in found.items()]
 
