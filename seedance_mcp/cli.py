@@ -103,9 +103,7 @@ def _add_setup(commands: Any) -> None:
 def _doctor(options: argparse.Namespace) -> int:
     from seedance_mcp import doctor  # noqa: PLC0415 - loads what it looks at
 
-    findings = anyio.run(doctor.examine)
-    print(doctor.as_json(findings) if options.json else doctor.as_text(findings))
-    return EXIT_FAILED if doctor.failed(findings) else 0
+    return EXIT_FAILED if anyio.run(doctor.tell, options.json) else 0
 
 
 def _install(options: argparse.Namespace) -> None:

@@ -62,6 +62,13 @@ def as_json(findings: Iterable[Finding]) -> str:
     return json.dumps([asdict(finding) for finding in findings], ensure_ascii=False, indent=2)
 
 
+async def tell(as_data: bool) -> bool:  # noqa: FBT001 - what was typed
+    """Print what there is to say; gives whether anything must be mended."""
+    findings = await examine()
+    print(as_json(findings) if as_data else as_text(findings))
+    return failed(findings)
+
+
 async def examine(connect: Connect = connect_to_provider) -> list[Finding]:
     """Look at everything; nothing is written, sent twice or paid."""
     settings, problems = check_settings()

@@ -227,7 +227,7 @@ def _steps(spec: PromptSpec, wishes: _Wishes, model: Model | None) -> Iterable[s
         yield "Make the first shot alone and look at it together before the others are paid."
     yield "`wait_for_video` until the status is completed or failed; a wait that runs out is no failure, call it again."
     days = catalog.LINK_LIFETIME_SECONDS // 86400
-    yield f"Give the person video_url and the cost. The link lapses after about {days} days: have the video saved before."
+    yield f"Give the person video_url and the cost. `download_video` keeps it: the link lapses after about {days} days."
 
 
 def _text_steps(wishes: TextToVideo) -> Iterable[str]:

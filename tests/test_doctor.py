@@ -73,6 +73,8 @@ async def test_a_sound_installation_has_nothing_to_mend(env: Env) -> None:
         ("MAX_COST_PER_DAY", "", "limits", "warn", "none"),
         ("MAX_COST_PER_DAY", "much", "setting", "fail", "SEEDANCE_MAX_COST_PER_DAY: "),
         ("MAX_COST_DAY", "5", "setting", "warn", "SEEDANCE_MAX_COST_DAY is none of ours"),
+        ("HTTP_OAUTH_ISSUER", "https://issuer.example.com", "setting", "fail", "must be set together"),
+        ("HTTP_OAUTH_ISSUER", "issuer", "setting", "fail", "SEEDANCE_HTTP_OAUTH_ISSUER: "),
         ("QQQ", "5", "setting", "warn", "SEEDANCE_QQQ is none of ours"),
         ("BASE_URL", "http://example.com", "provider", "fail", "not looked at"),
         ("PRICES", "/nowhere/prices.toml", "price file", "fail", "cannot be used"),
