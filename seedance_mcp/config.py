@@ -239,18 +239,20 @@ def load_settings() -> Settings:
     return settings
 
 
+_PAIRED = {"http_oauth_issuer", "http_oauth_audience"}
+"""Settings that stand together or not at all."""
+
+
 def check_settings() -> tuple[Settings, list[str]]:
     """The environment's settings, with the default for each variable that is wrong; and what is wrong, never its value."""
-    kept: dict[str, Any] = {}
-    problems: list[str] = []
-    while True:
-        try:
-            return Settings(**kept), problems
-        except ValidationError as error:
-            found = {_variable(each["loc"]): each["msg"] for each in error.errors(include_input=False)}
-        problems = problems or [f"{name}: {told}" for name, told in found.items()]  # a default may be wrong beside its twin
-        wrong = [name.partition("_")[2].lower() for name in found]
-        kept |= {name: Settings.model_fields[name].get_default(call_default_factory=True) for name in wrong}
+    try:
+        return Settings(), []
+    except ValidationError as error:
+        found = {_variable(each["loc"]): each["msg"] for each in error.errors(include_input=False)}
+    wrong = {name.partition("_")[2].lower() for name in found}
+    wrong |= _PAIRED if wrong & _PAIRED else set()  # a default beside its twin would be wrong again
+    kept = {name: Settings.model_fields[name].get_default(call_default_factory=True) for name in wrong}
+    return Settings(**kept), [f"{name}: {told}" for name, told in found.items()]
 
 
 def _variable(location: tuple[int | str, ...]) -> str:
