@@ -14,14 +14,7 @@ from seedance_mcp.toolbox import TOOLS
 
 MCPCHECK, MCP_SCANNER = "jbt-mcpcheck==0.1.1", "cisco-ai-mcp-scanner==4.8.7"
 
-ANSWERED = {
-    ("errors.non_actionable_message", "get_balance"): "It takes no arguments, and the refusal says so: no field to name.",
-    (
-        "errors.non_actionable_message",
-        "(unknown tool)",
-    ): "The refusal names every tool; the probe looks for a property's name.",
-    ("errors.non_actionable_messages", "tools/call"): "The sum of the two above.",
-}
+ANSWERED: dict[tuple[str, str], str] = {}
 """What mcpcheck finds (code and subject), and our answer."""
 
 STANDING: dict[tuple[str, str], str] = {}
