@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from seedance_mcp.config import Settings
 from seedance_mcp.guard import Action, Reply
 from seedance_mcp.ledger import Ledger
+from seedance_mcp.looks import Looks
 from seedance_mcp.pricing import PriceBook, load_prices
 from seedance_mcp.records import Record
 from seedance_mcp.results import Task
-from seedance_mcp.views import task_of
+from seedance_mcp.views import Outlook, task_of
 
 if TYPE_CHECKING:
     from seedance_mcp.client import ProviderClient
@@ -110,9 +111,9 @@ class App:
         return PriceBook(load_prices(self.settings.prices) if self.settings.prices else {}, fetch)
 
     @cached_property
-    def looked_at(self) -> dict[str, float]:
+    def looks(self) -> Looks:
         """When each task was last asked for, so that nobody does it more often than the operator allows."""
-        return {}
+        return self.host.looks if self.host else Looks(self.settings.floor_seconds)
 
     @cached_property
     def _guests(self) -> dict[str, App]:
@@ -131,7 +132,8 @@ class App:
 
     def view(self, record: Record, warnings: list[str] | None = None) -> Task:
         """One ledger row as agents read it."""
-        return task_of(record, self.now(), self.settings.floor_seconds, warnings, sandbox=self.settings.sandbox)
+        outlook = Outlook(self.ledger.finished_alike(record), self.settings.floor_seconds)
+        return task_of(record, self.now(), outlook, warnings, sandbox=self.settings.sandbox)
 
     async def aclose(self) -> None:
         """Close what was opened."""

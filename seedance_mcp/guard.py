@@ -17,9 +17,9 @@ from seedance_mcp.arguments import CreateOptions
 from seedance_mcp.catalog import CURRENCY
 from seedance_mcp.config import Settings
 from seedance_mcp.errors import BudgetExceeded, ConfirmationRequired, SeedanceError
-from seedance_mcp.ledger import Ledger, next_day
+from seedance_mcp.ledger import Ledger
 from seedance_mcp.pricing import PATIENCE_SECONDS, Estimate
-from seedance_mcp.records import JUDGED_AFTER_SECONDS, Entry, Record, Spent
+from seedance_mcp.records import JUDGED_AFTER_SECONDS, Entry, Record, Spent, next_day
 from seedance_mcp.schemas import VideoRequest
 from seedance_mcp.wire import read_amount
 

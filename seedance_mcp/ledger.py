@@ -7,7 +7,7 @@ import json
 import secrets
 import sqlite3
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from seedance_mcp.records import (
     Spent,
     Upload,
     from_nano,
+    having,
     new_request_id,
     read_record,
     to_nano,
@@ -33,6 +34,8 @@ from seedance_mcp.wire import ProviderTask
 
 LEDGER_FILE = "ledger.sqlite3"
 _DAY_SECONDS = 86_400
+_ALIKE_MOST = 40
+"""How many finished videos a forecast looks back on."""
 TOKEN_SECONDS = 600.0
 """How long a confirmation token is good."""
 
@@ -200,7 +203,7 @@ class Ledger:
 
     def list(self, status: Status | None = None, limit: int | None = None) -> tuple[list[Record], int]:
         """The newest requests of a status, and how many there are in all."""
-        chosen = _having(status, self._at())
+        chosen = having(status, self._at())
         rows = self._store.all(
             f"SELECT * FROM requests WHERE scope = ? AND {chosen} ORDER BY created_at DESC, rowid DESC LIMIT ?",  # noqa: S608 - chosen is ours
             (self._scope, -1 if limit is None else limit),
@@ -227,6 +230,18 @@ class Ledger:
             (self._scope,),
         )
         return [(row[0], row[1], from_nano(row[2]), from_nano(row[3])) for row in rows]
+
+    def finished_alike(self, record: Record) -> list[float]:
+        """How many seconds the newest videos of the same model took, those of the same length where there are some."""
+        if record.status in FINAL:
+            return []
+        rows = self._store.all(
+            "SELECT completed_at - created_at AS took, json_extract(body, '$.duration') IS"
+            " (SELECT json_extract(body, '$.duration') FROM requests WHERE request_id = ?) AS alike FROM requests"
+            " WHERE scope = ? AND state = 'completed' AND model = ? ORDER BY created_at DESC LIMIT ?",
+            (record.request_id, self._scope, record.model, _ALIKE_MOST),
+        )
+        return [row["took"] for row in rows if row["alike"]] or [row["took"] for row in rows]
 
     def unclear(self) -> list[Record]:
         """Requests of every scope whose money is still reserved though no answer is awaited."""
@@ -325,18 +340,5 @@ def _settlement(before: Record, task: ProviderTask) -> tuple[int | None, Settled
     return (None, None) if before.estimate is None else (to_nano(before.estimate), "estimate")
 
 
-def next_day(now: datetime) -> datetime:
-    """When the UTC day renews."""
-    return now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-
-
 def _digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
-
-
-def _having(status: Status | None, at: float) -> str:
-    """The rows of a status; one that is being sent counts as queued, an interrupted one as unknown."""
-    fresh = f"state = 'sending' AND created_at >= {at - SENDING_SECONDS!r}"
-    stale = f"state = 'sending' AND created_at < {at - SENDING_SECONDS!r}"
-    also = {"queued": f" OR ({fresh})", "unknown": f" OR ({stale})"}
-    return "1" if status is None else f"(state = '{status}'{also.get(status, '')})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import sqlite3
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -131,3 +131,16 @@ def read_record(row: sqlite3.Row, now: datetime) -> Record:
         created_at=datetime.fromtimestamp(row["created_at"], UTC),
         completed_at=datetime.fromtimestamp(row["completed_at"], UTC) if row["completed_at"] else None,
     )
+
+
+def next_day(now: datetime) -> datetime:
+    """When the UTC day renews."""
+    return now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+
+
+def having(status: Status | None, at: float) -> str:
+    """The rows of a status; one that is being sent counts as queued, an interrupted one as unknown."""
+    fresh = f"state = 'sending' AND created_at >= {at - SENDING_SECONDS!r}"
+    stale = f"state = 'sending' AND created_at < {at - SENDING_SECONDS!r}"
+    also = {"queued": f" OR ({fresh})", "unknown": f" OR ({stale})"}
+    return "1" if status is None else f"(state = '{status}'{also.get(status, '')})"

@@ -206,10 +206,9 @@ async def look(app: App, known: Record | None, task_id: str) -> Task:
     if known is None and (app.principal or not _ID.fullmatch(task_id) or app.ledger.belongs_elsewhere(task_id)):
         raise TaskNotFound("No such task here: give the task_id of create_video or list_tasks.")
     key = known.task_id if known and known.task_id else task_id
-    if known and anyio.current_time() - app.looked_at.get(key, float("-inf")) < app.settings.floor_seconds:
-        return app.view(known)
-    app.looked_at[key] = anyio.current_time()
-    return await _look(app, known, key)
+    async with app.looks.turn(key) as due:
+        known = app.ledger.find(key)  # as the look of another caller left it
+        return app.view(known) if known and not due else await _look(app, known, key)
 
 
 async def _look(app: App, known: Record | None, task_id: str) -> Task:
@@ -232,12 +231,15 @@ async def wait_for_video(app: App, arguments: WaitForVideo, caller: Caller) -> T
     async def tell(task: Task) -> None:
         await caller.report(meter.rise(task.progress), f"{task.status} {task.progress} %")
 
+    def pause(task: Task) -> float:
+        return app.looks.seconds_until(task.task_id or "", task.next.after_seconds if task.next else 0.0)
+
     return await wait(
         lambda: get_task(app, arguments, caller),
         lambda task: task.status in FINAL or task.status == "unknown",
         tell,
+        pause,
         timeout_seconds=arguments.timeout_seconds,
-        floor_seconds=app.settings.floor_seconds,
         known=app.view(known) if known else None,
     )
 

@@ -139,8 +139,8 @@ async def _reviewed(app: App, model: Model, review: Review, arguments: UploadAss
             look,
             lambda seen: seen.stage != "processing",
             tell,
+            lambda _: min(app.settings.floor_seconds, REVIEW_FLOOR_SECONDS),
             timeout_seconds=arguments.wait_seconds,
-            floor_seconds=min(app.settings.floor_seconds, REVIEW_FLOOR_SECONDS),
             known=review,
         )
     if review.stage == "failed":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -11,11 +13,26 @@ from seedance_mcp.pricing import PriceBook
 from seedance_mcp.profiles import model_schema
 from seedance_mcp.records import JUDGED_AFTER_SECONDS, Record
 from seedance_mcp.results import FINAL, Billing, Failure, Frames, MediaLimit, ModelInfo, ModelList, Next, Options, Range, Task
-from seedance_mcp.waiting import pause_after
+from seedance_mcp.waiting import Forecast
 
 PROMPT_SHOWN_CHARS = 200
-ETA_FROM_PERCENT = 10
 _NAMED_MOST = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a running task is judged by."""
+
+    past: Sequence[float]
+    """How many seconds the like took."""
+    floor_seconds: float
+
+    def of(self, progress: int, elapsed_seconds: float) -> tuple[float | None, float]:
+        """Seconds to the end, where anything is known, and to the next look."""
+        forecast = Forecast.of(self.past, elapsed_seconds, progress)
+        left = forecast.remaining_seconds(elapsed_seconds)
+        pause = forecast.pause_seconds(elapsed_seconds, self.floor_seconds)
+        return None if left is None else round(left, 1), round(pause, 1)
 
 
 def list_of_models(models: list[Model], prices: PriceBook, *, with_schema: bool = False, sandbox: bool = False) -> ModelList:
@@ -78,11 +95,12 @@ def notes_of(model: Model) -> list[str]:
 
 
 def task_of(
-    record: Record, now: datetime, floor_seconds: float, warnings: list[str] | None = None, *, sandbox: bool = False
+    record: Record, now: datetime, outlook: Outlook, warnings: list[str] | None = None, *, sandbox: bool = False
 ) -> Task:
     """One ledger row as a task."""
     elapsed = max(0.0, ((record.completed_at or now) - record.created_at).total_seconds())
     running = record.status not in FINAL and record.status != "unknown"
+    eta, pause = outlook.of(record.progress, elapsed) if running else (None, 0.0)
     return Task(
         sandbox=sandbox,
         task_id=record.task_id,
@@ -94,7 +112,7 @@ def task_of(
         created_at=iso(record.created_at),
         completed_at=iso(record.completed_at),
         elapsed_seconds=round(elapsed, 1),
-        eta_seconds=_eta(record.progress, elapsed) if running else None,
+        eta_seconds=eta,
         video_url=record.video_url,
         video_url_expires_at=iso(_lapses(record)),
         saved_path=record.saved and record.saved.path,
@@ -103,14 +121,14 @@ def task_of(
         currency=CURRENCY,
         error=_failure(record),
         warnings=[*(warnings or []), *_evidence(record)],
-        next=_next(record, pause_after(elapsed, floor_seconds), running=running),
+        next=_next(record, pause, running=running),
     )
 
 
 def _next(record: Record, pause_seconds: float, *, running: bool) -> Next | None:
     if running:
         key = record.task_id or record.request_id
-        return Next(tool="wait_for_video", arguments={"task_id": key}, after_seconds=round(pause_seconds, 1))
+        return Next(tool="wait_for_video", arguments={"task_id": key}, after_seconds=pause_seconds)
     if record.status == "unknown" and record.settled is None:
         return Next(tool="get_balance", arguments={}, after_seconds=JUDGED_AFTER_SECONDS)
     if record.status == "completed" and record.task_id and not record.saved:
@@ -143,11 +161,6 @@ def _lapses(record: Record) -> datetime | None:
     """When a finished video's link lapses, about."""
     done = record.completed_at if record.status == "completed" else None
     return done and done + timedelta(seconds=LINK_LIFETIME_SECONDS)
-
-
-def _eta(progress: int, elapsed_seconds: float) -> float | None:
-    """Time left if it goes on as it went; nothing can be said before a tenth is done."""
-    return round(elapsed_seconds * (100 - progress) / progress, 1) if progress >= ETA_FROM_PERCENT else None
 
 
 def _failure(record: Record) -> Failure | None:

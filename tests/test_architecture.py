@@ -41,30 +41,13 @@ guard: arguments catalog client config errors ledger pricing records schemas wir
 media: arguments catalog errors facts folders measures mp4
 assets: arguments client errors facts wire
 views: catalog facts pricing profiles records results waiting
-app: client config fetch guard ledger pricing records results views
-tools: app arguments catalog errors facts guard pricing records results schemas views waiting wire
-uploads: app arguments assets catalog errors facts media records results views waiting
-downloads: app arguments errors fetch records results saving sheet tools waiting
-resources: app arguments catalog errors facts pricing records tools views waiting wire
-caller: app guard
-subscriptions: caller records
 prompts: arguments catalog errors facts portable profiles views
-handles: caller results
 jsonc: errors
 clients:
 install: clients config errors jsonc
 handover: instant
 oauth: client config
-player: app catalog config
-toolbox: app arguments downloads player portable profiles results tools uploads
-bundle: errors toolbox
-server: app caller catalog config errors handles handover instant player prompts resources results sandbox.serve subscriptions toolbox tools
-sessions: caller instant
-transports: app config errors oauth server sessions
-doctor: app catalog config errors ledger pricing server wire
 demo:
-cli: bundle clients config demo doctor errors install instant ledger resources sandbox.serve server transports
-__init__: config server
 __main__: cli instant
 sandbox.__init__:
 sandbox.judge: catalog facts
@@ -72,6 +55,24 @@ sandbox.moods:
 sandbox.provider: catalog sandbox.judge sandbox.moods
 sandbox.film: catalog
 sandbox.serve: sandbox.film sandbox.moods sandbox.provider
+looks:
+app: client config fetch guard ledger looks pricing records results views
+player: app catalog config
+caller: app guard
+sessions: caller instant
+handles: caller results
+subscriptions: caller records
+uploads: app arguments assets catalog errors facts media records results views waiting
+tools: app arguments catalog errors facts guard pricing records results schemas views waiting wire
+resources: app arguments catalog errors facts pricing records tools views waiting wire
+downloads: app arguments errors fetch records results saving sheet tools waiting
+toolbox: app arguments downloads player portable profiles results tools uploads
+server: app caller catalog config errors handles handover instant player prompts resources results sandbox.serve subscriptions toolbox tools
+__init__: config server
+doctor: app catalog config errors ledger pricing server wire
+transports: app config errors oauth server sessions
+bundle: errors toolbox
+cli: bundle clients config demo doctor errors install instant ledger resources sandbox.serve server transports
 """
 """Module: all that it imports of the package, no more and no less."""
 

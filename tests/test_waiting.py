@@ -9,17 +9,21 @@ import pytest
 from conftest import OpenWorld
 
 from seedance_mcp.errors import ProviderFailed, TaskNotFound
-from seedance_mcp.waiting import HEARTBEAT_SECONDS, Meter, pause_after, wait
+from seedance_mcp.waiting import HEARTBEAT_SECONDS, LONGEST_PAUSE_SECONDS, Forecast, Meter, wait
 
 
 def never(seen: object) -> bool:
     return False
 
 
+def every_five(seen: object) -> float:
+    return 5.0
+
+
 pytestmark = pytest.mark.anyio
 
 
-async def test_it_looks_no_more_often_than_the_floor_and_tells_in_between() -> None:
+async def test_it_looks_as_often_as_it_is_told_and_tells_in_between() -> None:
     looks: list[float] = []
     told: list[float] = []
 
@@ -31,11 +35,10 @@ async def test_it_looks_no_more_often_than_the_floor_and_tells_in_between() -> N
         told.append(anyio.current_time())
 
     start = anyio.current_time()
-    assert await wait(look, never, tell, timeout_seconds=300, floor_seconds=12) == len(looks)
+    assert await wait(look, never, tell, lambda _: 12.0, timeout_seconds=300) == len(looks)
     assert anyio.current_time() == start + 300
     gaps = [later - earlier for earlier, later in pairwise(looks)]
-    assert min(gaps) >= 12
-    assert max(gaps) <= 15 + 1e-6
+    assert gaps == pytest.approx([12] * len(gaps))
     assert max(later - earlier for earlier, later in pairwise(told)) <= HEARTBEAT_SECONDS + 1e-6
 
 
@@ -52,7 +55,7 @@ async def test_a_look_that_outlasts_the_deadline_is_given_up() -> None:
         """Nobody listens."""
 
     start = anyio.current_time()
-    assert await wait(look, never, tell, timeout_seconds=45, floor_seconds=5) == "look 1"
+    assert await wait(look, never, tell, every_five, timeout_seconds=45) == "look 1"
     assert anyio.current_time() == start + 45
 
 
@@ -68,7 +71,7 @@ async def test_a_passing_failure_is_waited_out_and_a_final_one_ends_it() -> None
         """Nobody listens."""
 
     with pytest.raises(TaskNotFound):
-        await wait(look, never, tell, timeout_seconds=45, floor_seconds=5)
+        await wait(look, never, tell, every_five, timeout_seconds=45)
 
 
 async def test_a_first_look_that_fails_is_told_at_once() -> None:
@@ -79,7 +82,7 @@ async def test_a_first_look_that_fails_is_told_at_once() -> None:
         """Nobody listens."""
 
     with pytest.raises(ProviderFailed):
-        await wait(look, never, tell, timeout_seconds=45, floor_seconds=5)
+        await wait(look, never, tell, every_five, timeout_seconds=45)
 
 
 async def test_cancelling_the_call_stops_the_looks(open_world: OpenWorld) -> None:
@@ -104,11 +107,54 @@ async def test_a_cancelled_create_is_still_written_down(open_world: OpenWorld, m
         assert world.creates <= 1
 
 
-def test_the_pause_grows_between_floor_and_ceiling() -> None:
-    assert pause_after(0, 5) == 5
-    assert pause_after(100, 5) == 10
-    assert pause_after(10_000, 5) == 15
-    assert pause_after(10_000, 60) == 60
+USUAL = [110.0, 120.0, 130.0] * 7
+"""What earlier videos took."""
+
+
+def test_without_a_history_the_pause_grows_with_the_time_waited() -> None:
+    pauses = [Forecast().pause_seconds(elapsed, 5) for elapsed in (0, 10, 30, 60, 10_000)]
+    assert pauses == sorted(pauses)
+    assert pauses[0] == 5
+    assert pauses[-1] == LONGEST_PAUSE_SECONDS
+    assert Forecast().pause_seconds(10_000, 60) == 60
+    assert Forecast().remaining_seconds(10) is None
+
+
+def test_looks_stand_dense_where_the_end_is_likely() -> None:
+    forecast = Forecast.of(USUAL)
+    early, near, past = (forecast.pause_seconds(elapsed, 5) for elapsed in (20, 115, 180))
+    assert early == LONGEST_PAUSE_SECONDS
+    assert past < near < early
+    assert forecast.pause_seconds(115, 0.2) < near
+
+
+@pytest.mark.parametrize(("elapsed", "left"), [(0, 120), (60, 60), (110, 14), (119, 9), (10_000, 1_000)])
+def test_what_is_left_follows_from_what_the_like_took(elapsed: float, left: float) -> None:
+    assert Forecast.of(USUAL).remaining_seconds(elapsed) == pytest.approx(left, rel=0.15)
+
+
+def test_progress_outweighs_a_history_that_it_contradicts_more_the_further_it_is() -> None:
+    told = [Forecast.of(USUAL, 30, progress).remaining_seconds(30) for progress in (0, 50, 90)]
+    assert told[0] == pytest.approx(90, rel=0.1)
+    assert 30 < (told[1] or 0) < 80
+    assert (told[2] or 0) < (told[1] or 0)
+
+
+async def test_many_waits_on_one_task_share_their_looks(open_world: OpenWorld) -> None:
+    async with open_world(poll_floor_seconds=5) as world:
+        world.sandbox.work_seconds = 60
+        tasks = [(await world.create(prompt=f"fox {number}"))["task_id"] for number in range(20)]
+        before, told = len(world.sandbox.requests), list[str]()
+
+        async def wait_for(task_id: str) -> None:
+            told.append((await world.call("wait_for_video", {"task_id": task_id, "timeout_seconds": 600}))["status"])
+
+        async with anyio.create_task_group() as group:
+            for task_id in tasks * 5:
+                group.start_soon(wait_for, task_id)
+        assert told == ["completed"] * 100
+        alone = 60 / 5 + 3
+        assert len(world.sandbox.requests) - before <= alone * len(tasks)
 
 
 def test_a_meter_only_rises_and_stays_below_the_end() -> None:
