@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ class _Watched:
     """One task in this process."""
 
     turn: anyio.Lock = field(default_factory=anyio.Lock)
-    looked_at: float = float("-inf")
+    looked_at: float = -math.inf
 
 
 class Looks:
@@ -27,7 +28,7 @@ class Looks:
         """Take the shortest time between two looks at one task."""
         self._floor_seconds = floor_seconds
         self._watched: dict[str, _Watched] = {}
-        self._next_at = float("-inf")
+        self._next_at = -math.inf
 
     @asynccontextmanager
     async def turn(self, key: str) -> AsyncGenerator[bool]:
@@ -40,11 +41,13 @@ class Looks:
                 watched.looked_at = anyio.current_time()
             yield due
 
-    def seconds_until(self, key: str, pause_seconds: float = 0.0) -> float:
-        """How long until the floor, and this pause after the last look, are over."""
-        due_at = self._watched.get(key, _Watched()).looked_at + max(self._floor_seconds, pause_seconds)
+    def seconds_until(self, key: str, pause_seconds: float = 0.0, made_seconds_ago: float = math.inf) -> float:
+        """How long until the floor, and this pause after the last look, are over; its making counts as a look."""
+        now = anyio.current_time()
+        watched = self._watched.get(key)
+        looked_at = watched.looked_at if watched else now - made_seconds_ago
         # The difference of two times: who sleeps for it arrives, where a difference of differences may fall short forever.
-        return max(0.0, due_at - anyio.current_time())
+        return max(0.0, looked_at + max(self._floor_seconds, pause_seconds) - now)
 
     async def _pace(self) -> None:
         """Wait for a free place in the rate of all looks."""

@@ -12,7 +12,6 @@ from seedance_mcp.errors import SeedanceError
 from seedance_mcp.facts import MEDIA_FIELDS, RULES, Fact, Model, Route
 from seedance_mcp.pricing import PriceBook
 from seedance_mcp.records import Record, Spent
-from seedance_mcp.waiting import LONGEST_PAUSE_SECONDS
 from seedance_mcp.wire import stranger
 
 
@@ -175,7 +174,7 @@ def limits_text() -> str:
 - Full models take asset:// references alone: every file passes a review first. SP models take links and library assets; a
   real person's portrait must be whitelisted (portrait: true). All others take https:// links.
 - Links of uploads and of finished videos live about {days} days (pages-07): save what you want to keep.
-- The provider advises 5 to {LONGEST_PAUSE_SECONDS:.0f} seconds between two looks at a task (tool-08)
+- The provider advises 5 to 15 seconds between two looks at a task (tool-08); next.after_seconds tells when one is worth it.
 - Media fields: {", ".join(MEDIA_FIELDS)}.
 
 ## Sources

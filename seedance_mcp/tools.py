@@ -232,7 +232,8 @@ async def wait_for_video(app: App, arguments: WaitForVideo, caller: Caller) -> T
         await caller.report(meter.rise(task.progress), f"{task.status} {task.progress} %")
 
     def pause(task: Task) -> float:
-        return app.looks.seconds_until(task.task_id or "", task.next.after_seconds if task.next else 0.0)
+        wanted = task.next.after_seconds if task.next else 0.0
+        return app.looks.seconds_until(task.task_id or "", wanted, task.elapsed_seconds or 0.0)
 
     return await wait(
         lambda: get_task(app, arguments, caller),

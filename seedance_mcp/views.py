@@ -29,10 +29,9 @@ class Outlook:
 
     def of(self, progress: int, elapsed_seconds: float) -> tuple[float | None, float]:
         """Seconds to the end, where anything is known, and to the next look."""
-        forecast = Forecast.of(self.past, elapsed_seconds, progress)
-        left = forecast.remaining_seconds(elapsed_seconds)
-        pause = forecast.pause_seconds(elapsed_seconds, self.floor_seconds)
-        return None if left is None else round(left, 1), round(pause, 1)
+        forecast = Forecast.of(self.past, elapsed_seconds, progress, self.floor_seconds)
+        left = forecast.remaining_seconds()
+        return None if left is None else round(left, 1), round(forecast.pause_seconds(), 1)
 
 
 def list_of_models(models: list[Model], prices: PriceBook, *, with_schema: bool = False, sandbox: bool = False) -> ModelList:

@@ -2,7 +2,8 @@
 
 A look costs, and so does every second that a finished video lies unseen. With a hazard h(t), the chance per second that
 something still running at t ends there, and a look worth c seconds of delay, n looks per second cost h/(2n) + cn: least
-at n = sqrt(h / 2c). So the looks stand dense where the end is likely and thin elsewhere.
+at n = sqrt(h / 2c). So the looks stand dense where the end is likely and thin elsewhere. The hazard is learnt: one bell
+round each thing known, and a wide one for all that is not.
 """
 
 from __future__ import annotations
@@ -19,78 +20,104 @@ from seedance_mcp.errors import ProviderUnreachable, SeedanceError
 
 HEARTBEAT_SECONDS = 5.0
 """A waiting client hears something at least this often."""
-LONGEST_PAUSE_SECONDS = 15.0
-"""The provider advises 5 to 15 seconds between looks (tool-08)."""
+LAST_LOOK_SECONDS = 2.0
+"""A wait looks once more this long before its end: another turn of an agent costs more than a look."""
 LOOK_COST_FLOORS = 0.25
-"""What a look is worth in delay, as a share of the operator's floor."""
+"""What a look is worth in delay. Like all times below it is told in the operator's floors, so that the sandbox's videos of
+seconds are waited for as those of minutes are."""
+BLIND_PAUSE_FLOORS = 3
+"""Nothing known: the provider advises 5 to 15 seconds between looks (tool-08)."""
+LONGEST_PAUSE_FLOORS = 12
+"""With a history or a progress no look is needed for longer; others on the same models advise 30 to 60 seconds."""
+_USUAL_FLOORS = 24
+"""Most videos take "a few minutes": two, give or take a factor of `e`."""
 _DOUBT = 0.3
 """How far, in logarithms, one observation alone may be off."""
+_NARROWEST = 0.05
 _STEP = 1.2
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Forecast:
-    """How long something takes in all: log-normal, as sure as its `weight` of observations, beside all that is unknown."""
+class Bell:
+    """A log-normal guess: around how many seconds in all, how wide in logarithms, and how much it counts."""
 
-    log_mean: float = 0.0
-    log_sd: float = _DOUBT
-    weight: float = 0.0
+    log_seconds: float
+    width: float
+    weight: float = 1.0
+
+    def distance(self, seconds: float) -> float:
+        """How many widths a time lies from the middle."""
+        return (math.log(seconds) - self.log_seconds) / self.width
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """When something that still runs after `elapsed_seconds` will end."""
+
+    bells: tuple[Bell, ...]
+    elapsed_seconds: float
+    floor_seconds: float
 
     @classmethod
-    def of(cls, past: Sequence[float], elapsed_seconds: float = 0.0, progress: int = 0) -> Forecast:
+    def of(cls, past: Sequence[float], elapsed_seconds: float, progress: int, floor_seconds: float) -> Forecast:
         """Forecast from what the like took in seconds, and from a progress in percent, which tells more as it grows."""
-        seen = [(math.log(seconds), 1.0) for seconds in past if seconds > 0]
-        if progress and elapsed_seconds > 0:
-            seen.append((math.log(elapsed_seconds * 100 / progress), progress / 10))
-        weight = sum(share for _, share in seen)
-        if not weight:
-            return cls()
-        mean = sum(value * share for value, share in seen) / weight
-        spread = sum(share * (value - mean) ** 2 for value, share in seen)
-        return cls(mean, math.sqrt((spread + _DOUBT**2) / (weight + 1)), weight)
+        bells = _bells_of(past)
+        elapsed = max(elapsed_seconds, floor_seconds / 8)
+        if progress:
+            told, trust = math.log(elapsed * 100 / progress), progress / 100
+            agreeing = ((bell, 1 + trust * ((bell.log_seconds - told) / _DOUBT) ** 2) for bell in bells)
+            bells = [Bell(bell.log_seconds, bell.width, 1 / doubt) for bell, doubt in agreeing]
+            bells.append(Bell(told, _DOUBT * (1 - trust / 2), 10 * trust))
+        return cls((Bell(math.log(_USUAL_FLOORS * floor_seconds), 1.0), *bells), elapsed, floor_seconds)
 
-    def hazard(self, elapsed_seconds: float) -> float:
-        """The chance per second to end now; what is unknown ends as likely in any doubling of its time."""
-        unknown = 1 / elapsed_seconds
-        distance = self._distance(elapsed_seconds)
-        left = math.erfc(distance / math.sqrt(2)) / 2
-        density = math.exp(-(distance**2) / 2) / math.sqrt(2 * math.pi)
-        known = (density / left if left > _RARE else distance) / (elapsed_seconds * self.log_sd)
-        return (self.weight * known + unknown) / (self.weight + 1)
+    @property
+    def is_blind(self) -> bool:
+        """Whether less than one observation stands behind it."""
+        return sum(bell.weight for bell in self.bells) < 2  # noqa: PLR2004 - the wide bell, and one more
 
-    def remaining_seconds(self, elapsed_seconds: float) -> float | None:
+    def remaining_seconds(self) -> float | None:
         """Half of all that got this far are done after this time; `None` while nothing is known."""
-        if self.weight < 1:
+        if self.is_blind:
             return None
-        left = math.erfc(self._distance(elapsed_seconds) / math.sqrt(2)) / 2
-        if left < _RARE:
-            return elapsed_seconds * self.log_sd
-        low, high = elapsed_seconds, math.exp(self.log_mean + 6 * self.log_sd)
-        for _ in range(40):
+        half, low, high = self._running(self.elapsed_seconds) / 2, self.elapsed_seconds, 2 * self.elapsed_seconds
+        while self._running(high) > half:
+            low, high = high, 2 * high
+        for _ in range(20):
             middle = (low + high) / 2
-            late = math.erfc(self._distance(middle) / math.sqrt(2)) > left
-            low, high = (middle, high) if late else (low, middle)
-        return low - elapsed_seconds
+            low, high = (middle, high) if self._running(middle) > half else (low, middle)
+        return high - self.elapsed_seconds
 
-    def pause_seconds(self, elapsed_seconds: float, floor_seconds: float) -> float:
+    def pause_seconds(self) -> float:
         """Until the next look: where the density of looks sums up to one, never under the operator's floor."""
-        cost, longest = floor_seconds * LOOK_COST_FLOORS, max(floor_seconds, LONGEST_PAUSE_SECONDS)
-        now = max(elapsed_seconds, floor_seconds)
-        pause, step, looks = 0.0, floor_seconds / 8, 0.0
+        longest = self.floor_seconds * (BLIND_PAUSE_FLOORS if self.is_blind else LONGEST_PAUSE_FLOORS)
+        cost = self.floor_seconds * LOOK_COST_FLOORS
+        pause, looks, step = 0.0, 0.0, self.floor_seconds / 8
         while pause < longest and looks < 1:
-            density = math.sqrt(self.hazard(now + pause + step / 2) / (2 * cost))
+            density = math.sqrt(self._hazard(self.elapsed_seconds + pause + step / 2) / (2 * cost))
             step = min(step, (1 - looks) / density)
             pause, looks, step = pause + step, looks + density * step, step * _STEP
-        return min(longest, max(floor_seconds, pause))
+        return min(longest, max(self.floor_seconds, pause))
 
-    def _distance(self, seconds: float) -> float:
-        return (math.log(max(seconds, 1e-9)) - self.log_mean) / self.log_sd
+    def _hazard(self, seconds: float) -> float:
+        """The chance per second to end then, of what still runs then."""
+        ending = sum(bell.weight / bell.width * math.exp(-(bell.distance(seconds) ** 2) / 2) for bell in self.bells)
+        return ending / (seconds * math.sqrt(math.tau) * self._running(seconds))
+
+    def _running(self, seconds: float) -> float:
+        """How much of the whole weight still runs then."""
+        return sum(bell.weight * math.erfc(bell.distance(seconds) / math.sqrt(2)) / 2 for bell in self.bells)
 
 
-_RARE = 1e-9
-"""Under this share the tail is told by its limit: its quotient would be noise."""
+def _bells_of(past: Sequence[float]) -> list[Bell]:
+    """A bell for each, half as wide as the usual rule would have it: two peaks stay two."""
+    logs = [math.log(seconds) for seconds in past if seconds > 0]
+    if not logs:
+        return []
+    mean = sum(logs) / len(logs)
+    spread = math.sqrt((sum((each - mean) ** 2 for each in logs) + _DOUBT**2) / len(logs))
+    return [Bell(each, max(_NARROWEST, spread / 2 * len(logs) ** -0.2)) for each in logs]
 
 
 async def wait(
@@ -104,14 +131,19 @@ async def wait(
 ) -> T:
     """Look until it is done or the time is up, and give the last look; a passing failure does not end it.
 
-    Only the first look at something that is not `known` may fail, or outlast the time as `ProviderUnreachable`.
+    What is `known` to run is looked at after its pause. Only the first look at something unknown may fail, or outlast the
+    time as `ProviderUnreachable`.
     """
-    start, seen = anyio.current_time(), known
-    with anyio.move_on_at(start + timeout_seconds):
-        seen = await look() if seen is None else await _look_again(look, seen)
+    deadline, seen = anyio.current_time() + timeout_seconds, known
+    with anyio.move_on_at(deadline):
+        if seen is None:
+            seen = await look()
+        elif done(seen):  # a link may be signed anew
+            seen = await _look_again(look, seen)
         while not done(seen):
             await tell(seen)
-            await _sleep(pause(seen), partial(tell, seen))
+            left = deadline - LAST_LOOK_SECONDS - anyio.current_time()
+            await _sleep(min(pause(seen), left) if left > 0 else pause(seen), partial(tell, seen))
             seen = await _look_again(look, seen)
     if seen is None:
         raise ProviderUnreachable("The provider did not answer in the time given. Call again later.")

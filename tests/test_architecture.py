@@ -64,7 +64,7 @@ handles: caller results
 subscriptions: caller records
 uploads: app arguments assets catalog errors facts media records results views waiting
 tools: app arguments catalog errors facts guard pricing records results schemas views waiting wire
-resources: app arguments catalog errors facts pricing records tools views waiting wire
+resources: app arguments catalog errors facts pricing records tools views wire
 downloads: app arguments errors fetch records results saving sheet tools waiting
 toolbox: app arguments downloads player portable profiles results tools uploads
 server: app caller catalog config errors handles handover instant player prompts resources results sandbox.serve subscriptions toolbox tools

@@ -31,7 +31,7 @@ async def test_a_video_is_made_with_one_post_and_rising_progress(open_world: Ope
     async with open_world(mode=mode) as world:
         task = await world.create()
         assert task["status"] == "queued"
-        assert task["next"] == {"tool": "wait_for_video", "arguments": {"task_id": task["task_id"]}, "after_seconds": 5.0}
+        assert task["next"] == {"tool": "wait_for_video", "arguments": {"task_id": task["task_id"]}, "after_seconds": 15.0}
         done = await world.call("wait_for_video", task["next"]["arguments"], progress_callback=on_progress)
     assert done["status"] == "completed"
     assert done["video_url"].startswith("https://provider.invalid/results/")

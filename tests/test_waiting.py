@@ -9,7 +9,7 @@ import pytest
 from conftest import OpenWorld
 
 from seedance_mcp.errors import ProviderFailed, TaskNotFound
-from seedance_mcp.waiting import HEARTBEAT_SECONDS, LONGEST_PAUSE_SECONDS, Forecast, Meter, wait
+from seedance_mcp.waiting import HEARTBEAT_SECONDS, LAST_LOOK_SECONDS, Forecast, Meter, wait
 
 
 def never(seen: object) -> bool:
@@ -37,8 +37,9 @@ async def test_it_looks_as_often_as_it_is_told_and_tells_in_between() -> None:
     start = anyio.current_time()
     assert await wait(look, never, tell, lambda _: 12.0, timeout_seconds=300) == len(looks)
     assert anyio.current_time() == start + 300
-    gaps = [later - earlier for earlier, later in pairwise(looks)]
-    assert gaps == pytest.approx([12] * len(gaps))
+    *gaps, last = (later - earlier for earlier, later in pairwise(looks))
+    assert gaps == pytest.approx([12] * 24)
+    assert last == pytest.approx(12 - LAST_LOOK_SECONDS)
     assert max(later - earlier for earlier, later in pairwise(told)) <= HEARTBEAT_SECONDS + 1e-6
 
 
@@ -111,33 +112,74 @@ USUAL = [110.0, 120.0, 130.0] * 7
 """What earlier videos took."""
 
 
-def test_without_a_history_the_pause_grows_with_the_time_waited() -> None:
-    pauses = [Forecast().pause_seconds(elapsed, 5) for elapsed in (0, 10, 30, 60, 10_000)]
-    assert pauses == sorted(pauses)
-    assert pauses[0] == 5
-    assert pauses[-1] == LONGEST_PAUSE_SECONDS
-    assert Forecast().pause_seconds(10_000, 60) == 60
-    assert Forecast().remaining_seconds(10) is None
+def pause(past: list[float], elapsed: float, progress: int = 0, floor: float = 5.0) -> float:
+    return Forecast.of(past, elapsed, progress, floor).pause_seconds()
+
+
+def left(past: list[float], elapsed: float, progress: int = 0) -> float | None:
+    return Forecast.of(past, elapsed, progress, 5).remaining_seconds()
+
+
+def test_where_nothing_is_known_looks_keep_to_what_the_provider_advises() -> None:
+    assert {pause([], elapsed) for elapsed in (0, 10, 30, 60, 10_000)} == {15.0}
+    assert left([], 10) is None
 
 
 def test_looks_stand_dense_where_the_end_is_likely() -> None:
-    forecast = Forecast.of(USUAL)
-    early, near, past = (forecast.pause_seconds(elapsed, 5) for elapsed in (20, 115, 180))
-    assert early == LONGEST_PAUSE_SECONDS
-    assert past < near < early
-    assert forecast.pause_seconds(115, 0.2) < near
+    early, near, late = (pause(USUAL, elapsed) for elapsed in (0, 118, 250))
+    assert near < 7
+    assert 30 < early <= 60
+    assert near < late <= 60
+    assert pause(USUAL, 118, floor=1) < near
 
 
-@pytest.mark.parametrize(("elapsed", "left"), [(0, 120), (60, 60), (110, 14), (119, 9), (10_000, 1_000)])
-def test_what_is_left_follows_from_what_the_like_took(elapsed: float, left: float) -> None:
-    assert Forecast.of(USUAL).remaining_seconds(elapsed) == pytest.approx(left, rel=0.15)
+@pytest.mark.parametrize("floor", [0.2, 5, 60])
+def test_all_times_follow_the_floor(floor: float) -> None:
+    past = [share * floor for share in USUAL]
+    assert pause(past, 50 * floor, floor=floor) == pytest.approx(floor * pause(USUAL, 50, floor=1))
+
+
+def test_two_peaks_stay_two() -> None:
+    peaks = [58.0, 60.0, 62.0, 235.0, 240.0, 245.0] * 4
+    at_first, between, at_second = (pause(peaks, elapsed) for elapsed in (58, 110, 238))
+    assert at_first < 12 < between
+    assert at_second < 12
+
+
+@pytest.mark.parametrize(("elapsed", "expected"), [(0, 120), (60, 60), (110, 13), (1_000, 300)])
+def test_what_is_left_follows_from_what_the_like_took(elapsed: float, expected: float) -> None:
+    assert left(USUAL, elapsed) == pytest.approx(expected, rel=0.2)
 
 
 def test_progress_outweighs_a_history_that_it_contradicts_more_the_further_it_is() -> None:
-    told = [Forecast.of(USUAL, 30, progress).remaining_seconds(30) for progress in (0, 50, 90)]
+    told = [left(USUAL, 30, progress) or 0 for progress in (0, 50, 90)]
     assert told[0] == pytest.approx(90, rel=0.1)
-    assert 30 < (told[1] or 0) < 80
-    assert (told[2] or 0) < (told[1] or 0)
+    assert 30 < told[1] < 80
+    assert told[2] < 15
+
+
+def test_progress_alone_tells_from_a_tenth_on() -> None:
+    assert left([], 30, 9) is None
+    assert left([], 30, 25) == pytest.approx(90, rel=0.25)
+
+
+@pytest.mark.parametrize("past", [[], [1e-3], [100.0] * 40, [1e6]])
+@pytest.mark.parametrize("elapsed", [0.0, 1e-9, 1e7])
+@pytest.mark.parametrize("progress", [0, 1, 99, 100])
+def test_odd_numbers_do_no_harm(past: list[float], elapsed: float, progress: int) -> None:
+    assert 5 <= pause(past, elapsed, progress) <= 60
+    assert (left(past, elapsed, progress) or 0) >= 0
+
+
+async def test_a_finished_video_is_read_once_more_for_a_link_that_holds(open_world: OpenWorld) -> None:
+    async with open_world(poll_floor_seconds=5) as world:
+        task = (await world.create())["task_id"]
+        await anyio.sleep(60)
+        await world.call("get_task", {"task_id": task})
+        await anyio.sleep(60)
+        looks = len(world.sandbox.requests)
+        assert (await world.call("wait_for_video", {"task_id": task}))["status"] == "completed"
+        assert len(world.sandbox.requests) == looks + 1
 
 
 async def test_many_waits_on_one_task_share_their_looks(open_world: OpenWorld) -> None:
