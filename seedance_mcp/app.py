@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakValueDictionary
 
 from seedance_mcp.config import Settings
 from seedance_mcp.guard import Action, Reply
@@ -131,9 +132,18 @@ class App:
         return [] if self.principal and self.settings.media_roots is None else self.settings.upload_roots
 
     def view(self, record: Record, warnings: list[str] | None = None) -> Task:
-        """One ledger row as agents read it."""
-        outlook = Outlook(self.ledger.finished_alike(record), self.settings.floor_seconds)
-        return task_of(record, self.now(), outlook, warnings, sandbox=self.settings.sandbox)
+        """One ledger row as agents read it; a thousand who wait for it at once hold one view of it."""
+        now = self.now()
+        key = record, int(now.timestamp()), tuple(warnings or ())
+        shown = self._shown.get(key)
+        if shown is None:
+            outlook = Outlook(self.ledger.finished_alike(record), self.settings.floor_seconds)
+            shown = self._shown[key] = task_of(record, now, outlook, warnings, sandbox=self.settings.sandbox)
+        return shown
+
+    @cached_property
+    def _shown(self) -> WeakValueDictionary[tuple[Record, int, tuple[str, ...]], Task]:
+        return WeakValueDictionary()
 
     async def aclose(self) -> None:
         """Close what was opened."""

@@ -9,6 +9,7 @@ import traceback
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -285,6 +286,8 @@ def build_server(settings: Settings, open_: Callable[[], AbstractAsyncContextMan
         on_completion=door.complete,
         on_subscriptions_listen=subscriptions.listen,
     )
+    # Where no tracing is installed the SDK's spans go nowhere, and yet every waiting call would carry one.
+    server.middleware = server.middleware if find_spec("opentelemetry.sdk") else []
     server.add_request_handler("tools/call", types.CallToolRequestParams, door.call_tool)
     _serve_discovery(server)
     server.extensions[player.EXTENSION] = {}

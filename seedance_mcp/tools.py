@@ -226,7 +226,7 @@ async def _look(app: App, known: Record | None, task_id: str) -> Task:
 
 async def wait_for_video(app: App, arguments: WaitForVideo, caller: Caller) -> Task:
     """Look until the task is final or the time is up; a wait that runs out is no error."""
-    meter, known = Meter(), app.ledger.find(arguments.task_id)
+    meter = Meter()
 
     async def tell(task: Task) -> None:
         await caller.report(meter.rise(task.progress), f"{task.status} {task.progress} %")
@@ -241,8 +241,13 @@ async def wait_for_video(app: App, arguments: WaitForVideo, caller: Caller) -> T
         tell,
         pause,
         timeout_seconds=arguments.timeout_seconds,
-        known=app.view(known) if known else None,
+        seen=_seen_before(app, arguments.task_id),
     )
+
+
+def _seen_before(app: App, task_id: str) -> Task | None:
+    known = app.ledger.find(task_id)
+    return app.view(known) if known else None
 
 
 async def list_tasks(app: App, arguments: ListTasks, caller: Caller) -> TaskList:

@@ -141,7 +141,7 @@ async def _reviewed(app: App, model: Model, review: Review, arguments: UploadAss
             tell,
             lambda _: min(app.settings.floor_seconds, REVIEW_FLOOR_SECONDS),
             timeout_seconds=arguments.wait_seconds,
-            known=review,
+            seen=review,
         )
     if review.stage == "failed":
         raise AssetRejected("The provider's review refused the file: bring another one with upload_asset.")

@@ -127,14 +127,14 @@ async def wait(
     pause: Callable[[T], float],
     *,
     timeout_seconds: float,
-    known: T | None = None,
+    seen: T | None = None,
 ) -> T:
     """Look until it is done or the time is up, and give the last look; a passing failure does not end it.
 
-    What is `known` to run is looked at after its pause. Only the first look at something unknown may fail, or outlast the
+    What was `seen` to run is looked at after its pause. Only the first look at something unseen may fail, or outlast the
     time as `ProviderUnreachable`.
     """
-    deadline, seen = anyio.current_time() + timeout_seconds, known
+    deadline = anyio.current_time() + timeout_seconds
     with anyio.move_on_at(deadline):
         if seen is None:
             seen = await look()
