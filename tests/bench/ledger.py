@@ -1,25 +1,19 @@
-"""What the ledger costs: one create (begin, answer) on an empty and on a large book, and a list of 100,000 requests.
-
-Run it with the interpreter that has seedance-mcp installed: `python tests/bench/ledger.py [ROWS]`.
-"""
+"""What the ledger costs: one create (begin, answer) on an empty and on a large book, and a list of 100,000 requests."""
 
 from __future__ import annotations
 
-import statistics
-import sys
 import tempfile
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+
+from kit import Row, median_ms
 
 from seedance_mcp.ledger import Ledger
 from seedance_mcp.records import Entry, Spent
 from seedance_mcp.wire import ProviderTask
 
-RUNS = 200
+RUNS, ROWS = 200, 100_000
 
 
 def admit(spent: Spent) -> None:
@@ -32,16 +26,6 @@ def create(ledger: Ledger, name: str) -> None:
     record, _ = ledger.begin(entry, window_seconds=600, admit=admit)
     ledger.note_used(record.request_id, Decimal("1.5"))
     ledger.update(record.request_id, ProviderTask(f"vid_{name}", "queued", cost=Decimal("0.25")))
-
-
-def median_ms(act: Callable[[int], Any]) -> str:
-    """Median and worst of many runs, in milliseconds."""
-    times: list[float] = []
-    for number in range(RUNS):
-        begun = time.perf_counter()
-        act(number)
-        times.append((time.perf_counter() - begun) * 1000)
-    return f"{statistics.median(times):7.2f} ms   (95 % under {statistics.quantiles(times, n=20)[-1]:.2f})"
 
 
 def fill(path: Path, rows: int) -> None:
@@ -59,18 +43,19 @@ def fill(path: Path, rows: int) -> None:
     db.close()
 
 
-def main(rows: int) -> None:
-    """Print one table."""
+def rows() -> list[Row]:
+    """Measure one book, empty and full."""
+    full = f"{ROWS:,} requests"
     with tempfile.TemporaryDirectory() as folder:
         ledger = Ledger(Path(folder), lambda: datetime.now(UTC))
-        print(f"create, empty book        {median_ms(lambda n: create(ledger, f'a{n}'))}")
-        fill(Path(folder, "ledger.sqlite3"), rows)
-        print(f"create, {rows:>7} rows     {median_ms(lambda n: create(ledger, f'b{n}'))}")
-        print(f"list_tasks, {rows:>7} rows {median_ms(lambda _: ledger.list(limit=20))}")
-        print(f"list by status            {median_ms(lambda _: ledger.list('completed', 20))}")
-        print(f"spending                  {median_ms(lambda _: ledger.spent())}")
+        bare = median_ms(lambda number: create(ledger, f"a{number}"), RUNS)
+        fill(Path(folder, "ledger.sqlite3"), ROWS)
+        filled = median_ms(lambda number: create(ledger, f"b{number}"), RUNS)
+        listed = median_ms(lambda _: ledger.list(limit=20), RUNS)
+        spent = median_ms(lambda _: ledger.spent(), RUNS)
         ledger.close()
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000)
+    return [
+        Row(f"ledger: one create, {full}", filled, "ms", "empty book", bare),
+        Row(f"ledger: newest twenty, {full}", listed, "ms"),
+        Row(f"ledger: what was spent, {full}", spent, "ms"),
+    ]

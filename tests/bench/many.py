@@ -1,7 +1,6 @@
 """A hundred clients at once over HTTP, twenty of them waiting for a video: how long the others wait for `tools/list`.
 
-Run it with the interpreter that has seedance-mcp installed: `python tests/bench/many.py [SECONDS]`. Provider, server and
-clients share this machine; every client has its own token, book and connection, and lists once a second.
+Provider, server and clients share this machine; every client has its own token, book and connection, and lists once a second.
 """
 
 from __future__ import annotations
@@ -11,8 +10,6 @@ import json
 import os
 import statistics
 import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -20,19 +17,16 @@ from typing import Any
 
 import anyio
 import httpx
+from kit import INFO, MODEL, NEWER, OLDER, Row, ours, settings
+from swarm import no_film
+from workshop import free_port
 
-from seedance_mcp.sandbox.provider import KEY, Sandbox
-from seedance_mcp.sandbox.serve import listen, run_in_background
+from seedance_mcp.sandbox.provider import Sandbox
+from seedance_mcp.sandbox.serve import run_in_background
 
-OLDER, NEWER = "2025-11-25", "2026-07-28"
 CLIENTS, WAITING = 100, 20
 LISTING = CLIENTS - WAITING
-PAUSE_SECONDS = 1.0
-
-
-async def no_film(body: dict[str, Any], pictures: list[bytes]) -> bytes:
-    """Draw nothing: nobody gets to see it."""
-    return b""
+PAUSE_SECONDS, SECONDS = 1.0, 15.0
 
 
 class Bench:
@@ -67,12 +61,11 @@ class Bench:
     async def open(self) -> None:
         """Shake hands where the era does."""
         if self._version == OLDER:
-            info = {"protocolVersion": OLDER, "capabilities": {}, "clientInfo": {"name": "bench", "version": "1"}}
-            await self.ask("initialize", info)
+            await self.ask("initialize", INFO)
 
     async def wait(self) -> None:
         """Make a video that never ends, and wait for it."""
-        request = {"model": "seedance2.0-md", "prompt": self.name}
+        request = {"model": MODEL, "prompt": self.name}
         made = await self.ask("tools/call", {"name": "create_video", "arguments": {"request": request}}, "create_video")
         task_id = made.get("structuredContent", {}).get("task_id")
         given = {"task_id": task_id, "timeout_seconds": 1800}
@@ -95,23 +88,21 @@ def token(number: int) -> str:
 
 
 @asynccontextmanager
-async def served(folder: str) -> AsyncGenerator[tuple[str, int]]:
+async def served() -> AsyncGenerator[tuple[str, int]]:
     """Run provider and server; gives the server's address and process."""
-    with listen() as free:
-        port = free.getsockname()[1]
+    port = str(free_port())
     tokens = ",".join(f"client{number}:{token(number)}" for number in range(CLIENTS))
     async with run_in_background(Sandbox(no_film, work_seconds=3600, balance=1e6)) as provider:
-        settings = {"BASE_URL": provider, "API_KEY": KEY, "DATA_DIR": folder, "HTTP_TOKENS": tokens}
-        environment = {**os.environ, **{f"SEEDANCE_{name}": value for name, value in settings.items()}}
-        command = [sys.executable, "-m", "seedance_mcp", "serve", "--transport", "http", "--port", str(port)]
-        process = subprocess.Popen(command, env=environment)  # noqa: ASYNC220 - starts at once, and is awaited below
-        try:
-            async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(retries=8)) as http:
-                await http.get(f"http://127.0.0.1:{port}/healthz")
-            yield f"http://127.0.0.1:{port}", process.pid
-        finally:
-            process.kill()
-            process.wait()
+        with settings(provider, HTTP_TOKENS=tokens) as environment:
+            command = [*ours(), "serve", "--transport", "http", "--port", port]
+            process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)  # noqa: ASYNC220 - starts at once
+            try:
+                async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(retries=8)) as http:
+                    await http.get(f"http://127.0.0.1:{port}/healthz")
+                yield f"http://127.0.0.1:{port}", process.pid
+            finally:
+                process.kill()
+                process.wait()
 
 
 def processor_seconds(process: int) -> float:
@@ -120,8 +111,8 @@ def processor_seconds(process: int) -> float:
         return sum(map(int, file.read().rsplit(")", 1)[1].split()[11:13])) / os.sysconf("SC_CLK_TCK")
 
 
-async def measure(address: str, process: int, version: str, seconds: float) -> None:
-    """Print one line for one era."""
+async def measure(address: str, process: int, version: str) -> list[Row]:
+    """The lines of one era."""
     clients = [Bench(address, number, version) for number in range(CLIENTS)]
     for client in clients:
         await client.open()
@@ -133,26 +124,26 @@ async def measure(address: str, process: int, version: str, seconds: float) -> N
             waiting.start_soon(client.wait)
         await anyio.sleep(2)  # all of them wait now
         begun, used = time.perf_counter(), processor_seconds(process)
-        end = begun + seconds
         async with anyio.create_task_group() as listing:
             for client in clients[:LISTING]:
-                listing.start_soon(client.list_until, end, times)
+                listing.start_soon(client.list_until, begun + SECONDS, times)
                 await anyio.sleep(PAUSE_SECONDS / LISTING)  # they do not come all at once
         share = (processor_seconds(process) - used) / (time.perf_counter() - begun)
         waiting.cancel_scope.cancel()
-    median, worst = statistics.median(times) * 1000, statistics.quantiles(times, n=100)[-1] * 1000
-    print(f"{version}: {len(times)} lists by {LISTING} clients beside {WAITING} that wait, {Bench.errors} errors,", end=" ")
-    print(f"median {median:.1f} ms, 99 % under {worst:.1f} ms; the server", end=" ")
-    print(f"took {share:.0%} of one processor, load of the machine {os.getloadavg()[0]:.2f}")
+    many = f"{CLIENTS} clients over HTTP, {WAITING} of them waiting ({version})"
+    return [
+        Row(f"{many}: `tools/list`, median", statistics.median(times) * 1000, "ms", promised="50 ms"),
+        Row(f"{many}: errors", Bench.errors, f"of {len(times)} lists", promised="0"),
+        Row(f"{many}: of one processor", share * 100, "%"),
+    ]
 
 
-async def main(seconds: float) -> None:
-    """Print one line for each era."""
-    with tempfile.TemporaryDirectory() as folder:
-        async with served(folder) as (address, process):
-            for version in (OLDER, NEWER):
-                await measure(address, process, version, seconds)
+async def both_eras() -> list[Row]:
+    """Measure one after the other."""
+    async with served() as (address, process):
+        return [row for version in (OLDER, NEWER) for row in await measure(address, process, version)]
 
 
-if __name__ == "__main__":
-    anyio.run(main, float(sys.argv[1]) if len(sys.argv) > 1 else 20.0)
+def rows() -> list[Row]:
+    """Measure both eras."""
+    return anyio.run(both_eras)
