@@ -40,8 +40,8 @@ class Caller(Protocol):
 
 
 Connect = Callable[[Settings], "ProviderClient"]
-Publish = Callable[[str, Record], Awaitable[None]]
-"""Tells whoever listens for a principal's tasks that one of them changed."""
+Publish = Callable[[Record], Awaitable[None]]
+"""Tells its principal, where they listen, that a task changed."""
 
 
 def connect_to_provider(settings: Settings) -> ProviderClient:
@@ -52,7 +52,7 @@ def connect_to_provider(settings: Settings) -> ProviderClient:
     return ProviderClient(settings.base_url, key)
 
 
-async def publish_to_nobody(principal: str, record: Record) -> None:
+async def publish_to_nobody(record: Record) -> None:
     """What holds until a server opens its subscriptions."""
 
 

@@ -129,9 +129,9 @@ class Ledger:
 
     def update(self, request_id: str, task: ProviderTask) -> Record:
         """Write down what the provider says; progress never falls and what is known is never forgotten."""
-        done = task.completed_at or (self._now() if task.status in FINAL else None)
         with self._store.transaction() as db:
             before = self.get(request_id)
+            done = task.ended_at(before.created_at) or (self._now() if task.status in FINAL else None)
             status = before.status if before.status in FINAL else task.status
             settled, by = _settlement(before, task)
             db.execute(
@@ -175,13 +175,17 @@ class Ledger:
                 (state, to_nano(amount), by, evidence, record.request_id),
             )
             self._note(db, record.request_id, f"settled by {by}: {evidence}")
-        return self.get(record.request_id)
+        return self.reread(record)
 
     def doubt(self, record: Record) -> Record:
         """Write down that the balance does not tell what became of a request."""
         with self._store.transaction() as db:
             db.execute("UPDATE requests SET evidence = 'cannot tell' WHERE request_id = ?", (record.request_id,))
-        return self.get(record.request_id)
+        return self.reread(record)
+
+    def reread(self, record: Record) -> Record:
+        """The same request as it is now, whoever made it."""
+        return next(map(self._record, self._store.all("SELECT * FROM requests WHERE request_id = ?", (record.request_id,))))
 
     def find(self, key: str) -> Record | None:
         """The request of that task id or request id."""
@@ -232,14 +236,15 @@ class Ledger:
         return [(row[0], row[1], from_nano(row[2]), from_nano(row[3])) for row in rows]
 
     def finished_alike(self, record: Record) -> list[float]:
-        """How many seconds the newest videos of the same model took, those of the same length where there are some."""
+        """How many seconds the newest tasks of the same model took to end, those of the same length where there are some."""
         if record.status in FINAL:
             return []
         rows = self._store.all(
             "SELECT completed_at - created_at AS took, json_extract(body, '$.duration') IS"
             " (SELECT json_extract(body, '$.duration') FROM requests WHERE request_id = ?) AS alike FROM requests"
-            " WHERE scope = ? AND state = 'completed' AND model = ? ORDER BY created_at DESC LIMIT ?",
-            (record.request_id, self._scope, record.model, _ALIKE_MOST),
+            " WHERE scope = ? AND model = ? AND state IN ('completed', 'failed') AND task_id IS NOT NULL"
+            " ORDER BY created_at DESC LIMIT ?",
+            (record.request_id, record.scope, record.model, _ALIKE_MOST),
         )
         return [row["took"] for row in rows if row["alike"]] or [row["took"] for row in rows]
 

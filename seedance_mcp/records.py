@@ -55,6 +55,8 @@ class Record:
     """One request and all that is known of it."""
 
     request_id: str
+    scope: str
+    """Whose it is."""
     task_id: str | None
     model: str | None
     prompt: str | None
@@ -116,7 +118,7 @@ def from_text(text: str | None) -> Decimal | None:
 def read_record(row: sqlite3.Row, now: datetime) -> Record:
     """One row of `requests`; one that has been sending for too long counts as unknown."""
     sending = row["state"] == "sending" and row["created_at"] >= now.timestamp() - SENDING_SECONDS
-    names = ("request_id", "task_id", "model", "prompt", "progress", "settled_by", "evidence", "video_url")
+    names = ("request_id", "scope", "task_id", "model", "prompt", "progress", "settled_by", "evidence", "video_url")
     saved = (row["saved_path"], row["saved_bytes"], row["saved_sha256"])
     return Record(
         **{name: row[name] for name in (*names, "error", "error_code")},

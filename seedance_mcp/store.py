@@ -106,6 +106,9 @@ MIGRATIONS = (
         PRIMARY KEY (scope, digest)
     ) STRICT;
     """,
+    """
+    CREATE INDEX requests_ended ON requests (scope, model, created_at) WHERE state IN ('completed', 'failed');
+    """,
 )
 """What each version adds; `PRAGMA user_version` counts those already there."""
 

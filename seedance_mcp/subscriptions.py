@@ -26,9 +26,9 @@ class TaskSubscriptions:
         _, handler = self._line(app_for(ctx).principal)
         return await handler(ctx, params.model_copy(update={"notifications": kept}))
 
-    async def publish(self, principal: str, record: Record) -> None:
-        """Tell that a task changed, under both of its names."""
-        bus, _ = self._line(principal)
+    async def publish(self, record: Record) -> None:
+        """Tell its principal that a task changed, under both of its names."""
+        bus, _ = self._line(record.scope)
         for key in (record.request_id, record.task_id):
             if key:
                 await bus.publish(ResourceUpdated(uri=f"{TASK}{key}"))

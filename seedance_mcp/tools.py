@@ -152,9 +152,10 @@ async def _send(app: App, record: Record, body: dict[str, Any]) -> Record:
 
 async def _publish_change(app: App, before: Record) -> Record:
     """The row as it is now; whoever listens is told if that is another state (a link that was signed anew is none)."""
-    after = app.ledger.get(before.request_id)
+    after = app.ledger.reread(before)
     if _state(before) != _state(after):
-        await app.publish(app.principal, after)
+        with anyio.CancelScope(shield=True):  # no later look would find a change to tell
+            await app.publish(after)
     return after
 
 
@@ -206,7 +207,7 @@ async def look(app: App, known: Record | None, task_id: str) -> Task:
     if known is None and (app.principal or not _ID.fullmatch(task_id) or app.ledger.belongs_elsewhere(task_id)):
         raise TaskNotFound("No such task here: give the task_id of create_video or list_tasks.")
     key = known.task_id if known and known.task_id else task_id
-    async with app.looks.turn(key) as due:
+    async with app.looks.turn(key, patient=known is None) as due:
         known = app.ledger.find(key)  # as the look of another caller left it
         return app.view(known) if known and not due else await _look(app, known, key)
 
@@ -232,8 +233,10 @@ async def wait_for_video(app: App, arguments: WaitForVideo, caller: Caller) -> T
         await caller.report(meter.rise(task.progress), f"{task.status} {task.progress} %")
 
     def pause(task: Task) -> float:
+        if task.task_id is None:  # its create is still under way: the ledger alone can tell
+            return app.settings.floor_seconds
         wanted = task.next.after_seconds if task.next else 0.0
-        return app.looks.seconds_until(task.task_id or "", wanted, task.elapsed_seconds or 0.0)
+        return app.looks.seconds_until(task.task_id, wanted, task.elapsed_seconds or 0.0)
 
     return await wait(
         lambda: get_task(app, arguments, caller),
@@ -310,7 +313,7 @@ async def get_balance(app: App, arguments: NoArguments, caller: Caller) -> Balan
         spent_here=Spending(today=float(spent.today), total=float(spent.total), reserved=float(spent.held)),
         limits={name: float(limit) for name, limit in app.settings.limits.items()},
         left_today=None if day is None else float(max(Decimal(0), day - spent.today)),
-        unclear=[record.request_id for record in unclear],
+        unclear=[record.request_id for record in unclear if record.scope == app.principal],
     )
 
 

@@ -16,6 +16,8 @@ from seedance_mcp.results import FINAL, Billing, Failure, Frames, MediaLimit, Mo
 from seedance_mcp.waiting import Forecast
 
 PROMPT_SHOWN_CHARS = 200
+GIVEN_UP_SECONDS = 86_400.0
+"""Who has not ended in a day has been forgotten."""
 _NAMED_MOST = 10
 
 
@@ -99,7 +101,8 @@ def task_of(
     """One ledger row as a task."""
     elapsed = max(0.0, ((record.completed_at or now) - record.created_at).total_seconds())
     running = record.status not in FINAL and record.status != "unknown"
-    eta, pause = outlook.of(record.progress, elapsed) if running else (None, 0.0)
+    waited_for = running and elapsed < GIVEN_UP_SECONDS
+    eta, pause = outlook.of(record.progress, elapsed) if waited_for else (None, 0.0)
     return Task(
         sandbox=sandbox,
         task_id=record.task_id,
@@ -119,9 +122,12 @@ def task_of(
         estimated_cost=_number(record.estimate),
         currency=CURRENCY,
         error=_failure(record),
-        warnings=[*(warnings or []), *_evidence(record)],
-        next=_next(record, pause, running=running),
+        warnings=[*(warnings or []), *_evidence(record), *([] if waited_for or not running else [_GIVEN_UP])],
+        next=_next(record, pause, running=waited_for),
     )
+
+
+_GIVEN_UP = "It has not ended in a day and is not worth waiting for: show the provider its task_id. get_task looks once more."
 
 
 def _next(record: Record, pause_seconds: float, *, running: bool) -> Next | None:

@@ -134,7 +134,7 @@ async def wait(
     What was `seen` to run is looked at after its pause. Only the first look at something unseen may fail, or outlast the
     time as `ProviderUnreachable`.
     """
-    deadline = anyio.current_time() + timeout_seconds
+    deadline, late = anyio.current_time() + timeout_seconds, False
     with anyio.move_on_at(deadline):
         if seen is None:
             seen = await look()
@@ -142,8 +142,9 @@ async def wait(
             seen = await _look_again(look, seen)
         while not done(seen):
             await tell(seen)
-            left = deadline - LAST_LOOK_SECONDS - anyio.current_time()
-            await _sleep(min(pause(seen), left) if left > 0 else pause(seen), partial(tell, seen))
+            left = max(0.0, deadline - LAST_LOOK_SECONDS - anyio.current_time())
+            await _sleep(pause(seen) if late else min(pause(seen), left), partial(tell, seen))
+            late = anyio.current_time() >= deadline - LAST_LOOK_SECONDS
             seen = await _look_again(look, seen)
     if seen is None:
         raise ProviderUnreachable("The provider did not answer in the time given. Call again later.")

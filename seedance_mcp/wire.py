@@ -6,7 +6,7 @@ import json
 import re
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, cast
 from urllib.parse import urljoin, urlsplit
@@ -93,6 +93,12 @@ class ProviderTask:
     error: str | None = None
     cost: Decimal | None = None
     warnings: list[str] = field(default_factory=list[str])
+
+    def ended_at(self, made_at: datetime) -> datetime | None:
+        """When it ended by our clock, which made it at `made_at`, from how long it took by the provider's: they may differ."""
+        if self.created_at and self.completed_at:
+            return made_at + max(timedelta(), self.completed_at - self.created_at)
+        return self.completed_at
 
 
 def stranger(text: Any) -> str:

@@ -15,22 +15,27 @@ from typing import Any
 import anyio
 import httpx
 import pytest
-from conftest import Answer, OpenWorld, World
+from conftest import PROVIDER, Answer, OpenWorld, World, no_film
 
 from seedance_mcp import store
-from seedance_mcp.arguments import read_request
-from seedance_mcp.errors import ConfirmationRequired, LedgerUnusable
-from seedance_mcp.guard import fingerprint
+from seedance_mcp.app import App
+from seedance_mcp.arguments import ListTasks, NoArguments, read_request
+from seedance_mcp.client import ProviderClient
+from seedance_mcp.config import Settings
+from seedance_mcp.errors import ConfirmationRequired, LedgerUnusable, OutcomeUnknown
+from seedance_mcp.guard import Action, Reply, fingerprint
 from seedance_mcp.ledger import Ledger
-from seedance_mcp.records import Entry, Spent
+from seedance_mcp.records import Entry, Record, Spent
 from seedance_mcp.sandbox import serve
 from seedance_mcp.sandbox.moods import Mood
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.store import MIGRATIONS, Store
+from seedance_mcp.tools import get_balance, list_tasks
 from seedance_mcp.wire import ProviderTask
 
 pytestmark = pytest.mark.anyio
 CREATE = "/seedance/videos"
+BODY = {"model": "seedance2.0-sp", "prompt": "a fox", "duration": 5}
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
@@ -578,3 +583,63 @@ async def test_killed_at_fifty_moments_nothing_is_lost_or_sent_twice(tmp_path: P
     db.close()
     ledger.close()
     assert 5 <= ends.count("killed") <= 50, ends
+
+
+# several principals, one account
+
+
+async def test_a_lost_answer_is_judged_by_whoever_looks_and_told_to_its_owner_alone(tmp_path: Path) -> None:
+    """The account is shared, so anybody's look at the balance is evidence; whose request it was stays theirs."""
+    sandbox, told = Sandbox(no_film), list[tuple[str, str]]()
+
+    async def publish(record: Record) -> None:
+        told.append((record.scope, record.status))
+
+    settings = Settings(base_url=PROVIDER, data_dir=tmp_path)
+    host = App(settings, lambda _: ProviderClient(PROVIDER, KEY, transport=httpx.MockTransport(sandbox)), publish=publish)
+    alice, bob = host.seen_by("alice"), host.seen_by("bob")
+    lost, _ = alice.ledger.begin(Entry(BODY, "one", Decimal("0.25")), window_seconds=0, admit=print)
+    alice.ledger.note_used(lost.request_id, Decimal(0))
+    alice.ledger.refuse(lost.request_id, OutcomeUnknown("lost", charged="maybe"))
+    assert (await get_balance(alice, NoArguments(), Nobody())).unclear == [lost.request_id]
+    for principal in (bob, host):
+        assert (await get_balance(principal, NoArguments(), Nobody())).unclear == []
+        assert (await list_tasks(principal, ListTasks(refresh=True), Nobody())).total == 0
+    sandbox.used = 0.25
+    await get_balance(bob, NoArguments(), Nobody())
+    assert alice.ledger.get(lost.request_id).evidence == "charged"
+    assert told[-1] == ("alice", "unknown")
+    await host.aclose()
+
+
+class Nobody:
+    """A caller that cannot be asked."""
+
+    reply: Reply | None = None
+
+    async def report(self, progress: float, message: str) -> None:
+        """Nobody hears of it."""
+
+    async def ask(self, question: str, token: str) -> Action:
+        return "absent"
+
+
+# what videos took
+
+
+async def test_the_forecast_learns_from_what_the_provider_says_a_video_took(tmp_path: Path, clock: Clock) -> None:
+    """Our clock may be wrong, and a video may be looked at the next day: neither changes what it took."""
+    ledger = Ledger(tmp_path, clock)
+    made = NOON - timedelta(hours=1)
+    at_75, at_5 = (made + timedelta(seconds=seconds) for seconds in (75, 5))
+    for task in (
+        ProviderTask("vid_0", "completed", created_at=made, completed_at=at_75),
+        ProviderTask("vid_1", "failed", created_at=made, completed_at=at_5),
+        ProviderTask("vid_2", "processing", created_at=made),
+    ):
+        record, _ = ledger.begin(Entry(BODY, str(task.task_id), None), window_seconds=0, admit=print)
+        clock.pass_(days=1)
+        ledger.update(record.request_id, task)
+    assert ledger.finished_alike(ledger.get("vid_2")) == [5, 75]
+    assert ledger.finished_alike(ledger.get("vid_0")) == []
+    ledger.close()

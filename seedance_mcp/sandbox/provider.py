@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import secrets
 import time
 from collections.abc import Awaitable, Callable
@@ -174,7 +175,7 @@ class Sandbox:
         told |= {"created_at": task.created_at, "cost": task.cost}
         if status == "completed":
             link = f"results/{task_id}.mp4?signature={secrets.token_hex(8)}"
-            told["completed_at"] = int(time.time())
+            told["completed_at"] = task.created_at + math.ceil(task.ends_at - task.starts_at + self.queue_seconds)
             told["result"] = {"video_url": link if mood == "relative_link" else host + link}
         elif status == "failed":
             told["error_message"] = task.failure

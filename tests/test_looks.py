@@ -1,0 +1,171 @@
+"""One look at a task for all who ask: shared, paced, and none that was not answered."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import anyio
+import httpx
+import pytest
+from conftest import PROVIDER, OpenWorld, no_film
+
+from seedance_mcp.app import App
+from seedance_mcp.client import ProviderClient
+from seedance_mcp.config import Settings
+from seedance_mcp.ledger import Ledger
+from seedance_mcp.looks import FORGOTTEN_AFTER_SECONDS, TASKS_AT_FLOOR, Looks
+from seedance_mcp.records import Entry, Record
+from seedance_mcp.sandbox.provider import KEY, Sandbox
+from seedance_mcp.tools import look
+
+pytestmark = pytest.mark.anyio
+FLOOR_SECONDS = 5.0
+
+
+class Slow(Sandbox):
+    """Takes its time to answer a look, and keeps when each was asked."""
+
+    answer_seconds: float = 0.0
+    asked: list[float]
+
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "GET" and "/videos/" in request.url.path:
+            self.asked.append(anyio.current_time())
+            await anyio.sleep(self.answer_seconds)
+        return await super().__call__(request)
+
+
+def slow(answer_seconds: float, work_seconds: float = 60.0) -> Slow:
+    sandbox = Slow(no_film, work_seconds=work_seconds)
+    sandbox.answer_seconds, sandbox.asked = answer_seconds, []
+    return sandbox
+
+
+async def test_a_look_that_outlasts_the_floor_is_shared_as_well(open_world: OpenWorld) -> None:
+    async with open_world(sandbox=slow(6), poll_floor_seconds=FLOOR_SECONDS) as world:
+        task_id = (await world.create())["task_id"]
+        start = anyio.current_time()
+        async with anyio.create_task_group() as group:
+            for _ in range(20):
+                group.start_soon(world.call, "get_task", {"task_id": task_id})
+        assert anyio.current_time() - start == pytest.approx(6)
+    assert len(sandbox_of(world).asked) == 1
+
+
+def sandbox_of(world: object) -> Slow:
+    found = getattr(world, "sandbox", None)
+    assert isinstance(found, Slow)
+    return found
+
+
+async def test_who_gives_up_takes_no_place_in_the_rate() -> None:
+    looks = Looks(FLOOR_SECONDS)
+
+    async def look(key: str) -> None:
+        with anyio.move_on_after(2):
+            async with looks.turn(key) as due:
+                assert due
+
+    async with anyio.create_task_group() as group:
+        for number in range(500):
+            group.start_soon(look, f"task {number}")
+    start = anyio.current_time()
+    async with looks.turn("another") as due:
+        assert due
+    assert anyio.current_time() - start <= FLOOR_SECONDS / TASKS_AT_FLOOR + 1e-6
+
+
+async def test_a_look_that_was_cut_off_counts_for_the_floor_and_for_nothing_else() -> None:
+    looks = Looks(FLOOR_SECONDS)
+    with anyio.move_on_after(1):
+        async with looks.turn("task"):
+            await anyio.sleep_forever()
+    assert looks.seconds_until("task", pause_seconds=60) == pytest.approx(FLOOR_SECONDS - 1)
+    async with looks.turn("task", patient=True) as due:
+        assert due
+    assert looks.seconds_until("task", pause_seconds=60) == pytest.approx(60)
+
+
+async def test_what_nobody_asked_for_in_an_hour_is_forgotten_and_what_is_asked_for_is_not() -> None:
+    looks = Looks(FLOOR_SECONDS)
+    async with looks.turn("held"):
+        async with looks.turn("old"):
+            pass
+        await anyio.sleep(FORGOTTEN_AFTER_SECONDS + 1)
+        async with looks.turn("new"):
+            assert looks.seconds_until("old") == 0
+            assert set(vars(looks)["_watched"]) == {"held", "new"}
+
+
+async def test_a_stranger_task_is_asked_for_at_the_floor_as_well(open_world: OpenWorld) -> None:
+    async with open_world(sandbox=slow(0), poll_floor_seconds=FLOOR_SECONDS) as world:
+        for _ in range(4):
+            assert (await world.call("get_task", {"task_id": "vid_elsewhere"})).error["code"] == "task_not_found"
+    gaps = [later - earlier for earlier, later in pairwise(sandbox_of(world).asked)]
+    assert min(gaps) >= FLOOR_SECONDS - 1e-6
+
+
+async def test_a_short_wait_looks_once_if_the_floor_is_over(open_world: OpenWorld) -> None:
+    async with open_world(sandbox=slow(0, work_seconds=20), poll_floor_seconds=FLOOR_SECONDS) as world:
+        task_id = (await world.create())["task_id"]
+        await anyio.sleep(60)
+        for seconds in (1, 2, 3):
+            assert (await world.call("wait_for_video", {"task_id": task_id, "timeout_seconds": seconds}))[
+                "status"
+            ] == "completed"
+
+
+async def test_a_request_that_is_still_being_sent_is_waited_for_without_haste(open_world: OpenWorld, tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    async with open_world(poll_floor_seconds=FLOOR_SECONDS, clock=lambda: now) as world:
+        ledger = Ledger(tmp_path / "data", lambda: now)
+        entry = Entry({"model": "seedance2.0-sp", "prompt": "a fox", "duration": 5}, "one", None)
+        record, _ = ledger.begin(entry, window_seconds=0, admit=print)
+        now += timedelta(seconds=30)
+        told: list[float] = []
+
+        async def on_progress(progress: float, total: float | None, message: str | None) -> None:
+            told.append(progress)
+
+        waited = await world.call(
+            "wait_for_video", {"task_id": record.request_id, "timeout_seconds": 45}, progress_callback=on_progress
+        )
+        ledger.close()
+    assert waited["status"] == "queued"
+    assert len(told) < 15
+
+
+async def test_a_task_of_yesterday_is_not_waited_for(open_world: OpenWorld) -> None:
+    now = datetime.now(UTC)
+    async with open_world(clock=lambda: now) as world:
+        task_id = (await world.create())["task_id"]
+        world.sandbox.tasks.clear()
+        now += timedelta(days=1, seconds=1)
+        for tool, more in (("get_task", {}), ("wait_for_video", {"timeout_seconds": 2})):
+            task = await world.call(tool, {"task_id": task_id, **more})
+            assert task["status"] == "queued"
+            assert task.content["eta_seconds"] is task.content["next"] is None
+            assert any("not ended in a day" in warning for warning in task["warnings"])
+
+
+async def test_a_change_is_told_though_its_look_is_given_up(tmp_path: Path) -> None:
+    """The ledger knows it by then: no later look would find a change to tell."""
+    told: list[str] = []
+
+    async def publish(record: Record) -> None:
+        await anyio.sleep(2)
+        told.append(record.status)
+
+    settings = Settings(base_url=PROVIDER, data_dir=tmp_path)
+    sandbox = slow(0, work_seconds=1)
+    app = App(settings, lambda _: ProviderClient(PROVIDER, KEY, transport=httpx.MockTransport(sandbox)), publish=publish)
+    task = await app.client.create_video({"model": "seedance2.0-sp", "prompt": "a fox", "duration": 5})
+    await anyio.sleep(5)
+    assert task.task_id
+    app.ledger.adopt(task.task_id, None)
+    with anyio.move_on_after(1):
+        await look(app, app.ledger.find(task.task_id), task.task_id)
+    assert told == ["completed"]
+    await app.aclose()
