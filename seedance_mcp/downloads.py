@@ -106,7 +106,7 @@ async def _open_video(app: App, record: Record, caller: Caller) -> AsyncGenerato
         with kept:
             yield kept
         return
-    with saving.translated(), tempfile.TemporaryFile() as file:
+    with saving.translated("the temporary folder (TMPDIR)"), tempfile.TemporaryFile() as file:
         await _fetch(app, record, file, caller)
         file.seek(0)
         yield file

@@ -66,13 +66,13 @@ def _open_folder(root: Path, principal: str) -> Generator[Folder]:
 
 
 @contextmanager
-def translated() -> Generator[None]:
-    """Say in words what a disk refuses: `OSError` becomes `DownloadRefused`."""
+def translated(folder: str) -> Generator[None]:
+    """Say in words what a disk refuses, and which folder it was: `OSError` becomes `DownloadRefused`."""
     try:
         yield
     except OSError as error:
         raise DownloadRefused(
-            f"The video cannot be written ({error.strerror}): the operator should free or open SEEDANCE_OUTPUT_DIR, or name "
+            f"The video cannot be written ({error.strerror}): the operator should free or open {folder}, or name "
             "another folder."
         ) from None
 
@@ -108,7 +108,7 @@ class Part:
 @contextmanager
 def new_part(root: Path, principal: str = "") -> Generator[Part]:
     """Hold a new part; whatever happens, no hidden name stays behind. Raises `DownloadRefused`."""
-    with translated(), _open_folder(root, principal) as folder:
+    with translated("SEEDANCE_OUTPUT_DIR"), _open_folder(root, principal) as folder:
         _sweep(folder)
         part = Part(folder)
         try:
