@@ -90,6 +90,7 @@ class Part:
         """Give the file its name, or that name with a number where it is taken; what is there stays. Raises `OSError`."""
         self.file.flush()
         os.fsync(self.file.fileno())
+        self.file.close()  # Windows renames no open file
         for number in range(1, _NAMES_TRIED):
             final = f"{name} ({number}){_ENDING}" if number > 1 else f"{name}{_ENDING}"
             with suppress(FileExistsError):
@@ -133,7 +134,11 @@ def _claim(folder: Folder, part: str, name: str) -> None:
         raise
     except OSError:  # a file system without second names: an empty file, which only one process can make, is replaced
         os.close(folder.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
-        folder.rename(part, name)
+        try:
+            folder.rename(part, name)
+        except OSError:
+            folder.remove(name)  # else an empty file would pass for the video
+            raise
 
 
 def open_saved(path: Path, size_bytes: int, sha256: str) -> BinaryIO | None:
