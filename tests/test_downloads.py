@@ -167,6 +167,24 @@ async def test_a_saved_video_is_given_again_without_fetching_while_its_bytes_are
     assert len(host.seen) == 3
 
 
+async def test_those_who_save_one_video_at_once_share_a_fetch_and_a_file(open_world: OpenWorld) -> None:
+    saved: list[Answer] = []
+
+    async def save(world: World, task_id: str) -> None:
+        saved.append(await world.call("download_video", {"task_id": task_id, "filename": "fox"}))
+
+    async with open_world(sandbox=(host := library(reply(503)))) as world:
+        task_id = await finished(world)
+        async with anyio.create_task_group() as tasks:
+            for _ in range(3):
+                tasks.start_soon(save, world, task_id)
+    assert len(host.seen) == 2
+    first, *others = sorted(saved, key=lambda answer: not answer.is_error)
+    assert "answered HTTP 503" in first.text  # the next one tried again
+    assert {path_of(answer).name for answer in others} == {"fox.mp4"}
+    assert kept(world) == ["fox.mp4"]
+
+
 LONG = "ü" * 300
 
 
