@@ -25,8 +25,8 @@ STALE_SECONDS = 3600.0
 
 _ENDING = ".mp4"
 _PART = re.compile(r"\.seedance-\w+\.part")
-_RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])(\.|$)", re.IGNORECASE)
-"""Devices of Windows, which no file may be named after."""
+_RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]) *(\.|$)", re.IGNORECASE)
+"""Devices of Windows, which no file may be named after; older ones overlook blanks before the dot."""
 _NAMES_TRIED = 1000
 
 
@@ -34,8 +34,8 @@ def safe_name(wanted: str) -> str:
     """A file name, without ending, that is one on every system and leads nowhere; may be empty."""
     marked = "".join(each if each.isprintable() and each not in '<>:"/\\|?*' else "/" for each in wanted)
     plain = re.sub(r"(/|\.{2,})+", "_", unicodedata.normalize("NFC", marked)).strip(" .")
-    plain = f"_{plain}" if _RESERVED.match(plain) else plain
-    return plain.encode()[:NAME_MOST_BYTES].decode("utf-8", "ignore").rstrip(" .")
+    short = plain.encode()[:NAME_MOST_BYTES].decode("utf-8", "ignore").rstrip(" .")
+    return f"_{short}" if _RESERVED.match(short) else short
 
 
 def video_name(wanted: str | None, default: str) -> str:
