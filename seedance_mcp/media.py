@@ -122,9 +122,15 @@ def _copied(file: BinaryIO, path: Path) -> MediaFile:
         ) from None
 
 
+def path_of(link: str, *, windows: bool) -> str:
+    """The path that a `file://` link means; in one a drive of Windows stands behind a slash."""
+    path = unquote(_split(link).path)
+    return path[1:] if windows and re.match(r"/[a-z]:", path, re.IGNORECASE) else path
+
+
 def _confined(source: str, roots: list[Path]) -> tuple[Path, Path]:
     """The path that a source means, and the folder above it that may be read."""
-    text = unquote(_split(source).path) if source.lower().startswith("file://") else source
+    text = path_of(source, windows=os.name == "nt") if source.lower().startswith("file://") else source
     try:
         path = Path(text).expanduser().resolve()
     except (OSError, RuntimeError, ValueError):

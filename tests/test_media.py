@@ -24,7 +24,7 @@ from seedance_mcp.catalog import UPLOAD_EXTENSIONS
 from seedance_mcp.config import Settings
 from seedance_mcp.errors import FileRejected
 from seedance_mcp.measures import picture_size, wave_seconds
-from seedance_mcp.media import check_link, is_link, open_media, sniff
+from seedance_mcp.media import check_link, is_link, open_media, path_of, sniff
 from seedance_mcp.mp4 import duration_seconds
 from seedance_mcp.sandbox.moods import Mood
 
@@ -106,6 +106,16 @@ def test_only_regular_files_below_the_roots_are_opened(tmp_path: Path) -> None:
     assert "cannot be read" in refused(str(inside / "missing.png"), inside)
     assert "no path" in refused("a\0b", inside)
     assert "none" in refused("a.png")
+
+
+def test_a_link_to_a_file_is_the_path_that_it_means(tmp_path: Path) -> None:
+    (tmp_path / "a b.png").write_bytes(HEADS["png"])
+    with open_media(f"FILE://{tmp_path}/a%20b.png", [tmp_path]) as found:
+        assert found.name == "a_b.png"
+    assert path_of("file:///C:/a%20b.png", windows=True) == "C:/a b.png"
+    assert path_of("file:///c%3A/b.png", windows=True) == "c:/b.png"
+    assert path_of("file:///share/b.png", windows=True) == "/share/b.png"
+    assert path_of("file:///C:/b.png", windows=False) == "/C:/b.png"
 
 
 def test_a_file_over_100_megabytes_is_refused(tmp_path: Path) -> None:
