@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
+from weakref import WeakValueDictionary
 
 import anyio
 import anyio.to_thread
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 _TOLD_SECONDS = 1.0
 """How often a transfer tells how far it is."""
+_SAVING: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()
+"""Held, by request id, while a video is saved: who asks for the same one meanwhile gets the same file."""
 _GONE = (
     "Links last about three days, and a fresh one was asked for. Do not create the video again to get it back, that would be "
     "paid again: ask the person first."
@@ -35,9 +38,15 @@ _GONE = (
 async def download_video(app: App, arguments: DownloadVideo, caller: Caller) -> SavedVideo:
     """Save a finished video, or give the file that holds it already; raises `DownloadFailed`."""
     record = await _finished(app, arguments.task_id)
-    if record.saved and (kept := await _open_saved(record)):
-        kept.close()
-        return _saved_video(record, record.saved)
+    async with _SAVING.setdefault(record.request_id, anyio.Lock()):
+        record = app.ledger.get(record.request_id)  # who held the lock may have saved it
+        if record.saved and (kept := await _open_saved(record)):
+            kept.close()
+            return _saved_video(record, record.saved)
+        return await _save(app, record, arguments, caller)
+
+
+async def _save(app: App, record: Record, arguments: DownloadVideo, caller: Caller) -> SavedVideo:
     name = saving.video_name(arguments.filename, f"{record.created_at:%Y-%m-%d} {record.model} {record.task_id}")
     with saving.new_part(app.settings.output_dir, app.principal) as part:
         fetched = await _fetch(app, record, part.file, caller)
@@ -106,7 +115,7 @@ async def _open_video(app: App, record: Record, caller: Caller) -> AsyncGenerato
         with kept:
             yield kept
         return
-    with saving.translated(), tempfile.TemporaryFile() as file:
+    with saving.translated("the temporary folder (TMPDIR)"), tempfile.TemporaryFile() as file:
         await _fetch(app, record, file, caller)
         file.seek(0)
         yield file

@@ -209,9 +209,11 @@ def _check_head(head: bytes) -> None:
 
 def _url(link: str, base: httpx.URL | None = None) -> httpx.URL:
     try:
-        return base.join(link) if base else httpx.URL(link)
-    except httpx.InvalidURL:
+        url = base.join(link) if base else httpx.URL(link)
+        _origin(url)  # reads the host's name, which may be none
+    except (httpx.InvalidURL, ValueError):
         raise DownloadRefused("The video's link is none.") from None
+    return url
 
 
 def _origin(url: httpx.URL) -> Origin:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 HOLDS = os.open in os.supports_dir_fd
@@ -77,4 +77,5 @@ class Folder(AbstractContextManager["Folder"]):
     def sync(self) -> None:
         """Let new names outlive a power cut, where the system can."""
         if self._descriptor is not None:
-            os.fsync(self._descriptor)
+            with suppress(OSError):  # some file systems cannot, and what has its name by then must not count as lost
+                os.fsync(self._descriptor)

@@ -25,13 +25,15 @@ from seedance_mcp.mp4 import duration_seconds, frame_size
 _HEAD_BYTES = 512
 _COPIED_BYTES = 1 << 20
 _WITH_MOVIE_HEADER = ("mp4", "mov", "m4v", "m4a")
+_SVG = rb"(\xef\xbb\xbf)?\s*(<\?xml[^>]*>\s*)?(<!--(?:(?!-->).)*-->\s*|<!DOCTYPE svg[^>]*>\s*)*<svg[\s>]"
+"""A comment ends at its first end: otherwise every split of many comments would be tried in turn."""
 _SIGNATURES: tuple[tuple[str, str, bytes], ...] = (
     ("png", "image/png", rb"\x89PNG\r\n\x1a\n"),
     ("jpg", "image/jpeg", rb"\xff\xd8\xff"),
     ("gif", "image/gif", rb"GIF8[79]a"),
     ("webp", "image/webp", rb"RIFF....WEBP"),
     ("bmp", "image/bmp", rb"BM.{12}"),
-    ("svg", "image/svg+xml", rb"(\xef\xbb\xbf)?\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*|<!DOCTYPE svg[^>]*>\s*)*<svg[\s>]"),
+    ("svg", "image/svg+xml", _SVG),
     ("wav", "audio/wav", rb"RIFF....WAVE"),
     ("avi", "video/x-msvideo", rb"RIFF....AVI "),
     ("flac", "audio/flac", rb"fLaC"),
@@ -98,14 +100,37 @@ def kind_of_link(source: str, wanted: Kind | None) -> Kind:
 def open_media(source: str, roots: list[Path]) -> Generator[MediaFile]:
     """Copy a local file that lies below one of the folders and is what it must be; raises `FileRejected`."""
     path, root = _confined(source, roots)
-    with open_below(root, path) as file, tempfile.TemporaryFile() as copy:
-        sha256, size_bytes = copy_whole(file, copy)
-        yield _checked(copy, path, sha256, size_bytes)
+    with open_below(root, path) as file:
+        found = _copied(file, path)
+    with found.file:
+        yield found
+
+
+def _copied(file: BinaryIO, path: Path) -> MediaFile:
+    """A checked copy in the temporary folder; raises `FileRejected`, also where there is no room for it."""
+    try:
+        with ExitStack() as stack:
+            copy = stack.enter_context(tempfile.TemporaryFile())
+            found = _checked(copy, path, *copy_whole(file, copy))
+            stack.pop_all()
+            return found
+    except OSError as error:
+        raise FileRejected(
+            f"The file cannot be copied ({error.strerror}): the operator should free the temporary folder, or name another "
+            "one with TMPDIR.",
+            field="source",
+        ) from None
+
+
+def path_of(link: str, *, windows: bool) -> str:
+    """The path that a `file://` link means; in one a drive of Windows stands behind a slash."""
+    path = unquote(_split(link).path)
+    return path[1:] if windows and re.match(r"/[a-z]:", path, re.IGNORECASE) else path
 
 
 def _confined(source: str, roots: list[Path]) -> tuple[Path, Path]:
     """The path that a source means, and the folder above it that may be read."""
-    text = unquote(_split(source).path) if source.lower().startswith("file://") else source
+    text = path_of(source, windows=os.name == "nt") if source.lower().startswith("file://") else source
     try:
         path = Path(text).expanduser().resolve()
     except (OSError, RuntimeError, ValueError):

@@ -51,7 +51,7 @@ def _boxes(file: BinaryIO, wanted: bytes, within: Span) -> Iterator[Span]:
         size, content = int.from_bytes(head[:4]), start + _HEADER_BYTES
         if size == 1:  # the size stands in eight bytes behind the name
             size, content = int.from_bytes(head[_HEADER_BYTES:]), content + _HEADER_BYTES
-        after = end if size == 0 else start + size
+        after = min(end, start + size) if size else end  # no size that a file claims leads out of it
         if head[4:8] == wanted:
             yield content, after
         if after < content:

@@ -25,8 +25,8 @@ STALE_SECONDS = 3600.0
 
 _ENDING = ".mp4"
 _PART = re.compile(r"\.seedance-\w+\.part")
-_RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])(\.|$)", re.IGNORECASE)
-"""Devices of Windows, which no file may be named after."""
+_RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]) *(\.|$)", re.IGNORECASE)
+"""Devices of Windows, which no file may be named after; older ones overlook blanks before the dot."""
 _NAMES_TRIED = 1000
 
 
@@ -34,8 +34,8 @@ def safe_name(wanted: str) -> str:
     """A file name, without ending, that is one on every system and leads nowhere; may be empty."""
     marked = "".join(each if each.isprintable() and each not in '<>:"/\\|?*' else "/" for each in wanted)
     plain = re.sub(r"(/|\.{2,})+", "_", unicodedata.normalize("NFC", marked)).strip(" .")
-    plain = f"_{plain}" if _RESERVED.match(plain) else plain
-    return plain.encode()[:NAME_MOST_BYTES].decode("utf-8", "ignore").rstrip(" .")
+    short = plain.encode()[:NAME_MOST_BYTES].decode("utf-8", "ignore").rstrip(" .")
+    return f"_{short}" if _RESERVED.match(short) else short
 
 
 def video_name(wanted: str | None, default: str) -> str:
@@ -66,13 +66,13 @@ def _open_folder(root: Path, principal: str) -> Generator[Folder]:
 
 
 @contextmanager
-def translated() -> Generator[None]:
-    """Say in words what a disk refuses: `OSError` becomes `DownloadRefused`."""
+def translated(folder: str) -> Generator[None]:
+    """Say in words what a disk refuses, and which folder it was: `OSError` becomes `DownloadRefused`."""
     try:
         yield
     except OSError as error:
         raise DownloadRefused(
-            f"The video cannot be written ({error.strerror}): the operator should free or open SEEDANCE_OUTPUT_DIR, or name "
+            f"The video cannot be written ({error.strerror}): the operator should free or open {folder}, or name "
             "another folder."
         ) from None
 
@@ -90,6 +90,7 @@ class Part:
         """Give the file its name, or that name with a number where it is taken; what is there stays. Raises `OSError`."""
         self.file.flush()
         os.fsync(self.file.fileno())
+        self.file.close()  # Windows renames no open file
         for number in range(1, _NAMES_TRIED):
             final = f"{name} ({number}){_ENDING}" if number > 1 else f"{name}{_ENDING}"
             with suppress(FileExistsError):
@@ -108,7 +109,7 @@ class Part:
 @contextmanager
 def new_part(root: Path, principal: str = "") -> Generator[Part]:
     """Hold a new part; whatever happens, no hidden name stays behind. Raises `DownloadRefused`."""
-    with translated(), _open_folder(root, principal) as folder:
+    with translated("SEEDANCE_OUTPUT_DIR"), _open_folder(root, principal) as folder:
         _sweep(folder)
         part = Part(folder)
         try:
@@ -133,7 +134,11 @@ def _claim(folder: Folder, part: str, name: str) -> None:
         raise
     except OSError:  # a file system without second names: an empty file, which only one process can make, is replaced
         os.close(folder.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
-        folder.rename(part, name)
+        try:
+            folder.rename(part, name)
+        except OSError:
+            folder.remove(name)  # else an empty file would pass for the video
+            raise
 
 
 def open_saved(path: Path, size_bytes: int, sha256: str) -> BinaryIO | None:

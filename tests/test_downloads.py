@@ -167,6 +167,24 @@ async def test_a_saved_video_is_given_again_without_fetching_while_its_bytes_are
     assert len(host.seen) == 3
 
 
+async def test_those_who_save_one_video_at_once_share_a_fetch_and_a_file(open_world: OpenWorld) -> None:
+    saved: list[Answer] = []
+
+    async def save(world: World, task_id: str) -> None:
+        saved.append(await world.call("download_video", {"task_id": task_id, "filename": "fox"}))
+
+    async with open_world(sandbox=(host := library(reply(503)))) as world:
+        task_id = await finished(world)
+        async with anyio.create_task_group() as tasks:
+            for _ in range(3):
+                tasks.start_soon(save, world, task_id)
+    assert len(host.seen) == 2
+    first, *others = sorted(saved, key=lambda answer: not answer.is_error)
+    assert "answered HTTP 503" in first.text  # the next one tried again
+    assert {path_of(answer).name for answer in others} == {"fox.mp4"}
+    assert kept(world) == ["fox.mp4"]
+
+
 LONG = "ü" * 300
 
 
@@ -187,7 +205,11 @@ LONG = "ü" * 300
         ("tail. . ", "tail.mp4"),
         ("con", "_con.mp4"),
         ("LPT1.fox", "_LPT1.fox.mp4"),
+        ("con .x", "_con .x.mp4"),
+        ("nul  .txt.mp4", "_nul  .txt.mp4"),
+        ("con" + " " * 200 + "x", "_con.mp4"),
         ("console", "console.mp4"),
+        ("con x", "con x.mp4"),
         ("half \ud800 of a character", "half _ of a character.mp4"),
         (LONG, "ü" * 64 + ".mp4"),
         (".", "{default}.mp4"),
@@ -260,6 +282,7 @@ async def test_the_book_may_fail_when_the_video_is_there(open_world: OpenWorld, 
         ([to("file:///etc/passwd")], "public https hosts alone", False),
         ([to("https://[::1/")], "link is none", False),
         ([to("https://a\x00b/")], "link is none", False),
+        ([to("https://xn--/v.mp4")], "link is none", False),
         ([to("https://127.0.0.1/v.mp4")], "127.0.0.1", False),
         ([to("https://2130706433/v.mp4")], "2130706433", False),
         ([to("https://0x7f.1/v.mp4")], "0x7f.1", False),

@@ -6,6 +6,7 @@ import hashlib
 import io
 import itertools
 import os
+import resource
 import socket
 import threading
 from collections.abc import Callable, Generator
@@ -23,7 +24,7 @@ from seedance_mcp.catalog import UPLOAD_EXTENSIONS
 from seedance_mcp.config import Settings
 from seedance_mcp.errors import FileRejected
 from seedance_mcp.measures import picture_size, wave_seconds
-from seedance_mcp.media import check_link, is_link, open_media, sniff
+from seedance_mcp.media import check_link, is_link, open_media, path_of, sniff
 from seedance_mcp.mp4 import duration_seconds
 from seedance_mcp.sandbox.moods import Mood
 
@@ -71,6 +72,14 @@ def test_other_contents_are_refused(head: bytes) -> None:
         sniff(head)
 
 
+def test_an_svg_is_known_behind_any_number_of_comments() -> None:
+    comments = b"<!---->" * 72
+    assert sniff(comments + b"<svg>")[0] == "svg"
+    assert sniff(b"<!-- a -- b <svg> -->\n<!DOCTYPE svg><!-- --><svg>")[0] == "svg"
+    with pytest.raises(FileRejected, match="no accepted media"):
+        sniff(comments + b"<html>")
+
+
 def refused(source: str, *roots: Path) -> str:
     with pytest.raises(FileRejected) as caught, open_media(source, list(roots)):
         pass
@@ -97,6 +106,16 @@ def test_only_regular_files_below_the_roots_are_opened(tmp_path: Path) -> None:
     assert "cannot be read" in refused(str(inside / "missing.png"), inside)
     assert "no path" in refused("a\0b", inside)
     assert "none" in refused("a.png")
+
+
+def test_a_link_to_a_file_is_the_path_that_it_means(tmp_path: Path) -> None:
+    (tmp_path / "a b.png").write_bytes(HEADS["png"])
+    with open_media(f"FILE://{tmp_path}/a%20b.png", [tmp_path]) as found:
+        assert found.name == "a_b.png"
+    assert path_of("file:///C:/a%20b.png", windows=True) == "C:/a b.png"
+    assert path_of("file:///c%3A/b.png", windows=True) == "c:/b.png"
+    assert path_of("file:///share/b.png", windows=True) == "/share/b.png"
+    assert path_of("file:///C:/b.png", windows=False) == "/C:/b.png"
 
 
 def test_a_file_over_100_megabytes_is_refused(tmp_path: Path) -> None:
@@ -441,6 +460,43 @@ WIDE = (1).to_bytes(4) + b"moov" + (16 + len(SHORT)).to_bytes(8) + SHORT
 )
 def test_a_movie_header_tells_how_long_it_plays(content: bytes, seconds: float | None) -> None:
     assert duration_seconds(io.BytesIO(content)) == seconds
+
+
+def box64(name: bytes, content: bytes, size: int) -> bytes:
+    return (1).to_bytes(4) + name + size.to_bytes(8) + content
+
+
+@pytest.mark.parametrize("size", [2**62, 2**64 - 1])
+@pytest.mark.parametrize("name", [b"free", b"moov", b"trak", b"tkhd"])
+def test_a_size_beyond_the_file_leads_nowhere(tmp_path: Path, name: bytes, size: int) -> None:
+    inner = box64(name, bytes(84), size)
+    odd = {b"moov": inner, b"free": inner, b"trak": box(b"moov", inner)}.get(name, box(b"moov", box(b"trak", inner)))
+    (tmp_path / "a.mp4").write_bytes(box(b"ftyp", b"isom") + odd)
+    with open_media(str(tmp_path / "a.mp4"), [tmp_path]) as found:
+        assert (found.seconds, found.size_px) == (None, None)
+
+
+@contextmanager
+def at_most(size_bytes: int) -> Generator[None]:
+    """No file may become larger: what a full disk does to whoever writes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("bytes_there", [300, 3_000_000])
+@pytest.mark.anyio
+async def test_a_temporary_folder_without_room_is_told(open_world: OpenWorld, tmp_path: Path, bytes_there: int) -> None:
+    (tmp_path / "a.png").write_bytes(png(640, 480).ljust(bytes_there, b"\0"))
+    async with open_world() as world:
+        with at_most(bytes_there - 1):
+            answer = await world.call("upload_asset", {"source": str(tmp_path / "a.png"), "model": "seedance2.0-std"})
+        assert answer.error["code"] == "file_rejected"
+        assert "free the temporary folder" in answer.text
+        assert world.sandbox.requests == []
 
 
 @pytest.mark.anyio

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import sys
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import av
@@ -85,6 +87,18 @@ async def test_what_cannot_be_shown_is_told(open_world: OpenWorld, film: bytes) 
         answer = await world.call("preview_video", {"task_id": await finished(world)})
     assert answer.error["code"] == "download_failed"
     assert "cannot be shown" in answer.text
+
+
+async def test_without_a_temporary_folder_it_is_told_which(
+    open_world: OpenWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_world() as world:
+        task_id = await finished(world)
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+        answer = await world.call("preview_video", {"task_id": task_id})
+    assert answer.error["code"] == "download_failed"
+    assert "the temporary folder" in answer.text
+    assert "SEEDANCE_OUTPUT_DIR" not in answer.text
 
 
 async def test_without_the_extra_it_is_told_what_to_install(open_world: OpenWorld, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,6 +91,39 @@ def test_a_file_system_without_second_names_replaces_nothing_either(tmp_path: Pa
     assert (tmp_path / "fox.mp4").read_text() == "somebody else's"
 
 
+def test_a_name_that_was_claimed_is_given_back_when_the_part_cannot_take_it(tmp_path: Path) -> None:
+    with WithoutLinks(tmp_path, None) as folder:
+        part = saving.Part(folder)
+        folder.remove(part.name)
+        with pytest.raises(FileNotFoundError):
+            part.publish("fox")
+        part.discard()
+    assert names(tmp_path) == []
+
+
+class Closed(WithoutLinks):
+    """A folder on a system that renames no open file."""
+
+    part: saving.Part
+
+    def rename(self, name: str, other: str) -> None:
+        assert self.part.file.closed
+        super().rename(name, other)
+
+
+def test_a_part_is_closed_before_it_gets_its_name(tmp_path: Path) -> None:
+    folder = Closed(tmp_path, None)
+    folder.part = saving.Part(folder)
+    assert folder.part.publish("fox") == tmp_path / "fox.mp4"
+
+
+def test_a_folder_that_cannot_be_synced_is_no_failure(tmp_path: Path) -> None:
+    unsynced, other = os.pipe()  # fsync takes neither this nor some network folders
+    os.close(other)
+    with Folder(tmp_path, unsynced) as folder:
+        folder.sync()
+
+
 def test_a_thousand_files_of_one_name_are_enough(tmp_path: Path) -> None:
     for number in range(1, 1000):
         (tmp_path / (f"fox ({number}).mp4" if number > 1 else "fox.mp4")).touch()
