@@ -27,7 +27,7 @@ from seedance_mcp.toolbox import TOOLS
 
 TOP = Path(__file__).parent.parent
 README = TOP / "README.md"
-LIMITS = TOP / "LIMITS.md"
+LIMITS, BENCHMARKS = TOP / "LIMITS.md", TOP / "BENCHMARKS.md"
 TOLD = (README, TOP / "llms-install.md")
 DOCUMENTS = (*TOLD, LIMITS)
 PYPROJECT: dict[str, Any] = tomllib.loads((TOP / "pyproject.toml").read_text("utf-8"))
@@ -200,3 +200,10 @@ def test_the_image_is_made_of_all_that_the_build_reads() -> None:
     assert all((TOP / word).exists() for word in copied)
     project, build = PYPROJECT["project"], PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
     assert {"pyproject.toml", project["readme"], *project["license-files"], *build["packages"]} == set(copied)
+
+
+def test_the_figures_of_the_readme_are_rows_of_the_whole_table() -> None:
+    section = README.read_text("utf-8").partition("## Benchmarks\n")[2]
+    shown = [line for line in section.splitlines() if line.startswith("|")]
+    assert len(shown) > 10
+    assert set(shown) <= set(BENCHMARKS.read_text("utf-8").splitlines())
