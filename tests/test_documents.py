@@ -8,6 +8,7 @@ import inspect
 import json
 import os
 import re
+import sys
 import tomllib
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from pydantic import SecretStr
 
 from seedance_mcp import __version__ as version
 from seedance_mcp import cli, config, resources
@@ -71,8 +73,23 @@ def described() -> dict[str, str]:
 
 def settings_table() -> str:
     texts = described()
-    rows = [(f"`{variable(name)}`", texts[name]) for name in Settings.model_fields]
-    return resources.table(("Variable", "Meaning"), rows)
+    rows = [(f"`{variable(name)}`", texts[name], FOLDERS.get(name) or default(name)) for name in Settings.model_fields]
+    return resources.table(("Variable", "Meaning", "Default"), rows)
+
+
+FOLDERS = {
+    "data_dir": "`~/.local/share/seedance-mcp`",
+    "output_dir": "`seedance-videos` in `~/Videos`, or in `~` where that is missing",
+    "media_roots": "the output and the working folder, pictures, videos, music, downloads; never `~` itself",
+}
+"""What is found out at the start."""
+
+
+def default(name: str) -> str:
+    """As it is typed into the variable; nothing for what starts unset."""
+    value = Settings.model_fields[name].default
+    told = str(int(value) if isinstance(value, bool) else value) if isinstance(value, (int, str)) else ""
+    return f"`{told}`" if told else ""
 
 
 def shown_path(client: ClientApp) -> str:
@@ -80,8 +97,8 @@ def shown_path(client: ClientApp) -> str:
 
 
 def clients_table() -> str:
-    rows = [(client.title, f"`{client.name}`", shown_path(client), client.key_told) for client in CLIENTS]
-    return resources.table(("Client", "Name", "Its file", "The key"), rows)
+    rows = [(client.title, f"`{client.name}`", shown_path(client)) for client in CLIENTS]
+    return resources.table(("Client", "Name", "Its file"), rows)
 
 
 def steps_table() -> str:
@@ -141,11 +158,31 @@ def test_the_registry_entry_is_ours() -> None:
     assert {each["name"] for each in package["environmentVariables"]} == known
     secrets = {each["name"] for each in package["environmentVariables"] if each.get("isSecret")}
     assert secrets == {"SEEDANCE_API_KEY", "SEEDANCE_HTTP_TOKENS"}
+    told = {each["name"]: each["default"] for each in package["environmentVariables"] if "default" in each}
+    assert told == {variable(name): default(name).strip("`") for name in Settings.model_fields if default(name)}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the page tells the folders of Linux")
+def test_the_folders_that_are_told_are_those_of_linux(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_VIDEOS_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    home = Path.home()
+    assert f"`~/{Settings().data_dir.relative_to(home)}`" == FOLDERS["data_dir"]
+    assert Settings().output_dir == home / "seedance-videos"
+    (home / "Videos").mkdir(parents=True)
+    assert Settings().output_dir == home / "Videos" / "seedance-videos"
+
+
+def test_the_tokens_that_are_shown_are_taken() -> None:
+    section = README.read_text("utf-8").partition("## Over HTTP")[2]
+    (shown,) = re.findall(r"SEEDANCE_HTTP_TOKENS=(\S+)", section)
+    (sent,) = re.findall(r"Bearer ([\w-]+)'", section)
+    assert sent in Settings(http_tokens=SecretStr(shown)).http_token_pairs.values()
 
 
 def test_client_blocks_are_json_and_start_the_command() -> None:
     blocks = re.findall(r"```json\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
-    assert len(blocks) >= 3
+    assert blocks
     for block in blocks:
         assert "seedance-mcp" in json.dumps(json.loads(block))
 
