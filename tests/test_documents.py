@@ -8,6 +8,7 @@ import inspect
 import json
 import os
 import re
+import sys
 import tomllib
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from pydantic import SecretStr
 
 from seedance_mcp import __version__ as version
 from seedance_mcp import cli, config, resources
@@ -27,7 +29,9 @@ from seedance_mcp.toolbox import TOOLS
 
 TOP = Path(__file__).parent.parent
 README = TOP / "README.md"
-DOCUMENTS = (README, TOP / "llms-install.md")
+LIMITS, BENCHMARKS = TOP / "LIMITS.md", TOP / "BENCHMARKS.md"
+TOLD = (README, TOP / "llms-install.md")
+DOCUMENTS = (*TOLD, LIMITS)
 PYPROJECT: dict[str, Any] = tomllib.loads((TOP / "pyproject.toml").read_text("utf-8"))
 SERVER: dict[str, Any] = json.loads((TOP / "server.json").read_text("utf-8"))
 
@@ -69,8 +73,23 @@ def described() -> dict[str, str]:
 
 def settings_table() -> str:
     texts = described()
-    rows = [(f"`{variable(name)}`", texts[name]) for name in Settings.model_fields]
-    return resources.table(("Variable", "Meaning"), rows)
+    rows = [(f"`{variable(name)}`", texts[name], FOLDERS.get(name) or default(name)) for name in Settings.model_fields]
+    return resources.table(("Variable", "Meaning", "Default"), rows)
+
+
+FOLDERS = {
+    "data_dir": "`~/.local/share/seedance-mcp`",
+    "output_dir": "`seedance-videos` in `~/Videos`, or in `~` where that is missing",
+    "media_roots": "the output and the working folder, pictures, videos, music, downloads; never `~` itself",
+}
+"""What is found out at the start."""
+
+
+def default(name: str) -> str:
+    """As it is typed into the variable; nothing for what starts unset."""
+    value = Settings.model_fields[name].default
+    told = str(int(value) if isinstance(value, bool) else value) if isinstance(value, (int, str)) else ""
+    return f"`{told}`" if told else ""
 
 
 def shown_path(client: ClientApp) -> str:
@@ -78,8 +97,8 @@ def shown_path(client: ClientApp) -> str:
 
 
 def clients_table() -> str:
-    rows = [(client.title, f"`{client.name}`", shown_path(client), client.key_told) for client in CLIENTS]
-    return resources.table(("Client", "Name", "Its file", "The key"), rows)
+    rows = [(client.title, f"`{client.name}`", shown_path(client)) for client in CLIENTS]
+    return resources.table(("Client", "Name", "Its file"), rows)
 
 
 def steps_table() -> str:
@@ -93,6 +112,10 @@ def links() -> str:
     return " · ".join(shown)
 
 
+def limits() -> str:
+    return resources.limits_text().rstrip()
+
+
 TABLES = {
     "clients": clients_table,
     "steps": steps_table,
@@ -100,7 +123,7 @@ TABLES = {
     "tools": tools_table,
     "prompts": prompts_table,
     "models": resources.models_table,
-    "limits": resources.limits_table,
+    "limits": limits,
     "settings": settings_table,
 }
 
@@ -135,11 +158,31 @@ def test_the_registry_entry_is_ours() -> None:
     assert {each["name"] for each in package["environmentVariables"]} == known
     secrets = {each["name"] for each in package["environmentVariables"] if each.get("isSecret")}
     assert secrets == {"SEEDANCE_API_KEY", "SEEDANCE_HTTP_TOKENS"}
+    told = {each["name"]: each["default"] for each in package["environmentVariables"] if "default" in each}
+    assert told == {variable(name): default(name).strip("`") for name in Settings.model_fields if default(name)}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the page tells the folders of Linux")
+def test_the_folders_that_are_told_are_those_of_linux(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_VIDEOS_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    home = Path.home()
+    assert f"`~/{Settings().data_dir.relative_to(home)}`" == FOLDERS["data_dir"]
+    assert Settings().output_dir == home / "seedance-videos"
+    (home / "Videos").mkdir(parents=True)
+    assert Settings().output_dir == home / "Videos" / "seedance-videos"
+
+
+def test_the_tokens_that_are_shown_are_taken() -> None:
+    section = README.read_text("utf-8").partition("## Over HTTP")[2]
+    (shown,) = re.findall(r"SEEDANCE_HTTP_TOKENS=(\S+)", section)
+    (sent,) = re.findall(r"Bearer ([\w-]+)'", section)
+    assert sent in Settings(http_tokens=SecretStr(shown)).http_token_pairs.values()
 
 
 def test_client_blocks_are_json_and_start_the_command() -> None:
     blocks = re.findall(r"```json\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
-    assert len(blocks) >= 3
+    assert blocks
     for block in blocks:
         assert "seedance-mcp" in json.dumps(json.loads(block))
 
@@ -151,7 +194,7 @@ def test_the_sample_refusal_is_a_real_one() -> None:
     assert caught.value.message in README.read_text("utf-8").replace("\n> ", " ")
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", TOLD, ids=lambda path: path.name)
 def test_every_command_that_is_told_is_one(path: Path) -> None:
     told = re.findall(r"(?:^|`)seedance-mcp ([^`…\n]+)", path.read_text("utf-8"), re.MULTILINE)
     assert len(told) >= 5
@@ -194,3 +237,10 @@ def test_the_image_is_made_of_all_that_the_build_reads() -> None:
     assert all((TOP / word).exists() for word in copied)
     project, build = PYPROJECT["project"], PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
     assert {"pyproject.toml", project["readme"], *project["license-files"], *build["packages"]} == set(copied)
+
+
+def test_the_figures_of_the_readme_are_rows_of_the_whole_table() -> None:
+    section = README.read_text("utf-8").partition("## Benchmarks\n")[2]
+    shown = [line for line in section.splitlines() if line.startswith("|")]
+    assert len(shown) > 10
+    assert set(shown) <= set(BENCHMARKS.read_text("utf-8").splitlines())
