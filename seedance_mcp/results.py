@@ -78,7 +78,7 @@ class Next(Part):
 
 
 class Failure(Part):
-    """Why the provider gave up on a task; the message is the provider's own words."""
+    """Why there is no video, whether money went and what to do; the provider's own words are marked."""
 
     code: str
     message: str

@@ -281,7 +281,10 @@ async def test_a_failed_task_is_a_normal_result_and_is_not_asked_for_again(open_
         task = await world.create()
         done = await world.call("wait_for_video", {"task_id": task["task_id"]})
         assert done["status"] == "failed"
-        assert done["error"]["message"] == 'The provider\'s words: "content policy: the prompt was refused".'
+        assert done["error"]["message"] == (
+            'The provider\'s words: "content policy: the prompt was refused". Nothing was charged. The same request may fail '
+            "again: change what the words name, and ask the person before another video is paid."
+        )
         assert done["next"] is None
         world.sandbox.requests.clear()
         assert (await world.call("get_task", {"task_id": task["task_id"]}))["status"] == "failed"
@@ -294,6 +297,7 @@ async def test_an_asset_that_is_not_active_fails_the_task_and_the_money_comes_ba
         task = await world.create(images=["asset://nobody"])
         done = await world.call("wait_for_video", {"task_id": task["task_id"]})
         assert "asset is not active" in done["error"]["message"]
+        assert "Nothing was charged. Bring the file with upload_asset, wait until get_asset says ready" in done.text
         await world.call("get_task", {"task_id": "vid_unknown"})
         balance = await world.call("get_balance")
     assert balance["account"] == {"balance": 100.0, "used": 0.0, "available": 100.0}
