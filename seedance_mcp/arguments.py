@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, Literal, TypeVar, cast
@@ -21,6 +22,7 @@ from seedance_mcp.schemas import VideoRequest, request_model
 Kind = Literal["image", "video", "audio"]
 Takes = Literal["images", "frames", "reference_videos", "reference_audios", "https", "asset"]
 _SHOWN_CHARS = 80
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]+", re.IGNORECASE)
 
 
 class Arguments(BaseModel):
@@ -237,6 +239,8 @@ class _Problem:
             return " This route knows no assets: give the https:// link itself."
         if not self.value or scheme.startswith("data:") or len(self.value) > _SHOWN_CHARS * 4:
             return " Bring the file itself with upload_asset and put the reference it gives here."
+        if rest and _SCHEME.fullmatch(scheme) and scheme.lower() not in {"https", "file"}:
+            return " Only https:// links can be read: use the https:// address, or bring the file itself with upload_asset."
         arguments = {"source": self.value, "model": self.row.name, "kind": KIND_OF_FIELD[self.field]}
         call = json.dumps(arguments, ensure_ascii=False)
         return f" Call upload_asset with {call} and put the reference it gives here."

@@ -74,7 +74,12 @@ def check_link(source: str) -> str:
     """Let `https://` links with a host pass; raises `FileRejected`."""
     parts = _split(source)
     if parts.scheme != "https" or not parts.hostname or parts.username or re.search(r"\s", source):
-        raise FileRejected("The link must be https:// with a host and without user or blanks.", field="source")
+        raise FileRejected(
+            "The link must be https:// with a host and without user or blanks: use the https:// address, or download the file "
+            "and give its path.",
+            field="source",
+            allowed="an https:// link or a local path",
+        )
     return source
 
 

@@ -195,11 +195,9 @@ def _charge(record: Record) -> str:
     paid = record.settled if record.settled_by in {"provider", "balance", "person"} else record.cost
     if paid is None:
         return "Whether it was charged is not known: see get_balance."
-    return (
-        f"The provider charged {_number(paid)} {CURRENCY} and told of no refund: see get_balance."
-        if paid
-        else "Nothing was charged."
-    )
+    if paid == 0:
+        return "Nothing was charged."
+    return f"The provider charged {_number(paid)} {CURRENCY} and told of no refund: see get_balance."
 
 
 def iso(moment: datetime | None) -> str | None:

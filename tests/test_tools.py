@@ -128,6 +128,12 @@ async def test_what_clients_really_send_is_understood(open_world: OpenWorld, pro
         ({"duration": 99}, "duration", "duration was 99; allowed: a whole number from 4 to 15."),
         ({"images": ["./cat.png"]}, "images", 'upload_asset with {"source": "./cat.png", "model": "seedance2.0-sp"'),
         ({"first_image": "file:///a.png"}, "first_image", '"kind": "image"'),
+        ({"first_image": "http://a.b/c.png"}, "first_image", "use the https:// address, or bring the file itself"),
+        ({"model": "sd2_mx_720p", "images": "HTTP://a.b/c.png"}, "images", "use the https:// address, or bring the file"),
+        ({"model": "sd2_mx_720p", "images": ["https://a.b/c.png"]}, "images", '{"source": "https://a.b/c.png"'),
+        ({"images": ["my://notes/a.png"]}, "images", "Only https:// links can be read"),
+        ({"images": ["./a b://c.png"]}, "images", 'upload_asset with {"source": "./a b://c.png"'),
+        ({"images": ["data:image/svg+xml,<a href='http://b'>"]}, "images", "Bring the file itself with upload_asset"),
         ({"reference_audios": ["https://a.b/c.mp3"]}, "reference_audios", "need a companion"),
         ({"videos": ["https://a.b/c.mp4"]}, "videos", "Did you mean reference_videos"),
         ({"model": "seedance2-sp"}, "model", "Did you mean seedance2.0-sp"),
@@ -246,6 +252,8 @@ async def test_without_a_key_everything_is_listed_and_paid_tools_say_what_is_mis
         ]
         dry = await world.call("create_video", {"model": "seedance2.0-sp", "prompt": "x", "dry_run": True})
     assert dry["would_send"]
+    assert "No key is set: it could not be sent" in dry.text
+    assert dry["next"] is None
     for answer in answers:
         assert answer.error["code"] == "not_configured"
         assert "SEEDANCE_API_KEY" in answer.text
@@ -424,7 +432,22 @@ async def test_an_unknown_asset_is_told_so(open_world: OpenWorld) -> None:
         full = await world.call("get_asset", {"reference": "asset://nobody", "model": "sd2_mx_720p"})
     assert answer.error["code"] == "asset_rejected"
     assert "no such asset" in answer.text
-    assert full.error["code"] == "provider_error"
+    assert full.error["code"] == "asset_rejected"
+    assert "has no asset of this reference for sd2_mx_720p" in full.text
+    for told in (answer, full):
+        assert "get_asset" not in told.text
+        assert "bring the file with upload_asset" in told.text
+        assert told.error["retryable"] is False
+
+
+async def test_an_unknown_task_leads_to_the_list(open_world: OpenWorld) -> None:
+    async with open_world() as world:
+        for task_id in ("vid_unknown", "req_unknown", "no such thing"):
+            answer = await world.call("get_task", {"task_id": task_id})
+            assert answer.error["code"] == "task_not_found"
+            assert "list_tasks" in answer.text
+            assert "任务不存在" not in answer.text
+            assert "appear" not in answer.text
 
 
 async def test_a_portrait_is_for_sp_alone(open_world: OpenWorld) -> None:
