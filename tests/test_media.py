@@ -99,6 +99,17 @@ def test_only_regular_files_below_the_roots_are_opened(tmp_path: Path) -> None:
     assert "none" in refused("a.png")
 
 
+def test_a_file_that_is_not_there_is_named_with_the_folders_that_may_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    missing, outside = refused("fox.png", tmp_path), refused("/etc/fox.png", tmp_path)
+    assert f'"fox.png" is "{tmp_path / "fox.png"}" here: check the path.' in missing
+    assert f"Files may be sent from these folders: {tmp_path}." in missing
+    assert '"/etc/fox.png" lies outside' in outside
+    assert f"these folders alone: {tmp_path}." in outside
+
+
 def test_a_file_over_100_megabytes_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "big.mp4"
     with path.open("wb") as file:

@@ -197,6 +197,51 @@ async def test_wrong_arguments_are_refused_in_words(
     assert answer.error["allowed"]
 
 
+NAMES = ", ".join(catalog.BY_NAME)
+SP = {"model": "seedance2.0-sp", "prompt": "x"}
+HTTPS = "https://a.b/c.png"
+
+
+@pytest.mark.parametrize(
+    ("tool", "given", "words"),
+    [
+        ("upload_asset", {"source": HTTPS}, f"model is missing; allowed: one of {NAMES}."),
+        ("upload_asset", {"source": HTTPS, "model": 5}, f"model was 5; allowed: one of {NAMES}."),
+        ("upload_asset", {"source": "http://a.b/c.png", "model": "seedance2.0-sp"}, "use the https:// address, or download"),
+        ("list_models", {"takes": ["smell"]}, "allowed: a list of at least 1, each one of images"),
+        ("list_models", {"takes": "[1"}, '"[1", JSON that is incomplete or broken (a whole list looks like ["…", "…"])'),
+        ("create_video", {"request": '{"model": "seedance2.0-sp", "pro'}, "JSON that is incomplete or broken; allowed: an"),
+        ("create_video", {"request": "a fox"}, '"a fox"; allowed: an object, for example {"model": '),
+        ("create_video", {**SP, "images": '["https://a.b/c'}, "JSON that is incomplete or broken"),
+        ("create_video", {**SP, "images": [HTTPS] * 12}, "images holds 12 entries; allowed: a list of 1 to 9, each"),
+        ("create_video", {**SP, "seconds": 5}, "seconds is no field here. Did you mean duration?"),
+        ("create_video", {**SP, "aspect_ratio": "1:1"}, "aspect_ratio is no field here. Did you mean ratio?"),
+    ],
+)
+async def test_a_refusal_says_how_it_is_done(open_world: OpenWorld, tool: str, given: dict[str, Any], words: str) -> None:
+    async with open_world() as world:
+        answer = await world.call(tool, given)
+    assert words in answer.text
+    assert "upload_asset with" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("fields", "once"),
+    [
+        ({"images": [HTTPS], "first_image": HTTPS, "last_image": HTTPS}, "images cannot be combined with first_image"),
+        ({"reference_audios": ["https://a.b/c.mp3"]}, "reference_audios need a companion"),
+        ({"seconds": 5, "aspect_ratio": "1:1", "fps": 24, "sound": True}, "model, prompt, duration, resolution"),
+        ({"model": "sd9"}, NAMES),
+        ({"duration": 99}, "a whole number from 4 to 15"),
+    ],
+)
+async def test_what_is_allowed_is_said_once(open_world: OpenWorld, fields: dict[str, Any], once: str) -> None:
+    async with open_world() as world:
+        answer = await world.create(**fields)
+    assert answer.text.count(once) == 1
+    assert answer.error["allowed"]
+
+
 async def test_models_are_filtered_by_what_is_needed(open_world: OpenWorld) -> None:
     async with open_world() as world:
 
