@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, Literal, TypeVar, cast
@@ -21,6 +22,7 @@ from seedance_mcp.schemas import VideoRequest, request_model
 Kind = Literal["image", "video", "audio"]
 Takes = Literal["images", "frames", "reference_videos", "reference_audios", "https", "asset"]
 _SHOWN_CHARS = 80
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]+", re.IGNORECASE)
 
 
 class Arguments(BaseModel):
@@ -132,8 +134,9 @@ def read_request(given: Any) -> VideoRequest:
     """Read a request for a video; raises `InvalidRequest` in words."""
     request = _decoded(given, dict)
     if not isinstance(request, dict):
-        allowed = "an object with model, prompt and more"
-        raise InvalidRequest(f"request was {_shown(given)}; allowed: {allowed}.", field="request", allowed=allowed)
+        fault = _BROKEN if _begins(given, "{") else ""
+        allowed = f"an object, for example {json.dumps({'model': catalog.MODELS[0].name, 'prompt': 'a fox in snow'})}"
+        raise InvalidRequest(f"request was {_shown(given)}{fault}; allowed: {allowed}.", field="request", allowed=allowed)
     fields = cast("dict[str, Any]", request)
     row = find_model(fields.get("model"))
     kind = request_model(row.route)
@@ -147,8 +150,19 @@ def find_model(name: Any) -> Model:
     known = tuple(catalog.BY_NAME)
     hint = _did_you_mean(name, known) if isinstance(name, str) else ""
     said = "model is missing." if name is None else f"model {_shown(name)} is unknown.{hint}"
-    allowed = f"one of {', '.join(known)}"
+    allowed = _one_model()
     raise InvalidRequest(f"{said} Allowed: {allowed}.", field="model", allowed=allowed)
+
+
+def _one_model() -> str:
+    return f"one of {', '.join(catalog.BY_NAME)}"
+
+
+_BROKEN = ", JSON that is incomplete or broken"
+
+
+def _begins(value: Any, bracket: str) -> bool:
+    return isinstance(value, str) and value.lstrip().startswith(bracket)
 
 
 def _loosened(kind: type[BaseModel], given: dict[str, Any]) -> dict[str, Any]:
@@ -176,7 +190,8 @@ def _validated(kind: type[A], given: dict[str, Any], row: Model | None) -> A:
     except ValidationError as error:
         problems = [_Problem(kind, row, given, each) for each in error.errors(include_url=False)]
         first = min(problems, key=lambda each: each.type != "extra_forbidden")
-        text = " ".join(dict.fromkeys(each.sentence() for each in problems))
+        told = [*(each.sentence() for each in problems), *(each.known_fields() for each in problems)]
+        text = " ".join(filter(None, dict.fromkeys(told)))
         raise InvalidRequest(text, field=first.field, allowed=first.allowed()) from None
 
 
@@ -203,24 +218,42 @@ class _Problem:
             return ", ".join(self.fields) or "no arguments"
         if self.rule == "video_models_only" and self.row:
             return f"{RULES[self.rule]}: {', '.join(self.row.route.video_models)}"
+        if self.field == "model" and not self.row:
+            return _one_model()
         return RULES.get(self.rule) or describe(self.fields[self.field])
+
+    def known_fields(self) -> str:
+        """What there is instead of an unknown field."""
+        return f"Allowed: {self.allowed()}." if self.type == "extra_forbidden" else ""
 
     def sentence(self) -> str:
         if self.rule:
-            return f"{self.field}: {self.allowed()}.{self._doubts()}"
+            named = "" if self.allowed().startswith(self.field) else f"{self.field}: "
+            return f"{named}{self.allowed()}.{self._doubts()}"
         if self.type in {"extra_forbidden", "none_required"}:
             return self._no_such_field()
         if self.type == "missing":
             return f"{self.field} is missing; allowed: {self.allowed()}."
-        return f"{self.field} was {_shown(self.value)}; allowed: {self.allowed()}.{self._doubts()}{self._remedy()}"
+        return f"{self.field} {self._was()}; allowed: {self.allowed()}.{self._doubts()}{self._remedy()}"
+
+    def _was(self) -> str:
+        if self.type == "too_long":
+            return f"holds {len(self.value or ())} entries"
+        fault = f'{_BROKEN} (a whole list looks like ["…", "…"])' if self._is_broken() else ""
+        return f"was {_shown(self.value)}{fault}"
+
+    def _is_broken(self) -> bool:
+        """Whether a list came as JSON that cannot be read."""
+        return self.type == "list_type" and _begins(self.value, "[")
 
     def _no_such_field(self) -> str:
         if self.row and self.field == "resolution":
             return f"resolution is no field here: the name {self.row.name} fixes it at {self.row.resolution}."
         if self.row and self.type == "none_required":
             return f"{self.field} is not taken by {self.row.name}; allowed: {self.allowed()}.{self._doubts()}"
-        hint = _did_you_mean(self.field, tuple(self.fields))
-        return f"{self.field} is no field here.{hint} Allowed: {self.allowed()}."
+        meant = _MEANT.get(self.field)
+        hint = f" Did you mean {meant}?" if meant in self.fields else _did_you_mean(self.field, tuple(self.fields))
+        return f"{self.field} is no field here.{hint}"
 
     def _doubts(self) -> str:
         doubts = self.row.route.doubts(self.field, self.row.name) if self.row else ()
@@ -228,7 +261,7 @@ class _Problem:
 
     def _remedy(self) -> str:
         """The exact call that turns what was given into what the route takes."""
-        if not (self.row and self.field in MEDIA_FIELDS and isinstance(self.value, str)):
+        if self._is_broken() or not (self.row and self.field in MEDIA_FIELDS and isinstance(self.value, str)):
             return ""
         scheme, _, rest = self.value.partition("://")
         if scheme in self.row.route.schemes.value and rest:
@@ -237,9 +270,22 @@ class _Problem:
             return " This route knows no assets: give the https:// link itself."
         if not self.value or scheme.startswith("data:") or len(self.value) > _SHOWN_CHARS * 4:
             return " Bring the file itself with upload_asset and put the reference it gives here."
+        if rest and _SCHEME.fullmatch(scheme) and scheme.lower() not in {"https", "file"}:
+            return " Only https:// links can be read: use the https:// address, or bring the file itself with upload_asset."
         arguments = {"source": self.value, "model": self.row.name, "kind": KIND_OF_FIELD[self.field]}
         call = json.dumps(arguments, ensure_ascii=False)
         return f" Call upload_asset with {call} and put the reference it gives here."
+
+
+_MEANT = {
+    "seconds": "duration",
+    "length": "duration",
+    "aspect_ratio": "ratio",
+    "size": "resolution",
+    "quality": "resolution",
+    "text": "prompt",
+}
+"""What other video services call our fields, where the spelling does not lead there."""
 
 
 def _did_you_mean(word: str, known: tuple[str, ...]) -> str:

@@ -13,6 +13,11 @@ from seedance_mcp.wire import stranger
 if TYPE_CHECKING:
     from seedance_mcp.client import ProviderClient
 
+
+class NoAsset(ProviderFailed):
+    """The provider's answer names no asset."""
+
+
 Stage = Literal["processing", "active", "failed"]
 
 STAGES: dict[str, Stage] = {
@@ -59,7 +64,9 @@ async def get_asset(client: ProviderClient, model: Model, asset_id: str, *, port
 
 def _audited(data: dict[str, Any]) -> Review:
     if failed := data.get("failed_items"):
-        raise AssetRejected(f'The review refused the file. The provider\'s words: "{stranger(failed)}".')
+        raise AssetRejected(
+            f'The review refused the file: bring another one with upload_asset. The provider\'s words: "{stranger(failed)}".'
+        )
     items = data.get("items")
     first: Any = cast("list[Any]", items)[0] if isinstance(items, list) and items else {}
     return _review(cast("dict[str, Any]", first) if isinstance(first, dict) else {})
@@ -73,6 +80,6 @@ def _portrait(data: dict[str, Any]) -> Review:
 def _review(data: dict[str, Any], reference: str | None = None) -> Review:
     asset_id = data.get("asset_id")
     if not isinstance(asset_id, str) or not asset_id or not asset_id.isprintable() or " " in asset_id:
-        raise ProviderFailed("The provider's answer names no asset. Try again later.")
+        raise NoAsset("The provider's answer names no asset. Try again later.")
     stage = STAGES.get(str(data.get("status")).lower(), "processing")
     return Review(asset_id, stage, reference or f"asset://{asset_id}")

@@ -38,16 +38,18 @@ _GONE = (
 async def download_video(app: App, arguments: DownloadVideo, caller: Caller) -> SavedVideo:
     """Save a finished video, or give the file that holds it already; raises `DownloadFailed`."""
     record = await _finished(app, arguments.task_id)
+    name = saving.video_name(arguments.filename, f"{record.created_at:%Y-%m-%d} {record.model} {record.task_id}")
     async with _SAVING.setdefault(record.request_id, anyio.Lock()):
         record = app.ledger.get(record.request_id)  # who held the lock may have saved it
         if record.saved and (kept := await _open_saved(record)):
             kept.close()
-            return _saved_video(record, record.saved)
-        return await _save(app, record, arguments, caller)
+            elsewhere = arguments.filename and Path(record.saved.path).stem != name
+            note = f"already saved as {record.saved.path}; filename ignored" if elsewhere else ""
+            return _saved_video(record, record.saved, note)
+        return await _save(app, record, name, caller)
 
 
-async def _save(app: App, record: Record, arguments: DownloadVideo, caller: Caller) -> SavedVideo:
-    name = saving.video_name(arguments.filename, f"{record.created_at:%Y-%m-%d} {record.model} {record.task_id}")
+async def _save(app: App, record: Record, name: str, caller: Caller) -> SavedVideo:
     with saving.new_part(app.settings.output_dir, app.principal) as part:
         fetched = await _fetch(app, record, part.file, caller)
         path = await anyio.to_thread.run_sync(part.publish, name)
@@ -57,8 +59,8 @@ async def _save(app: App, record: Record, arguments: DownloadVideo, caller: Call
         return _saved_video(record, saved)
 
 
-def _saved_video(record: Record, saved: Saved) -> SavedVideo:
-    return SavedVideo(path=saved.path, bytes=saved.size_bytes, sha256=saved.sha256, task_id=record.task_id or "")
+def _saved_video(record: Record, saved: Saved, note: str = "") -> SavedVideo:
+    return SavedVideo(path=saved.path, bytes=saved.size_bytes, sha256=saved.sha256, task_id=record.task_id or "", note=note)
 
 
 async def preview_video(app: App, arguments: GetTask, caller: Caller) -> Preview:

@@ -65,8 +65,9 @@ class SeedanceError(Exception):
         }
 
     def as_text(self) -> str:
-        """The same facts as one readable text."""
-        details = "".join(f"\n{name}: {value}" for name, value in self.details.items())
+        """The same facts as one readable text; what the message allows already is not said twice."""
+        told = {name: value for name, value in self.details.items() if name != "allowed" or str(value) not in self.message}
+        details = "".join(f"\n{name}: {value}" for name, value in told.items())
         retry = "may be repeated" if self.may_be_repeated else "do not repeat unchanged"
         return f"{self.message} {_AFTERWARDS[self.charged]}\ncode: {self.code} ({retry}), charged: {self.charged}{details}"
 

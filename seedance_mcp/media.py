@@ -23,6 +23,8 @@ from seedance_mcp.measures import picture_size, wave_seconds
 from seedance_mcp.mp4 import duration_seconds, frame_size
 
 _HEAD_BYTES = 512
+_SOURCE_CHARS = 200
+"""How much of a path a refusal repeats."""
 _COPIED_BYTES = 1 << 20
 _WITH_MOVIE_HEADER = ("mp4", "mov", "m4v", "m4a")
 _SVG = rb"(\xef\xbb\xbf)?\s*(<\?xml[^>]*>\s*)?(<!--(?:(?!-->).)*-->\s*|<!DOCTYPE svg[^>]*>\s*)*<svg[\s>]"
@@ -76,7 +78,12 @@ def check_link(source: str) -> str:
     """Let `https://` links with a host pass; raises `FileRejected`."""
     parts = _split(source)
     if parts.scheme != "https" or not parts.hostname or parts.username or re.search(r"\s", source):
-        raise FileRejected("The link must be https:// with a host and without user or blanks.", field="source")
+        raise FileRejected(
+            "The link must be https:// with a host and without user or blanks: use the https:// address, or download the file "
+            "and give its path.",
+            field="source",
+            allowed="an https:// link or a local path",
+        )
     return source
 
 
@@ -100,7 +107,7 @@ def kind_of_link(source: str, wanted: Kind | None) -> Kind:
 def open_media(source: str, roots: list[Path]) -> Generator[MediaFile]:
     """Copy a local file that lies below one of the folders and is what it must be; raises `FileRejected`."""
     path, root = _confined(source, roots)
-    with open_below(root, path) as file:
+    with _opened(source, root, path, roots) as file:
         found = _copied(file, path)
     with found.file:
         yield found
@@ -138,13 +145,35 @@ def _confined(source: str, roots: list[Path]) -> tuple[Path, Path]:
     root = next((root for root in roots if path.is_relative_to(root)), None)
     if root:
         return path, root
-    folders = ", ".join(str(root) for root in roots) or "none"
+    folders = _named(roots)
     raise FileRejected(
-        f"Files may be sent from these folders alone: {folders}. Move the file there, or let the operator set "
-        "SEEDANCE_MEDIA_ROOTS.",
+        f"{_quoted(source)} lies outside: files may be sent from these folders alone: {folders}. Move the file there, or let "
+        "the operator set SEEDANCE_MEDIA_ROOTS.",
         field="source",
         allowed=folders,
     )
+
+
+def _named(roots: list[Path]) -> str:
+    return ", ".join(str(root) for root in roots) or "none"
+
+
+def _quoted(source: str) -> str:
+    return f'"{source[:_SOURCE_CHARS]}"'
+
+
+def _opened(source: str, root: Path, path: Path, roots: list[Path]) -> BinaryIO:
+    """The open file; a refusal names what was asked for and where files may lie."""
+    try:
+        return open_below(root, path)
+    except FileRejected as error:
+        folders = _named(roots)
+        raise FileRejected(
+            f"{error.message} {_quoted(source)} is {_quoted(str(path))} here: check the path. Files may be sent from these "
+            f"folders: {folders}.",
+            field="source",
+            allowed=folders,
+        ) from None
 
 
 def open_below(root: Path, path: Path) -> BinaryIO:

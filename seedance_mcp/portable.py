@@ -100,7 +100,8 @@ def describe(schema: Schema) -> str:
         case {"type": "integer", "minimum": low, "maximum": high}:
             words = f"a whole number from {low} to {high}"
         case {"type": "array", "items": items}:
-            words = f"a list of 1 to {schema.get('maxItems', 'any')}, each {describe(items)}"
+            size = f"1 to {schema['maxItems']}" if "maxItems" in schema else "at least 1"
+            words = f"a list of {size}, each {describe(items)}"
         case {"type": "boolean"}:
             words = "true or false"
         case _:

@@ -219,15 +219,18 @@ def _steps(spec: PromptSpec, wishes: _Wishes, model: Model | None) -> Iterable[s
     yield f"{dry_run}{' for every shot' if spec.many else ''}: checks the request and estimates the cost for free."
     shown = "the storyboard and the sum of the estimates" if spec.many else "the prompt, the model and the estimate"
     yield f"Show the person {shown}, and ask before anything is paid. Go on only after a clear yes."
+    if spec.many:
+        yield "Take the first shot alone through the next steps and look at its video together; only then pay for the others."
     yield (
         f"`create_video` once{' for each shot' if spec.many else ''}, with the very request that was checked. If it asks for "
         "confirmation, ask the person, then give its confirm_token too. Never repeat it after a slow or lost answer."
     )
-    if spec.many:
-        yield "Make the first shot alone and look at it together before the others are paid."
     yield "`wait_for_video` until the status is completed or failed; a wait that runs out is no failure, call it again."
     days = catalog.LINK_LIFETIME_SECONDS // 86400
-    yield f"Give the person video_url and the cost. `download_video` keeps it: the link lapses after about {days} days."
+    yield (
+        f"`download_video` keeps it: the link lapses after about {days} days. Give the person the path and the cost; where "
+        "nothing could be saved, give video_url and say when it lapses."
+    )
 
 
 def _text_steps(wishes: TextToVideo) -> Iterable[str]:

@@ -78,7 +78,7 @@ class Next(Part):
 
 
 class Failure(Part):
-    """Why the provider gave up on a task; the message is the provider's own words."""
+    """Why there is no video, whether money went and what to do; the provider's own words are marked."""
 
     code: str
     message: str
@@ -127,6 +127,12 @@ class SavedVideo(Result):
     sha256: str
     mime_type: str = "video/mp4"
     task_id: str
+    note: SkipJsonSchema[str] = Field("", exclude=True)
+    """What the text says beside the fields; `path` tells the same."""
+
+    def as_text(self) -> str:
+        """The fields, and a note where there is one."""
+        return "\n".join([super().as_text(), *([f"warning: {self.note}"] if self.note else [])])
 
     def attached(self) -> list[FileLink | Picture]:
         """The file itself."""

@@ -26,6 +26,7 @@ from seedance_mcp.errors import (
     BudgetExceeded,
     InvalidRequest,
     LedgerUnusable,
+    NotConfigured,
     OutcomeUnknown,
     SeedanceError,
     TaskNotFound,
@@ -97,7 +98,7 @@ async def create_video(app: App, arguments: CreateVideo, caller: Caller) -> Task
     estimate = app.prices.estimate(request, app.ledger.media_seconds)
     warnings = _warnings(request, estimate)
     if options.dry_run:
-        return _would_send(request.to_body(), estimate, [*_obstacles(app, estimate), *warnings])
+        return _would_send(app, request.to_body(), estimate, warnings)
     app.client.require_key()
     gate = guard.Gate(app.settings, app.ledger, app.now, caller.ask, caller.reply)
     record, new = await gate.admit(request, estimate, options)
@@ -112,15 +113,17 @@ _REPEATED = "The same request was made a short while ago and this is its task; a
 
 
 def _obstacles(app: App, estimate: Estimate) -> list[str]:
-    """What would stand in the way of the request that a dry run has checked."""
+    """What would keep the request that a dry run has checked from being sent."""
     found: list[str] = []
-    if app.settings.limits:
-        try:
+    try:
+        app.client.require_key()
+    except NotConfigured:
+        found.append("No key is set: it could not be sent before the operator sets SEEDANCE_API_KEY.")
+    try:
+        if app.settings.limits:
             guard.check_limits(app.settings, estimate.certain, app.ledger.spent(), app.now())
-        except BudgetExceeded as refusal:
-            found.append(f"It would be refused: {refusal.message}")
-    if guard.must_ask(app.settings, estimate):
-        found.append("The person would be asked to confirm the price first.")
+    except BudgetExceeded as refusal:
+        found.append(f"It would be refused: {refusal.message}")
     return found
 
 
@@ -180,7 +183,10 @@ def _warnings(request: VideoRequest, estimate: Estimate) -> list[str]:
     return [*found, f"Estimate: {estimate.words}"]
 
 
-def _would_send(body: dict[str, Any], estimate: Estimate, warnings: list[str]) -> Task:
+def _would_send(app: App, body: dict[str, Any], estimate: Estimate, warnings: list[str]) -> Task:
+    """The answer to a dry run; what would be refused has no next call."""
+    obstacles = _obstacles(app, estimate)
+    question = ["The person would be asked to confirm the price first."] if guard.must_ask(app.settings, estimate) else []
     return Task(
         request_id=new_request_id(),
         model=body["model"],
@@ -188,10 +194,10 @@ def _would_send(body: dict[str, Any], estimate: Estimate, warnings: list[str]) -
         status="unknown",
         estimated_cost=None if estimate.amount is None else float(estimate.amount),
         currency=catalog.CURRENCY,
-        warnings=["Dry run: the request is valid, nothing was sent or charged.", *warnings],
+        warnings=["Dry run: the request is valid, nothing was sent or charged.", *obstacles, *question, *warnings],
         dry_run=True,
         would_send=body,
-        next=Next(tool="create_video", arguments={"request": body}, after_seconds=0),
+        next=None if obstacles else Next(tool="create_video", arguments={"request": body}, after_seconds=0),
     )
 
 

@@ -13,7 +13,7 @@ import anyio.to_thread
 from seedance_mcp import assets, catalog, media, views
 from seedance_mcp.app import App, Caller
 from seedance_mcp.arguments import GetAsset, Kind, UploadAsset, find_model
-from seedance_mcp.assets import Review
+from seedance_mcp.assets import NoAsset, Review
 from seedance_mcp.errors import AssetRejected, FileRejected, InvalidRequest, ProviderFailed, SeedanceError
 from seedance_mcp.facts import KIND_OF_FIELD, MEDIA_FIELDS, Model
 from seedance_mcp.media import MediaFile
@@ -177,4 +177,12 @@ async def get_asset(app: App, arguments: GetAsset, caller: Caller) -> Asset:
     if model.route.review == "none" or asset_id == arguments.reference or not asset_id:
         allowed = "asset://… of a Full or SP model"
         raise InvalidRequest(f"Only assets have a review; allowed: {allowed}.", field="reference", allowed=allowed)
-    return _asset(app, model, await assets.get_asset(app.client, model, asset_id), None)
+    try:
+        review = await assets.get_asset(app.client, model, asset_id)
+    except NoAsset:
+        raise AssetRejected(
+            f"The provider has no asset of this reference for {model.name}: check the reference and the model, "
+            "or bring the file with upload_asset.",
+            field="reference",
+        ) from None
+    return _asset(app, model, review, None)

@@ -14,6 +14,7 @@ from seedance_mcp.profiles import model_schema
 from seedance_mcp.records import JUDGED_AFTER_SECONDS, Record
 from seedance_mcp.results import FINAL, Billing, Failure, Frames, MediaLimit, ModelInfo, ModelList, Next, Options, Range, Task
 from seedance_mcp.waiting import Forecast
+from seedance_mcp.wire import mend
 
 PROMPT_SHOWN_CHARS = 200
 GIVEN_UP_SECONDS = 86_400.0
@@ -148,7 +149,7 @@ def _cost(record: Record) -> Decimal | None:
 
 def _evidence(record: Record) -> list[str]:
     if record.evidence == "not charged":
-        return ["The answer to this request was lost, and it was not charged: it may be made again."]
+        return [f"The answer to this request was lost. {_MAY_BE_MADE_AGAIN}"]
     if record.status != "unknown" and record.evidence is None:
         return []
     told = f"The balance says: {record.evidence}." if record.evidence else "get_balance compares the account before and after."
@@ -169,11 +170,40 @@ def _lapses(record: Record) -> datetime | None:
 
 
 def _failure(record: Record) -> Failure | None:
+    """Why there is no video, whether money went and what to do; the provider's words are marked as such."""
+    if record.task_id is None and record.evidence in {"charged", "not charged"}:
+        return Failure(code=record.error_code or "outcome_unknown", message=_judged(record))
     if record.error is None:
         return None
     if record.error_code:
-        return Failure(code=record.error_code, message=record.error)
-    return Failure(code=record.status, message=f'The provider\'s words: "{record.error}".')
+        refused = " Nothing was charged." if record.settled == 0 else ""
+        return Failure(code=record.error_code, message=f"{record.error}{refused}")
+    words = f'The provider\'s words: "{record.error}". {_charge(record)} {mend(record.error)}'
+    return Failure(code=record.status, message=words)
+
+
+_MAY_BE_MADE_AGAIN = "It was not charged: it may be made again."
+
+
+def _judged(record: Record) -> str:
+    """What to do about a lost answer of which the money is known."""
+    if record.evidence == "not charged":
+        return f"The answer was lost. {_MAY_BE_MADE_AGAIN}"
+    paid = f"{_number(record.settled)} {CURRENCY}"
+    return (
+        f"It was paid ({paid}), and no video is known, since the answer was lost: contact the provider with request_id "
+        f"{record.request_id}, the model and the time ({iso(record.created_at)}). Do not make it again before they answer."
+    )
+
+
+def _charge(record: Record) -> str:
+    """Whether money went; an estimate and a task made elsewhere do not tell."""
+    paid = record.settled if record.settled_by in {"provider", "balance", "person"} else record.cost
+    if paid is None:
+        return "Whether it was charged is not known: see get_balance."
+    if paid == 0:
+        return "Nothing was charged."
+    return f"The provider charged {_number(paid)} {CURRENCY} and told of no refund: see get_balance."
 
 
 def iso(moment: datetime | None) -> str | None:

@@ -149,24 +149,44 @@ def _succeeded(content: dict[str, Any]) -> bool:
 def _refusal(kind: Any, content: dict[str, Any], retry_after: float | None) -> errors.SeedanceError:
     message = stranger(content.get("msg") or content.get("message") or content.get("error_message") or "no reason given")
     code = str(content.get("code", ""))
-    by_words = next((error for phrase, error in _PHRASES if re.search(phrase, message, re.IGNORECASE)), None)
+    by_words = _meant(message)
     found = kind or _CODES.get(code, errors.ProviderFailed)
     if by_words and found in {errors.ProviderFailed, errors.InvalidRequest}:
         found = by_words
     error_type = cast("type[errors.SeedanceError]", found)
-    words = f'{_ADVICE[error_type]} The provider\'s words: "{message}".'
+    said = "" if error_type is errors.TaskNotFound else f' The provider\'s words: "{message}".'
+    words = f"{_ADVICE[error_type]}{said}"
     refusal = error_type(words, retry_after_seconds=retry_after)
     refusal.proven = kind is not None or found is not errors.ProviderFailed
     return refusal
 
 
+def _meant(words: str) -> type[errors.SeedanceError] | None:
+    """What the provider means, as far as its words tell."""
+    return next((error for phrase, error in _PHRASES if re.search(phrase, words, re.IGNORECASE)), None)
+
+
+def mend(words: str) -> str:
+    """What to do about a task that failed with these words of the provider's."""
+    meant = _meant(words)
+    return _MENDS.get(meant, _MEND_ELSE) if meant else _MEND_ELSE
+
+
+_BRING = "Bring the file with upload_asset, wait until get_asset says ready, then ask the person before another video is paid."
+_MENDS: dict[type[errors.SeedanceError], str] = {
+    errors.AssetNotReady: _BRING,
+    errors.AssetRejected: _BRING,
+    errors.InsufficientBalance: "The account needs a top-up first: see get_balance.",
+}
+_MEND_ELSE = "The same request may fail again: change what the words name, and ask the person before another video is paid."
+
 _ADVICE: dict[type[errors.SeedanceError], str] = {
     errors.AuthFailed: "The provider refused the key: the operator must set a valid SEEDANCE_API_KEY.",
     errors.InvalidRequest: "The provider refused the request: change what it names, then call again.",
     errors.InsufficientBalance: "The provider refused for lack of money: see get_balance; the account needs a top-up.",
-    errors.TaskNotFound: "The provider knows no such task: check the id (a new task can take seconds to appear).",
+    errors.TaskNotFound: "The provider knows no task of this id: list_tasks shows the ids of yours.",
     errors.AssetNotReady: "An asset is still under review: look with get_asset until it is ready, then call again.",
-    errors.AssetRejected: "The provider refused an asset: see get_asset, or bring another file with upload_asset.",
+    errors.AssetRejected: "The provider refused an asset or knows none of that name: bring the file with upload_asset.",
     errors.RateLimited: "The provider asks for patience: wait before the next call.",
     errors.ProviderFailed: "The provider reported an error of its own.",
 }

@@ -40,7 +40,7 @@ sheet: errors
 guard: arguments catalog client config errors ledger pricing records schemas wire
 media: arguments catalog errors facts folders measures mp4
 assets: arguments client errors facts wire
-views: catalog facts pricing profiles records results waiting
+views: catalog facts pricing profiles records results waiting wire
 prompts: arguments catalog errors facts portable profiles views
 jsonc: errors
 clients:

@@ -153,6 +153,10 @@ async def test_a_saved_video_is_given_again_without_fetching_while_its_bytes_are
         first = await world.call("download_video", {"task_id": task_id, "filename": "fox"})
         again = await world.call("download_video", {"task_id": task_id, "filename": "other"})
         assert again.content == first.content
+        assert f"warning: already saved as {path_of(first)}; filename ignored" in again.text
+        same = await world.call("download_video", {"task_id": task_id, "filename": "fox"})
+        plain = await world.call("download_video", {"task_id": task_id})
+        assert "warning" not in first.text + same.text + plain.text
         assert len(host.seen) == 1
         path = path_of(first)
         path.write_bytes(FILM.replace(b"\x01", b"\x02"))

@@ -118,6 +118,17 @@ def test_a_link_to_a_file_is_the_path_that_it_means(tmp_path: Path) -> None:
     assert path_of("file:///C:/b.png", windows=False) == "/C:/b.png"
 
 
+def test_a_file_that_is_not_there_is_named_with_the_folders_that_may_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    missing, outside = refused("fox.png", tmp_path), refused("/etc/fox.png", tmp_path)
+    assert f'"fox.png" is "{tmp_path / "fox.png"}" here: check the path.' in missing
+    assert f"Files may be sent from these folders: {tmp_path}." in missing
+    assert '"/etc/fox.png" lies outside' in outside
+    assert f"these folders alone: {tmp_path}." in outside
+
+
 def test_a_file_over_100_megabytes_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "big.mp4"
     with path.open("wb") as file:

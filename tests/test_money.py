@@ -31,6 +31,7 @@ from seedance_mcp.sandbox.moods import Mood
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.store import MIGRATIONS, Store
 from seedance_mcp.tools import get_balance, list_tasks
+from seedance_mcp.views import Outlook, task_of
 from seedance_mcp.wire import ProviderTask
 
 pytestmark = pytest.mark.anyio
@@ -211,6 +212,46 @@ async def test_a_provider_that_tells_no_cost_is_settled_by_the_estimate(tmp_path
     ledger.close()
 
 
+@pytest.mark.parametrize(
+    ("words", "cost", "told"),
+    [
+        ("余额不足", "0", "Nothing was charged. The account needs a top-up first: see get_balance."),
+        ("素材未通过审核", "0", "Nothing was charged. Bring the file with upload_asset"),
+        ("no reason given", "2.4", "The provider charged 2.4 JimiCoin and told of no refund: see get_balance."),
+        ("no reason given", None, "Whether it was charged is not known: see get_balance."),
+    ],
+)
+async def test_a_failed_task_tells_whether_money_went_and_what_to_do(
+    tmp_path: Path, clock: Clock, words: str, cost: str | None, told: str
+) -> None:
+    ledger = Ledger(tmp_path, clock)
+    record, _ = ledger.begin(entry(), window_seconds=600, admit=nothing)
+    failed = ProviderTask("vid_1", "failed", error=words, cost=Decimal(cost) if cost else None)
+    task = task_of(ledger.update(record.request_id, failed), NOON, Outlook([], 5.0))
+    ledger.close()
+    assert task.error
+    assert task.error.message.startswith(f'The provider\'s words: "{words}". {told}')
+
+
+async def test_a_failed_task_of_another_book_charges_what_the_provider_says(tmp_path: Path, clock: Clock) -> None:
+    ledger = Ledger(tmp_path, clock)
+    record = ledger.adopt("vid_1", None)
+    unknown = task_of(ledger.update(record.request_id, ProviderTask("vid_1", "failed", error="x")), NOON, Outlook([], 5.0))
+    free = ledger.update(record.request_id, ProviderTask("vid_1", "failed", error="x", cost=Decimal(0)))
+    ledger.close()
+    assert unknown.error
+    assert "not known" in unknown.error.message
+    assert "Nothing was charged." in str(task_of(free, NOON, Outlook([], 5.0)).error)
+
+
+async def test_a_request_that_was_refused_tells_in_the_list_that_nothing_was_charged(open_world: OpenWorld) -> None:
+    async with open_world() as world:
+        world.sandbox.moods = [Mood("bad_parameters", CREATE)]
+        await world.create()
+        (task,) = (await world.call("list_tasks"))["tasks"]
+    assert task["error"]["message"].endswith("Nothing was charged.")
+
+
 def entry(name: str = "x") -> Entry:
     return Entry({"model": "m", "prompt": name}, name, Decimal("2.5"))
 
@@ -239,6 +280,10 @@ async def test_a_lost_answer_that_was_charged_is_found_out_by_the_balance(open_w
         assert task["status"] == "unknown"
         assert task["cost"] == 0.25
         assert "The balance says: charged." in task["warnings"][0]
+        assert task["error"]["code"] == "outcome_unknown"
+        assert "It was paid (0.25 JimiCoin), and no video is known" in task["error"]["message"]
+        assert f"contact the provider with request_id {task['request_id']}" in task["error"]["message"]
+        assert "in the making" not in task["error"]["message"]
         assert task["next"] is None
 
 
@@ -255,6 +300,7 @@ async def test_a_lost_request_that_was_not_charged_is_released_after_two_minutes
         (task,) = listed["tasks"]
         assert task["status"] == "failed"
         assert "not charged" in task["warnings"][0]
+        assert task["error"]["message"] == "The answer was lost. It was not charged: it may be made again."
         assert (await world.call("get_balance"))["spent_here"] == {"today": 0.0, "total": 0.0, "reserved": 0.0}
         assert (await world.create())["deduplicated"] is False
 

@@ -221,6 +221,8 @@ async def test_a_dry_run_tells_what_would_stand_in_the_way(open_world: OpenWorld
         )
     assert any(warning.startswith("It would be refused: This video would cost 0.25") for warning in dry["warnings"])
     assert any("asked to confirm" in warning for warning in small["warnings"])
+    assert dry["next"] is None
+    assert small["next"]["tool"] == "create_video"
     assert not any("refused" in warning for warning in small["warnings"])
 
 

@@ -74,6 +74,21 @@ async def test_each_prompt_leads_over_the_free_check_and_the_person_to_the_payme
     assert json.dumps(GIVEN[name]) in text
 
 
+async def test_the_first_shot_is_looked_at_before_the_others_are_paid(open_world: OpenWorld) -> None:
+    async with open_world() as world:
+        text = await told(world, "storyboard", **GIVEN["storyboard"])
+    assert text.index("Take the first shot alone") < text.index("`create_video` once for each shot")
+
+
+@pytest.mark.parametrize("name", GIVEN)
+async def test_every_prompt_ends_with_the_path_and_gives_the_link_only_where_nothing_was_saved(
+    open_world: OpenWorld, name: str
+) -> None:
+    async with open_world() as world:
+        last = (await told(world, name, **GIVEN[name])).rstrip().rpartition("\n")[2]
+    assert last.index("`download_video`") < last.index("Give the person the path") < last.index("give video_url")
+
+
 @pytest.mark.parametrize("model", catalog.MODELS, ids=lambda model: model.name)
 async def test_the_chosen_models_own_limits_are_told(open_world: OpenWorld, model: catalog.Model) -> None:
     span, route = model.route.duration.value, model.route

@@ -128,6 +128,12 @@ async def test_what_clients_really_send_is_understood(open_world: OpenWorld, pro
         ({"duration": 99}, "duration", "duration was 99; allowed: a whole number from 4 to 15."),
         ({"images": ["./cat.png"]}, "images", 'upload_asset with {"source": "./cat.png", "model": "seedance2.0-sp"'),
         ({"first_image": "file:///a.png"}, "first_image", '"kind": "image"'),
+        ({"first_image": "http://a.b/c.png"}, "first_image", "use the https:// address, or bring the file itself"),
+        ({"model": "sd2_mx_720p", "images": "HTTP://a.b/c.png"}, "images", "use the https:// address, or bring the file"),
+        ({"model": "sd2_mx_720p", "images": ["https://a.b/c.png"]}, "images", '{"source": "https://a.b/c.png"'),
+        ({"images": ["my://notes/a.png"]}, "images", "Only https:// links can be read"),
+        ({"images": ["./a b://c.png"]}, "images", 'upload_asset with {"source": "./a b://c.png"'),
+        ({"images": ["data:image/svg+xml,<a href='http://b'>"]}, "images", "Bring the file itself with upload_asset"),
         ({"reference_audios": ["https://a.b/c.mp3"]}, "reference_audios", "need a companion"),
         ({"videos": ["https://a.b/c.mp4"]}, "videos", "Did you mean reference_videos"),
         ({"model": "seedance2-sp"}, "model", "Did you mean seedance2.0-sp"),
@@ -191,6 +197,51 @@ async def test_wrong_arguments_are_refused_in_words(
     assert answer.error["allowed"]
 
 
+NAMES = ", ".join(catalog.BY_NAME)
+SP = {"model": "seedance2.0-sp", "prompt": "x"}
+HTTPS = "https://a.b/c.png"
+
+
+@pytest.mark.parametrize(
+    ("tool", "given", "words"),
+    [
+        ("upload_asset", {"source": HTTPS}, f"model is missing; allowed: one of {NAMES}."),
+        ("upload_asset", {"source": HTTPS, "model": 5}, f"model was 5; allowed: one of {NAMES}."),
+        ("upload_asset", {"source": "http://a.b/c.png", "model": "seedance2.0-sp"}, "use the https:// address, or download"),
+        ("list_models", {"takes": ["smell"]}, "allowed: a list of at least 1, each one of images"),
+        ("list_models", {"takes": "[1"}, '"[1", JSON that is incomplete or broken (a whole list looks like ["…", "…"])'),
+        ("create_video", {"request": '{"model": "seedance2.0-sp", "pro'}, "JSON that is incomplete or broken; allowed: an"),
+        ("create_video", {"request": "a fox"}, '"a fox"; allowed: an object, for example {"model": '),
+        ("create_video", {**SP, "images": '["https://a.b/c'}, "JSON that is incomplete or broken"),
+        ("create_video", {**SP, "images": [HTTPS] * 12}, "images holds 12 entries; allowed: a list of 1 to 9, each"),
+        ("create_video", {**SP, "seconds": 5}, "seconds is no field here. Did you mean duration?"),
+        ("create_video", {**SP, "aspect_ratio": "1:1"}, "aspect_ratio is no field here. Did you mean ratio?"),
+    ],
+)
+async def test_a_refusal_says_how_it_is_done(open_world: OpenWorld, tool: str, given: dict[str, Any], words: str) -> None:
+    async with open_world() as world:
+        answer = await world.call(tool, given)
+    assert words in answer.text
+    assert "upload_asset with" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("fields", "once"),
+    [
+        ({"images": [HTTPS], "first_image": HTTPS, "last_image": HTTPS}, "images cannot be combined with first_image"),
+        ({"reference_audios": ["https://a.b/c.mp3"]}, "reference_audios need a companion"),
+        ({"seconds": 5, "aspect_ratio": "1:1", "fps": 24, "sound": True}, "model, prompt, duration, resolution"),
+        ({"model": "sd9"}, NAMES),
+        ({"duration": 99}, "a whole number from 4 to 15"),
+    ],
+)
+async def test_what_is_allowed_is_said_once(open_world: OpenWorld, fields: dict[str, Any], once: str) -> None:
+    async with open_world() as world:
+        answer = await world.create(**fields)
+    assert answer.text.count(once) == 1
+    assert answer.error["allowed"]
+
+
 async def test_models_are_filtered_by_what_is_needed(open_world: OpenWorld) -> None:
     async with open_world() as world:
 
@@ -246,6 +297,8 @@ async def test_without_a_key_everything_is_listed_and_paid_tools_say_what_is_mis
         ]
         dry = await world.call("create_video", {"model": "seedance2.0-sp", "prompt": "x", "dry_run": True})
     assert dry["would_send"]
+    assert "No key is set: it could not be sent" in dry.text
+    assert dry["next"] is None
     for answer in answers:
         assert answer.error["code"] == "not_configured"
         assert "SEEDANCE_API_KEY" in answer.text
@@ -281,7 +334,10 @@ async def test_a_failed_task_is_a_normal_result_and_is_not_asked_for_again(open_
         task = await world.create()
         done = await world.call("wait_for_video", {"task_id": task["task_id"]})
         assert done["status"] == "failed"
-        assert done["error"]["message"] == 'The provider\'s words: "content policy: the prompt was refused".'
+        assert done["error"]["message"] == (
+            'The provider\'s words: "content policy: the prompt was refused". Nothing was charged. The same request may fail '
+            "again: change what the words name, and ask the person before another video is paid."
+        )
         assert done["next"] is None
         world.sandbox.requests.clear()
         assert (await world.call("get_task", {"task_id": task["task_id"]}))["status"] == "failed"
@@ -294,6 +350,7 @@ async def test_an_asset_that_is_not_active_fails_the_task_and_the_money_comes_ba
         task = await world.create(images=["asset://nobody"])
         done = await world.call("wait_for_video", {"task_id": task["task_id"]})
         assert "asset is not active" in done["error"]["message"]
+        assert "Nothing was charged. Bring the file with upload_asset, wait until get_asset says ready" in done.text
         await world.call("get_task", {"task_id": "vid_unknown"})
         balance = await world.call("get_balance")
     assert balance["account"] == {"balance": 100.0, "used": 0.0, "available": 100.0}
@@ -420,7 +477,22 @@ async def test_an_unknown_asset_is_told_so(open_world: OpenWorld) -> None:
         full = await world.call("get_asset", {"reference": "asset://nobody", "model": "sd2_mx_720p"})
     assert answer.error["code"] == "asset_rejected"
     assert "no such asset" in answer.text
-    assert full.error["code"] == "provider_error"
+    assert full.error["code"] == "asset_rejected"
+    assert "has no asset of this reference for sd2_mx_720p" in full.text
+    for told in (answer, full):
+        assert "get_asset" not in told.text
+        assert "bring the file with upload_asset" in told.text
+        assert told.error["retryable"] is False
+
+
+async def test_an_unknown_task_leads_to_the_list(open_world: OpenWorld) -> None:
+    async with open_world() as world:
+        for task_id in ("vid_unknown", "req_unknown", "no such thing"):
+            answer = await world.call("get_task", {"task_id": task_id})
+            assert answer.error["code"] == "task_not_found"
+            assert "list_tasks" in answer.text
+            assert "任务不存在" not in answer.text
+            assert "appear" not in answer.text
 
 
 async def test_a_portrait_is_for_sp_alone(open_world: OpenWorld) -> None:
