@@ -49,12 +49,13 @@ class ClientApp:
         """Where its configuration is on one platform."""
         return Path(self.file.format(**folders(platform, environment)))
 
-    def entry(self, command: list[str], *, sandbox: bool = False, key: str | None = None) -> Entry:
-        """What stands under the server's name."""
+    def entry(
+        self, command: list[str], *, sandbox: bool = False, key: str | None = None, given: Mapping[str, str] | None = None
+    ) -> Entry:
+        """What stands under the server's name; `given` are further variables, which are no secrets."""
         start = {**self.more, "command": command[0], "args": command[1:]}
-        if sandbox:
-            return {**start, "env": {"SEEDANCE_SANDBOX": "1"}}
-        return {**start, **({"env": {KEY: key}} if key else self.key)}
+        access = {"env": {"SEEDANCE_SANDBOX": "1"}} if sandbox else {"env": {KEY: key}} if key else self.key
+        return {**start, **access, **({"env": {**access.get("env", {}), **given}} if given else {})}
 
 
 _FROM_ENVIRONMENT = f"set {KEY} where the client is started; the file holds its name alone"

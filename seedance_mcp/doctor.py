@@ -32,6 +32,7 @@ PATIENCE_SECONDS = 20.0
 
 Mark = Literal["ok", "warn", "fail"]
 _NAMES = {f"SEEDANCE_{name.upper()}" for name in Settings.model_fields} | {"JIMMYAI_API_KEY", "JIMMYAI_BASE_URL"}
+_HERE = "(this shell's; a client's entry may differ)"
 _EXTRAS = ("av", "PIL", "rich")
 
 
@@ -140,8 +141,9 @@ def _profile(settings: Settings) -> Finding:
 def _limits(settings: Settings) -> Finding:
     told = ", ".join(f"{name} {limit:f}" for name, limit in settings.limits.items())
     if told or settings.sandbox:
-        return Finding("ok", "limits", told or "none, and nothing is charged here")
-    return Finding("warn", "limits", "none: an agent may spend the whole balance", "set SEEDANCE_MAX_COST_PER_DAY")
+        return Finding("ok", "limits", f"{told} {_HERE}" if told else "none, and nothing is charged here")
+    fact = f"none: an agent may spend the whole balance {_HERE}"
+    return Finding("warn", "limits", fact, "set SEEDANCE_MAX_COST_PER_DAY, then seedance-mcp install writes it into the entry")
 
 
 def _prices(settings: Settings) -> Finding:

@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from seedance_mcp import jsonc
 from seedance_mcp.clients import BY_NAME, KEY, SERVER, ClientApp, Entry, own_command, uvx_command
-from seedance_mcp.config import load_settings
+from seedance_mcp.config import Settings, check_settings, load_settings
 from seedance_mcp.errors import InvalidRequest, NotConfigured
 
 _SECRET = re.compile(rf'({KEY}"?\s*[:=]\s*)"(?!\$)[^"]+"')
@@ -26,6 +26,8 @@ _PRIVATE = 0o600
 _SHOWN_CHARS = 160
 _DIGEST_CHARS = 16
 _CHANGED = "The file was changed since: only the entry goes, and the copy from before stays beside it."
+_UNLIMITED = "none in the entry: set SEEDANCE_MAX_COST_PER_DAY here and install again, and it is written there"
+_PASSED_ON = ("max_cost_per_video", "max_cost_per_day", "max_cost_total", "confirm_above", "output_dir")
 _KEPT, _NONE = "before-seedance", "none-before-seedance"
 
 
@@ -146,7 +148,7 @@ def _with_entry(client: ClientApp, text: str, entry: Entry) -> str:
     if client.format == "toml":
         return _with_table(text, client.servers, entry)
     text = jsonc.put(text, (client.servers, SERVER), entry)
-    asks = client.input and client.key.items() <= entry.items()
+    asks = client.input and KEY in entry["env"]
     return jsonc.put(text, ("inputs", client.input["id"]), client.input) if client.input and asks else text
 
 
@@ -237,15 +239,39 @@ def run(wish: Wish) -> None:
 
 def _put_in(client: ClientApp, wish: Wish) -> str:
     key = _key(client) if wish.key_from_env else None
-    entry = client.entry(_command(wish), sandbox=wish.sandbox, key=key)
+    given, limits = _given()
+    entry = client.entry(_command(wish), sandbox=wish.sandbox, key=key, given=given)
     change = plan_install(client, entry, private=key is not None)
-    told = [f"{client.title}: {change.path}", change.as_text()]
+    told = [f"{client.title}: {change.path}", change.as_text(), f"Limits: {limits}."]
     if wish.dry_run:
         return "\n".join([*told, "Nothing was written (--dry-run)."])
     if change.after != change.before and (copy := install(client, change)):
         told.append(f"What was there: {copy}")
     how = "none: the sandbox needs none" if wish.sandbox else "stands in the file, mode 0600" if key else client.key_told
     return "\n".join([*told, f"Key: {how}.", f"Next: {client.then}", f"Back: seedance-mcp install {client.name} --undo"])
+
+
+def _given() -> tuple[dict[str, str], str]:
+    """What this shell sets of limits and the output folder, as a server in another place has to read it; and the limits told.
+
+    Clients start servers with little more than HOME and PATH of their own environment.
+    """
+    settings, problems = check_settings()
+    if wrong := [each for each in problems if each.startswith(tuple(map(_variable, _PASSED_ON)))]:
+        raise NotConfigured("; ".join(wrong))
+    given = {_variable(name): _plain(settings, name) for name in _PASSED_ON if _plain(settings, name)}
+    limits = ", ".join(f"{_variable(name)}={given[_variable(name)]}" for name in settings.limits)
+    return given, f"{limits}, written into the entry" if limits else _UNLIMITED
+
+
+def _variable(name: str) -> str:
+    return f"SEEDANCE_{name.upper()}"
+
+
+def _plain(settings: Settings, name: str) -> str:
+    """A setting as text, empty where it is not set."""
+    value = getattr(settings, name) if name in settings.model_fields_set else None
+    return str(value.absolute()) if isinstance(value, Path) else "" if value is None else f"{value:f}"
 
 
 def _take_out(client: ClientApp, wish: Wish) -> str:

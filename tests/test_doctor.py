@@ -56,7 +56,7 @@ async def test_a_sound_installation_has_nothing_to_mend(env: Env) -> None:
     assert {each.mark for each in found.values()} == {"ok"}
     assert "lists 37 prices" in found["provider"].fact
     assert found["account"].fact == "the key works, 100.0 JimiCoin left"
-    assert "max_cost_per_day 5" in found["limits"].fact
+    assert found["limits"].fact == "max_cost_per_day 5 (this shell's; a client's entry may differ)"
     assert "(made at first use)" in found["data folder"].fact
     assert {method for method, _ in sandbox.requests} == {"GET"}
     assert len(sandbox.requests) == 2
@@ -70,7 +70,7 @@ async def test_a_sound_installation_has_nothing_to_mend(env: Env) -> None:
         ("API_KEY", "$SEEDANCE_API_KEY", "key", "fail", "not set"),
         ("API_KEY", "two words", "key", "fail", "set, but no key"),
         ("API_KEY", "pk_other", "key", "warn", "does not start like"),
-        ("MAX_COST_PER_DAY", "", "limits", "warn", "none"),
+        ("MAX_COST_PER_DAY", "", "limits", "warn", "whole balance (this shell's; a client's"),
         ("MAX_COST_PER_DAY", "much", "setting", "fail", "SEEDANCE_MAX_COST_PER_DAY: "),
         ("MAX_COST_DAY", "5", "setting", "warn", "SEEDANCE_MAX_COST_DAY is none of ours"),
         ("HTTP_OAUTH_ISSUER", "https://issuer.example.com", "setting", "fail", "must be set together"),

@@ -393,3 +393,54 @@ def test_the_entry_starts_this_very_installation(monkeypatch: pytest.MonkeyPatch
     assert own_command(sandbox=False, prefix=cached, environment={})[0] == "uvx"
     monkeypatch.setattr("sysconfig.get_path", {"scripts": str(tmp_path)}.get)
     assert own_command(sandbox=False) == [sys.executable, "-m", "seedance_mcp"]
+
+
+GIVEN = {
+    "SEEDANCE_MAX_COST_PER_VIDEO": "0.5",
+    "SEEDANCE_MAX_COST_PER_DAY": "100",
+    "SEEDANCE_MAX_COST_TOTAL": "0",
+    "SEEDANCE_CONFIRM_ABOVE": "2",
+    "SEEDANCE_OUTPUT_DIR": "/films",
+}
+
+
+@pytest.mark.parametrize("sandbox", [[], ["--sandbox"]])
+@pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
+def test_limits_of_the_shell_are_written_since_clients_pass_none_on(
+    client: ClientApp, sandbox: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in {**GIVEN, "SEEDANCE_API_KEY": KEY, "SEEDANCE_LOG_LEVEL": "INFO"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("SEEDANCE_MAX_COST_PER_DAY", "1e2")
+    path = written(client, None)
+    assert cli.main(["install", client.name, *sandbox, *COMMAND]) == 0
+    found = value_of(client, path.read_bytes())
+    usual = {"env": {"SEEDANCE_SANDBOX": "1"}} if sandbox else ENTRIES[client.name]
+    assert found[client.servers]["seedance"]["env"] == {**usual.get("env", {}), **GIVEN}
+    assert ("inputs" in found) is (client.name == "vscode" and not sandbox)
+    assert ("env_vars" in found[client.servers]["seedance"]) is (client.name == "codex" and not sandbox)
+    limits = ", ".join(f"{name}={value}" for name, value in GIVEN.items() if "_MAX_" in name)
+    assert f"Limits: {limits}, written into the entry." in capsys.readouterr().out
+
+
+def test_a_relative_folder_means_the_same_wherever_the_client_starts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SEEDANCE_OUTPUT_DIR", "films")
+    path = written(BY_NAME["claude-desktop"], None)
+    assert cli.main(["install", "claude-desktop", *COMMAND]) == 0
+    assert json.loads(path.read_bytes())["mcpServers"]["seedance"]["env"] == {"SEEDANCE_OUTPUT_DIR": str(tmp_path / "films")}
+    assert "Limits: none in the entry: set SEEDANCE_MAX_COST_PER_DAY here and install again" in capsys.readouterr().out
+
+
+def test_a_limit_that_cannot_be_read_is_not_written(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SEEDANCE_LOG_LEVEL", "LOUD")
+    assert cli.main(["install", "cursor", *COMMAND]) == 0
+    monkeypatch.setenv("SEEDANCE_MAX_COST_PER_DAY", "much")
+    assert cli.main(["install", "cursor", *COMMAND]) == 2
+    error = capsys.readouterr().err
+    assert "SEEDANCE_MAX_COST_PER_DAY: " in error
+    assert "LOG_LEVEL" not in error
