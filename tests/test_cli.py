@@ -14,6 +14,7 @@ import pytest
 from mcp_types import CallToolResult, TextContent
 
 from seedance_mcp import cli, demo
+from seedance_mcp.clients import BY_NAME
 from seedance_mcp.errors import OutcomeUnknown
 from seedance_mcp.ledger import Ledger
 from seedance_mcp.records import Entry
@@ -70,14 +71,17 @@ def test_a_demo_that_meets_an_error_says_which() -> None:
         demo.checked(refused)
 
 
-@pytest.mark.parametrize(("command", "sandbox"), [("demo", "0"), ("sandbox", "0"), ("serve", "1")])
+@pytest.mark.parametrize(
+    ("command", "sandbox"), [("demo", "0"), ("sandbox", "0"), ("serve", "1"), ("install cursor --sandbox", "0")]
+)
 def test_a_missing_extra_is_told_with_the_remedy(command: str, sandbox: str) -> None:
-    script = f"import sys; sys.modules['av'] = None; from seedance_mcp.cli import main; sys.exit(main(['{command}']))"
+    script = f"import sys; sys.modules['av'] = None; from seedance_mcp.cli import main; sys.exit(main({command.split()}))"
     environment = {**os.environ, "SEEDANCE_SANDBOX": sandbox}
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 2
     assert "pip install 'seedance-mcp[sandbox]'" in done.stderr
     assert done.stdout == ""
+    assert not BY_NAME["cursor"].path().exists()
 
 
 def filled_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
