@@ -41,13 +41,20 @@ class Change:
     private: bool = False
     """Whether the key is in it."""
     note: str = ""
+    entry: str = ""
+    """What is written under the server's name, for a file whose lines are too long to show."""
 
     def as_text(self) -> str:
-        """A diff without neighbouring lines and without the key: other servers' secrets may stand close by."""
+        """A diff without neighbouring lines and without the key: other servers' secrets may stand close by.
+
+        Where long lines are cut, the entry stands below it.
+        """
         name = str(self.path)
         diff = difflib.unified_diff(_lines(self.before), _lines(self.after), name, name, lineterm="", n=0)
         shown = [line if len(line) <= _SHOWN_CHARS else f"{line[:_SHOWN_CHARS]}…" for line in diff]
-        return "\n".join(shown) or "Nothing to change."
+        told = "\n".join(shown) or "Nothing to change."
+        cut = self.entry and any(line.endswith("…") for line in shown)
+        return "\n".join([told, "The entry:", *_lines(self.entry.encode())]) if cut else told
 
 
 def _lines(content: bytes | None) -> list[str]:
@@ -61,7 +68,12 @@ def plan_install(client: ClientApp, entry: Entry, *, private: bool = False) -> C
     target, before = path.resolve(), _content(path)
     base = _base(client, target, before)
     after = _edited(path, base, lambda text: _with_entry(client, text, entry))
-    return Change(path, before, after, private)
+    return Change(path, before, after, private, entry=_alone(client, entry))
+
+
+def _alone(client: ClientApp, entry: Entry) -> str:
+    """The entry in the client's own form, as it stands in a file that holds nothing else."""
+    return _with_table("", client.servers, entry) if client.format == "toml" else jsonc.put("", (SERVER,), entry)
 
 
 def plan_undo(client: ClientApp) -> Change:

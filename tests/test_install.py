@@ -303,6 +303,29 @@ def test_the_neighbours_secrets_are_not_shown(capsys: pytest.CaptureFixture[str]
     assert "…" in told
 
 
+@pytest.mark.parametrize("name", ["claude-desktop", "codex"])
+def test_the_entry_is_shown_whole_where_long_lines_are_cut(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SEEDANCE_API_KEY", KEY)
+    long = {
+        "claude-desktop": '{"mcpServers": {"other": {"x": "LONG"}}}',
+        "codex": 'mcp_servers = { other = { x = "LONG" } }\n',
+    }
+    path = written(BY_NAME[name], long[name].replace("LONG", "x" * 200).encode())
+    by_key = ["--key-from-env"] if name == "claude-desktop" else []
+    assert cli.main(["install", name, *by_key, "--dry-run", *COMMAND]) == 0
+    told = capsys.readouterr().out
+    text = told.split("The entry:\n")[1].split("Limits:")[0]
+    shown = json.loads(text)["seedance"] if by_key else tomllib.loads(text)["mcp_servers"]["seedance"]
+    assert shown == ({**ENTRY, "env": {"SEEDANCE_API_KEY": "********"}} if by_key else ENTRIES[name])
+    assert KEY not in told
+    assert cli.main(["install", name, *COMMAND]) == 0
+    assert cli.main(["install", name, "--undo"]) == 0
+    assert "…" in capsys.readouterr().out
+    assert b"x" * 200 in path.read_bytes()
+
+
 @pytest.mark.parametrize(
     ("arguments", "key", "told"),
     [
