@@ -296,6 +296,8 @@ def _take_out(client: ClientApp, wish: Wish) -> str:
 
 
 def _command(wish: Wish) -> list[str]:
+    if wish.command == []:
+        raise InvalidRequest("--command needs what the client is to start.")
     if wish.command == ["uvx"]:
         return uvx_command(sandbox=wish.sandbox)
     return wish.command or own_command(sandbox=wish.sandbox)

@@ -331,9 +331,10 @@ def test_the_entry_is_shown_whole_where_long_lines_are_cut(
     [
         (["cursor", "--key-from-env"], KEY, "needs no key in its file"),
         (["claude-desktop", "--key-from-env"], "", "SEEDANCE_API_KEY is not set here"),
+        (["cursor", "--command"], "", "--command needs what the client is to start"),
     ],
 )
-def test_a_key_that_cannot_or_need_not_be_written_is_refused(
+def test_a_wish_that_makes_no_entry_is_refused(
     arguments: list[str], key: str, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("SEEDANCE_API_KEY", key)
