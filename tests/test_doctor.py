@@ -110,6 +110,18 @@ async def test_a_provider_in_trouble_is_told(env: Env, mood: str, what: str) -> 
     assert ("account" in found) is (what == "account")
 
 
+async def test_an_unreachable_provider_is_given_one_remedy(env: Env) -> None:
+    sandbox = Sandbox(no_film, moods=[Mood("unreachable", "catalog", 99)])
+    found = (await examined(sandbox))["provider"]
+    assert found.fact.endswith("could not be reached (ConnectError), so nothing was sent.")
+    assert found.remedy == "check the network, a proxy, and SEEDANCE_BASE_URL"
+
+
+async def test_without_a_key_the_way_to_look_at_the_sandbox_is_told(env: Env) -> None:
+    env("API_KEY", "")
+    assert "SEEDANCE_SANDBOX=1 seedance-mcp doctor" in (await examined())["key"].remedy
+
+
 async def test_a_provider_that_never_answers_is_not_waited_for(env: Env) -> None:
     async def silent(_: httpx.Request) -> httpx.Response:
         await anyio.sleep_forever()
@@ -180,7 +192,9 @@ def test_the_command_tells_and_its_exit_code_says_whether_to_act(
 ) -> None:
     env("SANDBOX", "1")
     assert cli.main(["doctor"]) == 0
-    assert "ok   key: none needed" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "ok   key: none needed" in told
+    assert "ok   account: 100 JimiCoin of play money\n" in told
     monkeypatch.delenv("SEEDANCE_SANDBOX")
     assert cli.main(["doctor", "--json"]) == 1
     findings = json.loads(capsys.readouterr().out)
