@@ -11,6 +11,7 @@ import tempfile
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,7 +26,8 @@ _BOM = b"\xef\xbb\xbf"
 _PRIVATE = 0o600
 _SHOWN_CHARS = 160
 _DIGEST_CHARS = 16
-_CHANGED = "The file was changed since: only the entry goes, and the copy from before stays beside it."
+_CHANGED = "The file was changed since: only the entry goes."
+_COPY = "What was there before: "
 _UNLIMITED = "none in the entry: set SEEDANCE_MAX_COST_PER_DAY here and install again, and it is written there"
 _PASSED_ON = ("max_cost_per_video", "max_cost_per_day", "max_cost_total", "confirm_above", "output_dir")
 _KEPT, _NONE = "before-seedance", "none-before-seedance"
@@ -81,8 +83,14 @@ def plan_undo(client: ClientApp) -> Change:
     path = client.path()
     target, before = path.resolve(), _content(path)
     after, restored = _undone(client, target, before)
-    changed = after != before and not restored and _was_changed(target)
-    return Change(path, before, after, note=_CHANGED if changed else "")
+    return Change(path, before, after, note="" if restored else _note(target, before, after))
+
+
+def _note(target: Path, before: bytes | None, after: bytes | None) -> str:
+    """What is told where the file is not the one that was written."""
+    kept = _kept(target)
+    left = ", ".join(str(copy) for copy in kept if not _is_spent(copy, after))
+    return " ".join([*([_CHANGED] if kept and after != before else []), *([f"{_COPY}{left}"] if left else [])])
 
 
 def install(client: ClientApp, change: Change) -> Path | None:
@@ -109,7 +117,7 @@ def undo(change: Change) -> None:
         target.unlink(missing_ok=True)
     elif change.after != change.before:
         _write(target, change.after, mode)
-    for copy in copies:
+    for copy in copies or [copy for copy in _kept(target) if _is_spent(copy, change.after)]:
         copy.unlink()
 
 
@@ -131,18 +139,32 @@ def _undone(client: ClientApp, target: Path, content: bytes | None) -> tuple[byt
     """The file without our entry, and whether that is to the byte what was there before."""
     for copy in _copies(target, content):
         return (None if f".{_NONE}-" in copy.name else copy.read_bytes()), True
-    return _edited(client.path(), content, lambda text: _without_entry(client, text)) if content else content, False
+    if not content:
+        return content, False
+    return _edited(client.path(), content, lambda text: _without_entry(client, text, _made(client, target))), False
 
 
 def _base(client: ClientApp, target: Path, content: bytes | None) -> bytes | None:
     """What an installation starts from; an entry that we never wrote belongs to it."""
     left, restored = _undone(client, target, content)
-    return left if restored or _was_changed(target) else content
+    return left if restored or _kept(target) else content
 
 
-def _was_changed(target: Path) -> bool:
-    """Whether a copy is there that no longer fits: others wrote since."""
-    return any(target.parent.glob(f"{glob.escape(target.name)}.*{_KEPT}-*"))
+def _kept(target: Path) -> list[Path]:
+    """All copies; where none fits, others wrote since."""
+    return sorted(path for path in target.parent.glob(f"{glob.escape(target.name)}.*{_KEPT}-*") if path.is_file())
+
+
+def _is_spent(copy: Path, content: bytes | None) -> bool:
+    """Whether a copy holds nothing that the file lacks."""
+    return copy.read_bytes() in {b"", content}
+
+
+def _made(client: ClientApp, target: Path) -> list[str]:
+    """The containers that no copy has: an installation made them."""
+    copies = [path.read_bytes().decode("utf-8-sig") for path in _kept(target)]
+    names = [client.servers, "inputs"] if copies and client.format == "json" else []
+    return [name for name in names if all(jsonc.remove(text, (name,)) == text for text in copies)]
 
 
 def _edited(path: Path, content: bytes | None, edit: Callable[[str], str]) -> bytes:
@@ -172,11 +194,13 @@ def _put_table(servers: Any, entry: Entry) -> None:
     table.update(entry)
 
 
-def _without_entry(client: ClientApp, text: str) -> str:
+def _without_entry(client: ClientApp, text: str, made: list[str]) -> str:
+    """Without the entry, and without what held it and was `made` for it, where it is left empty."""
     if client.format == "toml":
         return _toml(text, client.servers, lambda servers: servers.pop(SERVER, None)) if SERVER in text else text
-    text = jsonc.remove(text, (client.servers, SERVER))
-    return jsonc.remove(text, ("inputs", client.input["id"])) if client.input else text
+    left = jsonc.remove(text, (client.servers, SERVER))
+    left = jsonc.remove(left, ("inputs", client.input["id"])) if client.input else left
+    return reduce(jsonc.prune, made, left) if left != text else text
 
 
 def _with_table(text: str, name: str, entry: Entry) -> str:

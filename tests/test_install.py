@@ -185,6 +185,8 @@ def test_after_a_change_by_others_the_entry_alone_goes(client: ClientApp, capsys
             '{\n  "mcpServers": {\n    "x": {}, // mine\n    "seedance": ENTRY\n  }\n}',
         ),
         ("{\r\n\t// none\r\n}", '{\r\n\t// none\r\n\t"mcpServers": {\r\n\t\t"seedance": ENTRY\r\n\t}\r\n}'),
+        ('{"a": 1,}', '{"a": 1, "mcpServers": {"seedance": ENTRY},}'),
+        ('{\n  "a": 1, // mine\n}', '{\n  "a": 1, // mine\n  "mcpServers": {\n    "seedance": ENTRY\n  },\n}'),
         ('{"mcpServers": {"seedance": 7, "y": {}}}', '{"mcpServers": {"seedance": ENTRY, "y": {}}}'),
     ],
 )
@@ -208,6 +210,59 @@ def test_the_change_is_as_small_as_it_can_be(before: str, after: str) -> None:
 )
 def test_taking_out_leaves_what_stands_beside(before: str, after: str) -> None:
     assert jsonc.remove(before, ("s", "a")) == after
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "theirs", "after"),
+    [
+        ("cursor", '{"a": 1}', '{"a": 2}', '{"a": 2}'),
+        ("vscode", '{\n  "a": 1,\n}\n', '{\n  "a": 2,\n}\n', '{\n  "a": 2,\n}\n'),
+        ("vscode", '{"a": 1, "servers": {}}', '{"a": 2, "servers": {}}', '{"a": 2, "servers": {\n}\n}'),
+        ("vscode", '{"a": 1, "inputs": []}', '{"a": 2, "inputs": []}', '{"a": 2, "inputs": [\n]}'),
+        ("codex", "a = 1\n", "a = 2\n", "a = 2\n\n"),
+    ],
+)
+def test_what_was_made_for_the_entry_goes_with_it_and_a_copy_that_differs_is_named(
+    name: str, before: str, theirs: str, after: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = written(BY_NAME[name], before.encode())
+    assert cli.main(["install", name, *COMMAND]) == 0
+    (copy,) = path.parent.glob("*before-seedance*")
+    path.write_bytes(path.read_bytes().replace(before[:6].encode(), theirs[:6].encode()).replace(b"1", b"2"))
+    capsys.readouterr()
+    assert cli.main(["install", name, "--undo"]) == 0
+    assert path.read_text() == after
+    assert f"only the entry goes. What was there before: {copy}\n" in capsys.readouterr().out
+    assert copy.read_text() == before
+    assert cli.main(["install", name, "--undo"]) == 0
+    assert path.read_text() == after
+    assert f"Nothing to change.\nWhat was there before: {copy}\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("content", [None, b'{"a": 1}'])
+def test_a_copy_that_holds_nothing_more_goes_with_the_entry(content: bytes | None, capsys: pytest.CaptureFixture[str]) -> None:
+    path = written(BY_NAME["cursor"], content)
+    assert cli.main(["install", "cursor", *COMMAND]) == 0
+    path.write_bytes(path.read_bytes().replace(b"serve", b"other"))
+    capsys.readouterr()
+    assert cli.main(["install", "cursor", "--undo"]) == 0
+    assert json.loads(path.read_bytes()) == json.loads(content or b"{}")
+    assert list(path.parent.iterdir()) == [path]
+    assert "What was there" not in capsys.readouterr().out
+
+
+def test_a_comment_by_others_keeps_an_emptied_container() -> None:
+    path = written(BY_NAME["vscode"], b"{}")
+    assert cli.main(["install", "vscode", *COMMAND]) == 0
+    path.write_bytes(path.read_bytes().replace(b'"servers": {', b'"servers": { // mine'))
+    assert cli.main(["install", "vscode", "--undo"]) == 0
+    assert "// mine" in path.read_text()
+    assert "inputs" not in path.read_text()
+
+
+@pytest.mark.parametrize("text", ['{"s": {"x": 1}}', '{"s": 1}', "{}", "", '{"s": [/* mine */]}'])
+def test_a_container_that_is_not_empty_or_none_stays(text: str) -> None:
+    assert jsonc.prune(text, "s") == text
 
 
 PLACES = {
