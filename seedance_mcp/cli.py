@@ -14,15 +14,18 @@ from typing import Any
 
 import anyio
 
+from seedance_mcp import __version__
 from seedance_mcp.clients import BY_NAME as CLIENTS_BY_NAME
 from seedance_mcp.config import Settings, load_settings
-from seedance_mcp.errors import SeedanceError, TaskNotFound
+from seedance_mcp.errors import InvalidRequest, SeedanceError, TaskNotFound
 from seedance_mcp.instant import Opening
 from seedance_mcp.ledger import Ledger
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
+_OWN_OPTIONS = {"--sandbox", "--key-from-env", "--dry-run", "--undo", "--command"}
+"""What `install` takes."""
 
 
 def main(argv: Sequence[str] | None = None, opening: Opening | None = None) -> int:
@@ -43,6 +46,7 @@ def main(argv: Sequence[str] | None = None, opening: Opening | None = None) -> i
 def parser() -> argparse.ArgumentParser:
     """What can be typed."""
     parser = argparse.ArgumentParser(prog="seedance-mcp", description="Seedance 2.0 video for MCP clients.")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.set_defaults(run=_serve, transport="stdio")
     commands = parser.add_subparsers(title="commands", metavar="")
     serve = commands.add_parser("serve", help="serve MCP (the default: stdio)")
@@ -93,11 +97,20 @@ def _add_setup(commands: Any) -> None:
     install.add_argument("--key-from-env", action="store_true", help="write the key into the file, where nothing else works")
     install.add_argument("--dry-run", action="store_true", help="show the change and write nothing")
     install.add_argument("--undo", action="store_true", help="take the entry out")
-    install.add_argument("--command", nargs=argparse.REMAINDER, help="what the client starts, or uvx; the rest of the line")
+    install.add_argument(
+        "--command", nargs=argparse.REMAINDER, type=_part, help="what the client starts, or uvx; the rest of the line"
+    )
     install.set_defaults(run=_install)
     bundle = commands.add_parser("bundle", help="make an MCPB file for Claude Desktop")
     bundle.add_argument("output", help="the .mcpb file")
     bundle.set_defaults(run=_bundle)
+
+
+def _part(text: str) -> str:
+    """One word of a client's command; an option of ours among them was meant for us, and would be written into the file."""
+    if text in _OWN_OPTIONS:
+        raise argparse.ArgumentTypeError(f"{text} belongs before --command, which takes the rest of the line")
+    return text
 
 
 def _doctor(options: argparse.Namespace) -> int:
@@ -159,7 +172,13 @@ def _demo(options: argparse.Namespace) -> None:
 def _sandbox(options: argparse.Namespace) -> None:
     from seedance_mcp.sandbox import serve  # noqa: PLC0415 - needs the sandbox extra
 
-    serve.run(options.port, options.mood)
+    try:
+        sandbox, bound = serve.moody(options.mood), serve.listen(options.port)
+    except ValueError as error:
+        raise InvalidRequest(f"The sandbox cannot be like this: {error}.") from None
+    except (OSError, OverflowError) as error:
+        raise InvalidRequest(f"Port {options.port} cannot be had ({error}): --port takes another, 0 a free one.") from None
+    serve.run(sandbox, bound)
 
 
 def _models(options: argparse.Namespace) -> None:

@@ -9,6 +9,7 @@ import sys
 import sysconfig
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote, urlencode
@@ -49,12 +50,13 @@ class ClientApp:
         """Where its configuration is on one platform."""
         return Path(self.file.format(**folders(platform, environment)))
 
-    def entry(self, command: list[str], *, sandbox: bool = False, key: str | None = None) -> Entry:
-        """What stands under the server's name."""
+    def entry(
+        self, command: list[str], *, sandbox: bool = False, key: str | None = None, given: Mapping[str, str] | None = None
+    ) -> Entry:
+        """What stands under the server's name; `given` are further variables, which are no secrets."""
         start = {**self.more, "command": command[0], "args": command[1:]}
-        if sandbox:
-            return {**start, "env": {"SEEDANCE_SANDBOX": "1"}}
-        return {**start, **({"env": {KEY: key}} if key else self.key)}
+        access = {"env": {"SEEDANCE_SANDBOX": "1"}} if sandbox else {"env": {KEY: key}} if key else self.key
+        return {**start, **access, **({"env": {**access.get("env", {}), **given}} if given else {})}
 
 
 _FROM_ENVIRONMENT = f"set {KEY} where the client is started; the file holds its name alone"
@@ -142,10 +144,15 @@ def folders(platform: str, environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def own_command(*, sandbox: bool, prefix: str = sys.prefix, environment: Mapping[str, str] = os.environ) -> list[str]:
-    """How this very installation is started, by absolute path: graphical clients know no PATH."""
+    """How this very installation is started, by absolute path: graphical clients know no PATH.
+
+    Raises `ModuleNotFoundError` where it is to be the sandbox and that lacks its extra.
+    """
     if "archive-v0" in Path(prefix).parts:  # uv's cache, where uvx runs from, is emptied now and then
         uvx = Path(environment["UV"]).with_name("uvx") if "UV" in environment else Path("uvx")
         return uvx_command(str(uvx), sandbox=sandbox, version=__version__)
+    if sandbox:
+        import_module("seedance_mcp.sandbox.serve")
     script = Path(sysconfig.get_path("scripts"), "seedance-mcp.exe" if os.name == "nt" else "seedance-mcp")
     return [str(script)] if script.exists() else [sys.executable, "-m", "seedance_mcp"]
 

@@ -25,6 +25,8 @@ from pydantic import (
     SecretStr,
     ValidationError,
     ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     field_validator,
     model_validator,
 )
@@ -95,17 +97,40 @@ def _default_output() -> Path:
     return (videos if videos.is_dir() else Path.home()) / "seedance-videos"
 
 
-def _pair(text: str) -> tuple[str, str]:
-    """One `name:token`; a token shorter than 16 characters can be guessed."""
-    name, _, token = text.strip().partition(":")
-    if not name or len(token) < TOKEN_MIN_CHARS or not token.isascii():
-        raise ValueError(
-            f"must be name:token pairs, comma separated, each token of {TOKEN_MIN_CHARS} ASCII characters or more"
-        )
-    return name, token
+def _pairs(text: str) -> list[tuple[str, str]]:
+    """All `name:token`; a token shorter than 16 characters can be guessed."""
+    pairs = [part.strip().partition(":") for part in text.split(",") if part.strip()]
+    for number, (name, _, token) in enumerate(pairs, 1):
+        if wrong := _pair_fault(name, token):
+            allowed = f"name:token pairs, comma separated, each token of {TOKEN_MIN_CHARS} ASCII characters or more"
+            raise ValueError(f"pair {number} has {wrong}; allowed: {allowed}")
+    return [(name, token) for name, _, token in pairs]
 
 
-Amount = Annotated[Decimal | None, Field(ge=0)]
+def _pair_fault(name: str, token: str) -> str:
+    """What is wrong with a pair, without a word of it: a token may stand where the name should."""
+    if not name or not token:
+        return "no token" if name else "no name"
+    if not token.isascii():
+        return "a token that is not ASCII"
+    return "too short a token" if len(token) < TOKEN_MIN_CHARS else ""
+
+
+def _allowed(told: str) -> WrapValidator:
+    """Let what is wrong with a value be told in our words."""
+
+    def check(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return read(value)
+        except ValidationError as error:
+            low = error.errors()[0]["type"].startswith("greater_than")
+            raise ValueError(f"{'too low' if low else 'cannot be read'}; allowed: {told}") from None
+
+    return WrapValidator(check)
+
+
+Amount = Annotated[Decimal | None, Field(ge=0), _allowed("a number from 0, in JimiCoin")]
+Switch = Annotated[bool, _allowed("1 or 0")]
 Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser())]
 
 
@@ -127,7 +152,7 @@ class Settings(BaseSettings):
         default=DEFAULT_BASE_URL, validation_alias=AliasChoices("SEEDANCE_BASE_URL", "JIMMYAI_BASE_URL")
     )
     """The provider's address; `http://` only for loopback."""
-    sandbox: bool = False
+    sandbox: Switch = False
     """1: the embedded sandbox provider, no key, nothing charged; every result says so."""
     data_dir: Folder = Field(default_factory=lambda: user_data_path("seedance-mcp"))
     """Where the ledger is kept."""
@@ -143,13 +168,13 @@ class Settings(BaseSettings):
     """Hard limit for one UTC day, in JimiCoin."""
     max_cost_total: Amount = None
     """Hard limit for all time, in JimiCoin."""
-    allow_unpriced: bool = False
+    allow_unpriced: Switch = False
     """1: with a limit set, requests without a known price are sent all the same."""
     confirm_above: Amount = None
     """Ask a person before a request dearer than this, or of unknown price."""
-    dedupe_seconds: Annotated[float, Field(ge=0)] = 600
+    dedupe_seconds: Annotated[float, Field(ge=0), _allowed("a number from 0")] = 600
     """The same request within this time is answered with the earlier task; 0 turns it off."""
-    poll_floor_seconds: Annotated[float | None, Field(gt=0)] = None
+    poll_floor_seconds: Annotated[float | None, Field(gt=0), _allowed("a number above 0")] = None
     """Never look at one task more often than this; 5, or 0.2 on loopback."""
     http_tokens: SecretStr | None = None
     """`name:token` pairs for the HTTP transports, comma separated; without them or OAuth these listen on loopback only."""
@@ -161,13 +186,15 @@ class Settings(BaseSettings):
     """Whom these tokens must be made for: the public address of `/mcp` (or `/sse`)."""
     http_hosts: str = ""
     """Names under which the HTTP transports are reached beside loopback and the audience's, comma separated."""
-    http_requests_per_minute: Annotated[int, Field(ge=1)] = 600
+    http_requests_per_minute: Annotated[int, Field(ge=1), _allowed("a whole number from 1")] = 600
     """How often one caller may call."""
-    instant_start: bool = True
+    instant_start: Switch = True
     """0: load everything before the first answer."""
-    schema_profile: Literal["auto", "union", "flat"] = "auto"
+    schema_profile: Annotated[Literal["auto", "union", "flat"], _allowed("auto, union or flat")] = "auto"
     """How `create_video` shows its request: `union`, `flat`, or by the client's name."""
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "WARNING"
+    log_level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], _allowed("DEBUG, INFO, WARNING, ERROR or CRITICAL")
+    ] = "WARNING"
     """Logs go to standard error; never a key, a prompt or a signed link."""
 
     @model_validator(mode="before")
@@ -187,7 +214,7 @@ class Settings(BaseSettings):
     def http_token_pairs(self) -> dict[str, str]:
         """Who may call: name → token."""
         text = self.http_tokens.get_secret_value() if self.http_tokens else ""
-        return dict(_pair(part) for part in text.split(",") if part.strip())
+        return dict(_pairs(text))
 
     @property
     def ledger_dir(self) -> Path:
@@ -203,7 +230,7 @@ class Settings(BaseSettings):
     @field_validator("http_tokens")
     @classmethod
     def _readable(cls, tokens: SecretStr | None) -> SecretStr | None:
-        names = [_pair(part)[0] for part in tokens.get_secret_value().split(",") if part.strip()] if tokens else []
+        names = [name for name, _ in _pairs(tokens.get_secret_value())] if tokens else []
         if len(set(names)) < len(names):
             raise ValueError("every name must be there once")
         return tokens if names else None
@@ -248,7 +275,9 @@ def check_settings() -> tuple[Settings, list[str]]:
     try:
         return Settings(), []
     except ValidationError as error:
-        found = {_variable(each["loc"]): each["msg"] for each in error.errors(include_input=False)}
+        found = {
+            _variable(each["loc"]): each["msg"].removeprefix("Value error, ") for each in error.errors(include_input=False)
+        }
     wrong = {name.partition("_")[2].lower() for name in found}
     wrong |= _PAIRED if wrong & _PAIRED else set()  # a default beside its twin would be wrong again
     kept = {name: Settings.model_fields[name].get_default(call_default_factory=True) for name in wrong}

@@ -32,6 +32,8 @@ PATIENCE_SECONDS = 20.0
 
 Mark = Literal["ok", "warn", "fail"]
 _NAMES = {f"SEEDANCE_{name.upper()}" for name in Settings.model_fields} | {"JIMMYAI_API_KEY", "JIMMYAI_BASE_URL"}
+_PLAY = "SEEDANCE_SANDBOX=1 seedance-mcp doctor"
+_HERE = "(this shell's; a client's entry may differ)"
 _EXTRAS = ("av", "PIL", "rich")
 
 
@@ -124,7 +126,9 @@ def _key(settings: Settings, problems: list[str]) -> Finding:
     if any("API_KEY" in problem for problem in problems):
         return Finding("fail", "key", "set, but no key", "copy it again from the provider's console")
     if settings.api_key is None:
-        return Finding("fail", "key", "not set", "set SEEDANCE_API_KEY, or SEEDANCE_SANDBOX=1 to try everything without one")
+        return Finding(
+            "fail", "key", "not set", f"set SEEDANCE_API_KEY; without one, or for an entry made with --sandbox: {_PLAY}"
+        )
     if not settings.api_key.get_secret_value().startswith(("sk_", "sk-")):
         return Finding(
             "warn", "key", "set, but it does not start like the provider's keys (sk_ or sk-)", "compare it with yours"
@@ -140,8 +144,9 @@ def _profile(settings: Settings) -> Finding:
 def _limits(settings: Settings) -> Finding:
     told = ", ".join(f"{name} {limit:f}" for name, limit in settings.limits.items())
     if told or settings.sandbox:
-        return Finding("ok", "limits", told or "none, and nothing is charged here")
-    return Finding("warn", "limits", "none: an agent may spend the whole balance", "set SEEDANCE_MAX_COST_PER_DAY")
+        return Finding("ok", "limits", f"{told} {_HERE}" if told else "none, and nothing is charged here")
+    fact = f"none: an agent may spend the whole balance {_HERE}"
+    return Finding("warn", "limits", fact, "set SEEDANCE_MAX_COST_PER_DAY, then seedance-mcp install writes it into the entry")
 
 
 def _prices(settings: Settings) -> Finding:
@@ -199,7 +204,8 @@ async def _provider(app: App) -> list[Finding]:
     ]
     if app.settings.api_key and found[0].mark == "ok":
         remedy = "compare SEEDANCE_API_KEY with the provider's console"
-        found.append(await _look("account", "the key", app.client.get_user_balance, _balance, remedy))
+        told = _play_money if app.settings.sandbox else _balance
+        found.append(await _look("account", "the key", app.client.get_user_balance, told, remedy))
     return found
 
 
@@ -212,7 +218,12 @@ async def _look(
     except TimeoutError:
         return Finding("fail", what, f"{where}: no answer within {PATIENCE_SECONDS:.0f} seconds", remedy)
     except SeedanceError as error:
-        return Finding("fail", what, f"{where}: {error.message}", remedy)
+        return Finding("fail", what, f"{where}: {_without_advice(error)}", remedy)
+
+
+def _without_advice(error: SeedanceError) -> str:
+    """What happened; what an agent is told to do about it stands here as our remedy, for the operator."""
+    return error.message.partition(" Try again later")[0]
 
 
 def _count(data: dict[str, Any]) -> int:
@@ -223,3 +234,7 @@ def _count(data: dict[str, Any]) -> int:
 def _balance(data: dict[str, Any]) -> str:
     left = read_amount(data.get("available"))
     return f"the key works, {left:f} {CURRENCY} left" if left is not None else "the key works, the balance is not told"
+
+
+def _play_money(data: dict[str, Any]) -> str:
+    return f"{read_amount(data.get('available')) or 0:.0f} {CURRENCY} of play money"

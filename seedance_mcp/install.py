@@ -11,12 +11,13 @@ import tempfile
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Any, cast
 
 from seedance_mcp import jsonc
 from seedance_mcp.clients import BY_NAME, KEY, SERVER, ClientApp, Entry, own_command, uvx_command
-from seedance_mcp.config import load_settings
+from seedance_mcp.config import Settings, check_settings, load_settings
 from seedance_mcp.errors import InvalidRequest, NotConfigured
 
 _SECRET = re.compile(rf'({KEY}"?\s*[:=]\s*)"(?!\$)[^"]+"')
@@ -25,7 +26,10 @@ _BOM = b"\xef\xbb\xbf"
 _PRIVATE = 0o600
 _SHOWN_CHARS = 160
 _DIGEST_CHARS = 16
-_CHANGED = "The file was changed since: only the entry goes, and the copy from before stays beside it."
+_CHANGED = "The file was changed since: only the entry goes."
+_COPY = "What was there before: "
+_UNLIMITED = "none in the entry: set SEEDANCE_MAX_COST_PER_DAY here and install again, and it is written there"
+_PASSED_ON = ("max_cost_per_video", "max_cost_per_day", "max_cost_total", "confirm_above", "output_dir")
 _KEPT, _NONE = "before-seedance", "none-before-seedance"
 
 
@@ -39,13 +43,20 @@ class Change:
     private: bool = False
     """Whether the key is in it."""
     note: str = ""
+    entry: str = ""
+    """What is written under the server's name, for a file whose lines are too long to show."""
 
     def as_text(self) -> str:
-        """A diff without neighbouring lines and without the key: other servers' secrets may stand close by."""
+        """A diff without neighbouring lines and without the key: other servers' secrets may stand close by.
+
+        Where long lines are cut, the entry stands below it.
+        """
         name = str(self.path)
         diff = difflib.unified_diff(_lines(self.before), _lines(self.after), name, name, lineterm="", n=0)
         shown = [line if len(line) <= _SHOWN_CHARS else f"{line[:_SHOWN_CHARS]}…" for line in diff]
-        return "\n".join(shown) or "Nothing to change."
+        told = "\n".join(shown) or "Nothing to change."
+        cut = self.entry and any(line.endswith("…") for line in shown)
+        return "\n".join([told, "The entry:", *_lines(self.entry.encode())]) if cut else told
 
 
 def _lines(content: bytes | None) -> list[str]:
@@ -59,7 +70,12 @@ def plan_install(client: ClientApp, entry: Entry, *, private: bool = False) -> C
     target, before = path.resolve(), _content(path)
     base = _base(client, target, before)
     after = _edited(path, base, lambda text: _with_entry(client, text, entry))
-    return Change(path, before, after, private)
+    return Change(path, before, after, private, entry=_alone(client, entry))
+
+
+def _alone(client: ClientApp, entry: Entry) -> str:
+    """The entry in the client's own form, as it stands in a file that holds nothing else."""
+    return _with_table("", client.servers, entry) if client.format == "toml" else jsonc.put("", (SERVER,), entry)
 
 
 def plan_undo(client: ClientApp) -> Change:
@@ -67,8 +83,14 @@ def plan_undo(client: ClientApp) -> Change:
     path = client.path()
     target, before = path.resolve(), _content(path)
     after, restored = _undone(client, target, before)
-    changed = after != before and not restored and _was_changed(target)
-    return Change(path, before, after, note=_CHANGED if changed else "")
+    return Change(path, before, after, note="" if restored else _note(target, before, after))
+
+
+def _note(target: Path, before: bytes | None, after: bytes | None) -> str:
+    """What is told where the file is not the one that was written."""
+    kept = _kept(target)
+    left = ", ".join(str(copy) for copy in kept if not _is_spent(copy, after))
+    return " ".join([*([_CHANGED] if kept and after != before else []), *([f"{_COPY}{left}"] if left else [])])
 
 
 def install(client: ClientApp, change: Change) -> Path | None:
@@ -95,7 +117,7 @@ def undo(change: Change) -> None:
         target.unlink(missing_ok=True)
     elif change.after != change.before:
         _write(target, change.after, mode)
-    for copy in copies:
+    for copy in copies or [copy for copy in _kept(target) if _is_spent(copy, change.after)]:
         copy.unlink()
 
 
@@ -117,18 +139,32 @@ def _undone(client: ClientApp, target: Path, content: bytes | None) -> tuple[byt
     """The file without our entry, and whether that is to the byte what was there before."""
     for copy in _copies(target, content):
         return (None if f".{_NONE}-" in copy.name else copy.read_bytes()), True
-    return _edited(client.path(), content, lambda text: _without_entry(client, text)) if content else content, False
+    if not content:
+        return content, False
+    return _edited(client.path(), content, lambda text: _without_entry(client, text, _made(client, target))), False
 
 
 def _base(client: ClientApp, target: Path, content: bytes | None) -> bytes | None:
     """What an installation starts from; an entry that we never wrote belongs to it."""
     left, restored = _undone(client, target, content)
-    return left if restored or _was_changed(target) else content
+    return left if restored or _kept(target) else content
 
 
-def _was_changed(target: Path) -> bool:
-    """Whether a copy is there that no longer fits: others wrote since."""
-    return any(target.parent.glob(f"{glob.escape(target.name)}.*{_KEPT}-*"))
+def _kept(target: Path) -> list[Path]:
+    """All copies; where none fits, others wrote since."""
+    return sorted(path for path in target.parent.glob(f"{glob.escape(target.name)}.*{_KEPT}-*") if path.is_file())
+
+
+def _is_spent(copy: Path, content: bytes | None) -> bool:
+    """Whether a copy holds nothing that the file lacks."""
+    return copy.read_bytes() in {b"", content}
+
+
+def _made(client: ClientApp, target: Path) -> list[str]:
+    """The containers that no copy has: an installation made them."""
+    copies = [path.read_bytes().decode("utf-8-sig") for path in _kept(target)]
+    names = [client.servers, "inputs"] if copies and client.format == "json" else []
+    return [name for name in names if all(jsonc.remove(text, (name,)) == text for text in copies)]
 
 
 def _edited(path: Path, content: bytes | None, edit: Callable[[str], str]) -> bytes:
@@ -146,7 +182,7 @@ def _with_entry(client: ClientApp, text: str, entry: Entry) -> str:
     if client.format == "toml":
         return _with_table(text, client.servers, entry)
     text = jsonc.put(text, (client.servers, SERVER), entry)
-    asks = client.input and client.key.items() <= entry.items()
+    asks = client.input and KEY in entry["env"]
     return jsonc.put(text, ("inputs", client.input["id"]), client.input) if client.input and asks else text
 
 
@@ -158,11 +194,13 @@ def _put_table(servers: Any, entry: Entry) -> None:
     table.update(entry)
 
 
-def _without_entry(client: ClientApp, text: str) -> str:
+def _without_entry(client: ClientApp, text: str, made: list[str]) -> str:
+    """Without the entry, and without what held it and was `made` for it, where it is left empty."""
     if client.format == "toml":
         return _toml(text, client.servers, lambda servers: servers.pop(SERVER, None)) if SERVER in text else text
-    text = jsonc.remove(text, (client.servers, SERVER))
-    return jsonc.remove(text, ("inputs", client.input["id"])) if client.input else text
+    left = jsonc.remove(text, (client.servers, SERVER))
+    left = jsonc.remove(left, ("inputs", client.input["id"])) if client.input else left
+    return reduce(jsonc.prune, made, left) if left != text else text
 
 
 def _with_table(text: str, name: str, entry: Entry) -> str:
@@ -237,15 +275,39 @@ def run(wish: Wish) -> None:
 
 def _put_in(client: ClientApp, wish: Wish) -> str:
     key = _key(client) if wish.key_from_env else None
-    entry = client.entry(_command(wish), sandbox=wish.sandbox, key=key)
+    given, limits = _given()
+    entry = client.entry(_command(wish), sandbox=wish.sandbox, key=key, given=given)
     change = plan_install(client, entry, private=key is not None)
-    told = [f"{client.title}: {change.path}", change.as_text()]
+    told = [f"{client.title}: {change.path}", change.as_text(), f"Limits: {limits}."]
     if wish.dry_run:
         return "\n".join([*told, "Nothing was written (--dry-run)."])
     if change.after != change.before and (copy := install(client, change)):
         told.append(f"What was there: {copy}")
     how = "none: the sandbox needs none" if wish.sandbox else "stands in the file, mode 0600" if key else client.key_told
     return "\n".join([*told, f"Key: {how}.", f"Next: {client.then}", f"Back: seedance-mcp install {client.name} --undo"])
+
+
+def _given() -> tuple[dict[str, str], str]:
+    """What this shell sets of limits and the output folder, as a server in another place has to read it; and the limits told.
+
+    Clients start servers with little more than HOME and PATH of their own environment.
+    """
+    settings, problems = check_settings()
+    if wrong := [each for each in problems if each.startswith(tuple(map(_variable, _PASSED_ON)))]:
+        raise NotConfigured("; ".join(wrong))
+    given = {_variable(name): _plain(settings, name) for name in _PASSED_ON if _plain(settings, name)}
+    limits = ", ".join(f"{_variable(name)}={given[_variable(name)]}" for name in settings.limits)
+    return given, f"{limits}, written into the entry" if limits else _UNLIMITED
+
+
+def _variable(name: str) -> str:
+    return f"SEEDANCE_{name.upper()}"
+
+
+def _plain(settings: Settings, name: str) -> str:
+    """A setting as text, empty where it is not set."""
+    value = getattr(settings, name) if name in settings.model_fields_set else None
+    return str(value.absolute()) if isinstance(value, Path) else "" if value is None else f"{value:f}"
 
 
 def _take_out(client: ClientApp, wish: Wish) -> str:
@@ -258,6 +320,8 @@ def _take_out(client: ClientApp, wish: Wish) -> str:
 
 
 def _command(wish: Wish) -> list[str]:
+    if wish.command == []:
+        raise InvalidRequest("--command needs what the client is to start.")
     if wish.command == ["uvx"]:
         return uvx_command(sandbox=wish.sandbox)
     return wish.command or own_command(sandbox=wish.sandbox)

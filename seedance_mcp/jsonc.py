@@ -85,6 +85,15 @@ def remove(text: str, path: tuple[str, ...]) -> str:
     return _without(text, member) if member else text
 
 
+def prune(text: str, name: str) -> str:
+    """Take a container at the top out where nothing at all is in it, not even a comment."""
+    root = _Reader(text).root()
+    member = root.find(name) if root else None
+    if member is None or member.node.members is None or text[member.node.start + 1 : member.end - 1].strip():
+        return text
+    return _without(text, member)
+
+
 def _nested(path: tuple[str, ...], value: Any) -> Any:
     """A value with the containers that it needs around it; one that has an `id` stands in an array."""
     wrapped = value
@@ -114,11 +123,12 @@ def _inserted(text: str, container: _Node, name: str, value: Any) -> str:
         indent = _own_indent(text, last.start) if last else None
         indent = outer + _unit(text) if indent is None else indent
         member, lead = f"{key}{_rendered(value, text, indent)}", _newline(text) + indent
-    comma = "," if last and solid[-1].text != "," else ""
+    trailing = last is not None and solid[-1].text == ","
+    comma = "," if last and not trailing else ""
     after = written[-1].end if written else container.start + 1
     tail = text[after:] if last else _newline(text) + outer + text[container.end - 1 :]
     before = solid[-1].end if solid else after
-    return text[:before] + comma + text[before:after] + lead + member + tail
+    return text[:before] + comma + text[before:after] + lead + member + "," * trailing + tail
 
 
 def _without(text: str, member: _Member) -> str:

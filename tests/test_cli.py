@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import closing
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -13,10 +14,13 @@ import av
 import pytest
 from mcp_types import CallToolResult, TextContent
 
-from seedance_mcp import cli, demo
+from seedance_mcp import __version__, cli, demo
+from seedance_mcp.clients import BY_NAME
 from seedance_mcp.errors import OutcomeUnknown
+from seedance_mcp.install import Wish
 from seedance_mcp.ledger import Ledger
 from seedance_mcp.records import Entry
+from seedance_mcp.sandbox.serve import listen
 from seedance_mcp.wire import ProviderTask
 
 
@@ -42,6 +46,47 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     told = capsys.readouterr().out
     for command in ("serve", "demo", "sandbox", "models", "doctor", "install", "bundle"):
         assert f"    {command} " in told
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["--version"])
+    assert (caught.value.code, capsys.readouterr().out) == (0, f"seedance-mcp {__version__}\n")
+
+
+@pytest.mark.parametrize("option", [f"--{name.replace('_', '-')}" for name in Wish.__slots__ if name != "client"])
+def test_an_option_of_ours_after_command_is_refused_and_nothing_is_written(
+    option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["install", "cursor", "--command", "uvx", "seedance-mcp", option])
+    assert caught.value.code == 2
+    assert f"{option} belongs before --command" in capsys.readouterr().err
+    assert not BY_NAME["cursor"].path().exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--mood", "grumpy"], "unknown mood grumpy; known: "),
+        (["--mood", "lost:/x:often"], "lost:/x:often is no NAME[:PATH[:TIMES]]"),
+        (["--port", "70000"], "Port 70000 cannot be had"),
+    ],
+)
+def test_a_sandbox_that_cannot_start_says_why_in_a_line(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["sandbox", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert told in error
+    assert error.count("\n") == 1
+
+
+def test_a_sandbox_on_a_taken_port_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    with closing(listen()) as taken:
+        port = taken.getsockname()[1]
+        assert cli.main(["sandbox", "--port", str(port)]) == 2
+    assert f"Port {port} cannot be had" in capsys.readouterr().err
 
 
 def test_an_interrupt_ends_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,14 +115,17 @@ def test_a_demo_that_meets_an_error_says_which() -> None:
         demo.checked(refused)
 
 
-@pytest.mark.parametrize(("command", "sandbox"), [("demo", "0"), ("sandbox", "0"), ("serve", "1")])
+@pytest.mark.parametrize(
+    ("command", "sandbox"), [("demo", "0"), ("sandbox", "0"), ("serve", "1"), ("install cursor --sandbox", "0")]
+)
 def test_a_missing_extra_is_told_with_the_remedy(command: str, sandbox: str) -> None:
-    script = f"import sys; sys.modules['av'] = None; from seedance_mcp.cli import main; sys.exit(main(['{command}']))"
+    script = f"import sys; sys.modules['av'] = None; from seedance_mcp.cli import main; sys.exit(main({command.split()}))"
     environment = {**os.environ, "SEEDANCE_SANDBOX": sandbox}
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 2
     assert "pip install 'seedance-mcp[sandbox]'" in done.stderr
     assert done.stdout == ""
+    assert not BY_NAME["cursor"].path().exists()
 
 
 def filled_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from seedance_mcp.config import DEFAULT_BASE_URL, Settings, is_loopback, load_settings
+from seedance_mcp.config import DEFAULT_BASE_URL, Settings, check_settings, is_loopback, load_settings
 from seedance_mcp.errors import NotConfigured
 from seedance_mcp.pricing import load_prices
 
@@ -58,6 +58,53 @@ def test_a_wrong_variable_is_named_and_its_value_is_not(monkeypatch: pytest.Monk
         load_settings()
     assert name in caught.value.message
     assert value not in caught.value.message or value == "0"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("MAX_COST_PER_DAY", "much", "cannot be read; allowed: a number from 0, in JimiCoin"),
+        ("MAX_COST_TOTAL", "-1", "too low; allowed: a number from 0, in JimiCoin"),
+        ("CONFIRM_ABOVE", "nan", "cannot be read; allowed: a number from 0, in JimiCoin"),
+        ("DEDUPE_SECONDS", "-1", "too low; allowed: a number from 0"),
+        ("POLL_FLOOR_SECONDS", "0", "too low; allowed: a number above 0"),
+        ("HTTP_REQUESTS_PER_MINUTE", "1.5", "cannot be read; allowed: a whole number from 1"),
+        ("ALLOW_UNPRICED", "perhaps", "cannot be read; allowed: 1 or 0"),
+        ("SCHEMA_PROFILE", "round", "cannot be read; allowed: auto, union or flat"),
+        ("LOG_LEVEL", "LOUD", "cannot be read; allowed: DEBUG, INFO, WARNING, ERROR or CRITICAL"),
+        ("BASE_URL", "nonsense", "must be https://host without user, query or fragment"),
+        ("HTTP_TOKENS", "a:0123456789abcdef,a:fedcba9876543210", "every name must be there once"),
+        *(
+            (
+                "HTTP_TOKENS",
+                value,
+                f"{wrong}; allowed: name:token pairs, comma separated, each token of 16 ASCII characters or more",
+            )
+            for value, wrong in {
+                "a:0123456789abcdef, bob:hunter2": "pair 2 has too short a token",
+                "only-a-token": "pair 1 has no token",
+                ":only-a-token": "pair 1 has no name",
+                "a:ünder-the-stars-0": "pair 1 has a token that is not ASCII",
+            }.items()
+        ),
+    ],
+)
+def test_what_is_wrong_and_what_is_allowed_are_told_in_our_words(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, told: str
+) -> None:
+    monkeypatch.setenv(f"SEEDANCE_{name}", value)
+    with pytest.raises(NotConfigured) as caught:
+        load_settings()
+    assert caught.value.message == f"SEEDANCE_{name}: {told}"
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_no_setting_is_refused_in_the_words_of_a_library(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(f"SEEDANCE_{name.upper()}", "?? ü")
+    told = " ".join(check_settings()[1])
+    assert "Input should" not in told
+    assert "Value error" not in told
+    assert "??" not in told
 
 
 @pytest.mark.parametrize(

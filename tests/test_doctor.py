@@ -56,7 +56,7 @@ async def test_a_sound_installation_has_nothing_to_mend(env: Env) -> None:
     assert {each.mark for each in found.values()} == {"ok"}
     assert "lists 37 prices" in found["provider"].fact
     assert found["account"].fact == "the key works, 100.0 JimiCoin left"
-    assert "max_cost_per_day 5" in found["limits"].fact
+    assert found["limits"].fact == "max_cost_per_day 5 (this shell's; a client's entry may differ)"
     assert "(made at first use)" in found["data folder"].fact
     assert {method for method, _ in sandbox.requests} == {"GET"}
     assert len(sandbox.requests) == 2
@@ -70,7 +70,7 @@ async def test_a_sound_installation_has_nothing_to_mend(env: Env) -> None:
         ("API_KEY", "$SEEDANCE_API_KEY", "key", "fail", "not set"),
         ("API_KEY", "two words", "key", "fail", "set, but no key"),
         ("API_KEY", "pk_other", "key", "warn", "does not start like"),
-        ("MAX_COST_PER_DAY", "", "limits", "warn", "none"),
+        ("MAX_COST_PER_DAY", "", "limits", "warn", "whole balance (this shell's; a client's"),
         ("MAX_COST_PER_DAY", "much", "setting", "fail", "SEEDANCE_MAX_COST_PER_DAY: "),
         ("MAX_COST_DAY", "5", "setting", "warn", "SEEDANCE_MAX_COST_DAY is none of ours"),
         ("HTTP_OAUTH_ISSUER", "https://issuer.example.com", "setting", "fail", "must be set together"),
@@ -108,6 +108,18 @@ async def test_a_provider_in_trouble_is_told(env: Env, mood: str, what: str) -> 
     found = await examined(sandbox)
     assert found[what].mark == "fail"
     assert ("account" in found) is (what == "account")
+
+
+async def test_an_unreachable_provider_is_given_one_remedy(env: Env) -> None:
+    sandbox = Sandbox(no_film, moods=[Mood("unreachable", "catalog", 99)])
+    found = (await examined(sandbox))["provider"]
+    assert found.fact.endswith("could not be reached (ConnectError), so nothing was sent.")
+    assert found.remedy == "check the network, a proxy, and SEEDANCE_BASE_URL"
+
+
+async def test_without_a_key_the_way_to_look_at_the_sandbox_is_told(env: Env) -> None:
+    env("API_KEY", "")
+    assert "SEEDANCE_SANDBOX=1 seedance-mcp doctor" in (await examined())["key"].remedy
 
 
 async def test_a_provider_that_never_answers_is_not_waited_for(env: Env) -> None:
@@ -180,7 +192,9 @@ def test_the_command_tells_and_its_exit_code_says_whether_to_act(
 ) -> None:
     env("SANDBOX", "1")
     assert cli.main(["doctor"]) == 0
-    assert "ok   key: none needed" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "ok   key: none needed" in told
+    assert "ok   account: 100 JimiCoin of play money\n" in told
     monkeypatch.delenv("SEEDANCE_SANDBOX")
     assert cli.main(["doctor", "--json"]) == 1
     findings = json.loads(capsys.readouterr().out)

@@ -185,6 +185,8 @@ def test_after_a_change_by_others_the_entry_alone_goes(client: ClientApp, capsys
             '{\n  "mcpServers": {\n    "x": {}, // mine\n    "seedance": ENTRY\n  }\n}',
         ),
         ("{\r\n\t// none\r\n}", '{\r\n\t// none\r\n\t"mcpServers": {\r\n\t\t"seedance": ENTRY\r\n\t}\r\n}'),
+        ('{"a": 1,}', '{"a": 1, "mcpServers": {"seedance": ENTRY},}'),
+        ('{\n  "a": 1, // mine\n}', '{\n  "a": 1, // mine\n  "mcpServers": {\n    "seedance": ENTRY\n  },\n}'),
         ('{"mcpServers": {"seedance": 7, "y": {}}}', '{"mcpServers": {"seedance": ENTRY, "y": {}}}'),
     ],
 )
@@ -208,6 +210,59 @@ def test_the_change_is_as_small_as_it_can_be(before: str, after: str) -> None:
 )
 def test_taking_out_leaves_what_stands_beside(before: str, after: str) -> None:
     assert jsonc.remove(before, ("s", "a")) == after
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "theirs", "after"),
+    [
+        ("cursor", '{"a": 1}', '{"a": 2}', '{"a": 2}'),
+        ("vscode", '{\n  "a": 1,\n}\n', '{\n  "a": 2,\n}\n', '{\n  "a": 2,\n}\n'),
+        ("vscode", '{"a": 1, "servers": {}}', '{"a": 2, "servers": {}}', '{"a": 2, "servers": {\n}\n}'),
+        ("vscode", '{"a": 1, "inputs": []}', '{"a": 2, "inputs": []}', '{"a": 2, "inputs": [\n]}'),
+        ("codex", "a = 1\n", "a = 2\n", "a = 2\n\n"),
+    ],
+)
+def test_what_was_made_for_the_entry_goes_with_it_and_a_copy_that_differs_is_named(
+    name: str, before: str, theirs: str, after: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = written(BY_NAME[name], before.encode())
+    assert cli.main(["install", name, *COMMAND]) == 0
+    (copy,) = path.parent.glob("*before-seedance*")
+    path.write_bytes(path.read_bytes().replace(before[:6].encode(), theirs[:6].encode()).replace(b"1", b"2"))
+    capsys.readouterr()
+    assert cli.main(["install", name, "--undo"]) == 0
+    assert path.read_text() == after
+    assert f"only the entry goes. What was there before: {copy}\n" in capsys.readouterr().out
+    assert copy.read_text() == before
+    assert cli.main(["install", name, "--undo"]) == 0
+    assert path.read_text() == after
+    assert f"Nothing to change.\nWhat was there before: {copy}\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("content", [None, b'{"a": 1}'])
+def test_a_copy_that_holds_nothing_more_goes_with_the_entry(content: bytes | None, capsys: pytest.CaptureFixture[str]) -> None:
+    path = written(BY_NAME["cursor"], content)
+    assert cli.main(["install", "cursor", *COMMAND]) == 0
+    path.write_bytes(path.read_bytes().replace(b"serve", b"other"))
+    capsys.readouterr()
+    assert cli.main(["install", "cursor", "--undo"]) == 0
+    assert json.loads(path.read_bytes()) == json.loads(content or b"{}")
+    assert list(path.parent.iterdir()) == [path]
+    assert "What was there" not in capsys.readouterr().out
+
+
+def test_a_comment_by_others_keeps_an_emptied_container() -> None:
+    path = written(BY_NAME["vscode"], b"{}")
+    assert cli.main(["install", "vscode", *COMMAND]) == 0
+    path.write_bytes(path.read_bytes().replace(b'"servers": {', b'"servers": { // mine'))
+    assert cli.main(["install", "vscode", "--undo"]) == 0
+    assert "// mine" in path.read_text()
+    assert "inputs" not in path.read_text()
+
+
+@pytest.mark.parametrize("text", ['{"s": {"x": 1}}', '{"s": 1}', "{}", "", '{"s": [/* mine */]}'])
+def test_a_container_that_is_not_empty_or_none_stays(text: str) -> None:
+    assert jsonc.prune(text, "s") == text
 
 
 PLACES = {
@@ -303,14 +358,38 @@ def test_the_neighbours_secrets_are_not_shown(capsys: pytest.CaptureFixture[str]
     assert "…" in told
 
 
+@pytest.mark.parametrize("name", ["claude-desktop", "codex"])
+def test_the_entry_is_shown_whole_where_long_lines_are_cut(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SEEDANCE_API_KEY", KEY)
+    long = {
+        "claude-desktop": '{"mcpServers": {"other": {"x": "LONG"}}}',
+        "codex": 'mcp_servers = { other = { x = "LONG" } }\n',
+    }
+    path = written(BY_NAME[name], long[name].replace("LONG", "x" * 200).encode())
+    by_key = ["--key-from-env"] if name == "claude-desktop" else []
+    assert cli.main(["install", name, *by_key, "--dry-run", *COMMAND]) == 0
+    told = capsys.readouterr().out
+    text = told.split("The entry:\n")[1].split("Limits:")[0]
+    shown = json.loads(text)["seedance"] if by_key else tomllib.loads(text)["mcp_servers"]["seedance"]
+    assert shown == ({**ENTRY, "env": {"SEEDANCE_API_KEY": "********"}} if by_key else ENTRIES[name])
+    assert KEY not in told
+    assert cli.main(["install", name, *COMMAND]) == 0
+    assert cli.main(["install", name, "--undo"]) == 0
+    assert "…" in capsys.readouterr().out
+    assert b"x" * 200 in path.read_bytes()
+
+
 @pytest.mark.parametrize(
     ("arguments", "key", "told"),
     [
         (["cursor", "--key-from-env"], KEY, "needs no key in its file"),
         (["claude-desktop", "--key-from-env"], "", "SEEDANCE_API_KEY is not set here"),
+        (["cursor", "--command"], "", "--command needs what the client is to start"),
     ],
 )
-def test_a_key_that_cannot_or_need_not_be_written_is_refused(
+def test_a_wish_that_makes_no_entry_is_refused(
     arguments: list[str], key: str, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("SEEDANCE_API_KEY", key)
@@ -393,3 +472,54 @@ def test_the_entry_starts_this_very_installation(monkeypatch: pytest.MonkeyPatch
     assert own_command(sandbox=False, prefix=cached, environment={})[0] == "uvx"
     monkeypatch.setattr("sysconfig.get_path", {"scripts": str(tmp_path)}.get)
     assert own_command(sandbox=False) == [sys.executable, "-m", "seedance_mcp"]
+
+
+GIVEN = {
+    "SEEDANCE_MAX_COST_PER_VIDEO": "0.5",
+    "SEEDANCE_MAX_COST_PER_DAY": "100",
+    "SEEDANCE_MAX_COST_TOTAL": "0",
+    "SEEDANCE_CONFIRM_ABOVE": "2",
+    "SEEDANCE_OUTPUT_DIR": "/films",
+}
+
+
+@pytest.mark.parametrize("sandbox", [[], ["--sandbox"]])
+@pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
+def test_limits_of_the_shell_are_written_since_clients_pass_none_on(
+    client: ClientApp, sandbox: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in {**GIVEN, "SEEDANCE_API_KEY": KEY, "SEEDANCE_LOG_LEVEL": "INFO"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("SEEDANCE_MAX_COST_PER_DAY", "1e2")
+    path = written(client, None)
+    assert cli.main(["install", client.name, *sandbox, *COMMAND]) == 0
+    found = value_of(client, path.read_bytes())
+    usual = {"env": {"SEEDANCE_SANDBOX": "1"}} if sandbox else ENTRIES[client.name]
+    assert found[client.servers]["seedance"]["env"] == {**usual.get("env", {}), **GIVEN}
+    assert ("inputs" in found) is (client.name == "vscode" and not sandbox)
+    assert ("env_vars" in found[client.servers]["seedance"]) is (client.name == "codex" and not sandbox)
+    limits = ", ".join(f"{name}={value}" for name, value in GIVEN.items() if "_MAX_" in name)
+    assert f"Limits: {limits}, written into the entry." in capsys.readouterr().out
+
+
+def test_a_relative_folder_means_the_same_wherever_the_client_starts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SEEDANCE_OUTPUT_DIR", "films")
+    path = written(BY_NAME["claude-desktop"], None)
+    assert cli.main(["install", "claude-desktop", *COMMAND]) == 0
+    assert json.loads(path.read_bytes())["mcpServers"]["seedance"]["env"] == {"SEEDANCE_OUTPUT_DIR": str(tmp_path / "films")}
+    assert "Limits: none in the entry: set SEEDANCE_MAX_COST_PER_DAY here and install again" in capsys.readouterr().out
+
+
+def test_a_limit_that_cannot_be_read_is_not_written(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SEEDANCE_LOG_LEVEL", "LOUD")
+    assert cli.main(["install", "cursor", *COMMAND]) == 0
+    monkeypatch.setenv("SEEDANCE_MAX_COST_PER_DAY", "much")
+    assert cli.main(["install", "cursor", *COMMAND]) == 2
+    error = capsys.readouterr().err
+    assert "SEEDANCE_MAX_COST_PER_DAY: " in error
+    assert "LOG_LEVEL" not in error

@@ -422,9 +422,9 @@ async def test_off_loopback_an_issuer_suffices_also_for_the_older_transport(tmp_
 @pytest.mark.parametrize(
     ("issuer", "audience", "named"),
     [
-        (ISSUER, None, "SEEDANCE_HTTP_OAUTH_AUDIENCE: Value error, must be set together"),
-        (None, AUDIENCE, "SEEDANCE_HTTP_OAUTH_AUDIENCE: Value error, must be set together"),
-        ("http://issuer.example.com", AUDIENCE, "SEEDANCE_HTTP_OAUTH_ISSUER: Value error, http:// is for loopback"),
+        (ISSUER, None, "SEEDANCE_HTTP_OAUTH_AUDIENCE: must be set together"),
+        (None, AUDIENCE, "SEEDANCE_HTTP_OAUTH_AUDIENCE: must be set together"),
+        ("http://issuer.example.com", AUDIENCE, "SEEDANCE_HTTP_OAUTH_ISSUER: http:// is for loopback"),
         ("issuer.example.com", AUDIENCE, "SEEDANCE_HTTP_OAUTH_ISSUER"),
         (f"{ISSUER}?a=b", AUDIENCE, "SEEDANCE_HTTP_OAUTH_ISSUER"),
         (ISSUER, "http://video.example.com/mcp", "SEEDANCE_HTTP_OAUTH_AUDIENCE"),

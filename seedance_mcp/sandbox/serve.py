@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping, Sequence
@@ -17,7 +18,7 @@ from seedance_mcp.sandbox.film import render
 from seedance_mcp.sandbox.moods import Mood
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 
-__all__ = ["KEY", "Gateway", "listen", "render_in_thread", "run", "run_in_background"]
+__all__ = ["KEY", "Gateway", "LostOnPurpose", "listen", "moody", "render_in_thread", "run", "run_in_background"]
 
 Message = MutableMapping[str, Any]
 
@@ -25,6 +26,10 @@ Message = MutableMapping[str, Any]
 async def render_in_thread(body: dict[str, Any], pictures: list[bytes]) -> bytes:
     """Render without holding up the other requests."""
     return await anyio.to_thread.run_sync(render, body, pictures)
+
+
+class LostOnPurpose(Exception):
+    """Breaks a connection because a mood says so."""
 
 
 class Gateway:
@@ -44,7 +49,7 @@ class Gateway:
             response = await self.sandbox(request)
         except httpx.TransportError:
             await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1")]})
-            raise
+            raise LostOnPurpose from None
         self._draw()
         headers = [(name.lower(), value) for name, value in response.headers.raw]
         await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
@@ -83,27 +88,42 @@ def listen(port: int = 0) -> socket.socket:
     """Bind loopback; port 0 takes a free one."""
     bound = socket.socket(proto=socket.IPPROTO_TCP)  # named, or asyncio leaves Nagle on: 40 ms for each answer
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    bound.bind(("127.0.0.1", port))
+    try:
+        bound.bind(("127.0.0.1", port))
+    except (OSError, OverflowError):
+        bound.close()
+        raise
     bound.listen(128)
     return bound
 
 
 def server_for(sandbox: Sandbox) -> uvicorn.Server:
     """A quiet HTTP server for one sandbox."""
+    logging.getLogger("uvicorn.error").addFilter(_unasked)
     config = uvicorn.Config(Gateway(sandbox), log_config=None, lifespan="off", timeout_graceful_shutdown=1)
     return uvicorn.Server(config)
 
 
-def run(port: int, moods: Sequence[str] = ()) -> None:
-    """Serve until interrupted; a mood is written `name`, `name:path` or `name:path:times`."""
-    sandbox = Sandbox(render_in_thread, moods=[_mood(text) for text in moods])
-    bound = listen(port)
+def _unasked(record: logging.LogRecord) -> bool:
+    """Keep what nobody asked for in the log."""
+    return not (record.exc_info and isinstance(record.exc_info[1], LostOnPurpose))
+
+
+def run(sandbox: Sandbox, bound: socket.socket) -> None:
+    """Serve until interrupted, and say where."""
     print(f"SEEDANCE_BASE_URL=http://127.0.0.1:{bound.getsockname()[1]} SEEDANCE_API_KEY={KEY}", flush=True)
     server_for(sandbox).run(sockets=[bound])
 
 
+def moody(moods: Sequence[str]) -> Sandbox:
+    """A sandbox with moods, each written `name`, `name:path` or `name:path:times`; raises `ValueError` for another."""
+    return Sandbox(render_in_thread, moods=[_mood(text) for text in moods])
+
+
 def _mood(text: str) -> Mood:
     name, where, times = [*text.split(":"), "", ""][:3]
+    if not (times or "1").isdecimal():
+        raise ValueError(f"{text} is no NAME[:PATH[:TIMES]]")
     return Mood(name, where or "/", int(times or 1))
 
 
