@@ -1,4 +1,4 @@
-"""`seedance-mcp install`: one entry in a client's own configuration, shown first, and taken back without a trace."""
+"""`seedance-mcp install`: one entry in a client's own configuration, shown first, and taken back."""
 
 from __future__ import annotations
 

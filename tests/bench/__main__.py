@@ -1,4 +1,4 @@
-"""Every figure of the README in one table, each measured beside something else in the same run.
+"""Every figure of BENCHMARKS.md in one table, each measured beside something else in the same run.
 
 Run it with an interpreter that has seedance-mcp[dev] installed: `python tests/bench [PART ...]`. It installs the server as an
 operator does, and the peers; SEEDANCE_INTEROP_CACHE names a folder to keep those in.
