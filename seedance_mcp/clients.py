@@ -70,8 +70,8 @@ CLIENTS = (
         servers="mcpServers",
         key={},
         key_told=(
-            f"this client fills in no variables. Take the bundle instead (seedance-mcp bundle seedance.mcpb), which asks for it, or let "
-            f"--key-from-env write {KEY} into the file, mode 0600"
+            "this client fills in no variables. Take the bundle instead (seedance-mcp bundle seedance.mcpb), which asks for "
+            f"it, or let --key-from-env write {KEY} into the file, mode 0600"
         ),
         then="Quit Claude Desktop and start it again.",
     ),
