@@ -11,9 +11,8 @@ import anyio
 
 TASKS_AT_FLOOR = 50
 """As many tasks may be looked at as often as the floor allows; with more, each waits its turn."""
-
-
 FORGOTTEN_AFTER_SECONDS = 3600.0
+"""No pause is as long: what was asked for earlier may be asked for at once."""
 
 
 @dataclass
