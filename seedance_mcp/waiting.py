@@ -135,20 +135,25 @@ async def wait(
     time as `ProviderUnreachable`.
     """
     deadline, late = anyio.current_time() + timeout_seconds, False
+    if seen is None or done(seen):  # a link may be signed anew
+        seen = await _first_look(look, seen, deadline)
+        await tell(seen)
+    while not done(seen) and (left := deadline - anyio.current_time()) > 0:
+        await _sleep(min(pause(seen), left if late else max(0.0, left - LAST_LOOK_SECONDS)), partial(tell, seen))
+        if (now := anyio.current_time()) >= deadline:
+            break
+        late = now >= deadline - LAST_LOOK_SECONDS
+        with anyio.move_on_at(deadline):  # not round the sleep as well: of a thousand waits nearly all sleep
+            seen = await _look_again(look, seen)
+        await tell(seen)
+    return seen
+
+
+async def _first_look(look: Callable[[], Awaitable[T]], seen: T | None, deadline: float) -> T:
     with anyio.move_on_at(deadline):
-        if seen is None:
-            seen = await look()
-        elif done(seen):  # a link may be signed anew
-            seen = await _look_again(look, seen)
-        while not done(seen):
-            await tell(seen)
-            left = max(0.0, deadline - LAST_LOOK_SECONDS - anyio.current_time())
-            await _sleep(pause(seen) if late else min(pause(seen), left), partial(tell, seen))
-            late = anyio.current_time() >= deadline - LAST_LOOK_SECONDS
-            seen = await _look_again(look, seen)
+        seen = await look() if seen is None else await _look_again(look, seen)
     if seen is None:
         raise ProviderUnreachable("The provider did not answer in the time given. Call again later.")
-    await tell(seen)
     return seen
 
 
@@ -172,6 +177,8 @@ async def _sleep(seconds: float, tell: Callable[[], Awaitable[None]]) -> None:
 
 class Meter:
     """Turns progress that may stand still or fall into numbers that strictly rise towards 100."""
+
+    __slots__ = ("_last",)
 
     def __init__(self) -> None:
         """Start below everything."""

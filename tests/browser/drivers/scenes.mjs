@@ -200,6 +200,7 @@ const scenes = {
     await chat.titled("Stopped");
     assert.match(await chat.text("said"), /list_tasks/);
     await chat.result({ content: [{ type: "text", text: "only words" }] });
+    await chat.titled("Result");
     assert.equal(await chat.text("said"), "only words");
     await chat.close();
   },
@@ -246,8 +247,10 @@ const scenes = {
     await chat.noted("Asked in the chat.");
     assert.ok(!chat.called("ui/message")[0].content[0].text.includes("ignore"));
     await chat.result({ content: [], structuredContent: { ...strange, status: "failed", error: { code: "failed", message: evil } } });
+    await chat.titled("The video was not made");
     assert.equal(await chat.text("said"), evil);
     await chat.result({ content: [], isError: true, structuredContent: { error: { code: "x", message: evil } } });
+    await chat.titled("Not done");
     assert.equal(await chat.text("said"), evil);
     assert.equal(await chat.frame.locator("img, a, main script, iframe").count(), 0);
     assert.equal(await chat.frame.evaluate(() => globalThis.hacked), undefined);
