@@ -171,13 +171,12 @@ async def used_now(client: ProviderClient) -> Decimal | None:
     return None
 
 
-def reconcile(ledger: Ledger, used: Decimal, now: datetime) -> list[Record]:
-    """Judge every lost answer by how the account's consumption moved; gives those that stay unclear.
+def reconcile(ledger: Ledger, lost: list[Record], used: Decimal, now: datetime) -> list[Record]:
+    """Judge all `lost` answers by how the account's consumption moved; gives those that stay unclear.
 
     What is certain is settled and its reservation released. The judgement holds for an account that nobody else uses.
     """
-    unclear = ledger.unclear()
-    judged = [_judge(ledger, record, used, now, alone=len(unclear) == 1) for record in unclear]
+    judged = [_judge(ledger, record, used, now, alone=len(lost) == 1) for record in lost]
     return [record for record in judged if record.settled is None]
 
 

@@ -28,7 +28,7 @@ from seedance_mcp.records import (
     to_nano,
     to_text,
 )
-from seedance_mcp.results import FINAL, Status
+from seedance_mcp.results import FINAL, RUNNING, Status
 from seedance_mcp.store import Store
 from seedance_mcp.wire import ProviderTask
 
@@ -237,7 +237,7 @@ class Ledger:
 
     def finished_alike(self, record: Record) -> list[float]:
         """How many seconds the newest tasks of the same model took to end, those of the same length where there are some."""
-        if record.status in FINAL:
+        if record.status not in RUNNING:
             return []
         rows = self._store.all(
             "SELECT completed_at - created_at AS took, json_extract(body, '$.duration') IS"

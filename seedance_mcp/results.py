@@ -13,7 +13,8 @@ _Bytes = bytes
 """The type, where `bytes` is a field."""
 Status = Literal["queued", "processing", "completed", "failed", "cancelled", "unknown"]
 FINAL: frozenset[Status] = frozenset({"completed", "failed", "cancelled"})
-
+RUNNING: frozenset[Status] = frozenset({"queued", "processing"})
+"""What may still change by itself: neither final nor lost."""
 
 SANDBOX_NOTE = "SANDBOX: nothing is real, nothing is charged."
 

@@ -36,6 +36,7 @@ from seedance_mcp.pricing import Estimate
 from seedance_mcp.records import Record, new_request_id
 from seedance_mcp.results import (
     FINAL,
+    RUNNING,
     AccountBalance,
     Balance,
     KeyBalance,
@@ -246,7 +247,7 @@ async def wait_for_video(app: App, arguments: WaitForVideo, caller: Caller) -> T
 
     return await wait(
         lambda: get_task(app, arguments, caller),
-        lambda task: task.status in FINAL or task.status == "unknown",
+        lambda task: task.status not in RUNNING,
         tell,
         pause,
         timeout_seconds=arguments.timeout_seconds,
@@ -293,7 +294,7 @@ async def _reconcile(app: App) -> None:
 async def _judge(app: App, used: Decimal | None) -> list[Record]:
     """Judge lost answers by what the account has used, as far as that is told; gives those that stay unclear."""
     lost = app.ledger.unclear()
-    unclear = lost if used is None else guard.reconcile(app.ledger, used, app.now())
+    unclear = lost if used is None else guard.reconcile(app.ledger, lost, used, app.now())
     for record in lost:
         await _publish_change(app, record)
     return unclear

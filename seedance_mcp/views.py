@@ -12,7 +12,19 @@ from seedance_mcp.facts import LIST_FIELDS, RULES, Fact, Model
 from seedance_mcp.pricing import PriceBook
 from seedance_mcp.profiles import model_schema
 from seedance_mcp.records import JUDGED_AFTER_SECONDS, Record
-from seedance_mcp.results import FINAL, Billing, Failure, Frames, MediaLimit, ModelInfo, ModelList, Next, Options, Range, Task
+from seedance_mcp.results import (
+    RUNNING,
+    Billing,
+    Failure,
+    Frames,
+    MediaLimit,
+    ModelInfo,
+    ModelList,
+    Next,
+    Options,
+    Range,
+    Task,
+)
 from seedance_mcp.waiting import Forecast
 from seedance_mcp.wire import mend
 
@@ -101,7 +113,7 @@ def task_of(
 ) -> Task:
     """One ledger row as a task."""
     elapsed = max(0.0, ((record.completed_at or now) - record.created_at).total_seconds())
-    running = record.status not in FINAL and record.status != "unknown"
+    running = record.status in RUNNING
     waited_for = running and elapsed < GIVEN_UP_SECONDS
     eta, pause = outlook.of(record.progress, elapsed) if waited_for else (None, 0.0)
     return Task(
