@@ -4,8 +4,8 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # as in `instant`: nothing is loaded on the way to the entry point
 if TYPE_CHECKING:
-    from seedance_mcp.config import Settings
-    from seedance_mcp.server import build_server
+    from seedance_mcp.server.handlers import build_server
+    from seedance_mcp.settings import Settings
 
 __all__ = ["Settings", "__version__", "build_server"]
 __version__ = "0.1.0"
@@ -13,7 +13,7 @@ __version__ = "0.1.0"
 
 def __getattr__(name: str) -> object:
     """Load a public name when it is asked for."""
-    homes = {"Settings": "config", "build_server": "server"}
+    homes = {"Settings": "settings", "build_server": "server.handlers"}
     if name not in homes:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module  # noqa: PLC0415 - likewise

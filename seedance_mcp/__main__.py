@@ -3,7 +3,7 @@
 import os
 import sys
 
-from seedance_mcp.instant import serve_opening
+from seedance_mcp.instant.opening import serve_opening
 
 STDIO = ((), ("serve",), ("serve", "--transport", "stdio"), ("serve", "--transport=stdio"))
 EXIT_INTERRUPTED = 130
@@ -19,9 +19,9 @@ def main() -> int:
             return EXIT_INTERRUPTED
         if opening.ended:
             return 0
-    from seedance_mcp import cli  # noqa: PLC0415 - slow to load, and not every session needs it
+    from seedance_mcp.cli import main  # noqa: PLC0415 - slow to load, and not every session needs it
 
-    return cli.main(opening=opening)
+    return main.main(opening=opening)
 
 
 if __name__ == "__main__":

@@ -19,12 +19,12 @@ from mcp.client.session import ElicitationFnT
 from mcp_types import ContentBlock, Implementation, TextContent
 from trio.testing import MockClock
 
-from seedance_mcp.app import utc_now
-from seedance_mcp.client import ProviderClient
-from seedance_mcp.config import Settings
-from seedance_mcp.fetch import MOST_BYTES, Fetcher, Resolve
+from seedance_mcp.provider.client import ProviderClient
+from seedance_mcp.provider.result_download import MOST_BYTES, Fetcher, Resolve
 from seedance_mcp.sandbox.provider import KEY, Sandbox
-from seedance_mcp.server import build_server, open_app
+from seedance_mcp.server.handlers import build_server, open_app
+from seedance_mcp.settings import Settings
+from seedance_mcp.tools.session import utc_now
 
 PROVIDER = "https://provider.invalid"
 LOOPBACK = {"127.0.0.1", b"127.0.0.1", b"localhost", "::1", "localhost", "0.0.0.0", "", None}  # noqa: S104 - compared, not bound

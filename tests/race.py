@@ -12,12 +12,12 @@ from typing import Any
 
 import anyio
 
-from seedance_mcp.app import App, connect_to_provider
-from seedance_mcp.arguments import read_create_video
-from seedance_mcp.config import load_settings
 from seedance_mcp.errors import SeedanceError
-from seedance_mcp.guard import Action, Reply
-from seedance_mcp.tools import create_video
+from seedance_mcp.money.gate import Action, Reply
+from seedance_mcp.settings import load_settings
+from seedance_mcp.tools.arguments import read_create_video
+from seedance_mcp.tools.session import App, connect_to_provider
+from seedance_mcp.tools.tasks import create_video
 
 LONGEST_SECONDS = 0.3
 

@@ -18,8 +18,8 @@ from mcp_types import (
     UrlElicitationCapability,
 )
 
-from seedance_mcp.caller import has_forms
-from seedance_mcp.sandbox.moods import Mood
+from seedance_mcp.sandbox.faults import Mood
+from seedance_mcp.server.client_session import has_forms
 
 pytestmark = pytest.mark.anyio
 MODES = ("auto", "legacy")

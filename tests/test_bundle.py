@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 
 import seedance_mcp
-from seedance_mcp import cli
-from seedance_mcp.config import Settings
-from seedance_mcp.toolbox import TOOLS
+from seedance_mcp.cli import main
+from seedance_mcp.server.tool_table import TOOLS
+from seedance_mcp.settings import Settings
 
 TOP = Path(__file__).parent.parent
 
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> zipfile.ZipFile:
-    assert cli.main(["bundle", str(tmp_path / "seedance.mcpb")]) == 0
+    assert main.main(["bundle", str(tmp_path / "seedance.mcpb")]) == 0
     return zipfile.ZipFile(tmp_path / "seedance.mcpb")
 
 
@@ -54,7 +54,7 @@ def test_the_whole_package_and_its_needs_are_inside(bundle: zipfile.ZipFile) -> 
     folder = TOP / "seedance_mcp"
     files = {str(path.relative_to(TOP)) for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
     assert set(bundle.namelist()) == {*files, "manifest.json", "pyproject.toml"}
-    assert bundle.read("seedance_mcp/prices.toml") == (folder / "prices.toml").read_bytes()
+    assert bundle.read("seedance_mcp/money/prices.toml") == (folder / "money/prices.toml").read_bytes()
     project, ours = bundle.read("pyproject.toml").decode(), (TOP / "pyproject.toml").read_text()
     for name in re.findall(r'^    "([a-z-]+)>=', ours, re.MULTILINE):
         assert (f'"{name}' in project) is (
@@ -65,10 +65,10 @@ def test_the_whole_package_and_its_needs_are_inside(bundle: zipfile.ZipFile) -> 
 
 def test_the_same_installation_makes_the_same_bundle(tmp_path: Path) -> None:
     for name in ("one", "two"):
-        assert cli.main(["bundle", str(tmp_path / name)]) == 0
+        assert main.main(["bundle", str(tmp_path / name)]) == 0
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["bundle", str(tmp_path / "none" / "x.mcpb")]) == 2
+    assert main.main(["bundle", str(tmp_path / "none" / "x.mcpb")]) == 2
     assert "cannot be written" in capsys.readouterr().err

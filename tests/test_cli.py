@@ -14,18 +14,19 @@ import av
 import pytest
 from mcp_types import CallToolResult, TextContent
 
-from seedance_mcp import __version__, cli, demo
-from seedance_mcp.clients import BY_NAME
+from seedance_mcp import __version__
+from seedance_mcp.cli import demo, main
+from seedance_mcp.cli.install import Wish
+from seedance_mcp.cli.mcp_clients import BY_NAME
 from seedance_mcp.errors import OutcomeUnknown
-from seedance_mcp.install import Wish
-from seedance_mcp.ledger import Ledger
-from seedance_mcp.records import Entry
+from seedance_mcp.money.ledger import Ledger
+from seedance_mcp.money.records import Entry
+from seedance_mcp.provider.envelope import ProviderTask
 from seedance_mcp.sandbox.serve import listen
-from seedance_mcp.wire import ProviderTask
 
 
 def test_models_are_listed_as_a_table(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["models"]) == 0
+    assert main.main(["models"]) == 0
     assert "| `seedance2.0-md` | md | 1-15 | 720p | 4 | 3 | - | https | task |" in capsys.readouterr().out
 
 
@@ -33,7 +34,7 @@ def test_a_wrong_setting_ends_the_server_with_a_sentence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("SEEDANCE_BASE_URL", "http://example.com")
-    assert cli.main([]) == 2
+    assert main.main([]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "seedance-mcp: SEEDANCE_BASE_URL: " in captured.err
@@ -41,7 +42,7 @@ def test_a_wrong_setting_ends_the_server_with_a_sentence(
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
-        cli.main(["--help"])
+        main.main(["--help"])
     assert caught.value.code == 0
     told = capsys.readouterr().out
     for command in ("serve", "demo", "sandbox", "models", "doctor", "install", "bundle"):
@@ -50,7 +51,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
-        cli.main(["--version"])
+        main.main(["--version"])
     assert (caught.value.code, capsys.readouterr().out) == (0, f"seedance-mcp {__version__}\n")
 
 
@@ -59,7 +60,7 @@ def test_an_option_of_ours_after_command_is_refused_and_nothing_is_written(
     option: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as caught:
-        cli.main(["install", "cursor", "--command", "uvx", "seedance-mcp", option])
+        main.main(["install", "cursor", "--command", "uvx", "seedance-mcp", option])
     assert caught.value.code == 2
     assert f"{option} belongs before --command" in capsys.readouterr().err
     assert not BY_NAME["cursor"].path().exists()
@@ -76,7 +77,7 @@ def test_an_option_of_ours_after_command_is_refused_and_nothing_is_written(
 def test_a_sandbox_that_cannot_start_says_why_in_a_line(
     arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main(["sandbox", *arguments]) == 2
+    assert main.main(["sandbox", *arguments]) == 2
     error = capsys.readouterr().err
     assert told in error
     assert error.count("\n") == 1
@@ -85,7 +86,7 @@ def test_a_sandbox_that_cannot_start_says_why_in_a_line(
 def test_a_sandbox_on_a_taken_port_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     with closing(listen()) as taken:
         port = taken.getsockname()[1]
-        assert cli.main(["sandbox", "--port", str(port)]) == 2
+        assert main.main(["sandbox", "--port", str(port)]) == 2
     assert f"Port {port} cannot be had" in capsys.readouterr().err
 
 
@@ -93,8 +94,8 @@ def test_an_interrupt_ends_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "load_settings", interrupted)
-    assert cli.main(["serve"]) == 130
+    monkeypatch.setattr(main, "load_settings", interrupted)
+    assert main.main(["serve"]) == 130
 
 
 def test_the_demo_makes_three_real_videos(tmp_path: Path) -> None:
@@ -119,7 +120,7 @@ def test_a_demo_that_meets_an_error_says_which() -> None:
     ("command", "sandbox"), [("demo", "0"), ("sandbox", "0"), ("serve", "1"), ("install cursor --sandbox", "0")]
 )
 def test_a_missing_extra_is_told_with_the_remedy(command: str, sandbox: str) -> None:
-    script = f"import sys; sys.modules['av'] = None; from seedance_mcp.cli import main; sys.exit(main({command.split()}))"
+    script = f"import sys; sys.modules['av'] = None; from seedance_mcp.cli.main import main; sys.exit(main({command.split()}))"
     environment = {**os.environ, "SEEDANCE_SANDBOX": sandbox}
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 2
@@ -147,13 +148,13 @@ def test_tasks_and_spending_are_readable_tables(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _, lost = filled_ledger(tmp_path, monkeypatch)
-    assert cli.main(["tasks"]) == 0
+    assert main.main(["tasks"]) == 0
     tasks = capsys.readouterr().out
     assert f"| 2026-11-23 12:00 | unknown | seedance2.0-sp | 2.5 | ? | {lost} | a lost fox |" in tasks
     assert "| vid_1 | a fox / with [31m a very long tail that … |" in tasks
     assert tasks.endswith("2 of 2\n")
     monkeypatch.setenv("SEEDANCE_MAX_COST_TOTAL", "10")
-    assert cli.main(["spending"]) == 0
+    assert main.main(["spending"]) == 0
     spending = capsys.readouterr().out
     assert "| seedance2.0-sp | 1 | estimate 2.5, charged 2.5 |" in spending
     assert "in all 5 JimiCoin (of it reserved and not settled: 2.5). Limits: max_cost_total 10." in spending
@@ -176,10 +177,10 @@ def test_a_person_can_settle_a_lost_request(
     spent: str,
 ) -> None:
     done, lost = filled_ledger(tmp_path, monkeypatch)
-    assert cli.main(["settle", lost, *outcome]) == 0
+    assert main.main(["settle", lost, *outcome]) == 0
     assert told in capsys.readouterr().out
-    assert cli.main(["spending"]) == 0
+    assert main.main(["spending"]) == 0
     assert spent in capsys.readouterr().out
-    assert cli.main(["settle", done, *outcome]) == 2
-    assert cli.main(["settle", "req_nobody", *outcome]) == 2
+    assert main.main(["settle", done, *outcome]) == 2
+    assert main.main(["settle", "req_nobody", *outcome]) == 2
     assert "seedance-mcp tasks" in capsys.readouterr().err

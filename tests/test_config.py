@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from seedance_mcp.config import DEFAULT_BASE_URL, Settings, check_settings, is_loopback, load_settings
 from seedance_mcp.errors import NotConfigured
-from seedance_mcp.pricing import load_prices
+from seedance_mcp.money.prices import load_prices
+from seedance_mcp.settings import DEFAULT_BASE_URL, Settings, check_settings, is_loopback, load_settings
 
 
 def test_the_providers_own_variable_names_are_understood(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,14 +16,14 @@ import pytest
 from conftest import PROVIDER, no_film
 
 import seedance_mcp.sandbox
-from seedance_mcp import cli, doctor
-from seedance_mcp.client import ProviderClient
-from seedance_mcp.config import Settings
+from seedance_mcp.cli import doctor, main
 from seedance_mcp.errors import OutcomeUnknown, ProviderFailed, SeedanceError
-from seedance_mcp.ledger import LEDGER_FILE, Ledger
-from seedance_mcp.records import Entry
-from seedance_mcp.sandbox.moods import Mood
+from seedance_mcp.money.ledger import LEDGER_FILE, Ledger
+from seedance_mcp.money.records import Entry
+from seedance_mcp.provider.client import ProviderClient
+from seedance_mcp.sandbox.faults import Mood
 from seedance_mcp.sandbox.provider import KEY, Sandbox
+from seedance_mcp.settings import Settings
 
 pytestmark = pytest.mark.anyio
 Env = Callable[[str, str], None]
@@ -191,12 +191,12 @@ def test_the_command_tells_and_its_exit_code_says_whether_to_act(
     env: Env, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     env("SANDBOX", "1")
-    assert cli.main(["doctor"]) == 0
+    assert main.main(["doctor"]) == 0
     told = capsys.readouterr().out
     assert "ok   key: none needed" in told
     assert "ok   account: 100 JimiCoin of play money\n" in told
     monkeypatch.delenv("SEEDANCE_SANDBOX")
-    assert cli.main(["doctor", "--json"]) == 1
+    assert main.main(["doctor", "--json"]) == 1
     findings = json.loads(capsys.readouterr().out)
     assert {"mark": "ok", "what": "key", "fact": "set and well-formed", "remedy": ""} in findings
     assert next(each for each in findings if each["what"] == "provider")["mark"] == "fail"

@@ -19,13 +19,15 @@ import pytest
 from pydantic import SecretStr
 
 from seedance_mcp import __version__ as version
-from seedance_mcp import cli, config, resources
-from seedance_mcp.arguments import read_create_video
-from seedance_mcp.clients import BY_NAME, CLIENTS, ClientApp, install_link, uvx_command
-from seedance_mcp.config import Settings
+from seedance_mcp import settings
+from seedance_mcp.cli import main
+from seedance_mcp.cli.mcp_clients import BY_NAME, CLIENTS, ClientApp, install_link, uvx_command
 from seedance_mcp.errors import InvalidRequest
-from seedance_mcp.prompts import PROMPTS, PromptSpec
-from seedance_mcp.toolbox import TOOLS
+from seedance_mcp.server import resources
+from seedance_mcp.server.prompts import PROMPTS, PromptSpec
+from seedance_mcp.server.tool_table import TOOLS
+from seedance_mcp.settings import Settings
+from seedance_mcp.tools.arguments import read_create_video
 
 TOP = Path(__file__).parent.parent
 README = TOP / "README.md"
@@ -61,7 +63,7 @@ def _named(spec: PromptSpec) -> list[str]:
 
 def described() -> dict[str, str]:
     """Each setting's own docstring; the server does not read them, since that slows its start."""
-    found = next(node for node in ast.parse(inspect.getsource(config)).body if getattr(node, "name", "") == "Settings")
+    found = next(node for node in ast.parse(inspect.getsource(settings)).body if getattr(node, "name", "") == "Settings")
     assert isinstance(found, ast.ClassDef)
     return {
         field.target.id: inspect.cleandoc(str(text.value.value)).replace("\n", " ")
@@ -199,7 +201,7 @@ def test_every_command_that_is_told_is_one(path: Path) -> None:
     told = re.findall(r"(?:^|`)seedance-mcp ([^`…\n]+)", path.read_text("utf-8"), re.MULTILINE)
     assert len(told) >= 5
     for line in told:
-        cli.parser().parse_args(line.replace("CLIENT", "cursor").replace("REQUEST_ID", "req_1").split())  # else it exits
+        main.parser().parse_args(line.replace("CLIENT", "cursor").replace("REQUEST_ID", "req_1").split())  # else it exits
 
 
 @pytest.mark.parametrize("sandbox", [False, True])
@@ -225,7 +227,7 @@ def test_the_image_starts_a_command_that_exists_as_nobody_special() -> None:
     image = dict(instructions())
     assert json.loads(image["ENTRYPOINT"]) == list(PYPROJECT["project"]["scripts"])
     assert image["USER"] != "root"
-    serve = cli.parser().parse_args(json.loads(image["CMD"]))
+    serve = main.parser().parse_args(json.loads(image["CMD"]))
     assert (serve.transport, str(serve.port)) == ("http", image["EXPOSE"])
     assert {part.partition("=")[0] for part in image["ENV"].split()} <= {variable(name) for name in Settings.model_fields}
     assert f"{image['EXPOSE']}/mcp" in README.read_text("utf-8")

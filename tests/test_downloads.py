@@ -17,7 +17,7 @@ import pytest
 from conftest import Answer, OpenWorld, World, public_address
 from mcp_types import ResourceLink
 
-from seedance_mcp.sandbox.moods import Mood
+from seedance_mcp.sandbox.faults import Mood
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 
 pytestmark = pytest.mark.anyio

@@ -13,7 +13,7 @@ import anyio
 import pytest
 
 from seedance_mcp.errors import DownloadFailed, DownloadRefused
-from seedance_mcp.fetch import Fetched, Fetcher, resolve_host
+from seedance_mcp.provider.result_download import Fetched, Fetcher, resolve_host
 from seedance_mcp.sandbox.serve import listen
 
 FILM = b"\0\0\0\x20ftypisom" + bytes(100_000)

@@ -12,13 +12,13 @@ import pytest
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
-from seedance_mcp import catalog
-from seedance_mcp.arguments import read_request
+from seedance_mcp.catalogue.editions import edition_2026_07
+from seedance_mcp.catalogue.facts import Choice, Fact, Route, Span
+from seedance_mcp.catalogue.profiles import model_schema
+from seedance_mcp.catalogue.requests import request_model
 from seedance_mcp.errors import InvalidRequest
-from seedance_mcp.facts import Choice, Fact, Route, Span
-from seedance_mcp.profiles import model_schema
 from seedance_mcp.sandbox.judge import judge
-from seedance_mcp.schemas import request_model
+from seedance_mcp.tools.arguments import read_request
 
 LINES: dict[str, Any] = tomllib.loads(Path(__file__).with_name("documented.toml").read_text("utf-8"))
 LINKS = {"https": "https://example.com/media-{}", "asset": "asset://asset-{}"}
@@ -59,15 +59,15 @@ def taken_by_the_server(body: dict[str, Any]) -> bool:
 def test_server_and_sandbox_decide_as_the_documentation_says(body: dict[str, Any], ok: bool) -> None:  # noqa: FBT001
     assert taken_by_the_server(body) is ok
     assert (judge(body) is None) is ok
-    if body.get("model") in catalog.BY_NAME:
-        alone: Any = Draft202012Validator(model_schema(catalog.BY_NAME[body["model"]]))
+    if body.get("model") in edition_2026_07.BY_NAME:
+        alone: Any = Draft202012Validator(model_schema(edition_2026_07.BY_NAME[body["model"]]))
         assert alone.is_valid(body) is ok
 
 
 def test_every_model_of_the_seed_has_a_row_and_a_golden_line() -> None:
     named = {body.get("model") for route in LINES for _, body, ok in bodies(route) if ok}
-    assert named == set(catalog.BY_NAME)
-    assert len(catalog.BY_NAME) == 23
+    assert named == set(edition_2026_07.BY_NAME)
+    assert len(edition_2026_07.BY_NAME) == 23
 
 
 def shifted(fact: Fact[int]) -> Iterator[Fact[int]]:
@@ -128,7 +128,7 @@ def verdicts(route: Route) -> list[bool]:
 
 MUTANTS = [
     pytest.param(route, changed, id=f"{route.name}-{number}-{name}")
-    for route in catalog.ROUTES
+    for route in edition_2026_07.ROUTES
     for number, (name, changed) in enumerate(mutants(route))
 ]
 

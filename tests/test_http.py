@@ -28,16 +28,16 @@ from mcp.shared.subscriptions import ResourceUpdated
 from mcp_types import ElicitResult, Implementation
 from pydantic import SecretStr
 
-from seedance_mcp import cli
-from seedance_mcp.client import ProviderClient
-from seedance_mcp.config import Settings
+from seedance_mcp.cli import main
 from seedance_mcp.errors import NotConfigured
-from seedance_mcp.handles import EXTENSION
-from seedance_mcp.sandbox.moods import Mood
+from seedance_mcp.provider.client import ProviderClient
+from seedance_mcp.sandbox.faults import Mood
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.sandbox.serve import listen, run_in_background
-from seedance_mcp.toolbox import TOOLS
-from seedance_mcp.transports import Doorkeeper, build_http_app
+from seedance_mcp.server.http import Doorkeeper, build_http_app
+from seedance_mcp.server.tasks_extension import EXTENSION
+from seedance_mcp.server.tool_table import TOOLS
+from seedance_mcp.settings import Settings
 
 pytestmark = pytest.mark.anyio
 ANNA, BERT = "anna-token-0123456789", "bert-token-0123456789"
@@ -356,7 +356,7 @@ async def test_off_loopback_it_refuses_to_start_without_tokens(tmp_path: Path, c
     for host in ("127.0.0.1", "::1", "localhost", "127.0.0.2"):
         build_http_app(Settings(data_dir=tmp_path), "sse", host)
     arguments = ["serve", "--transport", "http", "--host", "0.0.0.0"]  # noqa: S104 - refused, not bound
-    assert await anyio.to_thread.run_sync(cli.main, arguments) == 2
+    assert await anyio.to_thread.run_sync(main.main, arguments) == 2
     assert "SEEDANCE_HTTP_TOKENS" in capsys.readouterr().err
 
 
@@ -378,7 +378,7 @@ async def test_the_command_serves_on_the_port_it_is_given_and_ends_when_interrup
 @pytest.mark.parametrize("value", ["anna", "anna:short", f":{ANNA}", f"anna:{ANNA},anna:{BERT}", "anna:üüüüüüüüüüüüüüüüüü"])
 def test_tokens_that_cannot_be_used_are_refused(value: str, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     monkeypatch.setenv("SEEDANCE_HTTP_TOKENS", value)
-    assert cli.main(["serve", "--transport", "http"]) == 2
+    assert main.main(["serve", "--transport", "http"]) == 2
     told = capsys.readouterr().err
     assert "SEEDANCE_HTTP_TOKENS" in told
     assert value not in told

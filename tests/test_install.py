@@ -15,8 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from seedance_mcp import cli, jsonc
-from seedance_mcp.clients import BY_NAME, CLIENTS, ClientApp, own_command
+from seedance_mcp.cli import jsonc_edit, main
+from seedance_mcp.cli.mcp_clients import BY_NAME, CLIENTS, ClientApp, own_command
 
 BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"
 KEY = "sk_very_secret_0123"
@@ -140,13 +140,13 @@ def test_every_file_takes_the_entry_and_is_given_back_to_the_byte(client: Client
     def in_and_out(content: bytes | None) -> None:
         path = written(client, content)
         before = value_of(client, content or b"")
-        assert cli.main(["install", client.name, *COMMAND]) == 0
+        assert main.main(["install", client.name, *COMMAND]) == 0
         installed = path.read_bytes()
         assert value_of(client, installed) == with_entry(client, before)
         assert installed.startswith(BOM.encode()) is (content or b"").startswith(BOM.encode())
         if b"seedance" not in (content or b""):
             assert re.findall(COMMENT, installed.decode()) == re.findall(COMMENT, (content or b"").decode())
-        assert cli.main(["install", client.name, "--undo"]) == 0
+        assert main.main(["install", client.name, "--undo"]) == 0
         assert (path.read_bytes() if path.exists() else None) == content
         assert [each for each in path.parent.iterdir() if each.is_file()] == [path] * (content is not None)
 
@@ -160,10 +160,10 @@ def test_after_a_change_by_others_the_entry_alone_goes(client: ClientApp, capsys
     def changed(content: bytes | None) -> None:
         path = written(client, content)
         before = value_of(client, content or b"")
-        assert cli.main(["install", client.name, *COMMAND]) == 0
+        assert main.main(["install", client.name, *COMMAND]) == 0
         path.write_bytes(path.read_bytes() + (b"\n" if client.format == "json" else b"\n# theirs\n"))
         capsys.readouterr()
-        assert cli.main(["install", client.name, "--undo"]) == 0
+        assert main.main(["install", client.name, "--undo"]) == 0
         assert "only the entry goes" in capsys.readouterr().out
         left = value_of(client, path.read_bytes())
         assert "seedance" not in json.dumps(left)
@@ -191,7 +191,7 @@ def test_after_a_change_by_others_the_entry_alone_goes(client: ClientApp, capsys
     ],
 )
 def test_the_change_is_as_small_as_it_can_be(before: str, after: str) -> None:
-    made = jsonc.put(before, ("mcpServers", "seedance"), [])
+    made = jsonc_edit.put(before, ("mcpServers", "seedance"), [])
     assert made == after.replace("ENTRY", "[]")
 
 
@@ -209,7 +209,7 @@ def test_the_change_is_as_small_as_it_can_be(before: str, after: str) -> None:
     ],
 )
 def test_taking_out_leaves_what_stands_beside(before: str, after: str) -> None:
-    assert jsonc.remove(before, ("s", "a")) == after
+    assert jsonc_edit.remove(before, ("s", "a")) == after
 
 
 @pytest.mark.parametrize(
@@ -226,15 +226,15 @@ def test_what_was_made_for_the_entry_goes_with_it_and_a_copy_that_differs_is_nam
     name: str, before: str, theirs: str, after: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = written(BY_NAME[name], before.encode())
-    assert cli.main(["install", name, *COMMAND]) == 0
+    assert main.main(["install", name, *COMMAND]) == 0
     (copy,) = path.parent.glob("*before-seedance*")
     path.write_bytes(path.read_bytes().replace(before[:6].encode(), theirs[:6].encode()).replace(b"1", b"2"))
     capsys.readouterr()
-    assert cli.main(["install", name, "--undo"]) == 0
+    assert main.main(["install", name, "--undo"]) == 0
     assert path.read_text() == after
     assert f"only the entry goes. What was there before: {copy}\n" in capsys.readouterr().out
     assert copy.read_text() == before
-    assert cli.main(["install", name, "--undo"]) == 0
+    assert main.main(["install", name, "--undo"]) == 0
     assert path.read_text() == after
     assert f"Nothing to change.\nWhat was there before: {copy}\n" in capsys.readouterr().out
 
@@ -242,10 +242,10 @@ def test_what_was_made_for_the_entry_goes_with_it_and_a_copy_that_differs_is_nam
 @pytest.mark.parametrize("content", [None, b'{"a": 1}'])
 def test_a_copy_that_holds_nothing_more_goes_with_the_entry(content: bytes | None, capsys: pytest.CaptureFixture[str]) -> None:
     path = written(BY_NAME["cursor"], content)
-    assert cli.main(["install", "cursor", *COMMAND]) == 0
+    assert main.main(["install", "cursor", *COMMAND]) == 0
     path.write_bytes(path.read_bytes().replace(b"serve", b"other"))
     capsys.readouterr()
-    assert cli.main(["install", "cursor", "--undo"]) == 0
+    assert main.main(["install", "cursor", "--undo"]) == 0
     assert json.loads(path.read_bytes()) == json.loads(content or b"{}")
     assert list(path.parent.iterdir()) == [path]
     assert "What was there" not in capsys.readouterr().out
@@ -253,16 +253,16 @@ def test_a_copy_that_holds_nothing_more_goes_with_the_entry(content: bytes | Non
 
 def test_a_comment_by_others_keeps_an_emptied_container() -> None:
     path = written(BY_NAME["vscode"], b"{}")
-    assert cli.main(["install", "vscode", *COMMAND]) == 0
+    assert main.main(["install", "vscode", *COMMAND]) == 0
     path.write_bytes(path.read_bytes().replace(b'"servers": {', b'"servers": { // mine'))
-    assert cli.main(["install", "vscode", "--undo"]) == 0
+    assert main.main(["install", "vscode", "--undo"]) == 0
     assert "// mine" in path.read_text()
     assert "inputs" not in path.read_text()
 
 
 @pytest.mark.parametrize("text", ['{"s": {"x": 1}}', '{"s": 1}', "{}", "", '{"s": [/* mine */]}'])
 def test_a_container_that_is_not_empty_or_none_stays(text: str) -> None:
-    assert jsonc.prune(text, "s") == text
+    assert jsonc_edit.prune(text, "s") == text
 
 
 PLACES = {
@@ -301,16 +301,16 @@ def test_moved_folders_are_followed() -> None:
 def test_a_second_installation_keeps_the_way_back_to_the_first_state(capsys: pytest.CaptureFixture[str]) -> None:
     path = written(BY_NAME["cursor"], b'{"a":1}')
     for command in (COMMAND, ["--command", "uvx"], ["--sandbox", "--command", "uvx"], ["--sandbox", "--command", "uvx"]):
-        assert cli.main(["install", "cursor", *command]) == 0
+        assert main.main(["install", "cursor", *command]) == 0
     assert json.loads(path.read_bytes())["mcpServers"]["seedance"] == {
         "command": "uvx",
         "args": ["seedance-mcp[sandbox]"],
         "env": {"SEEDANCE_SANDBOX": "1"},
     }
     assert "Nothing to change." in capsys.readouterr().out
-    assert cli.main(["install", "cursor", "--undo"]) == 0
+    assert main.main(["install", "cursor", "--undo"]) == 0
     assert path.read_bytes() == b'{"a":1}'
-    assert cli.main(["install", "cursor", "--undo"]) == 0
+    assert main.main(["install", "cursor", "--undo"]) == 0
     assert "Nothing to change." in capsys.readouterr().out
     assert list(path.parent.iterdir()) == [path]
 
@@ -318,12 +318,12 @@ def test_a_second_installation_keeps_the_way_back_to_the_first_state(capsys: pyt
 @pytest.mark.parametrize("content", [None, b"{}"])
 def test_a_dry_run_shows_and_writes_nothing(content: bytes | None, capsys: pytest.CaptureFixture[str]) -> None:
     path = written(BY_NAME["vscode"], content)
-    assert cli.main(["install", "vscode", "--dry-run", *COMMAND]) == 0
+    assert main.main(["install", "vscode", "--dry-run", *COMMAND]) == 0
     assert '+      "command": "/opt/se dance",' in capsys.readouterr().out
     assert (path.read_bytes() if path.exists() else None) == content
-    assert cli.main(["install", "vscode", *COMMAND]) == 0
+    assert main.main(["install", "vscode", *COMMAND]) == 0
     installed = path.read_bytes()
-    assert cli.main(["install", "vscode", "--undo", "--dry-run"]) == 0
+    assert main.main(["install", "vscode", "--undo", "--dry-run"]) == 0
     assert path.read_bytes() == installed
 
 
@@ -337,22 +337,22 @@ def test_the_key_is_written_only_when_asked_and_then_for_the_owner_alone(
     monkeypatch.setenv("SEEDANCE_API_KEY", KEY)
     path = written(BY_NAME["claude-desktop"], b"{}\n")
     path.chmod(0o644)
-    assert cli.main(["install", "claude-desktop", *COMMAND]) == 0
+    assert main.main(["install", "claude-desktop", *COMMAND]) == 0
     assert KEY.encode() not in path.read_bytes()
     assert mode(path) == 0o644
-    assert cli.main(["install", "claude-desktop", "--key-from-env", *COMMAND]) == 0
+    assert main.main(["install", "claude-desktop", "--key-from-env", *COMMAND]) == 0
     assert json.loads(path.read_bytes())["mcpServers"]["seedance"]["env"] == {"SEEDANCE_API_KEY": KEY}
     assert mode(path) == 0o600
-    assert cli.main(["install", "claude-desktop", "--undo"]) == 0
+    assert main.main(["install", "claude-desktop", "--undo"]) == 0
     assert (path.read_bytes(), mode(path)) == (b"{}\n", 0o644)
     assert KEY not in capsys.readouterr().out
 
 
 def test_the_neighbours_secrets_are_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
     written(BY_NAME["cursor"], b'{\n  "mcpServers": {\n    "other": {\n      "env": {"TOKEN": "theirs"}\n    }\n  }\n}\n')
-    assert cli.main(["install", "cursor", *COMMAND]) == 0
+    assert main.main(["install", "cursor", *COMMAND]) == 0
     written(BY_NAME["gemini"], b'{"mcpServers": {"other": {"env": {"' + b"x" * 200 + b'": "theirs"}}}}')
-    assert cli.main(["install", "gemini", *COMMAND]) == 0
+    assert main.main(["install", "gemini", *COMMAND]) == 0
     told = capsys.readouterr().out
     assert "theirs" not in told
     assert "…" in told
@@ -369,14 +369,14 @@ def test_the_entry_is_shown_whole_where_long_lines_are_cut(
     }
     path = written(BY_NAME[name], long[name].replace("LONG", "x" * 200).encode())
     by_key = ["--key-from-env"] if name == "claude-desktop" else []
-    assert cli.main(["install", name, *by_key, "--dry-run", *COMMAND]) == 0
+    assert main.main(["install", name, *by_key, "--dry-run", *COMMAND]) == 0
     told = capsys.readouterr().out
     text = told.split("The entry:\n")[1].split("Limits:")[0]
     shown = json.loads(text)["seedance"] if by_key else tomllib.loads(text)["mcp_servers"]["seedance"]
     assert shown == ({**ENTRY, "env": {"SEEDANCE_API_KEY": "********"}} if by_key else ENTRIES[name])
     assert KEY not in told
-    assert cli.main(["install", name, *COMMAND]) == 0
-    assert cli.main(["install", name, "--undo"]) == 0
+    assert main.main(["install", name, *COMMAND]) == 0
+    assert main.main(["install", name, "--undo"]) == 0
     assert "…" in capsys.readouterr().out
     assert b"x" * 200 in path.read_bytes()
 
@@ -393,7 +393,7 @@ def test_a_wish_that_makes_no_entry_is_refused(
     arguments: list[str], key: str, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("SEEDANCE_API_KEY", key)
-    assert cli.main(["install", *arguments]) == 2
+    assert main.main(["install", *arguments]) == 2
     assert told in capsys.readouterr().err
     assert not BY_NAME[arguments[0]].path().exists()
 
@@ -403,10 +403,10 @@ def test_a_linked_file_stays_a_link(tmp_path: Path) -> None:
     target = tmp_path / "dotfiles" / "codex.toml"
     target.parent.mkdir()
     path.symlink_to(target)
-    assert cli.main(["install", "codex", *COMMAND]) == 0
+    assert main.main(["install", "codex", *COMMAND]) == 0
     assert path.is_symlink()
     assert tomllib.loads(target.read_text())["mcp_servers"]["seedance"] == ENTRIES["codex"]
-    assert cli.main(["install", "codex", "--undo"]) == 0
+    assert main.main(["install", "codex", "--undo"]) == 0
     assert path.is_symlink()
     assert not target.exists()
 
@@ -434,7 +434,7 @@ def test_a_file_that_cannot_be_read_is_left_alone(
     name: str, content: bytes, told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = written(BY_NAME[name], content)
-    assert cli.main(["install", name]) == 2
+    assert main.main(["install", name]) == 2
     error = capsys.readouterr().err
     assert told in error
     assert str(path) in error
@@ -446,17 +446,17 @@ def test_a_folder_that_cannot_be_used_is_told(capsys: pytest.CaptureFixture[str]
     home = BY_NAME["cursor"].path().parent
     home.parent.mkdir(parents=True)
     home.write_text("a file where the folder should be")
-    assert cli.main(["install", "cursor"]) == 2
+    assert main.main(["install", "cursor"]) == 2
     assert "cannot be changed" in capsys.readouterr().err
 
 
 def test_a_copy_that_cannot_be_written_stops_everything() -> None:
     path = written(BY_NAME["cursor"], b"{}")
-    assert cli.main(["install", "cursor", *COMMAND]) == 0
+    assert main.main(["install", "cursor", *COMMAND]) == 0
     (copy,) = path.parent.glob("*before-seedance*")
-    assert cli.main(["install", "cursor", "--undo"]) == 0
+    assert main.main(["install", "cursor", "--undo"]) == 0
     copy.mkdir()
-    assert cli.main(["install", "cursor", *COMMAND]) == 2
+    assert main.main(["install", "cursor", *COMMAND]) == 2
     assert path.read_bytes() == b"{}"
     assert sorted(path.parent.iterdir()) == [path, copy]
 
@@ -492,7 +492,7 @@ def test_limits_of_the_shell_are_written_since_clients_pass_none_on(
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("SEEDANCE_MAX_COST_PER_DAY", "1e2")
     path = written(client, None)
-    assert cli.main(["install", client.name, *sandbox, *COMMAND]) == 0
+    assert main.main(["install", client.name, *sandbox, *COMMAND]) == 0
     found = value_of(client, path.read_bytes())
     usual = {"env": {"SEEDANCE_SANDBOX": "1"}} if sandbox else ENTRIES[client.name]
     assert found[client.servers]["seedance"]["env"] == {**usual.get("env", {}), **GIVEN}
@@ -508,7 +508,7 @@ def test_a_relative_folder_means_the_same_wherever_the_client_starts(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SEEDANCE_OUTPUT_DIR", "films")
     path = written(BY_NAME["claude-desktop"], None)
-    assert cli.main(["install", "claude-desktop", *COMMAND]) == 0
+    assert main.main(["install", "claude-desktop", *COMMAND]) == 0
     assert json.loads(path.read_bytes())["mcpServers"]["seedance"]["env"] == {"SEEDANCE_OUTPUT_DIR": str(tmp_path / "films")}
     assert "Limits: none in the entry: set SEEDANCE_MAX_COST_PER_DAY here and install again" in capsys.readouterr().out
 
@@ -517,9 +517,9 @@ def test_a_limit_that_cannot_be_read_is_not_written(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("SEEDANCE_LOG_LEVEL", "LOUD")
-    assert cli.main(["install", "cursor", *COMMAND]) == 0
+    assert main.main(["install", "cursor", *COMMAND]) == 0
     monkeypatch.setenv("SEEDANCE_MAX_COST_PER_DAY", "much")
-    assert cli.main(["install", "cursor", *COMMAND]) == 2
+    assert main.main(["install", "cursor", *COMMAND]) == 2
     error = capsys.readouterr().err
     assert "SEEDANCE_MAX_COST_PER_DAY: " in error
     assert "LOG_LEVEL" not in error

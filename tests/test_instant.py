@@ -21,10 +21,10 @@ from mcp.shared.message import SessionMessage
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 
 import seedance_mcp
-from seedance_mcp.config import Settings, load_settings
-from seedance_mcp.handover import Replayed, Unrepeated
-from seedance_mcp.instant import MODERN, SNAPSHOT, SURE, Opening, load_snapshot, prefers_flat, serve_opening
-from seedance_mcp.server import build_server
+from seedance_mcp.instant.opening import MODERN, SNAPSHOT, SURE, Opening, load_snapshot, prefers_flat, serve_opening
+from seedance_mcp.server.handlers import build_server
+from seedance_mcp.server.stdio_handover import Replayed, Unrepeated
+from seedance_mcp.settings import Settings, load_settings
 
 Message = dict[str, Any]
 

@@ -11,14 +11,14 @@ import httpx
 import pytest
 from conftest import PROVIDER, OpenWorld, no_film
 
-from seedance_mcp.app import App
-from seedance_mcp.client import ProviderClient
-from seedance_mcp.config import Settings
-from seedance_mcp.ledger import Ledger
-from seedance_mcp.looks import FORGOTTEN_AFTER_SECONDS, TASKS_AT_FLOOR, Looks
-from seedance_mcp.records import Entry, Record
+from seedance_mcp.money.ledger import Ledger
+from seedance_mcp.money.records import Entry, Record
+from seedance_mcp.polling.shared import FORGOTTEN_AFTER_SECONDS, TASKS_AT_FLOOR, Looks
+from seedance_mcp.provider.client import ProviderClient
 from seedance_mcp.sandbox.provider import KEY, Sandbox
-from seedance_mcp.tools import look
+from seedance_mcp.settings import Settings
+from seedance_mcp.tools.session import App
+from seedance_mcp.tools.tasks import look
 
 pytestmark = pytest.mark.anyio
 FLOOR_SECONDS = 5.0

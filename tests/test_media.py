@@ -19,14 +19,14 @@ import pytest
 from conftest import Answer, OpenWorld, World
 from PIL import Image
 
-from seedance_mcp import media
-from seedance_mcp.catalog import UPLOAD_EXTENSIONS
-from seedance_mcp.config import Settings
+from seedance_mcp.catalogue.editions.edition_2026_07 import UPLOAD_EXTENSIONS
 from seedance_mcp.errors import FileRejected
-from seedance_mcp.measures import picture_size, wave_seconds
-from seedance_mcp.media import check_link, is_link, open_media, path_of, sniff
-from seedance_mcp.mp4 import duration_seconds
-from seedance_mcp.sandbox.moods import Mood
+from seedance_mcp.media import local_files
+from seedance_mcp.media.headers import picture_size, wave_seconds
+from seedance_mcp.media.local_files import check_link, is_link, open_media, path_of, sniff
+from seedance_mcp.media.mp4_header import duration_seconds
+from seedance_mcp.sandbox.faults import Mood
+from seedance_mcp.settings import Settings
 
 HEADS = {
     "jpg": b"\xff\xd8\xff\xe0",
@@ -220,7 +220,7 @@ def test_a_folder_turned_into_a_link_after_the_check_is_not_followed(tmp_path: P
     (outside / "a.png").write_bytes(HEADS["png"])
     (inside / "folder").symlink_to(outside)
     with pytest.raises(FileRejected, match="cannot be read"):
-        media.open_below(inside, inside / "folder" / "a.png")
+        local_files.open_below(inside, inside / "folder" / "a.png")
 
 
 def keep_growing(path: Path, stop: threading.Event) -> None:
@@ -257,7 +257,7 @@ def test_a_file_that_grows_while_it_is_copied_is_refused(tmp_path: Path) -> None
             return super().read(size) or b""
 
     with Growing(path) as file, pytest.raises(FileRejected, match="changed while it was read"):
-        media.copy_whole(cast("Any", file), io.BytesIO())
+        local_files.copy_whole(cast("Any", file), io.BytesIO())
 
 
 @pytest.mark.anyio

@@ -12,10 +12,10 @@ import pytest
 from conftest import OpenWorld, World
 
 from seedance_mcp import errors
-from seedance_mcp.client import AFTER_SENDING, BEFORE_SENDING, ProviderClient
-from seedance_mcp.sandbox.moods import ANSWERS, ENVELOPES, LOSSES, TWISTS, Mood
+from seedance_mcp.provider.client import AFTER_SENDING, BEFORE_SENDING, ProviderClient
+from seedance_mcp.provider.envelope import Reply, open_reply
+from seedance_mcp.sandbox.faults import ANSWERS, ENVELOPES, LOSSES, TWISTS, Mood
 from seedance_mcp.sandbox.provider import KEY
-from seedance_mcp.wire import Reply, open_reply
 
 pytestmark = pytest.mark.anyio
 CREATE = "/seedance/videos"

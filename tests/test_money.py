@@ -17,22 +17,22 @@ import httpx
 import pytest
 from conftest import PROVIDER, Answer, OpenWorld, World, no_film
 
-from seedance_mcp import store
-from seedance_mcp.app import App
-from seedance_mcp.arguments import ListTasks, NoArguments, read_request
-from seedance_mcp.client import ProviderClient
-from seedance_mcp.config import Settings
 from seedance_mcp.errors import ConfirmationRequired, LedgerUnusable, OutcomeUnknown
-from seedance_mcp.guard import Action, Reply, fingerprint
-from seedance_mcp.ledger import Ledger
-from seedance_mcp.records import Entry, Record, Spent
+from seedance_mcp.money.gate import Action, Reply, fingerprint
+from seedance_mcp.money.ledger import Ledger
+from seedance_mcp.money.records import Entry, Record, Spent
+from seedance_mcp.money.stores import sqlite
+from seedance_mcp.money.stores.sqlite import MIGRATIONS, Store
+from seedance_mcp.provider.client import ProviderClient
+from seedance_mcp.provider.envelope import ProviderTask
 from seedance_mcp.sandbox import serve
-from seedance_mcp.sandbox.moods import Mood
+from seedance_mcp.sandbox.faults import Mood
 from seedance_mcp.sandbox.provider import KEY, Sandbox
-from seedance_mcp.store import MIGRATIONS, Store
-from seedance_mcp.tools import get_balance, list_tasks
-from seedance_mcp.views import Outlook, task_of
-from seedance_mcp.wire import ProviderTask
+from seedance_mcp.settings import Settings
+from seedance_mcp.tools.arguments import ListTasks, NoArguments, read_request
+from seedance_mcp.tools.session import App
+from seedance_mcp.tools.tasks import get_balance, list_tasks
+from seedance_mcp.tools.views import Outlook, task_of
 
 pytestmark = pytest.mark.anyio
 CREATE = "/seedance/videos"
@@ -442,8 +442,8 @@ async def test_a_broken_foreign_or_newer_ledger_refuses_before_anything_is_sent(
 
 def test_a_ledger_that_another_holds_for_good_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "ledger.sqlite3"
-    monkeypatch.setattr(store, "BUSY_SECONDS", 0.01)
-    monkeypatch.setattr(store, "TURNS", 3)
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.01)
+    monkeypatch.setattr(sqlite, "TURNS", 3)
     holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
     with pytest.raises(LedgerUnusable, match="another process holds it"):

@@ -32,12 +32,12 @@ from mcp.shared.auth import OAuthClientInformationFull, OAuthToken, ProtectedRes
 from pydantic import SecretStr
 from starlette.applications import Starlette
 
-from seedance_mcp.client import BODY_MAX_BYTES, ProviderClient
-from seedance_mcp.config import Settings, load_settings
 from seedance_mcp.errors import NotConfigured
-from seedance_mcp.oauth import KEY_TYPES, METADATA_PATH, Issuer
+from seedance_mcp.provider.client import BODY_MAX_BYTES, ProviderClient
 from seedance_mcp.sandbox.provider import KEY, Sandbox
-from seedance_mcp.transports import build_http_app
+from seedance_mcp.server.http import build_http_app
+from seedance_mcp.server.oauth import KEY_TYPES, METADATA_PATH, Issuer
+from seedance_mcp.settings import Settings, load_settings
 
 pytestmark = pytest.mark.anyio
 ISSUER, AUDIENCE = "https://issuer.example.com", "https://video.example.com/mcp"

@@ -16,11 +16,11 @@ from mcp import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import ResourceTemplateReference, TextContent
 
-from seedance_mcp.client import ProviderClient
-from seedance_mcp.config import Settings, load_settings
-from seedance_mcp.sandbox.moods import Mood
+from seedance_mcp.provider.client import ProviderClient
+from seedance_mcp.sandbox.faults import Mood
 from seedance_mcp.sandbox.provider import KEY
-from seedance_mcp.server import build_server, open_app
+from seedance_mcp.server.handlers import build_server, open_app
+from seedance_mcp.settings import Settings, load_settings
 
 pytestmark = pytest.mark.anyio
 CREATE = "/seedance/videos"

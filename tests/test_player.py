@@ -12,7 +12,7 @@ import pytest
 from conftest import PROVIDER, OpenWorld, World, no_film
 from mcp_types import TextResourceContents
 
-from seedance_mcp.catalog import RESULT_HOSTS
+from seedance_mcp.catalogue.editions.edition_2026_07 import RESULT_HOSTS
 from seedance_mcp.sandbox.provider import Sandbox
 
 pytestmark = pytest.mark.anyio

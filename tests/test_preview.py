@@ -16,9 +16,9 @@ from mcp_types import ImageContent
 from PIL import Image
 
 from seedance_mcp.errors import DownloadRefused
+from seedance_mcp.media.contact_sheet import SHEET_MOST_BYTES, contact_sheet
 from seedance_mcp.sandbox.film import render
 from seedance_mcp.sandbox.provider import Sandbox
-from seedance_mcp.sheet import SHEET_MOST_BYTES, contact_sheet
 
 pytestmark = pytest.mark.anyio
 
@@ -102,7 +102,7 @@ async def test_without_a_temporary_folder_it_is_told_which(
 
 
 async def test_without_the_extra_it_is_told_what_to_install(open_world: OpenWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "seedance_mcp.sheet")
+    monkeypatch.delitem(sys.modules, "seedance_mcp.media.contact_sheet")
     monkeypatch.setitem(sys.modules, "av", None)
     async with open_world() as world:
         answer = await world.call("preview_video", {"task_id": await finished(world)})

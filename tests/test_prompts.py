@@ -11,11 +11,11 @@ from mcp import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import PromptReference, TextContent
 
-from seedance_mcp import catalog
-from seedance_mcp.config import Settings
-from seedance_mcp.results import SANDBOX_NOTE
-from seedance_mcp.server import build_server, open_app
-from seedance_mcp.toolbox import TOOLS
+from seedance_mcp.catalogue.editions import edition_2026_07
+from seedance_mcp.server.handlers import build_server, open_app
+from seedance_mcp.server.tool_table import TOOLS
+from seedance_mcp.settings import Settings
+from seedance_mcp.tools.results import SANDBOX_NOTE
 
 pytestmark = pytest.mark.anyio
 
@@ -89,8 +89,8 @@ async def test_every_prompt_ends_with_the_path_and_gives_the_link_only_where_not
     assert last.index("`download_video`") < last.index("Give the person the path") < last.index("give video_url")
 
 
-@pytest.mark.parametrize("model", catalog.MODELS, ids=lambda model: model.name)
-async def test_the_chosen_models_own_limits_are_told(open_world: OpenWorld, model: catalog.Model) -> None:
+@pytest.mark.parametrize("model", edition_2026_07.MODELS, ids=lambda model: model.name)
+async def test_the_chosen_models_own_limits_are_told(open_world: OpenWorld, model: edition_2026_07.Model) -> None:
     span, route = model.route.duration.value, model.route
     async with open_world() as world:
         text = await told(world, "storyboard", story="a fox", shots="3", model=model.name, ratio=route.ratio.value.allowed[0])

@@ -15,10 +15,10 @@ import httpx
 import pytest
 from PIL import Image
 
-from seedance_mcp.catalog import PIXELS
+from seedance_mcp.catalogue.editions.edition_2026_07 import PIXELS
 from seedance_mcp.sandbox import serve
+from seedance_mcp.sandbox.faults import Mood
 from seedance_mcp.sandbox.film import order_of, render
-from seedance_mcp.sandbox.moods import Mood
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 
 V1 = "/api/open-api/v1"

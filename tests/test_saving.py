@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from seedance_mcp import folders, saving
 from seedance_mcp.errors import DownloadRefused
-from seedance_mcp.folders import Folder, hold
+from seedance_mcp.storage import dirfd, local_disk
+from seedance_mcp.storage.dirfd import Folder, hold
 
 
 def names(folder: Path) -> list[str]:
@@ -18,17 +18,17 @@ def names(folder: Path) -> list[str]:
 
 
 def save(root: Path, principal: str = "", name: str = "fox") -> Path:
-    with saving.new_part(root, principal) as part:
+    with local_disk.new_part(root, principal) as part:
         part.file.write(b"film")
         return part.publish(name)
 
 
 @pytest.mark.parametrize("holds", [True, False])
 def test_a_part_becomes_a_file_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, holds: bool) -> None:  # noqa: FBT001
-    monkeypatch.setattr(folders, "HOLDS", holds)  # some systems open no file relative to a folder
+    monkeypatch.setattr(dirfd, "HOLDS", holds)  # some systems open no file relative to a folder
     assert save(tmp_path, "anna") == tmp_path / "anna" / "fox.mp4"
     assert save(tmp_path, "anna") == tmp_path / "anna" / "fox (2).mp4"
-    with pytest.raises(ZeroDivisionError), saving.new_part(tmp_path, "anna") as part:
+    with pytest.raises(ZeroDivisionError), local_disk.new_part(tmp_path, "anna") as part:
         part.file.write(bytes(1 // 0))
     assert names(tmp_path / "anna") == ["fox (2).mp4", "fox.mp4"]
     assert (tmp_path / "anna" / "fox.mp4").read_bytes() == b"film"
@@ -51,7 +51,7 @@ def test_a_folder_swapped_for_a_link_leads_nowhere(tmp_path: Path) -> None:
     outside, videos = tmp_path / "outside", tmp_path / "videos"
     outside.mkdir()
     save(videos, "anna")
-    with saving.new_part(videos, "anna") as part:
+    with local_disk.new_part(videos, "anna") as part:
         part.file.write(b"film")
         (videos / "anna").rename(videos / "moved")
         (videos / "anna").symlink_to(outside)
@@ -63,7 +63,7 @@ def test_a_folder_swapped_for_a_link_leads_nowhere(tmp_path: Path) -> None:
 
 
 def test_parts_of_killed_processes_are_swept_and_others_left(tmp_path: Path) -> None:
-    long_ago = time.time() - 2 * saving.STALE_SECONDS
+    long_ago = time.time() - 2 * local_disk.STALE_SECONDS
     for name in (".seedance-0a.part", ".seedance-0b.part", ".seedance.part", "old.mp4"):
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (long_ago, long_ago))
@@ -82,7 +82,7 @@ class WithoutLinks(Folder):
 def test_a_file_system_without_second_names_replaces_nothing_either(tmp_path: Path) -> None:
     (tmp_path / "fox.mp4").write_text("somebody else's")
     with WithoutLinks(tmp_path, None) as folder:
-        part = saving.Part(folder)
+        part = local_disk.Part(folder)
         part.file.write(b"film")
         assert part.publish("fox") == tmp_path / "fox (2).mp4"
         part.discard()
@@ -93,7 +93,7 @@ def test_a_file_system_without_second_names_replaces_nothing_either(tmp_path: Pa
 
 def test_a_name_that_was_claimed_is_given_back_when_the_part_cannot_take_it(tmp_path: Path) -> None:
     with WithoutLinks(tmp_path, None) as folder:
-        part = saving.Part(folder)
+        part = local_disk.Part(folder)
         folder.remove(part.name)
         with pytest.raises(FileNotFoundError):
             part.publish("fox")
@@ -104,7 +104,7 @@ def test_a_name_that_was_claimed_is_given_back_when_the_part_cannot_take_it(tmp_
 class Closed(WithoutLinks):
     """A folder on a system that renames no open file."""
 
-    part: saving.Part
+    part: local_disk.Part
 
     def rename(self, name: str, other: str) -> None:
         assert self.part.file.closed
@@ -113,7 +113,7 @@ class Closed(WithoutLinks):
 
 def test_a_part_is_closed_before_it_gets_its_name(tmp_path: Path) -> None:
     folder = Closed(tmp_path, None)
-    folder.part = saving.Part(folder)
+    folder.part = local_disk.Part(folder)
     assert folder.part.publish("fox") == tmp_path / "fox.mp4"
 
 
@@ -140,5 +140,5 @@ def test_a_held_folder_follows_no_link_and_waits_for_no_pipe(tmp_path: Path) -> 
         with pytest.raises(OSError, match="symbolic"):
             folder.open("link")
         os.close(folder.open("pipe"))
-    assert saving.open_saved(tmp_path / "pipe", 0, "") is None
-    assert saving.open_saved(tmp_path / "link", 3, "") is None
+    assert local_disk.open_saved(tmp_path / "pipe", 0, "") is None
+    assert local_disk.open_saved(tmp_path / "link", 3, "") is None

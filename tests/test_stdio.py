@@ -16,9 +16,9 @@ import pytest
 from mcp import Client, StdioServerParameters
 
 from seedance_mcp.sandbox import serve
-from seedance_mcp.sandbox.moods import Mood
+from seedance_mcp.sandbox.faults import Mood
 from seedance_mcp.sandbox.provider import KEY, Sandbox, SandboxTask
-from seedance_mcp.toolbox import TOOLS
+from seedance_mcp.server.tool_table import TOOLS
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"])]
 PROMPT = "an unmistakable prompt"

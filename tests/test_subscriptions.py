@@ -11,7 +11,7 @@ from conftest import OpenWorld, World, no_film
 from mcp.client.subscriptions import Subscription
 from mcp.shared.subscriptions import ResourceUpdated
 
-from seedance_mcp.sandbox.moods import Mood
+from seedance_mcp.sandbox.faults import Mood
 from seedance_mcp.sandbox.provider import Sandbox
 
 pytestmark = pytest.mark.anyio

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from conftest import OpenWorld
 
-from seedance_mcp import catalog
-from seedance_mcp.sandbox.moods import Mood
-from seedance_mcp.toolbox import TOOLS
+from seedance_mcp.catalogue.editions import edition_2026_07
+from seedance_mcp.sandbox.faults import Mood
+from seedance_mcp.server.tool_table import TOOLS
 
 pytestmark = pytest.mark.anyio
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 64
@@ -197,7 +197,7 @@ async def test_wrong_arguments_are_refused_in_words(
     assert answer.error["allowed"]
 
 
-NAMES = ", ".join(catalog.BY_NAME)
+NAMES = ", ".join(edition_2026_07.BY_NAME)
 SP = {"model": "seedance2.0-sp", "prompt": "x"}
 HTTPS = "https://a.b/c.png"
 
@@ -248,7 +248,7 @@ async def test_models_are_filtered_by_what_is_needed(open_world: OpenWorld) -> N
         async def names(**filters: Any) -> set[str]:
             return {row["model"] for row in (await world.call("list_models", filters))["models"]}
 
-        assert await names() == set(catalog.BY_NAME)
+        assert await names() == set(edition_2026_07.BY_NAME)
         assert await names(route="md") == {"seedance2.0-md", "seedance2.0-fast-md"}
         assert await names(resolution="4k") == {"sd2_mx_4k", "sd2_mx_video_4k"}
         assert await names(takes=["reference_videos", "https"], route="mini") == {"seedance2.0-mini-video"}

@@ -9,7 +9,7 @@ import pytest
 from conftest import OpenWorld
 
 from seedance_mcp.errors import ProviderFailed, TaskNotFound
-from seedance_mcp.waiting import HEARTBEAT_SECONDS, LAST_LOOK_SECONDS, Forecast, Meter, wait
+from seedance_mcp.polling.schedule import HEARTBEAT_SECONDS, LAST_LOOK_SECONDS, Forecast, Meter, wait
 
 
 def never(seen: object) -> bool:

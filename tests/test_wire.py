@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from seedance_mcp.wire import read_amount, read_task, read_time, stranger
+from seedance_mcp.provider.envelope import read_amount, read_task, read_time, stranger
 
 # typed by hand from the documentation's table of status spellings
 WORDS = {

@@ -18,7 +18,7 @@ import av
 from av.audio.frame import AudioFrame
 from PIL import Image, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
 
-from seedance_mcp.catalog import BY_NAME, FRAMES_PER_SECOND, PIXELS
+from seedance_mcp.catalogue.editions.edition_2026_07 import BY_NAME, FRAMES_PER_SECOND, PIXELS
 
 _SOUND_HERTZ = 48_000
 _SOUND_SAMPLES = 1024

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
-from seedance_mcp.catalog import BY_NAME
-from seedance_mcp.facts import Model
+from seedance_mcp.catalogue.editions.edition_2026_07 import BY_NAME
+from seedance_mcp.catalogue.facts import Model
 
 Body = dict[str, Any]
 

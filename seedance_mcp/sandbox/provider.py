@@ -15,9 +15,9 @@ from typing import Any
 import anyio
 import httpx
 
-from seedance_mcp.catalog import BY_NAME, MODELS
+from seedance_mcp.catalogue.editions.edition_2026_07 import BY_NAME, MODELS
+from seedance_mcp.sandbox.faults import ANSWERS, ENVELOPES, LOSSES, Mood, success
 from seedance_mcp.sandbox.judge import judge
-from seedance_mcp.sandbox.moods import ANSWERS, ENVELOPES, LOSSES, Mood, success
 
 KEY = "sk_sandbox"
 UPLOADS = "https://uploads.sandbox.invalid/"

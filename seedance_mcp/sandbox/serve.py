@@ -14,8 +14,8 @@ import anyio.to_thread
 import httpx
 import uvicorn
 
+from seedance_mcp.sandbox.faults import Mood
 from seedance_mcp.sandbox.film import render
-from seedance_mcp.sandbox.moods import Mood
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 
 __all__ = ["KEY", "Gateway", "LostOnPurpose", "listen", "moody", "render_in_thread", "run", "run_in_background"]

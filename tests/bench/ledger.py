@@ -9,9 +9,9 @@ from pathlib import Path
 
 from kit import Row, median_ms
 
-from seedance_mcp.ledger import Ledger
-from seedance_mcp.records import Entry, Spent
-from seedance_mcp.wire import ProviderTask
+from seedance_mcp.money.ledger import Ledger
+from seedance_mcp.money.records import Entry, Spent
+from seedance_mcp.provider.envelope import ProviderTask
 
 RUNS, ROWS = 200, 100_000
 

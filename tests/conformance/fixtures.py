@@ -12,9 +12,9 @@ import mcp_types as types
 import uvicorn
 from mcp.server import Server
 
-from seedance_mcp import handles
-from seedance_mcp.caller import Context
-from seedance_mcp.results import Next, Result, Task
+from seedance_mcp.server import tasks_extension
+from seedance_mcp.server.client_session import Context
+from seedance_mcp.tools.results import Next, Result, Task
 
 LONGEST_SECONDS = 2.0
 TOOLS = ("greet", "slow_compute", "failing_job")
@@ -60,16 +60,16 @@ async def list_tools(ctx: Context, params: types.PaginatedRequestParams | None) 
     return types.ListToolsResult(tools=[types.Tool(name=name, input_schema={"type": "object"}) for name in TOOLS])
 
 
-async def call_tool(ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult | handles.Handle:
+async def call_tool(ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult | tasks_extension.Handle:
     given: dict[str, Any] = params.arguments or {}
     if params.name not in TOOLS:
         return told(f"There is no tool {params.name}", is_error=True)
     if params.name == "greet":
         return told(f"Hello, {given.get('name')}!")
     task = start(params.name, float(given.get("seconds", 1)))
-    if handles.declared(ctx) and handles.is_running(task):
-        return handles.handle_for(task)
-    while handles.is_running(task):
+    if tasks_extension.declared(ctx) and tasks_extension.is_running(task):
+        return tasks_extension.handle_for(task)
+    while tasks_extension.is_running(task):
         await anyio.sleep(0.1)
         task = seen(task.request_id)
     return answer(task)
@@ -78,7 +78,7 @@ async def call_tool(ctx: Context, params: types.CallToolRequestParams) -> types.
 def main(port: int) -> None:
     server = Server[Any]("fixtures", version="1", on_list_tools=list_tools)
     server.add_request_handler("tools/call", types.CallToolRequestParams, call_tool)
-    handles.serve_handles(server, look, answer)
+    tasks_extension.serve_handles(server, look, answer)
     uvicorn.run(server.streamable_http_app(stateless_http=True), port=port, log_config=None)
 
 

@@ -12,7 +12,7 @@ import pytest
 from mcp import Client, StdioServerParameters
 from workshop import closed_environment, install, node, node_modules, sandboxed, venv
 
-from seedance_mcp import bundle
+from seedance_mcp.cli import bundle
 
 MCPB, UV = "@anthropic-ai/mcpb@2.1.2", "uv==0.13.9"
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from workshop import ROOT, closed_environment, sandboxed, serving, venv
 
-from seedance_mcp.toolbox import TOOLS
+from seedance_mcp.server.tool_table import TOOLS
 
 MCPCHECK, MCP_SCANNER = "jbt-mcpcheck==0.1.1", "cisco-ai-mcp-scanner==4.8.7"
 

@@ -19,7 +19,7 @@ from typing import Any, Literal
 import pytest
 from workshop import ENVIRONMENT, NEWEST, closed_environment, node, node_modules, sandboxed, serving, venv
 
-from seedance_mcp.toolbox import TOOLS
+from seedance_mcp.server.tool_table import TOOLS
 
 DRIVERS = Path(__file__).parent / "drivers"
 TABLE = ENVIRONMENT.get("SEEDANCE_INTEROP_TABLE")

@@ -1,0 +1,3 @@
+"""The command line."""
+
+__all__ = ["bundle", "demo", "doctor", "install", "jsonc_edit", "main", "mcp_clients"]

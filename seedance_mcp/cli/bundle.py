@@ -1,0 +1,127 @@
+"""`seedance-mcp bundle`: this very installation as an MCPB file, which Claude Desktop installs by a double click."""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+from importlib import metadata, resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+from seedance_mcp import __version__
+from seedance_mcp.errors import InvalidRequest
+from seedance_mcp.server.tool_table import TOOLS
+
+PACKAGE = "seedance-mcp"
+_EXTRA = re.compile(r"""\s*;\s*extra\s*==\s*['"](\w+)['"]$""")
+_MADE = (2026, 1, 1, 0, 0, 0)
+"""When every file was made, so that the same content gives the same bundle."""
+
+_ASKED: dict[str, dict[str, Any]] = {
+    "api_key": {
+        "type": "string",
+        "title": "API key",
+        "description": "The provider's key. Not needed for the sandbox.",
+        "sensitive": True,
+        "required": False,
+    },
+    "sandbox": {
+        "type": "boolean",
+        "title": "Sandbox",
+        "description": "Try everything without a key: nothing is real, nothing is charged.",
+        "required": False,
+        "default": False,
+    },
+    "max_cost_per_day": {
+        "type": "number",
+        "title": "Limit per day",
+        "description": "Hard limit for one UTC day, in JimiCoin. A request without a known price is refused while it is set.",
+        "required": False,
+        "min": 0,
+    },
+    "output_dir": {
+        "type": "directory",
+        "title": "Folder for videos",
+        "description": "The only folder that videos are saved to.",
+        "required": False,
+    },
+}
+"""What Claude Desktop asks its person for, by the setting's name."""
+
+
+def manifest() -> dict[str, Any]:
+    """The bundle's manifest, version 0.4."""
+    about = metadata.metadata(PACKAGE)
+    environment = {f"SEEDANCE_{name.upper()}": f"${{user_config.{name}}}" for name in _ASKED}
+    start = {
+        "command": "uv",
+        "args": ["run", "--directory", "${__dirname}", "python", "-m", "seedance_mcp"],
+        "env": environment,
+    }
+    return {
+        "manifest_version": "0.4",
+        "name": PACKAGE,
+        "display_name": "Seedance video",
+        "version": __version__,
+        "description": about["Summary"],
+        "author": {"name": "The seedance-mcp authors"},
+        "repository": {"type": "git", "url": "https://github.com/seedance-mcp/seedance-mcp"},
+        "license": about["License-Expression"],
+        "keywords": about["Keywords"].split(","),
+        "server": {"type": "uv", "entry_point": "seedance_mcp/__main__.py", "mcp_config": start},
+        "tools": [{"name": tool.name, "description": tool.description} for tool in TOOLS],
+        "prompts_generated": True,
+        "user_config": _ASKED,
+        "compatibility": {"platforms": ["darwin", "win32", "linux"], "runtimes": {"python": about["Requires-Python"]}},
+    }
+
+
+def build(output: str) -> Path:
+    """Write the bundle: the manifest, the package, and what uv has to install for it."""
+    path = Path(output).absolute()
+    files = {"manifest.json": json.dumps(manifest(), indent=2), "pyproject.toml": _project()}
+    try:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as bundle:
+            for name, text in files.items():
+                bundle.writestr(_entry(name), text.encode())
+            for name, source in _sources(resources.files("seedance_mcp"), "seedance_mcp"):
+                bundle.writestr(_entry(name), source.read_bytes())
+    except OSError as error:
+        raise InvalidRequest(f"{path} cannot be written ({error}).") from None
+    return path
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(name, _MADE)
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    entry.external_attr = 0o644 << 16
+    return entry
+
+
+def _sources(folder: Traversable, name: str) -> list[tuple[str, Traversable]]:
+    """Every file of the package, by its path in the bundle."""
+    found: list[tuple[str, Traversable]] = []
+    for each in sorted(folder.iterdir(), key=lambda each: each.name):
+        inner = f"{name}/{each.name}"
+        if each.is_dir():
+            found += _sources(each, inner) if each.name != "__pycache__" else []
+        else:
+            found.append((inner, each))
+    return found
+
+
+def _project() -> str:
+    """The project that uv makes an environment for: what the package needs, its sandbox included."""
+    about = metadata.metadata(PACKAGE)
+    wanted = [_EXTRA.sub("", each) for each in about.get_all("Requires-Dist") or [] if _extra(each) in {None, "sandbox"}]
+    return (
+        f'[project]\nname = "seedance-mcp-bundle"\nversion = "{__version__}"\nrequires-python = "{about["Requires-Python"]}"\n'
+        f"dependencies = {json.dumps(wanted, indent=4)}\n"
+    )
+
+
+def _extra(requirement: str) -> str | None:
+    found = _EXTRA.search(requirement)
+    return found[1] if found else None

@@ -1,0 +1,220 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Generator, Sequence
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
+from importlib import import_module
+from typing import Any
+
+import anyio
+
+from seedance_mcp import __version__
+from seedance_mcp.cli.mcp_clients import BY_NAME as CLIENTS_BY_NAME
+from seedance_mcp.errors import InvalidRequest, SeedanceError, TaskNotFound
+from seedance_mcp.instant.opening import Opening
+from seedance_mcp.money.ledger import Ledger
+from seedance_mcp.settings import Settings, load_settings
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+_OWN_OPTIONS = {"--sandbox", "--key-from-env", "--dry-run", "--undo", "--command"}
+"""What `install` takes."""
+
+
+def main(argv: Sequence[str] | None = None, opening: Opening | None = None) -> int:
+    """Run one command, for a client whose `opening` may have been answered; gives the exit code."""
+    options = parser().parse_args(argv, argparse.Namespace(opening=opening or Opening({})))
+    try:
+        return options.run(options) or 0
+    except SeedanceError as error:
+        print(f"seedance-mcp: {error.message}", file=sys.stderr)
+        return EXIT_USAGE
+    except ModuleNotFoundError as error:
+        print(f"seedance-mcp: {error.name} is missing: pip install 'seedance-mcp[sandbox]'", file=sys.stderr)
+        return EXIT_USAGE
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+
+
+def parser() -> argparse.ArgumentParser:
+    """What can be typed."""
+    parser = argparse.ArgumentParser(prog="seedance-mcp", description="Seedance 2.0 video for MCP clients.")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    parser.set_defaults(run=_serve, transport="stdio")
+    commands = parser.add_subparsers(title="commands", metavar="")
+    serve = commands.add_parser("serve", help="serve MCP (the default: stdio)")
+    serve.add_argument("--transport", choices=["stdio", "http", "sse"], default="stdio")
+    serve.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on; off loopback tokens or an OAuth issuer must be set"
+    )
+    serve.add_argument("--port", type=int, default=8931)
+    serve.add_argument("--tls-certificate", help="PEM file: serve https")
+    serve.add_argument("--tls-key", help="PEM file")
+    serve.set_defaults(run=_serve)
+    demo = commands.add_parser("demo", help="make three videos on the sandbox: no key, no cost")
+    demo.add_argument("--output", help="folder for the videos")
+    demo.set_defaults(run=_demo)
+    sandbox = commands.add_parser("sandbox", help="run the imitation of the provider alone, on loopback")
+    sandbox.add_argument("--port", type=int, default=8930)
+    sandbox.add_argument("--mood", action="append", default=[], metavar="NAME[:PATH[:TIMES]]", help="misbehave on purpose")
+    sandbox.set_defaults(run=_sandbox)
+    models = commands.add_parser("models", help="list the models and their limits")
+    models.set_defaults(run=_models)
+    _add_money(commands)
+    _add_setup(commands)
+    return parser
+
+
+def _add_money(commands: Any) -> None:
+    """The commands that read and mend the ledger."""
+    tasks = commands.add_parser("tasks", help="list what was asked for, newest first")
+    tasks.add_argument("--limit", type=int, default=20)
+    tasks.set_defaults(run=_tasks)
+    spending = commands.add_parser("spending", help="what was spent, and how estimates compare with what was charged")
+    spending.set_defaults(run=_spending)
+    settle = commands.add_parser("settle", help="say what became of a request whose answer was lost")
+    settle.add_argument("request_id")
+    settle.add_argument("outcome", choices=["charged", "not-charged"])
+    settle.add_argument("--amount", type=Decimal, help="what was charged; default: the estimate")
+    settle.set_defaults(run=_settle)
+
+
+def _add_setup(commands: Any) -> None:
+    """The commands that put the server into its place."""
+    doctor = commands.add_parser("doctor", help="check key, provider, folders, ledger and versions, and say what to do")
+    doctor.add_argument("--json", action="store_true", help="for programs")
+    doctor.set_defaults(run=_doctor)
+    install = commands.add_parser("install", help="add the server to a client's configuration, or take it out again")
+    install.add_argument("client", choices=list(CLIENTS_BY_NAME))
+    install.add_argument("--sandbox", action="store_true", help="no key, nothing charged")
+    install.add_argument("--key-from-env", action="store_true", help="write the key into the file, where nothing else works")
+    install.add_argument("--dry-run", action="store_true", help="show the change and write nothing")
+    install.add_argument("--undo", action="store_true", help="take the entry out")
+    install.add_argument(
+        "--command", nargs=argparse.REMAINDER, type=_part, help="what the client starts, or uvx; the rest of the line"
+    )
+    install.set_defaults(run=_install)
+    bundle = commands.add_parser("bundle", help="make an MCPB file for Claude Desktop")
+    bundle.add_argument("output", help="the .mcpb file")
+    bundle.set_defaults(run=_bundle)
+
+
+def _part(text: str) -> str:
+    """One word of a client's command; an option of ours among them was meant for us, and would be written into the file."""
+    if text in _OWN_OPTIONS:
+        raise argparse.ArgumentTypeError(f"{text} belongs before --command, which takes the rest of the line")
+    return text
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from seedance_mcp.cli import doctor  # noqa: PLC0415 - loads what it looks at
+
+    return EXIT_FAILED if anyio.run(doctor.tell, options.json) else 0
+
+
+def _install(options: argparse.Namespace) -> None:
+    from seedance_mcp.cli import install  # noqa: PLC0415 - the server does not need it
+
+    install.run(install.Wish(**{name: getattr(options, name) for name in install.Wish.__slots__}))
+
+
+def _bundle(options: argparse.Namespace) -> None:
+    from seedance_mcp.cli import bundle  # noqa: PLC0415 - the server does not need it
+
+    print(bundle.build(options.output))
+
+
+def _settings() -> Settings:
+    settings = load_settings()
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("seedance_mcp").setLevel(settings.log_level)  # ours alone: others' lines hold links and prompts
+    return settings
+
+
+def _serve(options: argparse.Namespace) -> None:
+    from seedance_mcp.server import handlers  # noqa: PLC0415 - other commands do not need the SDK
+
+    settings = _settings()
+    if settings.sandbox:
+        _need_sandbox()
+    if options.transport == "stdio":
+        anyio.run(handlers.serve_stdio, settings, options.opening)
+    else:
+        _serve_http(settings, options)
+
+
+def _serve_http(settings: Settings, options: argparse.Namespace) -> None:
+    from seedance_mcp.server import http  # noqa: PLC0415 - stdio does not need it
+
+    place = http.Place(options.host, options.port, options.tls_certificate, options.tls_key)
+    anyio.run(http.serve_http, settings, options.transport, place)
+
+
+def _need_sandbox() -> None:
+    """Let a missing extra be told here, before a protocol begins or a child process fails."""
+    import_module("seedance_mcp.sandbox.serve")
+
+
+def _demo(options: argparse.Namespace) -> None:
+    _need_sandbox()
+    from seedance_mcp.cli import demo  # noqa: PLC0415 - needs the sandbox extra
+
+    demo.run(options.output)
+
+
+def _sandbox(options: argparse.Namespace) -> None:
+    from seedance_mcp.sandbox import serve  # noqa: PLC0415 - needs the sandbox extra
+
+    try:
+        sandbox, bound = serve.moody(options.mood), serve.listen(options.port)
+    except ValueError as error:
+        raise InvalidRequest(f"The sandbox cannot be like this: {error}.") from None
+    except (OSError, OverflowError) as error:
+        raise InvalidRequest(f"Port {options.port} cannot be had ({error}): --port takes another, 0 a free one.") from None
+    serve.run(sandbox, bound)
+
+
+def _models(options: argparse.Namespace) -> None:
+    from seedance_mcp.server import resources  # noqa: PLC0415 - slow to import
+
+    print(resources.models_table())
+
+
+@contextmanager
+def _ledger() -> Generator[tuple[Settings, Ledger]]:
+    settings = _settings()
+    ledger = Ledger(settings.ledger_dir, lambda: datetime.now(UTC))
+    with closing(ledger):
+        yield settings, ledger
+
+
+def _tasks(options: argparse.Namespace) -> None:
+    from seedance_mcp.server import resources  # noqa: PLC0415 - slow to import
+
+    with _ledger() as (_, ledger):
+        print(resources.tasks_table(*ledger.list(limit=options.limit)))
+
+
+def _spending(options: argparse.Namespace) -> None:
+    from seedance_mcp.server import resources  # noqa: PLC0415 - slow to import
+
+    with _ledger() as (settings, ledger):
+        print(resources.spending_text(ledger.spent(), ledger.spending_by_model(), settings.limits))
+
+
+def _settle(options: argparse.Namespace) -> None:
+    with _ledger() as (_, ledger):
+        record = ledger.find(options.request_id)
+        if record is None or record.status != "unknown":
+            raise TaskNotFound("Only a request whose answer was lost can be settled: see seedance-mcp tasks.")
+        charged = options.outcome == "charged"
+        amount = (options.amount if options.amount is not None else record.estimate or Decimal(0)) if charged else Decimal(0)
+        settled = ledger.settle(record, amount, "person", "charged" if charged else "not charged")
+        print(f"{settled.request_id}: {settled.evidence}, {settled.settled} by a person")

@@ -1,0 +1,3 @@
+"""Answers what a client asks first, before the server is loaded."""
+
+__all__ = ["opening"]

@@ -1,0 +1,3 @@
+"""What requests cost, what was spent, and what stands between a request and its payment."""
+
+__all__ = ["gate", "ledger", "prices", "records", "stores"]

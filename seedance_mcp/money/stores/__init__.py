@@ -1,0 +1,3 @@
+"""The engines that keep the ledger."""
+
+__all__ = ["sqlite"]

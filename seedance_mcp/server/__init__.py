@@ -1,0 +1,16 @@
+"""The MCP server: its handlers, tables and transports."""
+
+__all__ = [
+    "client_session",
+    "handlers",
+    "http",
+    "http_client_name",
+    "oauth",
+    "player",
+    "prompts",
+    "resources",
+    "stdio_handover",
+    "subscriptions",
+    "tasks_extension",
+    "tool_table",
+]

@@ -1,0 +1,97 @@
+"""The MCP client behind one call: hears progress, and puts questions to a person in both protocol eras."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+import mcp_types as types
+from mcp.server import ServerRequestContext
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+
+from seedance_mcp.money.gate import Action, Reply
+from seedance_mcp.tools.session import App
+
+ASK_SECONDS = 120.0
+"""How long a person has for an answer before the call comes back unasked."""
+
+Context = ServerRequestContext[App, Any]
+
+SESSION_HEADER = "Mcp-Session-Id"
+
+_FIELD = "confirm"
+_FORM: types.ElicitRequestedSchema = {
+    "type": "object",
+    "properties": {_FIELD: {"type": "boolean", "title": "Make this video and pay for it", "default": True}},
+    "required": [_FIELD],
+}
+
+
+def app_for(ctx: Context) -> App:
+    """The server as the request's principal sees it."""
+    user = ctx.request.scope.get("user") if ctx.request is not None else None
+    return ctx.lifespan_context.seen_by(user.username) if user is not None else ctx.lifespan_context
+
+
+def client_name(ctx: Context) -> str | None:
+    """How the client introduced itself; on a connection without sessions its session id says so."""
+    client = ctx.session.client_params
+    if client is not None:
+        return client.client_info.name
+    return ctx.request.headers.get(SESSION_HEADER) if ctx.request is not None else None
+
+
+class Asked(Exception):
+    """The call ends here and comes again with the person's answer (2026-07-28)."""
+
+    def __init__(self, question: str, token: str) -> None:
+        """Take what to ask and the token that a yes is worth."""
+        super().__init__(question)
+        self.question, self.token = question, token
+
+    def as_result(self) -> types.InputRequiredResult:
+        """What the client gets instead of a result; the token travels as its opaque state."""
+        form = types.ElicitRequestFormParams(message=self.question, requested_schema=_FORM)
+        return types.InputRequiredResult(input_requests={_FIELD: types.ElicitRequest(params=form)}, request_state=self.token)
+
+
+class McpCaller:
+    """One tool call's client."""
+
+    def __init__(self, ctx: Context, params: types.CallToolRequestParams) -> None:
+        """Take the request's context and its parameters, which may hold an answer."""
+        self._ctx = ctx
+        self.reply = _reply(params)
+
+    async def report(self, progress: float, message: str) -> None:
+        """Tell progress where it was asked for."""
+        await self._ctx.session.report_progress(progress, 100, message)
+
+    async def ask(self, question: str, token: str) -> Action:
+        """Ask by a form where the client has one; `absent` where it has none, `cancel` where nobody answers in time."""
+        if not has_forms(self._ctx.session.client_capabilities):
+            return "absent"
+        if self._ctx.protocol_version in MODERN_PROTOCOL_VERSIONS:
+            raise Asked(question, token)
+        with anyio.move_on_after(ASK_SECONDS):
+            return _action(await self._ctx.session.elicit_form(question, _FORM, self._ctx.request_id))
+        return "cancel"
+
+
+def has_forms(capabilities: types.ClientCapabilities | None) -> bool:
+    """Whether a client can put a form before a person; an elicitation capability that names no mode means forms."""
+    found = capabilities.elicitation if capabilities else None
+    return found is not None and (found.form is not None or found.url is None)
+
+
+def _action(result: types.ElicitResult) -> Action:
+    if result.action != "accept":
+        return result.action
+    return "accept" if (result.content or {}).get(_FIELD) is True else "decline"
+
+
+def _reply(params: types.CallToolRequestParams) -> Reply | None:
+    answer = (params.input_responses or {}).get(_FIELD)
+    if not isinstance(answer, types.ElicitResult) or params.request_state is None:
+        return None
+    return Reply(_action(answer), params.request_state)

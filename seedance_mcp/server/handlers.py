@@ -1,0 +1,317 @@
+"""Puts tools, resources, prompts and provider together into an MCP server, and translates errors once at the agents' door."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import traceback
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from datetime import datetime
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import mcp_types as types
+from mcp.server import CacheHint, Server
+from mcp.server.stdio import stdio_server
+from mcp.shared.exceptions import MCPError
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from pydantic import SecretStr
+
+from seedance_mcp import __version__
+from seedance_mcp.catalogue.editions.edition_2026_07 import BY_NAME
+from seedance_mcp.errors import InvalidRequest, ProviderFailed, SeedanceError
+from seedance_mcp.instant.opening import Opening, prefers_flat
+from seedance_mcp.server import player, prompts, resources, tasks_extension
+from seedance_mcp.server.client_session import Asked, Context, McpCaller, app_for, client_name
+from seedance_mcp.server.stdio_handover import Replayed, Unrepeated
+from seedance_mcp.server.subscriptions import TASK, TaskSubscriptions
+from seedance_mcp.server.tool_table import TOOLS, ToolSpec
+from seedance_mcp.settings import Settings
+from seedance_mcp.tools import results, tasks
+from seedance_mcp.tools.session import App, Connect, Reach, connect_to_provider, reach_hosts, utc_now
+
+log = logging.getLogger(__name__)
+
+NAME = "seedance-mcp"
+INSTRUCTIONS = """\
+Makes Seedance 2.0 videos through one paid provider. Every create_video costs money and cannot be undone.
+1. list_models shows what each model takes, its limits and price; give model to get its exact request schema.
+2. upload_asset turns a local file into a reference for that model; never put a path or base64 into a request.
+3. create_video with dry_run: true checks the request and estimates the cost for free.
+4. create_video once. It answers at once with a task; never repeat it because of a slow or lost answer.
+   If it asks for confirmation, ask the person, then call again with the same request and the confirm_token.
+5. wait_for_video until the status is completed or failed; a wait that runs out is no failure, call it again.
+6. download_video keeps it: the link lapses after about three days. Give the person the path and the cost.
+   preview_video shows you three frames.
+list_tasks finds earlier tasks. Every result's next field names the sensible next call.
+Errors say whether money went (charged) and what to do.
+seedance://limits and seedance://pricing hold every limit and price with its source."""
+
+_DAY_MS = 86_400_000
+_HOUR_MS = 3_600_000
+
+
+_RESOURCES = (
+    ("seedance://pricing", "pricing", "Prices with source and date, formula, examples", "text/markdown"),
+    ("seedance://limits", "limits", "Every limit and rule by route, with source and doubts", "text/markdown"),
+    ("seedance://models", "models", "The whole catalogue", "application/json"),
+)
+_MODEL = "seedance://models/"
+_TEMPLATES = (
+    (f"{_MODEL}{{model}}", "model", "One model with its request schema"),
+    (f"{TASK}{{task_id}}", "task_id", "One task"),
+)
+_COMPLETED_MOST = 100
+
+
+class _Door:
+    """The MCP handlers of one server."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.tools = {spec.name: spec for spec in TOOLS}
+
+    async def list_tools(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
+        flat = prefers_flat(client_name(ctx), self.settings.schema_profile)
+        return types.ListToolsResult(tools=[spec.listed("flat" if flat else "union") for spec in TOOLS])
+
+    async def call_tool(
+        self, ctx: Context, params: types.CallToolRequestParams
+    ) -> types.CallToolResult | types.InputRequiredResult | tasks_extension.Handle:
+        try:
+            spec = self._find(params.name)
+            given = spec.read(params.arguments or {})
+            at_once = spec.at_once if tasks_extension.declared(ctx) else None
+            result = await (at_once or spec.run)(app_for(ctx), given, McpCaller(ctx, params))
+        except SeedanceError as error:
+            return self._failed(error)
+        except Asked as asked:
+            return asked.as_result()
+        except Exception as error:  # noqa: BLE001 - the one place where a bug becomes a readable answer
+            where = "".join(traceback.format_tb(error.__traceback__))
+            # its message could hold a prompt or a link, so only its place is logged
+            log.error("%s in a tool call:\n%s", type(error).__name__, where)  # noqa: TRY400
+            return self._failed(ProviderFailed("An error inside seedance-mcp: the operator finds more in its log."))
+        if at_once and isinstance(result, results.Task) and tasks_extension.is_running(result):
+            return tasks_extension.handle_for(result)
+        return self.answer(result)
+
+    def _find(self, name: str) -> ToolSpec:
+        if name not in self.tools:
+            allowed = ", ".join(self.tools)
+            raise InvalidRequest(f"There is no such tool; allowed: {allowed}.", field="name", allowed=allowed)
+        return self.tools[name]
+
+    async def look(self, ctx: Context, request_id: str) -> results.Task | None:
+        """The task behind a handle, looked at now; while the provider is away, what the ledger knows."""
+        app = app_for(ctx)
+        known = app.ledger.find(request_id)
+        if known is None:
+            return None
+        try:
+            return await tasks.look(app, known, known.request_id)
+        except SeedanceError:
+            return app.view(known)
+
+    def answer(self, result: results.Result) -> types.CallToolResult:
+        told = result.model_copy(update={"sandbox": self.settings.sandbox})
+        return self._result(told.as_text(), told.model_dump(mode="json"), [_block(each) for each in told.attached()])
+
+    def _failed(self, error: SeedanceError) -> types.CallToolResult:
+        sandbox = {"sandbox": True} if self.settings.sandbox else {}
+        text = f"{results.SANDBOX_NOTE}\n{error.as_text()}" if sandbox else error.as_text()
+        return self._result(text, {**sandbox, "error": error.as_dict()}).model_copy(update={"is_error": True})
+
+    def _result(self, text: str, content: dict[str, Any], more: Sequence[types.ContentBlock] = ()) -> types.CallToolResult:
+        block = types.TextContent(type="text", text=_sound(text))
+        return types.CallToolResult(content=[block, *more], structured_content=_sound(content))
+
+    async def list_resources(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListResourcesResult:
+        listed = [
+            types.Resource(uri=uri, name=name, title=name.capitalize(), description=description, mime_type=mime_type)
+            for uri, name, description, mime_type in _RESOURCES
+        ]
+        return types.ListResourcesResult(resources=listed)
+
+    async def list_templates(
+        self, ctx: Context, params: types.PaginatedRequestParams | None
+    ) -> types.ListResourceTemplatesResult:
+        listed = [
+            types.ResourceTemplate(
+                uri_template=uri, name=name, title=name.capitalize(), description=description, mime_type="application/json"
+            )
+            for uri, name, description in _TEMPLATES
+        ]
+        return types.ListResourceTemplatesResult(resource_templates=listed)
+
+    async def read_resource(self, ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
+        app, uri = app_for(ctx), str(params.uri)
+        if uri == player.URI:
+            return player.read(app)
+        try:
+            await app.prices.refresh()
+            text, mime_type, private = await self._read(app, uri)
+        except SeedanceError as error:
+            raise MCPError(types.INVALID_PARAMS, error.message, {"uri": uri}) from None
+        contents: list[types.TextResourceContents | types.BlobResourceContents] = [
+            types.TextResourceContents(uri=uri, text=text, mime_type=mime_type)
+        ]
+        if private:
+            return types.ReadResourceResult(contents=contents, ttl_ms=0, cache_scope="private")
+        return types.ReadResourceResult(contents=contents)
+
+    def _marked(self, text: str) -> str:
+        return f"{results.SANDBOX_NOTE}\n\n{text}" if self.settings.sandbox else text
+
+    async def _read(self, app: App, uri: str) -> tuple[str, str, bool]:
+        """Text, media type, and whether it belongs to one caller alone."""
+        match uri:
+            case "seedance://pricing":
+                return self._marked(resources.pricing_text(app.prices)), "text/markdown", False
+            case "seedance://limits":
+                return self._marked(resources.limits_text()), "text/markdown", False
+            case "seedance://models":
+                return resources.models_json(app), "application/json", False
+            case _ if uri.startswith(_MODEL):
+                return resources.model_json(uri.removeprefix(_MODEL), app.prices), "application/json", False
+            case _ if uri.startswith(TASK):
+                return await resources.task_json(app, uri.removeprefix(TASK)), "application/json", True
+            case _:
+                known = ", ".join([row[0] for row in (*_RESOURCES, *_TEMPLATES)])
+                raise InvalidRequest(f"There is no resource {uri}. Known: {known}.")
+
+    async def list_prompts(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListPromptsResult:
+        return types.ListPromptsResult(prompts=[spec.listed() for spec in prompts.PROMPTS])
+
+    async def get_prompt(self, ctx: Context, params: types.GetPromptRequestParams) -> types.GetPromptResult:
+        try:
+            spec, text = prompts.get_prompt(params.name, params.arguments or {})
+        except SeedanceError as error:
+            raise MCPError(types.INVALID_PARAMS, _sound(error.message), _sound(error.as_dict())) from None
+        block = types.TextContent(type="text", text=_sound(self._marked(text)))
+        return types.GetPromptResult(description=spec.description, messages=[types.PromptMessage(role="user", content=block)])
+
+    async def complete(self, ctx: Context, params: types.CompleteRequestParams) -> types.CompleteResult:
+        known = self._known(ctx, params)
+        fitting = [name for name in known if params.argument.value.lower() in name.lower()]
+        shown = types.Completion(values=fitting[:_COMPLETED_MOST], total=len(fitting), has_more=len(fitting) > _COMPLETED_MOST)
+        return types.CompleteResult(completion=shown)
+
+    def _known(self, ctx: Context, params: types.CompleteRequestParams) -> list[str]:
+        """All that an argument can be."""
+        name = params.argument.name
+        if isinstance(params.ref, types.PromptReference):
+            chosen = (params.context and params.context.arguments) or {}
+            return prompts.completions(params.ref.name, name, chosen)
+        if (params.ref.uri, name) == _TEMPLATES[0][:2]:
+            return list(BY_NAME)
+        if (params.ref.uri, name) == _TEMPLATES[1][:2]:
+            return [record.task_id or record.request_id for record in app_for(ctx).ledger.list()[0]]
+        return []
+
+
+def _block(attached: results.FileLink | results.Picture) -> types.ContentBlock:
+    """What goes with a result, as the protocol has it."""
+    if isinstance(attached, results.Picture):
+        data = base64.b64encode(attached.data).decode()
+        return types.ImageContent(type="image", data=data, mime_type=attached.mime_type)
+    path = Path(attached.path)
+    return types.ResourceLink(
+        type="resource_link",
+        uri=path.as_uri(),
+        name=path.name,
+        mime_type=attached.mime_type,
+        size=attached.size_bytes,
+    )
+
+
+def _sound(value: Any) -> Any:
+    """The same value without halves of characters, which no JSON message can carry."""
+    return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+
+
+async def _with_sandbox(settings: Settings, stack: AsyncExitStack) -> Settings:
+    """Start the embedded provider and point the settings at it."""
+    from seedance_mcp.sandbox import serve  # noqa: PLC0415 - an optional extra, and slow to import
+
+    address = await stack.enter_async_context(serve.run_in_background())
+    return settings.model_copy(update={"base_url": address, "api_key": SecretStr(serve.KEY)})
+
+
+@asynccontextmanager
+async def open_app(
+    settings: Settings,
+    connect: Connect = connect_to_provider,
+    now: Callable[[], datetime] = utc_now,
+    reach: Reach = reach_hosts,
+) -> AsyncGenerator[App]:
+    """Hold what a server needs; in sandbox mode the embedded provider too."""
+    async with AsyncExitStack() as stack:
+        app = App(await _with_sandbox(settings, stack) if settings.sandbox else settings, connect, now, reach)
+        stack.push_async_callback(app.aclose)
+        yield app
+
+
+def build_server(settings: Settings, open_: Callable[[], AbstractAsyncContextManager[App]] | None = None) -> Server[App]:
+    """Make the MCP server; `open_` gives what it holds, by default opened from the settings for each connection."""
+    door, subscriptions = _Door(settings), TaskSubscriptions()
+
+    @asynccontextmanager
+    async def lifespan(_: Server[App]) -> AsyncGenerator[App]:
+        async with open_() if open_ else open_app(settings) as app:
+            app.publish = subscriptions.publish
+            yield app
+
+    server = Server(
+        NAME,
+        version=__version__,
+        title="Seedance video",
+        instructions=INSTRUCTIONS,
+        website_url="https://github.com/seedance-mcp/seedance-mcp",
+        lifespan=lifespan,
+        cache_hints={
+            "tools/list": CacheHint(ttl_ms=_DAY_MS, scope="private"),  # it depends on the client's name
+            "prompts/list": CacheHint(ttl_ms=_DAY_MS, scope="public"),
+            "resources/list": CacheHint(ttl_ms=_DAY_MS, scope="public"),
+            "resources/templates/list": CacheHint(ttl_ms=_DAY_MS, scope="public"),
+            "resources/read": CacheHint(ttl_ms=_HOUR_MS, scope="public"),
+        },
+        on_list_tools=door.list_tools,
+        on_list_resources=door.list_resources,
+        on_list_resource_templates=door.list_templates,
+        on_read_resource=door.read_resource,
+        on_list_prompts=door.list_prompts,
+        on_get_prompt=door.get_prompt,
+        on_completion=door.complete,
+        on_subscriptions_listen=subscriptions.listen,
+    )
+    # Where no tracing is installed the SDK's spans go nowhere, and yet every waiting call would carry one.
+    server.middleware = server.middleware if find_spec("opentelemetry.sdk") else []
+    server.add_request_handler("tools/call", types.CallToolRequestParams, door.call_tool)
+    _serve_discovery(server)
+    server.extensions[player.EXTENSION] = {}
+    tasks_extension.serve_handles(server, door.look, door.answer)
+    return server
+
+
+def _serve_discovery(server: Server[App]) -> None:
+    """Say what the server can; the SDK would add that every list may change, and here none ever does."""
+
+    async def discover(ctx: Context, params: types.RequestParams) -> types.DiscoverResult:
+        resources_ = types.ResourcesCapability(subscribe=True, list_changed=False)
+        able = server.get_capabilities().model_copy(update={"resources": resources_})
+        versions = list(MODERN_PROTOCOL_VERSIONS)
+        return types.DiscoverResult(supported_versions=versions, capabilities=able, instructions=server.instructions)
+
+    server.add_request_handler("server/discover", types.RequestParams, discover)
+
+
+async def serve_stdio(settings: Settings, opening: Opening) -> None:
+    """Serve one client over standard input and output until the input ends, from where its opening left off."""
+    server = build_server(settings)
+    async with stdio_server() as (read, write):
+        streams = Replayed(opening, read), Unrepeated(opening, write)
+        await server.run(*streams, server.create_initialization_options())

@@ -1,0 +1,75 @@
+"""The player in the chat (MCP Apps): one page that shows a task, and the content policy that it is served under."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from importlib.resources import files
+from typing import Any
+from urllib.parse import urlsplit
+
+import mcp_types as types
+from mcp.server.apps import APP_MIME_TYPE, EXTENSION_ID, ResourceCsp
+
+from seedance_mcp.catalogue.editions.edition_2026_07 import RESULT_HOSTS
+from seedance_mcp.settings import is_loopback
+from seedance_mcp.tools.session import App
+
+EXTENSION = EXTENSION_ID
+URI = "ui://seedance/task.html"
+
+REMEMBERED = 20
+"""How many of the newest videos tell from which hosts results come."""
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?", re.ASCII)
+
+Meta = dict[str, Any]
+
+
+SHOWN: Meta = {"ui": {"resourceUri": URI}}
+"""Marks a tool whose result the page shows."""
+SHOWN_NOT_CALLED: Meta = {"ui": {"resourceUri": URI, "visibility": ["model"]}}
+"""The same for a tool that hosts must not let the page call: it spends money."""
+
+
+def read(app: App) -> types.ReadResourceResult:
+    """The page, for this caller: which hosts it may load from depends on what the caller was given before."""
+    hosts = result_hosts(app)
+    csp = ResourceCsp(connect_domains=[], resource_domains=hosts).model_dump(by_alias=True, exclude_none=True)
+    page = types.TextResourceContents(
+        uri=URI, mime_type=APP_MIME_TYPE, text=_page(hosts), _meta={"ui": {"csp": csp, "prefersBorder": True}}
+    )
+    return types.ReadResourceResult(contents=[page], ttl_ms=0, cache_scope="private")
+
+
+def result_hosts(app: App) -> list[str]:
+    """The origins that videos come from: the provider's own, and those of the newest results (accounts may have one)."""
+    base_url = app.settings.base_url
+    usual = [_origin(base_url)] if is_loopback(base_url) else [_origin(base_url), *RESULT_HOSTS]
+    seen = [record.video_url or "" for record in app.ledger.list("completed", REMEMBERED)[0]]
+    origins = [*usual, *(_origin(link) for link in seen if link.startswith("https:"))]
+    return list(dict.fromkeys(filter(None, origins)))
+
+
+def _origin(link: str) -> str:
+    """Scheme, host and port, or nothing where a policy could read them as more than one host."""
+    parts = urlsplit(link)
+    origin = f"{parts.scheme}://{parts.netloc.lower()}"
+    return origin if _ORIGIN.fullmatch(origin) else ""
+
+
+def _page(hosts: list[str]) -> str:
+    """The page with its own policy: its one script, its one style, videos of these hosts, and nothing else."""
+    text = files("seedance_mcp.server").joinpath("task.html").read_text("utf-8")
+    media = " ".join(hosts) or "'none'"
+    policy = (
+        f"default-src 'none'; script-src {_hash(text, 'script')}; style-src {_hash(text, 'style')}; "
+        f"media-src {media}; base-uri 'none'; form-action 'none'"
+    )
+    return text.replace("{policy}", policy)
+
+
+def _hash(text: str, tag: str) -> str:
+    """What lets one inline element pass a policy."""
+    inside = text.partition(f"<{tag}>")[2].partition(f"</{tag}>")[0]
+    return f"'sha256-{base64.b64encode(hashlib.sha256(inside.encode()).digest()).decode()}'"

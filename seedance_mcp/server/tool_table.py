@@ -1,0 +1,199 @@
+"""The tool table: what each tool is called, costs, reads and gives, as clients list it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import mcp_types as types
+from pydantic import BaseModel
+
+from seedance_mcp.catalogue.json_schema import Schema, result_schema_of, schema_of
+from seedance_mcp.catalogue.profiles import Profile, create_video_schema
+from seedance_mcp.server import player
+from seedance_mcp.tools import arguments, downloads, results, tasks, uploads
+from seedance_mcp.tools.session import App, Caller
+
+Run = Callable[[App, Any, Caller], Awaitable[results.Result]]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """One row of the tool table."""
+
+    name: str
+    title: str
+    description: str
+    icon: str
+    read: Callable[[dict[str, Any]], Any]
+    run: Run
+    result: type[results.Result]
+    schema: type[BaseModel] | None
+    """`None`: the profile gives it."""
+    at_once: Run | None = None
+    """What runs instead for a client that takes a handle and fetches the result later."""
+    read_only: bool = False
+    meta: player.Meta | None = None
+
+    def listed(self, profile: Profile) -> types.Tool:
+        """The tool as one client sees it."""
+        return types.Tool(
+            name=self.name,
+            title=self.title,
+            description=self.description,
+            input_schema=schema_of(self.schema) if self.schema else create_video_schema(profile),
+            output_schema=_output_schema(self.result),
+            icons=[types.Icon(src=_svg(self.icon), mime_type="image/svg+xml", sizes=["any"])],
+            annotations=types.ToolAnnotations(
+                title=self.title,
+                read_only_hint=self.read_only,
+                destructive_hint=False,
+                idempotent_hint=self.read_only,
+                open_world_hint=True,
+            ),
+            _meta=self.meta,
+        )
+
+
+def _svg(path: str) -> str:
+    drawn = f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0,0,8,8'><path d='{path.replace(' ', ',')}'/></svg>"
+    return "data:image/svg+xml," + quote(drawn, safe="/:=',")
+
+
+def _output_schema(result: type[results.Result]) -> Schema:
+    schema = result_schema_of(result)
+    return {**schema, "properties": {"error": {"type": "object"}, **schema["properties"]}}
+
+
+def _reads(kind: type[BaseModel]) -> Callable[[dict[str, Any]], BaseModel]:
+    return lambda given: arguments.read(kind, given)
+
+
+TOOLS: tuple[ToolSpec, ...] = (
+    ToolSpec(
+        name="list_models",
+        title="List models",
+        description="Compare models: limits, media taken, rules, price. Free. Next: create_video (give model for its schema).",
+        icon="M1 1h6v1H1zM1 4h6v1H1zM1 7h6v1H1z",
+        read=_reads(arguments.ListModels),
+        run=tasks.list_models,
+        result=results.ModelList,
+        schema=arguments.ListModels,
+        read_only=True,
+    ),
+    ToolSpec(
+        name="create_video",
+        title="Create a video",
+        description=(
+            "Start one video from text, images, frames, video or audio references. COSTS MONEY, cannot be undone; answers at "
+            "once. dry_run: true checks and estimates for free. Local files go through upload_asset first. "
+            "Never repeat after a lost answer. Next: wait_for_video."
+        ),
+        icon="M1 1l6 3-6 3z",
+        read=arguments.read_create_video,
+        run=tasks.create_video,
+        result=results.Task,
+        schema=None,
+        at_once=tasks.create_video,
+        meta=player.SHOWN_NOT_CALLED,
+    ),
+    ToolSpec(
+        name="get_task",
+        title="Look at a task",
+        description="One look at a task: status, progress, link, cost. Free. To wait, call wait_for_video.",
+        icon="M1 1h6v6H1z",
+        read=_reads(arguments.GetTask),
+        run=tasks.get_task,
+        result=results.Task,
+        schema=arguments.GetTask,
+        read_only=True,
+        meta=player.SHOWN,
+    ),
+    ToolSpec(
+        name="wait_for_video",
+        title="Wait for a video",
+        description=(
+            "Wait until a task is finished. Free. If the time runs out it comes back still running: call again. "
+            "Next, when completed: download_video."
+        ),
+        icon="M1 0h6L4 4l3 4H1l3-4z",
+        read=_reads(arguments.WaitForVideo),
+        run=tasks.wait_for_video,
+        at_once=tasks.get_task,
+        result=results.Task,
+        schema=arguments.WaitForVideo,
+        read_only=True,
+        meta=player.SHOWN,
+    ),
+    ToolSpec(
+        name="download_video",
+        title="Save a video",
+        description="Save a finished video to disk as filename; gives its path. Free. Links lapse after days.",
+        icon="M3 0h2v3h2L4 6 1 3h2zM0 7h8v1H0z",
+        read=_reads(arguments.DownloadVideo),
+        run=downloads.download_video,
+        result=results.SavedVideo,
+        schema=arguments.DownloadVideo,
+    ),
+    ToolSpec(
+        name="preview_video",
+        title="Preview a video",
+        description="See first, middle and last frame of a finished video as one picture. Free.",
+        icon="M0 2h2v4H0zM3 2h2v4H3zM6 2h2v4H6z",
+        read=_reads(arguments.GetTask),
+        run=downloads.preview_video,
+        result=results.Preview,
+        schema=arguments.GetTask,
+        read_only=True,
+    ),
+    ToolSpec(
+        name="upload_asset",
+        title="Upload an asset",
+        description=(
+            "Bring an image, video or audio (local path or https:// link) and get the reference that the model takes, "
+            "reviewed where its route demands it. Free. Next: create_video with reference in one of use_in."
+        ),
+        icon="M4 0l3 4H5v4H3V4H1z",
+        read=_reads(arguments.UploadAsset),
+        run=uploads.upload_asset,
+        result=results.Asset,
+        schema=arguments.UploadAsset,
+    ),
+    ToolSpec(
+        name="list_tasks",
+        title="List tasks",
+        description=(
+            "Tasks made here, newest first, also from earlier sessions. Free. Next: wait_for_video for one that runs."
+        ),
+        icon="M0 1h2v2H0zM3 1h5v2H3zM0 5h2v2H0zM3 5h5v2H3z",
+        read=_reads(arguments.ListTasks),
+        run=tasks.list_tasks,
+        result=results.TaskList,
+        schema=arguments.ListTasks,
+        read_only=True,
+    ),
+    ToolSpec(
+        name="get_asset",
+        title="Look at an asset",
+        description="One look at an asset's review. Free. Next, when ready: create_video.",
+        icon="M4 0l4 4-4 4-4-4z",
+        read=_reads(arguments.GetAsset),
+        run=uploads.get_asset,
+        result=results.Asset,
+        schema=arguments.GetAsset,
+        read_only=True,
+    ),
+    ToolSpec(
+        name="get_balance",
+        title="Look at the balance",
+        description="Account and key balance, what was spent here, limits. Free.",
+        icon="M4 0a4 4 0 100 8 4 4 0 000-8z",
+        read=_reads(arguments.NoArguments),
+        run=tasks.get_balance,
+        result=results.Balance,
+        schema=arguments.NoArguments,
+        read_only=True,
+    ),
+)

@@ -1,0 +1,3 @@
+"""Where finished videos are kept."""
+
+__all__ = ["dirfd", "local_disk"]

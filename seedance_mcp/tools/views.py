@@ -1,0 +1,227 @@
+"""The catalogue and the ledger as results: rows in, result models out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from seedance_mcp.catalogue.editions.edition_2026_07 import CURRENCY, EDITION, LINK_LIFETIME_SECONDS, SOURCES
+from seedance_mcp.catalogue.facts import LIST_FIELDS, RULES, Fact, Model
+from seedance_mcp.catalogue.profiles import model_schema
+from seedance_mcp.money.prices import PriceBook
+from seedance_mcp.money.records import JUDGED_AFTER_SECONDS, Record
+from seedance_mcp.polling.schedule import Forecast
+from seedance_mcp.provider.envelope import mend
+from seedance_mcp.tools.results import (
+    RUNNING,
+    Billing,
+    Failure,
+    Frames,
+    MediaLimit,
+    ModelInfo,
+    ModelList,
+    Next,
+    Options,
+    Range,
+    Task,
+)
+
+PROMPT_SHOWN_CHARS = 200
+GIVEN_UP_SECONDS = 86_400.0
+"""Who has not ended in a day has been forgotten."""
+_NAMED_MOST = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a running task is judged by."""
+
+    past: Sequence[float]
+    """How many seconds the like took."""
+    floor_seconds: float
+
+    def of(self, progress: int, elapsed_seconds: float) -> tuple[float | None, float]:
+        """Seconds to the end, where anything is known, and to the next look."""
+        forecast = Forecast.of(self.past, elapsed_seconds, progress, self.floor_seconds)
+        left = forecast.remaining_seconds()
+        return None if left is None else round(left, 1), round(forecast.pause_seconds(), 1)
+
+
+def list_of_models(models: list[Model], prices: PriceBook, *, with_schema: bool = False, sandbox: bool = False) -> ModelList:
+    """The catalogue rows as agents read them."""
+    infos = [model_info(model, prices, with_schema=with_schema) for model in models]
+    as_of = prices.live_as_of
+    return ModelList(edition=EDITION, currency=CURRENCY, prices_as_of=as_of, models=infos, sandbox=sandbox)
+
+
+def model_info(model: Model, prices: PriceBook, *, with_schema: bool = False) -> ModelInfo:
+    """One catalogue row as agents read it."""
+    route, span = model.route, model.route.duration.value
+    return ModelInfo(
+        model=model.name,
+        route=route.name,
+        title=model.title,
+        duration=Range(min=span.min, max=span.max, default=span.default),
+        resolution=Options(allowed=list(resolutions(model)), default=model.default_resolution),
+        ratio=Options(allowed=list(route.ratio.value.allowed), default=route.ratio.value.default),
+        prompt_max_chars=route.prompt_max_chars.value if route.prompt_max_chars else None,
+        images=_media(model, "images"),
+        frames=Frames(both_required=route.both_frames, schemes=list(route.schemes.value), source=route.schemes.source),
+        reference_videos=_media(model, "reference_videos"),
+        reference_audios=_media(model, "reference_audios"),
+        rules=[RULES[name] for name in route.rules],
+        asset_review=route.review,
+        billing=_billing(model, prices),
+        notes=notes_of(model),
+        request_schema=model_schema(model) if with_schema else None,
+    )
+
+
+def resolutions(model: Model) -> tuple[str, ...]:
+    """What a video of this model can be."""
+    if model.resolution or model.route.resolution is None:
+        return (model.default_resolution,)
+    return model.route.resolution.value.allowed
+
+
+def _media(model: Model, name: str) -> MediaLimit:
+    fact: Fact[int] = getattr(model.route, name)
+    most = 0 if name == "reference_videos" and not model.takes_videos else fact.value
+    return MediaLimit(max=most, schemes=list(model.route.schemes.value) if most else [], source=fact.source)
+
+
+def _billing(model: Model, prices: PriceBook) -> Billing:
+    price = prices.price_of(model, model.default_resolution)
+    if price is None:
+        name = model.billing_names(model.default_resolution)[0]
+        return Billing(per=model.route.per, name=name, unit_price=None, source="not published", seen=None)
+    return Billing(per=price.per, name=price.name, unit_price=float(price.unit), source=price.source, seen=price.seen)
+
+
+def notes_of(model: Model) -> list[str]:
+    """What is known beside the limits, and which sources say otherwise."""
+    names = ("duration", "resolution", *LIST_FIELDS, "audio_with_frames", "billing")
+    found = [(name, doubt) for name in names for doubt in model.route.doubts(name, model.name)]
+    doubts = [f"Doubt on {name}: {doubt.says} ({SOURCES[doubt.source]})." for name, doubt in found]
+    return [*model.route.notes, *doubts]
+
+
+def task_of(
+    record: Record, now: datetime, outlook: Outlook, warnings: list[str] | None = None, *, sandbox: bool = False
+) -> Task:
+    """One ledger row as a task."""
+    elapsed = max(0.0, ((record.completed_at or now) - record.created_at).total_seconds())
+    running = record.status in RUNNING
+    waited_for = running and elapsed < GIVEN_UP_SECONDS
+    eta, pause = outlook.of(record.progress, elapsed) if waited_for else (None, 0.0)
+    return Task(
+        sandbox=sandbox,
+        task_id=record.task_id,
+        request_id=record.request_id,
+        model=record.model,
+        prompt=record.prompt[:PROMPT_SHOWN_CHARS] if record.prompt else None,
+        status=record.status,
+        progress=record.progress,
+        created_at=iso(record.created_at),
+        completed_at=iso(record.completed_at),
+        elapsed_seconds=round(elapsed, 1),
+        eta_seconds=eta,
+        video_url=record.video_url,
+        video_url_expires_at=iso(_lapses(record)),
+        saved_path=record.saved and record.saved.path,
+        cost=_number(_cost(record)),
+        estimated_cost=_number(record.estimate),
+        currency=CURRENCY,
+        error=_failure(record),
+        warnings=[*(warnings or []), *_evidence(record), *([] if waited_for or not running else [_GIVEN_UP])],
+        next=_next(record, pause, running=waited_for),
+    )
+
+
+_GIVEN_UP = "It has not ended in a day and is not worth waiting for: show the provider its task_id. get_task looks once more."
+
+
+def _next(record: Record, pause_seconds: float, *, running: bool) -> Next | None:
+    if running:
+        key = record.task_id or record.request_id
+        return Next(tool="wait_for_video", arguments={"task_id": key}, after_seconds=pause_seconds)
+    if record.status == "unknown" and record.settled is None:
+        return Next(tool="get_balance", arguments={}, after_seconds=JUDGED_AFTER_SECONDS)
+    if record.status == "completed" and record.task_id and not record.saved:
+        return Next(tool="download_video", arguments={"task_id": record.task_id}, after_seconds=0)
+    return None
+
+
+def _cost(record: Record) -> Decimal | None:
+    """What was charged, by the provider's word, the balance or a person; an estimate is none of these."""
+    return record.cost if record.settled_by in {None, "estimate", "provider"} else record.settled
+
+
+def _evidence(record: Record) -> list[str]:
+    if record.evidence == "not charged":
+        return [f"The answer to this request was lost. {_MAY_BE_MADE_AGAIN}"]
+    if record.status != "unknown" and record.evidence is None:
+        return []
+    told = f"The balance says: {record.evidence}." if record.evidence else "get_balance compares the account before and after."
+    return [f"The answer to this request was lost. {told} Do not send it again without asking the person."]
+
+
+def lapsing(records: list[Record]) -> list[str]:
+    """A warning that names finished videos whose links are about to lapse; none for none."""
+    named = [f"{record.task_id} ({iso(_lapses(record))})" for record in records[:_NAMED_MOST]]
+    more = f" and {len(records) - _NAMED_MOST} more" if len(records) > _NAMED_MOST else ""
+    return [f"Not saved, and their links lapse soon: {', '.join(named)}{more}. Call download_video."] if named else []
+
+
+def _lapses(record: Record) -> datetime | None:
+    """When a finished video's link lapses, about."""
+    done = record.completed_at if record.status == "completed" else None
+    return done and done + timedelta(seconds=LINK_LIFETIME_SECONDS)
+
+
+def _failure(record: Record) -> Failure | None:
+    """Why there is no video, whether money went and what to do; the provider's words are marked as such."""
+    if record.task_id is None and record.evidence in {"charged", "not charged"}:
+        return Failure(code=record.error_code or "outcome_unknown", message=_judged(record))
+    if record.error is None:
+        return None
+    if record.error_code:
+        refused = " Nothing was charged." if record.settled == 0 else ""
+        return Failure(code=record.error_code, message=f"{record.error}{refused}")
+    words = f'The provider\'s words: "{record.error}". {_charge(record)} {mend(record.error)}'
+    return Failure(code=record.status, message=words)
+
+
+_MAY_BE_MADE_AGAIN = "It was not charged: it may be made again."
+
+
+def _judged(record: Record) -> str:
+    """What to do about a lost answer of which the money is known."""
+    if record.evidence == "not charged":
+        return f"The answer was lost. {_MAY_BE_MADE_AGAIN}"
+    paid = f"{_number(record.settled)} {CURRENCY}"
+    return (
+        f"It was paid ({paid}), and no video is known, since the answer was lost: contact the provider with request_id "
+        f"{record.request_id}, the model and the time ({iso(record.created_at)}). Do not make it again before they answer."
+    )
+
+
+def _charge(record: Record) -> str:
+    """Whether money went; an estimate and a task made elsewhere do not tell."""
+    paid = record.settled if record.settled_by in {"provider", "balance", "person"} else record.cost
+    if paid is None:
+        return "Whether it was charged is not known: see get_balance."
+    if paid == 0:
+        return "Nothing was charged."
+    return f"The provider charged {_number(paid)} {CURRENCY} and told of no refund: see get_balance."
+
+
+def iso(moment: datetime | None) -> str | None:
+    """A moment as the results write it: ISO 8601, UTC, whole seconds."""
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z") if moment else None
+
+
+def _number(amount: Decimal | None) -> float | None:
+    return None if amount is None else float(amount)
