@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from seedance_mcp._version import __version__
+
 TYPE_CHECKING = False  # as in `instant`: nothing is loaded on the way to the entry point
 if TYPE_CHECKING:
     from seedance_mcp.server.handlers import build_server
     from seedance_mcp.settings import Settings
 
 __all__ = ["Settings", "__version__", "build_server"]
-__version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> object:

@@ -16,8 +16,8 @@ from seedance_mcp.errors import SeedanceError
 from seedance_mcp.money.gate import Action, Reply
 from seedance_mcp.settings import load_settings
 from seedance_mcp.tools.arguments import read_create_video
+from seedance_mcp.tools.create import create_video
 from seedance_mcp.tools.session import App, connect_to_provider
-from seedance_mcp.tools.tasks import create_video
 
 LONGEST_SECONDS = 0.3
 

@@ -21,8 +21,8 @@ from seedance_mcp.cli.mcp_clients import BY_NAME
 from seedance_mcp.errors import OutcomeUnknown
 from seedance_mcp.money.ledger import Ledger
 from seedance_mcp.money.records import Entry
-from seedance_mcp.provider.envelope import ProviderTask
 from seedance_mcp.sandbox.serve import listen
+from seedance_mcp.task import ProviderTask
 
 
 def test_models_are_listed_as_a_table(capsys: pytest.CaptureFixture[str]) -> None:

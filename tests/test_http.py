@@ -34,7 +34,8 @@ from seedance_mcp.provider.client import ProviderClient
 from seedance_mcp.sandbox.faults import Mood
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.sandbox.serve import listen, run_in_background
-from seedance_mcp.server.http import Doorkeeper, build_http_app
+from seedance_mcp.server.http import build_http_app
+from seedance_mcp.server.http_door import Doorkeeper
 from seedance_mcp.server.tasks_extension import EXTENSION
 from seedance_mcp.server.tool_table import TOOLS
 from seedance_mcp.settings import Settings

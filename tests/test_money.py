@@ -24,14 +24,15 @@ from seedance_mcp.money.records import Entry, Record, Spent
 from seedance_mcp.money.stores import sqlite
 from seedance_mcp.money.stores.sqlite import MIGRATIONS, Store
 from seedance_mcp.provider.client import ProviderClient
-from seedance_mcp.provider.envelope import ProviderTask
 from seedance_mcp.sandbox import serve
 from seedance_mcp.sandbox.faults import Mood
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.settings import Settings
+from seedance_mcp.task import ProviderTask
 from seedance_mcp.tools.arguments import ListTasks, NoArguments, read_request
+from seedance_mcp.tools.balance import get_balance
 from seedance_mcp.tools.session import App
-from seedance_mcp.tools.tasks import get_balance, list_tasks
+from seedance_mcp.tools.tasks import list_tasks
 from seedance_mcp.tools.views import Outlook, task_of
 
 pytestmark = pytest.mark.anyio

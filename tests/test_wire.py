@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from seedance_mcp.provider.envelope import read_amount, read_task, read_time, stranger
+from seedance_mcp.provider.envelope import read_task
+from seedance_mcp.untrusted import read_amount, read_time, sanitize
 
 # typed by hand from the documentation's table of status spellings
 WORDS = {
@@ -99,6 +100,6 @@ def test_progress_stays_below_100_until_it_is_done(value: Any, percent: int) -> 
 
 
 def test_words_of_strangers_are_cut_and_cleaned() -> None:
-    assert stranger("a\x00\x1b[31mb\u202ec\n d") == "a [31mb c  d"
-    assert len(stranger("x" * 9999)) == 500
-    assert stranger(["x"]) == "['x']"
+    assert sanitize("a\x00\x1b[31mb\u202ec\n d") == "a [31mb c  d"
+    assert len(sanitize("x" * 9999)) == 500
+    assert sanitize(["x"]) == "['x']"

@@ -78,9 +78,12 @@ _MEASURES: dict[Measure, str] = {
 class FileBounds:
     """What one file of a kind may be."""
 
-    kind: Literal["image", "video", "audio"]
+    kind: Kind
     bounds: tuple[Bound, ...]
 
+
+Kind = Literal["image", "video", "audio"]
+"""What a media file is."""
 
 Review = Literal["audit", "library", "none"]
 """How a file becomes a reference: mandatory audit, optional library (portraits: whitelist), or a plain link."""

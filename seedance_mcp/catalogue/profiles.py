@@ -5,20 +5,21 @@ from __future__ import annotations
 from functools import cache
 from typing import Literal
 
+from pydantic import BaseModel
+
 from seedance_mcp.catalogue.editions.edition_2026_07 import ROUTES
 from seedance_mcp.catalogue.facts import MEDIA_FIELDS, RULES, Model, Route
 from seedance_mcp.catalogue.json_schema import Schema, describe, schema_of
 from seedance_mcp.catalogue.requests import VideoRequest, link_pattern, request_model
-from seedance_mcp.tools.arguments import CreateOptions
 
 Profile = Literal["union", "flat"]
 FIELDS = tuple(VideoRequest.model_fields)
 
 
 @cache
-def create_video_schema(profile: Profile) -> Schema:
-    """The input schema of `create_video` in one rendering."""
-    options = schema_of(CreateOptions)["properties"]
+def create_video_schema(profile: Profile, options_model: type[BaseModel]) -> Schema:
+    """The input schema of `create_video` in one rendering; `options_model` holds what goes beside the request."""
+    options = schema_of(options_model)["properties"]
     if profile == "flat":
         return _object({**_flat_fields(), **options}, ["model", "prompt"])
     branches = [schema_of(request_model(route)) for route in ROUTES]

@@ -1,3 +1,12 @@
 """The command line."""
 
-__all__ = ["bundle", "demo", "doctor", "install", "jsonc_edit", "main", "mcp_clients"]
+__all__ = [
+    "bundle",
+    "demo",
+    "doctor",
+    "install",
+    "jsonc_edit",
+    "main",
+    "mcp_clients",
+    "tables",
+]

@@ -10,7 +10,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from seedance_mcp import __version__
+from seedance_mcp._version import __version__
 from seedance_mcp.errors import InvalidRequest
 from seedance_mcp.server.tool_table import TOOLS
 

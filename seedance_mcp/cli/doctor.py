@@ -17,15 +17,15 @@ from typing import Any, Literal, cast
 
 import anyio
 
-from seedance_mcp import __version__
+from seedance_mcp._version import __version__
 from seedance_mcp.catalogue.editions.edition_2026_07 import CURRENCY
 from seedance_mcp.errors import SeedanceError
 from seedance_mcp.money.ledger import LEDGER_FILE, Ledger
 from seedance_mcp.money.prices import load_prices
-from seedance_mcp.provider.envelope import read_amount, stranger
 from seedance_mcp.server.handlers import open_app
 from seedance_mcp.settings import Settings, check_settings
 from seedance_mcp.tools.session import App, Connect, connect_to_provider, utc_now
+from seedance_mcp.untrusted import read_amount, sanitize
 
 PATIENCE_SECONDS = 20.0
 """How long the provider has for one answer."""
@@ -189,7 +189,7 @@ def _ledger(settings: Settings) -> Finding:
     except SeedanceError as error:
         return Finding("fail", "ledger", error.message, "nothing is sent without it")
     if faults:
-        return Finding("fail", "ledger", f"damaged: {stranger(faults[0])}", "keep a copy, then move it away: a new one begins")
+        return Finding("fail", "ledger", f"damaged: {sanitize(faults[0])}", "keep a copy, then move it away: a new one begins")
     if unclear:
         return Finding("warn", "ledger", f"{total} requests, {unclear} of them without an answer", "see seedance-mcp tasks")
     return Finding("ok", "ledger", f"whole, {total} requests")

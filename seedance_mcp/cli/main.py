@@ -14,7 +14,7 @@ from typing import Any
 
 import anyio
 
-from seedance_mcp import __version__
+from seedance_mcp._version import __version__
 from seedance_mcp.cli.mcp_clients import BY_NAME as CLIENTS_BY_NAME
 from seedance_mcp.errors import InvalidRequest, SeedanceError, TaskNotFound
 from seedance_mcp.instant.opening import Opening
@@ -196,17 +196,17 @@ def _ledger() -> Generator[tuple[Settings, Ledger]]:
 
 
 def _tasks(options: argparse.Namespace) -> None:
-    from seedance_mcp.server import resources  # noqa: PLC0415 - slow to import
+    from seedance_mcp.cli import tables  # noqa: PLC0415 - slow to import
 
     with _ledger() as (_, ledger):
-        print(resources.tasks_table(*ledger.list(limit=options.limit)))
+        print(tables.tasks_table(*ledger.list(limit=options.limit)))
 
 
 def _spending(options: argparse.Namespace) -> None:
-    from seedance_mcp.server import resources  # noqa: PLC0415 - slow to import
+    from seedance_mcp.cli import tables  # noqa: PLC0415 - slow to import
 
     with _ledger() as (settings, ledger):
-        print(resources.spending_text(ledger.spent(), ledger.spending_by_model(), settings.limits))
+        print(tables.spending_text(ledger.spent(), ledger.spending_by_model(), settings.limits))
 
 
 def _settle(options: argparse.Namespace) -> None:

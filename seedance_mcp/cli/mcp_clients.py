@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote, urlencode
 
-from seedance_mcp import __version__
+from seedance_mcp._version import __version__
 
 SERVER = "seedance"
 """What the server is called in every client."""

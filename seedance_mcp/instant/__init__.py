@@ -1,3 +1,5 @@
 """Answers what a client asks first, before the server is loaded."""
 
-__all__ = ["opening"]
+__all__ = [
+    "opening",
+]

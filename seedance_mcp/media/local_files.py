@@ -15,12 +15,11 @@ from typing import BinaryIO, cast
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from seedance_mcp.catalogue.editions.edition_2026_07 import SOURCES, UPLOAD_EXTENSIONS, UPLOAD_MAX_BYTES
-from seedance_mcp.catalogue.facts import Measure, Model
+from seedance_mcp.catalogue.facts import Kind, Measure, Model
 from seedance_mcp.errors import FileRejected, InvalidRequest
 from seedance_mcp.media.headers import picture_size, wave_seconds
 from seedance_mcp.media.mp4_header import duration_seconds, frame_size
 from seedance_mcp.storage.dirfd import hold
-from seedance_mcp.tools.arguments import Kind
 
 _HEAD_BYTES = 512
 _SOURCE_CHARS = 200

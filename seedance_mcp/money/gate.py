@@ -5,26 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import anyio
 
 from seedance_mcp.catalogue.editions.edition_2026_07 import CURRENCY
 from seedance_mcp.catalogue.requests import VideoRequest
-from seedance_mcp.errors import BudgetExceeded, ConfirmationRequired, SeedanceError
+from seedance_mcp.errors import BudgetExceeded, ConfirmationRequired
 from seedance_mcp.money.ledger import Ledger
-from seedance_mcp.money.prices import PATIENCE_SECONDS, Estimate
-from seedance_mcp.money.records import JUDGED_AFTER_SECONDS, Entry, Record, Spent, next_day
-from seedance_mcp.provider.envelope import read_amount
+from seedance_mcp.money.prices import Estimate
+from seedance_mcp.money.records import Entry, Record, Spent, next_day
 from seedance_mcp.settings import Settings
-from seedance_mcp.tools.arguments import CreateOptions
-
-if TYPE_CHECKING:
-    from seedance_mcp.provider.client import ProviderClient
 
 IN_FLIGHT_SECONDS, IN_FLIGHT_LOOK_SECONDS = 10.0, 0.2
 """How long, and how often, a repeat looks whether the first one has its answer."""
@@ -103,19 +97,21 @@ class Gate:
     ask: Ask
     reply: Reply | None = None
 
-    async def admit(self, request: VideoRequest, estimate: Estimate, options: CreateOptions) -> tuple[Record, bool]:
+    async def admit(
+        self, request: VideoRequest, estimate: Estimate, *, allow_duplicate: bool = False, confirm_token: str | None = None
+    ) -> tuple[Record, bool]:
         """Write the request down, or find its twin; gives the record and whether it is new and to be sent.
 
         Raises `BudgetExceeded` and `ConfirmationRequired` with nothing sent.
         """
-        window = 0.0 if options.allow_duplicate else self.settings.dedupe_seconds
+        window = 0.0 if allow_duplicate else self.settings.dedupe_seconds
         entry, token = Entry(request.to_body(), fingerprint(request), estimate.amount), None
         patience = anyio.current_time() + IN_FLIGHT_SECONDS
         while True:
             try:
                 record, new = self._begin(entry, estimate, window, token)
             except _Unasked:
-                token = await self._confirmed(entry.fingerprint, request, estimate, options)
+                token = await self._confirmed(entry.fingerprint, request, estimate, confirm_token)
                 continue
             if new or not record.sending or anyio.current_time() >= patience:
                 return record, new
@@ -129,13 +125,13 @@ class Gate:
 
         return self.ledger.begin(entry, window_seconds=window, admit=admit, token=token)
 
-    async def _confirmed(self, name: str, request: VideoRequest, estimate: Estimate, options: CreateOptions) -> str:
+    async def _confirmed(self, name: str, request: VideoRequest, estimate: Estimate, confirm_token: str | None) -> str:
         """The token that says yes; raises `ConfirmationRequired` without one."""
         amount = estimate.certain
         question = _question(request, estimate)
         if self.reply and self.reply.action != "accept":
             raise self._unconfirmed(question, self.reply.action, self.reply.token)
-        if given := options.confirm_token or (self.reply and self.reply.token):
+        if given := confirm_token or (self.reply and self.reply.token):
             if fault := self.ledger.token_fault(given, name, amount):
                 fresh = self.ledger.new_token(name, amount)
                 raise self._unconfirmed(
@@ -162,30 +158,3 @@ def _question(request: VideoRequest, estimate: Estimate) -> str:
     price = f"{estimate.amount} {CURRENCY}" if estimate.amount is not None else "an unpublished price"
     price = f"at least {price}" if estimate.at_least else price
     return f"A video of {request.duration} s at {request.output_resolution} with {request.model} costs {price}. Make it?"
-
-
-async def used_now(client: ProviderClient) -> Decimal | None:
-    """The account's consumption, or `None` where it is not told within two seconds."""
-    with anyio.move_on_after(PATIENCE_SECONDS), suppress(SeedanceError):
-        return read_amount((await client.get_user_balance()).get("used_coin"))
-    return None
-
-
-def reconcile(ledger: Ledger, lost: list[Record], used: Decimal, now: datetime) -> list[Record]:
-    """Judge all `lost` answers by how the account's consumption moved; gives those that stay unclear.
-
-    What is certain is settled and its reservation released. The judgement holds for an account that nobody else uses.
-    """
-    judged = [_judge(ledger, record, used, now, alone=len(lost) == 1) for record in lost]
-    return [record for record in judged if record.settled is None]
-
-
-def _judge(ledger: Ledger, record: Record, used: Decimal, now: datetime, *, alone: bool) -> Record:
-    if record.used_before is None or ledger.disturbed(record):
-        return ledger.doubt(record)
-    moved = used - record.used_before - ledger.charged_since(record)
-    if moved == 0 and (now - record.created_at).total_seconds() >= JUDGED_AFTER_SECONDS:
-        return ledger.settle(record, Decimal(0), "balance", "not charged")
-    if alone and record.estimate is not None and moved == record.estimate > 0:
-        return ledger.settle(record, moved, "balance", "charged")
-    return ledger.doubt(record)

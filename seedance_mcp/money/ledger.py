@@ -29,8 +29,7 @@ from seedance_mcp.money.records import (
     to_text,
 )
 from seedance_mcp.money.stores.sqlite import Store
-from seedance_mcp.provider.envelope import ProviderTask
-from seedance_mcp.tools.results import FINAL, RUNNING, Status
+from seedance_mcp.task import FINAL, RUNNING, ProviderTask, Status
 
 LEDGER_FILE = "ledger.sqlite3"
 _DAY_SECONDS = 86_400

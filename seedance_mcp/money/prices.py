@@ -16,7 +16,7 @@ import anyio
 from seedance_mcp.catalogue.facts import Model
 from seedance_mcp.catalogue.requests import VideoRequest
 from seedance_mcp.errors import NotConfigured, SeedanceError
-from seedance_mcp.provider.envelope import read_amount, stranger
+from seedance_mcp.untrusted import read_amount, sanitize
 
 LIVE_SECONDS = 3600.0
 """How long the provider's own price list is believed."""
@@ -88,7 +88,7 @@ def _from_list(row: dict[str, Any], seen: datetime) -> Price | None:
     per, unit = _PER.get(str(row.get("price_mode"))), read_amount(row.get("unit_price"))
     if per is None or unit is None:
         return None
-    name = stranger(row.get("model_name", ""))
+    name = sanitize(row.get("model_name", ""))
     return Price(name, per, unit, "the provider's price list", seen.isoformat(timespec="seconds"))
 
 

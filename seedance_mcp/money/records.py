@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal
 
-from seedance_mcp.tools.results import Status
+from seedance_mcp.task import Status
 
 SENDING_SECONDS = 180.0
 """A request still marked as being sent after this long was interrupted: nobody knows what became of it."""

@@ -1,3 +1,6 @@
 """When to ask the provider about a task, and for whom one answer serves."""
 
-__all__ = ["schedule", "shared"]
+__all__ = [
+    "schedule",
+    "shared",
+]

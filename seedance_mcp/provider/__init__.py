@@ -1,3 +1,9 @@
 """The provider's HTTP API."""
 
-__all__ = ["client", "envelope", "result_download", "reviews"]
+__all__ = [
+    "client",
+    "envelope",
+    "failures",
+    "result_download",
+    "reviews",
+]

@@ -16,7 +16,8 @@ import anyio
 import httpx
 
 from seedance_mcp import errors
-from seedance_mcp.provider.envelope import ProviderTask, Reply, Unreadable, open_reply, read_task
+from seedance_mcp.provider.envelope import Reply, Unreadable, open_reply, read_task
+from seedance_mcp.task import ProviderTask
 
 BODY_MAX_BYTES = 10_000_000
 """Larger bodies are refused, ours and the provider's."""

@@ -18,8 +18,8 @@ import anyio
 import httpx
 
 from seedance_mcp.errors import DownloadFailed, DownloadRefused, LinkLapsed
-from seedance_mcp.provider.envelope import stranger
 from seedance_mcp.settings import is_loopback, is_loopback_host
+from seedance_mcp.untrusted import sanitize
 
 MOST_BYTES = 500_000_000
 """Far more than fifteen seconds in 4K need."""
@@ -67,7 +67,7 @@ async def resolve_host(host: str, port: int) -> list[str]:
     try:
         found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError:
-        raise DownloadFailed(f"The host of the video, {stranger(host)}, is not found. Call again later.") from None
+        raise DownloadFailed(f"The host of the video, {sanitize(host)}, is not found. Call again later.") from None
     return list(dict.fromkeys(str(row[4][0]) for row in found))
 
 
@@ -230,6 +230,6 @@ def _request(url: httpx.URL, address: str) -> httpx.Request:
 
 def _refused(host: str) -> DownloadRefused:
     return DownloadRefused(
-        f'The video\'s link leads to "{stranger(host)}": videos are fetched from public https hosts alone, without user or '
+        f'The video\'s link leads to "{sanitize(host)}": videos are fetched from public https hosts alone, without user or '
         "password in the link. Nothing was fetched from there."
     )

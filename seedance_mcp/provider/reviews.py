@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from seedance_mcp.catalogue.facts import Model
+from seedance_mcp.catalogue.facts import Kind, Model
 from seedance_mcp.errors import AssetRejected, ProviderFailed, SeedanceError
-from seedance_mcp.provider.envelope import stranger
-from seedance_mcp.tools.arguments import Kind
+from seedance_mcp.untrusted import sanitize
 
 if TYPE_CHECKING:
     from seedance_mcp.provider.client import ProviderClient
@@ -65,7 +64,7 @@ async def get_asset(client: ProviderClient, model: Model, asset_id: str, *, port
 def _audited(data: dict[str, Any]) -> Review:
     if failed := data.get("failed_items"):
         raise AssetRejected(
-            f'The review refused the file: bring another one with upload_asset. The provider\'s words: "{stranger(failed)}".'
+            f'The review refused the file: bring another one with upload_asset. The provider\'s words: "{sanitize(failed)}".'
         )
     items = data.get("items")
     first: Any = cast("list[Any]", items)[0] if isinstance(items, list) and items else {}
@@ -74,7 +73,7 @@ def _audited(data: dict[str, Any]) -> Review:
 
 def _portrait(data: dict[str, Any]) -> Review:
     reference = data.get("asset_ref")
-    return _review(data, stranger(reference) if isinstance(reference, str) and reference else None)
+    return _review(data, sanitize(reference) if isinstance(reference, str) and reference else None)
 
 
 def _review(data: dict[str, Any], reference: str | None = None) -> Review:

@@ -5,6 +5,7 @@ __all__ = [
     "handlers",
     "http",
     "http_client_name",
+    "http_door",
     "oauth",
     "player",
     "prompts",

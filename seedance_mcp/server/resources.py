@@ -9,8 +9,6 @@ from seedance_mcp.catalogue.editions import edition_2026_07
 from seedance_mcp.catalogue.facts import MEDIA_FIELDS, RULES, Fact, Model, Route
 from seedance_mcp.errors import SeedanceError
 from seedance_mcp.money.prices import PriceBook
-from seedance_mcp.money.records import Record, Spent
-from seedance_mcp.provider.envelope import stranger
 from seedance_mcp.tools import tasks, views
 from seedance_mcp.tools.arguments import find_model
 from seedance_mcp.tools.session import App
@@ -61,48 +59,6 @@ def _model_row(model: Model) -> tuple[str, ...]:
         *(str(count or "-") for count in (route.images.value, videos, route.reference_audios.value)),
         " ".join(route.schemes.value),
         route.per,
-    )
-
-
-def tasks_table(records: list[Record], total: int) -> str:
-    """Requests of the ledger, a line each."""
-    rows = [
-        (
-            f"{record.created_at:%Y-%m-%d %H:%M}",
-            record.status,
-            record.model or "",
-            _coins(record.estimate),
-            _coins(record.settled),
-            record.task_id or record.request_id,
-            _cell(record.prompt or ""),
-        )
-        for record in records
-    ]
-    made = table(("Made (UTC)", "Status", "Model", "Estimate", "Charged", "Task", "Prompt"), rows)
-    return f"{made}\n{len(records)} of {total}"
-
-
-def _coins(amount: Decimal | None) -> str:
-    return "?" if amount is None else f"{amount:f}"
-
-
-def _cell(text: str) -> str:
-    """A prompt that cannot break a table or a terminal."""
-    clean = stranger(text).replace("|", "/")
-    return clean if len(clean) <= _CELL_CHARS else f"{clean[:_CELL_CHARS]}…"
-
-
-_CELL_CHARS = 40
-
-
-def spending_text(spent: Spent, models: list[tuple[str, int, Decimal, Decimal]], limits: dict[str, Decimal]) -> str:
-    """What went, by model, and what the operator allows."""
-    rows = [(model, str(count), f"estimate {estimate:f}, charged {cost:f}") for model, count, estimate, cost in models]
-    held = f" (of it reserved and not settled: {spent.held:f})" if spent.held else ""
-    allowed = ", ".join(f"{name} {limit:f}" for name, limit in limits.items()) or "none"
-    return (
-        f"{table(('Model', 'Videos', 'Estimate and charge'), rows)}\n"
-        f"Today {spent.today:f}, in all {spent.total:f} {edition_2026_07.CURRENCY}{held}. Limits: {allowed}."
     )
 
 

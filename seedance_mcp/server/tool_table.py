@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from seedance_mcp.catalogue.json_schema import Schema, result_schema_of, schema_of
 from seedance_mcp.catalogue.profiles import Profile, create_video_schema
 from seedance_mcp.server import player
-from seedance_mcp.tools import arguments, downloads, results, tasks, uploads
+from seedance_mcp.tools import arguments, balance, create, downloads, models, results, tasks, uploads
 from seedance_mcp.tools.session import App, Caller
 
 Run = Callable[[App, Any, Caller], Awaitable[results.Result]]
@@ -43,7 +43,7 @@ class ToolSpec:
             name=self.name,
             title=self.title,
             description=self.description,
-            input_schema=schema_of(self.schema) if self.schema else create_video_schema(profile),
+            input_schema=schema_of(self.schema) if self.schema else create_video_schema(profile, arguments.CreateOptions),
             output_schema=_output_schema(self.result),
             icons=[types.Icon(src=_svg(self.icon), mime_type="image/svg+xml", sizes=["any"])],
             annotations=types.ToolAnnotations(
@@ -78,7 +78,7 @@ TOOLS: tuple[ToolSpec, ...] = (
         description="Compare models: limits, media taken, rules, price. Free. Next: create_video (give model for its schema).",
         icon="M1 1h6v1H1zM1 4h6v1H1zM1 7h6v1H1z",
         read=_reads(arguments.ListModels),
-        run=tasks.list_models,
+        run=models.list_models,
         result=results.ModelList,
         schema=arguments.ListModels,
         read_only=True,
@@ -93,10 +93,10 @@ TOOLS: tuple[ToolSpec, ...] = (
         ),
         icon="M1 1l6 3-6 3z",
         read=arguments.read_create_video,
-        run=tasks.create_video,
+        run=create.create_video,
         result=results.Task,
         schema=None,
-        at_once=tasks.create_video,
+        at_once=create.create_video,
         meta=player.SHOWN_NOT_CALLED,
     ),
     ToolSpec(
@@ -191,7 +191,7 @@ TOOLS: tuple[ToolSpec, ...] = (
         description="Account and key balance, what was spent here, limits. Free.",
         icon="M4 0a4 4 0 100 8 4 4 0 000-8z",
         read=_reads(arguments.NoArguments),
-        run=tasks.get_balance,
+        run=balance.get_balance,
         result=results.Balance,
         schema=arguments.NoArguments,
         read_only=True,

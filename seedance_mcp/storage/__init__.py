@@ -1,3 +1,6 @@
 """Where finished videos are kept."""
 
-__all__ = ["dirfd", "local_disk"]
+__all__ = [
+    "dirfd",
+    "local_disk",
+]

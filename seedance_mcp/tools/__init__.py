@@ -1,3 +1,15 @@
 """What an agent calls."""
 
-__all__ = ["arguments", "downloads", "results", "session", "tasks", "uploads", "views"]
+__all__ = [
+    "arguments",
+    "balance",
+    "changes",
+    "create",
+    "downloads",
+    "models",
+    "results",
+    "session",
+    "tasks",
+    "uploads",
+    "views",
+]

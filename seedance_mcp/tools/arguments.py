@@ -13,13 +13,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from seedance_mcp.catalogue.editions import edition_2026_07
-from seedance_mcp.catalogue.facts import KIND_OF_FIELD, LIST_FIELDS, MEDIA_FIELDS, RULES, Model
+from seedance_mcp.catalogue.facts import KIND_OF_FIELD, LIST_FIELDS, MEDIA_FIELDS, RULES, Kind, Model
 from seedance_mcp.catalogue.json_schema import Schema, describe, schema_of
 from seedance_mcp.catalogue.requests import VideoRequest, request_model
 from seedance_mcp.errors import InvalidRequest
-from seedance_mcp.tools.results import Status
+from seedance_mcp.task import Status
 
-Kind = Literal["image", "video", "audio"]
 Takes = Literal["images", "frames", "reference_videos", "reference_audios", "https", "asset"]
 _SHOWN_CHARS = 80
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]+", re.IGNORECASE)

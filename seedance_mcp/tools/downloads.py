@@ -16,8 +16,9 @@ from seedance_mcp.errors import DownloadFailed, DownloadRefused, LedgerUnusable,
 from seedance_mcp.money.records import Record, Saved
 from seedance_mcp.polling.schedule import Meter
 from seedance_mcp.storage import local_disk
+from seedance_mcp.task import FINAL
 from seedance_mcp.tools.arguments import DownloadVideo, GetTask
-from seedance_mcp.tools.results import FINAL, Preview, SavedVideo
+from seedance_mcp.tools.results import Preview, SavedVideo
 from seedance_mcp.tools.session import App, Caller
 from seedance_mcp.tools.tasks import look
 

@@ -9,12 +9,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
+from seedance_mcp.task import Status
+
 _Bytes = bytes
 """The type, where `bytes` is a field."""
-Status = Literal["queued", "processing", "completed", "failed", "cancelled", "unknown"]
-FINAL: frozenset[Status] = frozenset({"completed", "failed", "cancelled"})
-RUNNING: frozenset[Status] = frozenset({"queued", "processing"})
-"""What may still change by itself: neither final nor lost."""
 
 SANDBOX_NOTE = "SANDBOX: nothing is real, nothing is charged."
 

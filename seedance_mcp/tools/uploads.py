@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import anyio.to_thread
 
 from seedance_mcp.catalogue.editions import edition_2026_07
-from seedance_mcp.catalogue.facts import KIND_OF_FIELD, MEDIA_FIELDS, Model
+from seedance_mcp.catalogue.facts import KIND_OF_FIELD, MEDIA_FIELDS, Kind, Model
 from seedance_mcp.errors import AssetRejected, FileRejected, InvalidRequest, ProviderFailed, SeedanceError
 from seedance_mcp.media import local_files
 from seedance_mcp.media.local_files import MediaFile
@@ -20,7 +20,7 @@ from seedance_mcp.polling.schedule import Meter, wait
 from seedance_mcp.provider import reviews
 from seedance_mcp.provider.reviews import NoAsset, Review
 from seedance_mcp.tools import views
-from seedance_mcp.tools.arguments import GetAsset, Kind, UploadAsset, find_model
+from seedance_mcp.tools.arguments import GetAsset, UploadAsset, find_model
 from seedance_mcp.tools.results import Asset, Next
 from seedance_mcp.tools.session import App, Caller
 

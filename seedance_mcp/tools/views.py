@@ -13,20 +13,9 @@ from seedance_mcp.catalogue.profiles import model_schema
 from seedance_mcp.money.prices import PriceBook
 from seedance_mcp.money.records import JUDGED_AFTER_SECONDS, Record
 from seedance_mcp.polling.schedule import Forecast
-from seedance_mcp.provider.envelope import mend
-from seedance_mcp.tools.results import (
-    RUNNING,
-    Billing,
-    Failure,
-    Frames,
-    MediaLimit,
-    ModelInfo,
-    ModelList,
-    Next,
-    Options,
-    Range,
-    Task,
-)
+from seedance_mcp.provider.failures import mend
+from seedance_mcp.task import RUNNING
+from seedance_mcp.tools.results import Billing, Failure, Frames, MediaLimit, ModelInfo, ModelList, Next, Options, Range, Task
 
 PROMPT_SHOWN_CHARS = 200
 GIVEN_UP_SECONDS = 86_400.0

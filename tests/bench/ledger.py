@@ -11,7 +11,7 @@ from kit import Row, median_ms
 
 from seedance_mcp.money.ledger import Ledger
 from seedance_mcp.money.records import Entry, Spent
-from seedance_mcp.provider.envelope import ProviderTask
+from seedance_mcp.task import ProviderTask
 
 RUNS, ROWS = 200, 100_000
 

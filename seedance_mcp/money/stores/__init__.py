@@ -1,3 +1,5 @@
 """The engines that keep the ledger."""
 
-__all__ = ["sqlite"]
+__all__ = [
+    "sqlite",
+]

@@ -1,0 +1,52 @@
+"""The ledger as tables for a terminal."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from seedance_mcp.catalogue.editions import edition_2026_07
+from seedance_mcp.money.records import Record, Spent
+from seedance_mcp.server.resources import table
+from seedance_mcp.untrusted import sanitize
+
+
+def tasks_table(records: list[Record], total: int) -> str:
+    """Requests of the ledger, a line each."""
+    rows = [
+        (
+            f"{record.created_at:%Y-%m-%d %H:%M}",
+            record.status,
+            record.model or "",
+            _coins(record.estimate),
+            _coins(record.settled),
+            record.task_id or record.request_id,
+            _cell(record.prompt or ""),
+        )
+        for record in records
+    ]
+    made = table(("Made (UTC)", "Status", "Model", "Estimate", "Charged", "Task", "Prompt"), rows)
+    return f"{made}\n{len(records)} of {total}"
+
+
+def _coins(amount: Decimal | None) -> str:
+    return "?" if amount is None else f"{amount:f}"
+
+
+def _cell(text: str) -> str:
+    """A prompt that cannot break a table or a terminal."""
+    clean = sanitize(text).replace("|", "/")
+    return clean if len(clean) <= _CELL_CHARS else f"{clean[:_CELL_CHARS]}…"
+
+
+_CELL_CHARS = 40
+
+
+def spending_text(spent: Spent, models: list[tuple[str, int, Decimal, Decimal]], limits: dict[str, Decimal]) -> str:
+    """What went, by model, and what the operator allows."""
+    rows = [(model, str(count), f"estimate {estimate:f}, charged {cost:f}") for model, count, estimate, cost in models]
+    held = f" (of it reserved and not settled: {spent.held:f})" if spent.held else ""
+    allowed = ", ".join(f"{name} {limit:f}" for name, limit in limits.items()) or "none"
+    return (
+        f"{table(('Model', 'Videos', 'Estimate and charge'), rows)}\n"
+        f"Today {spent.today:f}, in all {spent.total:f} {edition_2026_07.CURRENCY}{held}. Limits: {allowed}."
+    )

@@ -1,0 +1,52 @@
+"""What follows a change: subscribers hear of it, and requests of unknown outcome are judged by the account."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from decimal import Decimal
+from typing import Any
+
+import anyio
+
+from seedance_mcp.errors import SeedanceError
+from seedance_mcp.money.prices import PATIENCE_SECONDS
+from seedance_mcp.money.reconcile import reconcile
+from seedance_mcp.money.records import Record
+from seedance_mcp.provider.client import ProviderClient
+from seedance_mcp.tools.session import App
+from seedance_mcp.untrusted import read_amount
+
+
+async def publish_change(app: App, before: Record) -> Record:
+    """The row as it is now; whoever listens is told if that is another state (a link that was signed anew is none)."""
+    after = app.ledger.reread(before)
+    if _state(before) != _state(after):
+        with anyio.CancelScope(shield=True):  # no later look would find a change to tell
+            await app.publish(after)
+    return after
+
+
+def _state(record: Record) -> tuple[Any, ...]:
+    return record.task_id, record.status, record.progress, record.cost, record.evidence
+
+
+async def judge_unknown(app: App, used: Decimal | None) -> list[Record]:
+    """Judge lost answers by what the account has used, as far as that is told; gives those that stay unclear."""
+    lost = app.ledger.unclear()
+    unclear = lost if used is None else reconcile(app.ledger, lost, used, app.now())
+    for record in lost:
+        await publish_change(app, record)
+    return unclear
+
+
+async def reconcile_account(app: App) -> None:
+    """Look at the balance where an answer was lost."""
+    if app.ledger.unclear():
+        await judge_unknown(app, await used_now(app.client))
+
+
+async def used_now(client: ProviderClient) -> Decimal | None:
+    """The account's consumption, or `None` where it is not told within two seconds."""
+    with anyio.move_on_after(PATIENCE_SECONDS), suppress(SeedanceError):
+        return read_amount((await client.get_user_balance()).get("used_coin"))
+    return None
