@@ -243,7 +243,7 @@ class Settings(BaseSettings):
         return audience
 
     @property
-    def floor_seconds(self) -> float:
+    def min_poll_interval_seconds(self) -> float:
         """The shortest time between two looks at one task."""
         return self.poll_floor_seconds or (0.2 if self.sandbox or is_loopback(self.base_url) else 5.0)
 

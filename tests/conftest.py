@@ -22,7 +22,7 @@ from trio.testing import MockClock
 from seedance_mcp.provider.client import ProviderClient
 from seedance_mcp.provider.result_download import MOST_BYTES, Fetcher, Resolve
 from seedance_mcp.sandbox.provider import KEY, Sandbox
-from seedance_mcp.server.handlers import build_server, open_app
+from seedance_mcp.server.handlers import build_server, open_shared
 from seedance_mcp.settings import Settings
 from seedance_mcp.tools.session import utc_now
 
@@ -142,7 +142,7 @@ def open_world(tmp_path: Path) -> OpenWorld:
         def reach(_: Settings) -> Fetcher:
             return Fetcher(PROVIDER, resolve, lambda: httpx.MockTransport(provider), most_bytes)
 
-        server = build_server(settings, lambda: open_app(settings, connect, clock or utc_now, reach))
+        server = build_server(settings, lambda: open_shared(settings, connect, clock or utc_now, reach))
         info = Implementation(name=client_name, version="1")
         async with Client(server, mode=mode, client_info=info, elicitation_callback=answer) as client:
             yield World(provider, client, settings)

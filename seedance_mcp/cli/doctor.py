@@ -22,9 +22,9 @@ from seedance_mcp.catalogue.editions.edition_2026_07 import CURRENCY
 from seedance_mcp.errors import SeedanceError
 from seedance_mcp.money.ledger import LEDGER_FILE, Ledger
 from seedance_mcp.money.prices import load_prices
-from seedance_mcp.server.handlers import open_app
+from seedance_mcp.server.handlers import open_shared
 from seedance_mcp.settings import Settings, check_settings
-from seedance_mcp.tools.session import App, Connect, connect_to_provider, utc_now
+from seedance_mcp.tools.session import Connect, Shared, connect_to_provider, utc_now
 from seedance_mcp.untrusted import read_amount, sanitize
 
 PATIENCE_SECONDS = 20.0
@@ -86,8 +86,8 @@ async def examine(connect: Connect = connect_to_provider) -> list[Finding]:
     if any("BASE_URL" in problem for problem in problems):  # the key must not go to another address than the one meant
         return [*found, Finding("fail", "provider", "not looked at: its address is wrong", "set SEEDANCE_BASE_URL right")]
     try:
-        async with open_app(settings, connect) as app:
-            found += await _provider(app)
+        async with open_shared(settings, connect) as shared:
+            found += await _provider(shared)
     except ModuleNotFoundError as error:
         found.append(Finding("fail", "provider", f"the sandbox needs {error.name}", "pip install 'seedance-mcp[sandbox]'"))
     return found
@@ -195,17 +195,17 @@ def _ledger(settings: Settings) -> Finding:
     return Finding("ok", "ledger", f"whole, {total} requests")
 
 
-async def _provider(app: App) -> list[Finding]:
+async def _provider(shared: Shared) -> list[Finding]:
     """One look at the public price list, and with a key one at the account; both are free."""
-    where = "the embedded sandbox" if app.settings.sandbox else app.settings.base_url
+    where = "the embedded sandbox" if shared.settings.sandbox else shared.settings.base_url
     remedy = "check the network, a proxy, and SEEDANCE_BASE_URL"
     found = [
-        await _look("provider", where, app.client.list_prices, lambda data: f"{where} lists {_count(data)} prices", remedy)
+        await _look("provider", where, shared.client.list_prices, lambda data: f"{where} lists {_count(data)} prices", remedy)
     ]
-    if app.settings.api_key and found[0].mark == "ok":
+    if shared.settings.api_key and found[0].mark == "ok":
         remedy = "compare SEEDANCE_API_KEY with the provider's console"
-        told = _play_money if app.settings.sandbox else _balance
-        found.append(await _look("account", "the key", app.client.get_user_balance, told, remedy))
+        told = _play_money if shared.settings.sandbox else _balance
+        found.append(await _look("account", "the key", shared.client.get_user_balance, told, remedy))
     return found
 
 

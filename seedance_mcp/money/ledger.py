@@ -47,9 +47,9 @@ class Ledger:
         self._store = store or Store(folder / LEDGER_FILE)
         self._folder, self._now, self._scope = folder, now, scope
 
-    def seen_by(self, scope: str) -> Ledger:
+    def for_principal(self, principal: str) -> Ledger:
         """The same open book as another principal sees it."""
-        return Ledger(self._folder, self._now, scope, self._store)
+        return Ledger(self._folder, self._now, principal, self._store)
 
     def close(self) -> None:
         """Close the book."""

@@ -58,19 +58,21 @@ class Forecast:
 
     bells: tuple[Bell, ...]
     elapsed_seconds: float
-    floor_seconds: float
+    min_poll_interval_seconds: float
 
     @classmethod
-    def of(cls, past: Sequence[float], elapsed_seconds: float, progress: int, floor_seconds: float) -> Forecast:
+    def of(cls, past: Sequence[float], elapsed_seconds: float, progress: int, min_poll_interval_seconds: float) -> Forecast:
         """Forecast from what the like took in seconds, and from a progress in percent, which tells more as it grows."""
         bells = _bells_of(past)
-        elapsed = max(elapsed_seconds, floor_seconds / 8)
+        elapsed = max(elapsed_seconds, min_poll_interval_seconds / 8)
         if progress:
             told, trust = math.log(elapsed * 100 / progress), progress / 100
             agreeing = ((bell, 1 + trust * ((bell.log_seconds - told) / _DOUBT) ** 2) for bell in bells)
             bells = [Bell(bell.log_seconds, bell.width, 1 / doubt) for bell, doubt in agreeing]
             bells.append(Bell(told, _DOUBT * (1 - trust / 2), 10 * trust))
-        return cls((Bell(math.log(_USUAL_FLOORS * floor_seconds), 1.0), *bells), elapsed, floor_seconds)
+        return cls(
+            (Bell(math.log(_USUAL_FLOORS * min_poll_interval_seconds), 1.0), *bells), elapsed, min_poll_interval_seconds
+        )
 
     @property
     def is_blind(self) -> bool:
@@ -91,14 +93,14 @@ class Forecast:
 
     def pause_seconds(self) -> float:
         """Until the next look: where the density of looks sums up to one, never under the operator's floor."""
-        longest = self.floor_seconds * (BLIND_PAUSE_FLOORS if self.is_blind else LONGEST_PAUSE_FLOORS)
-        cost = self.floor_seconds * LOOK_COST_FLOORS
-        pause, looks, step = 0.0, 0.0, self.floor_seconds / 8
+        longest = self.min_poll_interval_seconds * (BLIND_PAUSE_FLOORS if self.is_blind else LONGEST_PAUSE_FLOORS)
+        cost = self.min_poll_interval_seconds * LOOK_COST_FLOORS
+        pause, looks, step = 0.0, 0.0, self.min_poll_interval_seconds / 8
         while pause < longest and looks < 1:
             density = math.sqrt(self._hazard(self.elapsed_seconds + pause + step / 2) / (2 * cost))
             step = min(step, (1 - looks) / density)
             pause, looks, step = pause + step, looks + density * step, step * _STEP
-        return min(longest, max(self.floor_seconds, pause))
+        return min(longest, max(self.min_poll_interval_seconds, pause))
 
     def _hazard(self, seconds: float) -> float:
         """The chance per second to end then, of what still runs then."""

@@ -25,12 +25,12 @@ class _Watched:
     """When the last answer came, if only a failure; a look that was cut off has told nothing."""
 
 
-class Looks:
+class Polls:
     """When each task was looked at, by the clock of the event loop."""
 
-    def __init__(self, floor_seconds: float) -> None:
+    def __init__(self, min_poll_interval_seconds: float) -> None:
         """Take the shortest time between two looks at one task."""
-        self._floor_seconds = floor_seconds
+        self._floor_seconds = min_poll_interval_seconds
         self._watched: dict[str, _Watched] = {}
         self._place = anyio.Lock()
         self._next_at = -math.inf

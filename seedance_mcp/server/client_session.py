@@ -10,12 +10,12 @@ from mcp.server import ServerRequestContext
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from seedance_mcp.money.gate import Action, Reply
-from seedance_mcp.tools.session import App
+from seedance_mcp.tools.session import Session, Shared
 
 ASK_SECONDS = 120.0
 """How long a person has for an answer before the call comes back unasked."""
 
-Context = ServerRequestContext[App, Any]
+Context = ServerRequestContext[Shared, Any]
 
 SESSION_HEADER = "Mcp-Session-Id"
 
@@ -27,10 +27,10 @@ _FORM: types.ElicitRequestedSchema = {
 }
 
 
-def app_for(ctx: Context) -> App:
-    """The server as the request's principal sees it."""
+def session_of(ctx: Context) -> Session:
+    """Give the server as the request's principal sees it."""
     user = ctx.request.scope.get("user") if ctx.request is not None else None
-    return ctx.lifespan_context.seen_by(user.username) if user is not None else ctx.lifespan_context
+    return ctx.lifespan_context.session(user.username if user is not None else "")
 
 
 def client_name(ctx: Context) -> str | None:

@@ -25,13 +25,13 @@ from seedance_mcp.catalogue.editions.edition_2026_07 import BY_NAME
 from seedance_mcp.errors import InvalidRequest, ProviderFailed, SeedanceError
 from seedance_mcp.instant.opening import Opening, prefers_flat
 from seedance_mcp.server import player, prompts, resources, tasks_extension
-from seedance_mcp.server.client_session import Asked, Context, McpCaller, app_for, client_name
+from seedance_mcp.server.client_session import Asked, Context, McpCaller, client_name, session_of
 from seedance_mcp.server.stdio_handover import Replayed, Unrepeated
 from seedance_mcp.server.subscriptions import TASK, TaskSubscriptions
 from seedance_mcp.server.tool_table import TOOLS, ToolSpec
 from seedance_mcp.settings import Settings
 from seedance_mcp.tools import results, tasks
-from seedance_mcp.tools.session import App, Connect, Reach, connect_to_provider, reach_hosts, utc_now
+from seedance_mcp.tools.session import Connect, Reach, Session, Shared, connect_to_provider, reach_hosts, utc_now
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ class _Door:
             spec = self._find(params.name)
             given = spec.read(params.arguments or {})
             at_once = spec.at_once if tasks_extension.declared(ctx) else None
-            result = await (at_once or spec.run)(app_for(ctx), given, McpCaller(ctx, params))
+            result = await (at_once or spec.run)(session_of(ctx), given, McpCaller(ctx, params))
         except SeedanceError as error:
             return self._failed(error)
         except Asked as asked:
@@ -107,14 +107,14 @@ class _Door:
 
     async def look(self, ctx: Context, request_id: str) -> results.Task | None:
         """The task behind a handle, looked at now; while the provider is away, what the ledger knows."""
-        app = app_for(ctx)
-        known = app.ledger.find(request_id)
+        session = session_of(ctx)
+        known = session.ledger.find(request_id)
         if known is None:
             return None
         try:
-            return await tasks.look(app, known, known.request_id)
+            return await tasks.look(session, known, known.request_id)
         except SeedanceError:
-            return app.view(known)
+            return session.view(known)
 
     def answer(self, result: results.Result) -> types.CallToolResult:
         told = result.model_copy(update={"sandbox": self.settings.sandbox})
@@ -148,12 +148,12 @@ class _Door:
         return types.ListResourceTemplatesResult(resource_templates=listed)
 
     async def read_resource(self, ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
-        app, uri = app_for(ctx), str(params.uri)
+        session, uri = session_of(ctx), str(params.uri)
         if uri == player.URI:
-            return player.read(app)
+            return player.read(session)
         try:
-            await app.prices.refresh()
-            text, mime_type, private = await self._read(app, uri)
+            await session.prices.refresh()
+            text, mime_type, private = await self._read(session, uri)
         except SeedanceError as error:
             raise MCPError(types.INVALID_PARAMS, error.message, {"uri": uri}) from None
         contents: list[types.TextResourceContents | types.BlobResourceContents] = [
@@ -166,19 +166,19 @@ class _Door:
     def _marked(self, text: str) -> str:
         return f"{results.SANDBOX_NOTE}\n\n{text}" if self.settings.sandbox else text
 
-    async def _read(self, app: App, uri: str) -> tuple[str, str, bool]:
+    async def _read(self, session: Session, uri: str) -> tuple[str, str, bool]:
         """Text, media type, and whether it belongs to one caller alone."""
         match uri:
             case "seedance://pricing":
-                return self._marked(resources.pricing_text(app.prices)), "text/markdown", False
+                return self._marked(resources.pricing_text(session.prices)), "text/markdown", False
             case "seedance://limits":
                 return self._marked(resources.limits_text()), "text/markdown", False
             case "seedance://models":
-                return resources.models_json(app), "application/json", False
+                return resources.models_json(session), "application/json", False
             case _ if uri.startswith(_MODEL):
-                return resources.model_json(uri.removeprefix(_MODEL), app.prices), "application/json", False
+                return resources.model_json(uri.removeprefix(_MODEL), session.prices), "application/json", False
             case _ if uri.startswith(TASK):
-                return await resources.task_json(app, uri.removeprefix(TASK)), "application/json", True
+                return await resources.task_json(session, uri.removeprefix(TASK)), "application/json", True
             case _:
                 known = ", ".join([row[0] for row in (*_RESOURCES, *_TEMPLATES)])
                 raise InvalidRequest(f"There is no resource {uri}. Known: {known}.")
@@ -209,7 +209,7 @@ class _Door:
         if (params.ref.uri, name) == _TEMPLATES[0][:2]:
             return list(BY_NAME)
         if (params.ref.uri, name) == _TEMPLATES[1][:2]:
-            return [record.task_id or record.request_id for record in app_for(ctx).ledger.list()[0]]
+            return [record.task_id or record.request_id for record in session_of(ctx).ledger.list()[0]]
         return []
 
 
@@ -242,28 +242,28 @@ async def _with_sandbox(settings: Settings, stack: AsyncExitStack) -> Settings:
 
 
 @asynccontextmanager
-async def open_app(
+async def open_shared(
     settings: Settings,
     connect: Connect = connect_to_provider,
     now: Callable[[], datetime] = utc_now,
     reach: Reach = reach_hosts,
-) -> AsyncGenerator[App]:
+) -> AsyncGenerator[Shared]:
     """Hold what a server needs; in sandbox mode the embedded provider too."""
     async with AsyncExitStack() as stack:
-        app = App(await _with_sandbox(settings, stack) if settings.sandbox else settings, connect, now, reach)
-        stack.push_async_callback(app.aclose)
-        yield app
+        shared = Shared(await _with_sandbox(settings, stack) if settings.sandbox else settings, connect, now, reach)
+        stack.push_async_callback(shared.aclose)
+        yield shared
 
 
-def build_server(settings: Settings, open_: Callable[[], AbstractAsyncContextManager[App]] | None = None) -> Server[App]:
+def build_server(settings: Settings, open_: Callable[[], AbstractAsyncContextManager[Shared]] | None = None) -> Server[Shared]:
     """Make the MCP server; `open_` gives what it holds, by default opened from the settings for each connection."""
     door, subscriptions = _Door(settings), TaskSubscriptions()
 
     @asynccontextmanager
-    async def lifespan(_: Server[App]) -> AsyncGenerator[App]:
-        async with open_() if open_ else open_app(settings) as app:
-            app.publish = subscriptions.publish
-            yield app
+    async def lifespan(_: Server[Shared]) -> AsyncGenerator[Shared]:
+        async with open_() if open_ else open_shared(settings) as shared:
+            shared.publish = subscriptions.publish
+            yield shared
 
     server = Server(
         NAME,
@@ -297,7 +297,7 @@ def build_server(settings: Settings, open_: Callable[[], AbstractAsyncContextMan
     return server
 
 
-def _serve_discovery(server: Server[App]) -> None:
+def _serve_discovery(server: Server[Shared]) -> None:
     """Say what the server can; the SDK would add that every list may change, and here none ever does."""
 
     async def discover(ctx: Context, params: types.RequestParams) -> types.DiscoverResult:

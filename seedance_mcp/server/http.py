@@ -19,12 +19,12 @@ from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
 from seedance_mcp.errors import NotConfigured
-from seedance_mcp.server.handlers import build_server, open_app
+from seedance_mcp.server.handlers import build_server, open_shared
 from seedance_mcp.server.http_client_name import NameTag
 from seedance_mcp.server.http_door import HEALTH_PATH, Doorkeeper, bracketed
 from seedance_mcp.server.oauth import Issuer, issuer_of
 from seedance_mcp.settings import Settings, is_loopback_host
-from seedance_mcp.tools.session import App, Connect, connect_to_provider
+from seedance_mcp.tools.session import Connect, Shared, connect_to_provider
 
 Transport = Literal["http", "sse"]
 
@@ -62,10 +62,10 @@ def build_http_app(
     """Make the ASGI application of one transport; all its clients share one provider connection and one ledger file."""
     check_closed(settings, host)
     issuer = trust(settings)
-    held: list[App] = []
+    held: list[Shared] = []
 
     @asynccontextmanager
-    async def share() -> AsyncGenerator[App]:
+    async def share() -> AsyncGenerator[Shared]:
         yield held[0]
 
     server = build_server(settings, share)
@@ -73,8 +73,8 @@ def build_http_app(
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
-        async with open_app(settings, connect) as app:
-            held.append(app)
+        async with open_shared(settings, connect) as shared:
+            held.append(shared)
             async with inner.router.lifespan_context(inner):
                 yield
 
@@ -85,7 +85,7 @@ def build_http_app(
     )
 
 
-def _streamable(server: Server[App]) -> Starlette:
+def _streamable(server: Server[Shared]) -> Starlette:
     """No sessions: any request may reach any process, and a restart is not noticed."""
     app = server.streamable_http_app(streamable_http_path="/mcp", stateless_http=True, host="")
     app.add_middleware(NameTag)
@@ -95,7 +95,7 @@ def _streamable(server: Server[App]) -> Starlette:
 class _SseEndpoint:
     """One connection of the older transport."""
 
-    def __init__(self, server: Server[App], transport: SseServerTransport) -> None:
+    def __init__(self, server: Server[Shared], transport: SseServerTransport) -> None:
         self._server, self._transport = server, transport
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -103,7 +103,7 @@ class _SseEndpoint:
             await self._server.run(read, write, self._server.create_initialization_options())
 
 
-def _older_sse(server: Server[App]) -> Starlette:
+def _older_sse(server: Server[Shared]) -> Starlette:
     transport = SseServerTransport("/messages/")
     routes = [Route("/sse", _SseEndpoint(server, transport)), Mount("/messages/", app=transport.handle_post_message)]
     return Starlette(routes=routes)

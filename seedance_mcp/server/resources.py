@@ -11,12 +11,14 @@ from seedance_mcp.errors import SeedanceError
 from seedance_mcp.money.prices import PriceBook
 from seedance_mcp.tools import tasks, views
 from seedance_mcp.tools.arguments import find_model
-from seedance_mcp.tools.session import App
+from seedance_mcp.tools.session import Session
 
 
-def models_json(app: App) -> str:
+def models_json(session: Session) -> str:
     """The whole catalogue."""
-    return views.list_of_models(list(edition_2026_07.MODELS), app.prices, sandbox=app.settings.sandbox).model_dump_json()
+    return views.list_of_models(
+        list(edition_2026_07.MODELS), session.prices, sandbox=session.settings.sandbox
+    ).model_dump_json()
 
 
 def model_json(name: str, prices: PriceBook) -> str:
@@ -24,15 +26,15 @@ def model_json(name: str, prices: PriceBook) -> str:
     return views.model_info(find_model(name), prices, with_schema=True).model_dump_json()
 
 
-async def task_json(app: App, task_id: str) -> str:
+async def task_json(session: Session, task_id: str) -> str:
     """One task, looked at now; raises `TaskNotFound`."""
-    known = app.ledger.find(task_id)
+    known = session.ledger.find(task_id)
     try:
-        return (await tasks.look(app, known, task_id)).model_dump_json()
+        return (await tasks.look(session, known, task_id)).model_dump_json()
     except SeedanceError:
         if known is None:
             raise
-        return app.view(known).model_dump_json()
+        return session.view(known).model_dump_json()
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

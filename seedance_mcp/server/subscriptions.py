@@ -6,7 +6,7 @@ import mcp_types as types
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated
 
 from seedance_mcp.money.records import Record
-from seedance_mcp.server.client_session import Context, app_for
+from seedance_mcp.server.client_session import Context, session_of
 
 TASK = "seedance://tasks/"
 """What follows is a task id or a request id."""
@@ -23,7 +23,7 @@ class TaskSubscriptions:
         """Serve one stream; of all that can be listened to only tasks change, so nothing else is promised."""
         uris = [uri for uri in params.notifications.resource_subscriptions or () if uri.startswith(TASK)]
         kept = types.SubscriptionFilter(resource_subscriptions=uris)
-        _, handler = self._line(app_for(ctx).principal)
+        _, handler = self._line(session_of(ctx).principal)
         return await handler(ctx, params.model_copy(update={"notifications": kept}))
 
     async def publish(self, record: Record) -> None:

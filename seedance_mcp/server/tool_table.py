@@ -14,9 +14,9 @@ from seedance_mcp.catalogue.json_schema import Schema, result_schema_of, schema_
 from seedance_mcp.catalogue.profiles import Profile, create_video_schema
 from seedance_mcp.server import player
 from seedance_mcp.tools import arguments, balance, create, downloads, models, results, tasks, uploads
-from seedance_mcp.tools.session import App, Caller
+from seedance_mcp.tools.session import Caller, Session
 
-Run = Callable[[App, Any, Caller], Awaitable[results.Result]]
+Run = Callable[[Session, Any, Caller], Awaitable[results.Result]]
 
 
 @dataclass(frozen=True, slots=True)

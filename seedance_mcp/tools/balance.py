@@ -9,15 +9,15 @@ from seedance_mcp.catalogue.editions import edition_2026_07
 from seedance_mcp.tools.arguments import NoArguments
 from seedance_mcp.tools.changes import judge_unknown
 from seedance_mcp.tools.results import AccountBalance, Balance, KeyBalance, Spending
-from seedance_mcp.tools.session import App, Caller
+from seedance_mcp.tools.session import Caller, Session
 from seedance_mcp.untrusted import read_amount, read_number, sanitize
 
 
-async def get_balance(app: App, arguments: NoArguments, caller: Caller) -> Balance:
+async def get_balance(session: Session, arguments: NoArguments, caller: Caller) -> Balance:
     """Look at the account and the key, and judge requests whose answer was lost by what they say."""
-    account, key = await app.client.get_user_balance(), await app.client.get_key_balance()
-    unclear = await judge_unknown(app, read_amount(account.get("used_coin")))
-    spent, day = app.ledger.spent(), app.settings.max_cost_per_day
+    account, key = await session.client.get_user_balance(), await session.client.get_key_balance()
+    unclear = await judge_unknown(session, read_amount(account.get("used_coin")))
+    spent, day = session.ledger.spent(), session.settings.max_cost_per_day
     return Balance(
         currency=edition_2026_07.CURRENCY,
         account=AccountBalance(
@@ -33,9 +33,9 @@ async def get_balance(app: App, arguments: NoArguments, caller: Caller) -> Balan
             unlimited=bool(key.get("unlimited")),
         ),
         spent_here=Spending(today=float(spent.today), total=float(spent.total), reserved=float(spent.held)),
-        limits={name: float(limit) for name, limit in app.settings.limits.items()},
+        limits={name: float(limit) for name, limit in session.settings.limits.items()},
         left_today=None if day is None else float(max(Decimal(0), day - spent.today)),
-        unclear=[record.request_id for record in unclear if record.scope == app.principal],
+        unclear=[record.request_id for record in unclear if record.scope == session.principal],
     )
 
 

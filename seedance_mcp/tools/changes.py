@@ -13,16 +13,16 @@ from seedance_mcp.money.prices import PATIENCE_SECONDS
 from seedance_mcp.money.reconcile import reconcile
 from seedance_mcp.money.records import Record
 from seedance_mcp.provider.client import ProviderClient
-from seedance_mcp.tools.session import App
+from seedance_mcp.tools.session import Session
 from seedance_mcp.untrusted import read_amount
 
 
-async def publish_change(app: App, before: Record) -> Record:
+async def publish_change(session: Session, before: Record) -> Record:
     """The row as it is now; whoever listens is told if that is another state (a link that was signed anew is none)."""
-    after = app.ledger.reread(before)
+    after = session.ledger.reread(before)
     if _state(before) != _state(after):
         with anyio.CancelScope(shield=True):  # no later look would find a change to tell
-            await app.publish(after)
+            await session.publish(after)
     return after
 
 
@@ -30,19 +30,19 @@ def _state(record: Record) -> tuple[Any, ...]:
     return record.task_id, record.status, record.progress, record.cost, record.evidence
 
 
-async def judge_unknown(app: App, used: Decimal | None) -> list[Record]:
+async def judge_unknown(session: Session, used: Decimal | None) -> list[Record]:
     """Judge lost answers by what the account has used, as far as that is told; gives those that stay unclear."""
-    lost = app.ledger.unclear()
-    unclear = lost if used is None else reconcile(app.ledger, lost, used, app.now())
+    lost = session.ledger.unclear()
+    unclear = lost if used is None else reconcile(session.ledger, lost, used, session.now())
     for record in lost:
-        await publish_change(app, record)
+        await publish_change(session, record)
     return unclear
 
 
-async def reconcile_account(app: App) -> None:
+async def reconcile_account(session: Session) -> None:
     """Look at the balance where an answer was lost."""
-    if app.ledger.unclear():
-        await judge_unknown(app, await used_now(app.client))
+    if session.ledger.unclear():
+        await judge_unknown(session, await used_now(session.client))
 
 
 async def used_now(client: ProviderClient) -> Decimal | None:

@@ -19,69 +19,69 @@ from seedance_mcp.tools import views
 from seedance_mcp.tools.arguments import CreateVideo
 from seedance_mcp.tools.changes import publish_change, used_now
 from seedance_mcp.tools.results import Next, Task
-from seedance_mcp.tools.session import App, Caller
+from seedance_mcp.tools.session import Caller, Session
 
 log = logging.getLogger(__name__)
 
 
-async def create_video(app: App, arguments: CreateVideo, caller: Caller) -> Task:
+async def create_video(session: Session, arguments: CreateVideo, caller: Caller) -> Task:
     """Make one video: priced, guarded, written down, sent once, settled.
 
     Raises a refusal of ours or the provider's with nothing charged, and `OutcomeUnknown` when it may have been.
     """
     request, options = arguments.request, arguments.options
-    await app.prices.refresh()
-    estimate = app.prices.estimate(request, app.ledger.media_seconds)
+    await session.prices.refresh()
+    estimate = session.prices.estimate(request, session.ledger.media_seconds)
     warnings = _warnings(request, estimate)
     if options.dry_run:
-        return _would_send(app, request.to_body(), estimate, warnings)
-    app.client.require_key()
-    admission = gate.Gate(app.settings, app.ledger, app.now, caller.ask, caller.reply)
+        return _would_send(session, request.to_body(), estimate, warnings)
+    session.client.require_key()
+    admission = gate.Gate(session.settings, session.ledger, session.now, caller.ask, caller.reply)
     record, new = await admission.admit(
         request, estimate, allow_duplicate=options.allow_duplicate, confirm_token=options.confirm_token
     )
     if not new:
-        return app.view(record, [*warnings, _REPEATED]).model_copy(update={"deduplicated": True})
+        return session.view(record, [*warnings, _REPEATED]).model_copy(update={"deduplicated": True})
     with anyio.CancelScope(shield=True):  # a paid request that left is written down whatever the caller does
-        record = await _send(app, record, request.to_body())
-    return app.view(record, warnings)
+        record = await _send(session, record, request.to_body())
+    return session.view(record, warnings)
 
 
 _REPEATED = "The same request was made a short while ago and this is its task; allow_duplicate: true pays for another one."
 
 
-def _obstacles(app: App, estimate: Estimate) -> list[str]:
+def _obstacles(session: Session, estimate: Estimate) -> list[str]:
     """What would keep the request that a dry run has checked from being sent."""
     found: list[str] = []
     try:
-        app.client.require_key()
+        session.client.require_key()
     except NotConfigured:
         found.append("No key is set: it could not be sent before the operator sets SEEDANCE_API_KEY.")
     try:
-        if app.settings.limits:
-            gate.check_limits(app.settings, estimate.certain, app.ledger.spent(), app.now())
+        if session.settings.limits:
+            gate.check_limits(session.settings, estimate.certain, session.ledger.spent(), session.now())
     except BudgetExceeded as refusal:
         found.append(f"It would be refused: {refusal.message}")
     return found
 
 
-async def _send(app: App, record: Record, body: dict[str, Any]) -> Record:
+async def _send(session: Session, record: Record, body: dict[str, Any]) -> Record:
     request_id = record.request_id
     try:
-        app.ledger.note_used(request_id, await used_now(app.client))
-        task = await app.client.create_video(body)
+        session.ledger.note_used(request_id, await used_now(session.client))
+        task = await session.client.create_video(body)
     except Exception as failure:  # noqa: BLE001 - whatever it was, the request may have left
         error = failure if isinstance(failure, SeedanceError) else _unforeseen(failure)
         error.details["request_id"] = request_id
         log.warning("create_video %s on %s: %s, charged: %s", request_id, body["model"], error.code, error.charged)
         with suppress(LedgerUnusable):  # what became of the money matters more than the book
-            app.ledger.refuse(request_id, error)
-            await publish_change(app, record)
+            session.ledger.refuse(request_id, error)
+            await publish_change(session, record)
         raise error from None
     log.info("create_video %s on %s: task %s", request_id, body["model"], task.task_id)
     try:
-        app.ledger.update(request_id, task)
-        return await publish_change(app, record)
+        session.ledger.update(request_id, task)
+        return await publish_change(session, record)
     except LedgerUnusable as error:
         raise LedgerUnusable(
             f"The video is being made as task {task.task_id}, but that could not be written down. Keep this id and call "
@@ -108,10 +108,10 @@ def _warnings(request: VideoRequest, estimate: Estimate) -> list[str]:
     return [*found, f"Estimate: {estimate.words}"]
 
 
-def _would_send(app: App, body: dict[str, Any], estimate: Estimate, warnings: list[str]) -> Task:
+def _would_send(session: Session, body: dict[str, Any], estimate: Estimate, warnings: list[str]) -> Task:
     """The answer to a dry run; what would be refused has no next call."""
-    obstacles = _obstacles(app, estimate)
-    question = ["The person would be asked to confirm the price first."] if gate.must_ask(app.settings, estimate) else []
+    obstacles = _obstacles(session, estimate)
+    question = ["The person would be asked to confirm the price first."] if gate.must_ask(session.settings, estimate) else []
     return Task(
         request_id=new_request_id(),
         model=body["model"],

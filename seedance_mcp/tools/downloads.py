@@ -19,7 +19,7 @@ from seedance_mcp.storage import local_disk
 from seedance_mcp.task import FINAL
 from seedance_mcp.tools.arguments import DownloadVideo, GetTask
 from seedance_mcp.tools.results import Preview, SavedVideo
-from seedance_mcp.tools.session import App, Caller
+from seedance_mcp.tools.session import Caller, Session
 from seedance_mcp.tools.tasks import look
 
 if TYPE_CHECKING:
@@ -36,27 +36,27 @@ _GONE = (
 )
 
 
-async def download_video(app: App, arguments: DownloadVideo, caller: Caller) -> SavedVideo:
+async def download_video(session: Session, arguments: DownloadVideo, caller: Caller) -> SavedVideo:
     """Save a finished video, or give the file that holds it already; raises `DownloadFailed`."""
-    record = await _finished(app, arguments.task_id)
+    record = await _finished(session, arguments.task_id)
     name = local_disk.video_name(arguments.filename, f"{record.created_at:%Y-%m-%d} {record.model} {record.task_id}")
     async with _SAVING.setdefault(record.request_id, anyio.Lock()):
-        record = app.ledger.get(record.request_id)  # who held the lock may have saved it
+        record = session.ledger.get(record.request_id)  # who held the lock may have saved it
         if record.saved and (kept := await _open_saved(record)):
             kept.close()
             elsewhere = arguments.filename and Path(record.saved.path).stem != name
             note = f"already saved as {record.saved.path}; filename ignored" if elsewhere else ""
             return _saved_video(record, record.saved, note)
-        return await _save(app, record, name, caller)
+        return await _save(session, record, name, caller)
 
 
-async def _save(app: App, record: Record, name: str, caller: Caller) -> SavedVideo:
-    with local_disk.new_part(app.settings.output_dir, app.principal) as part:
-        fetched = await _fetch(app, record, part.file, caller)
+async def _save(session: Session, record: Record, name: str, caller: Caller) -> SavedVideo:
+    with local_disk.new_part(session.settings.output_dir, session.principal) as part:
+        fetched = await _fetch(session, record, part.file, caller)
         path = await anyio.to_thread.run_sync(part.publish, name)
         saved = Saved(str(path), fetched.size_bytes, fetched.sha256)
         with suppress(LedgerUnusable):  # the video is there, and that matters more than the book
-            app.ledger.save(record.request_id, saved)
+            session.ledger.save(record.request_id, saved)
         return _saved_video(record, saved)
 
 
@@ -64,11 +64,11 @@ def _saved_video(record: Record, saved: Saved, note: str = "") -> SavedVideo:
     return SavedVideo(path=saved.path, bytes=saved.size_bytes, sha256=saved.sha256, task_id=record.task_id or "", note=note)
 
 
-async def preview_video(app: App, arguments: GetTask, caller: Caller) -> Preview:
+async def preview_video(session: Session, arguments: GetTask, caller: Caller) -> Preview:
     """Show three frames of a finished video; raises `NotConfigured` where what it takes is not installed."""
     make_sheet = _sheet_maker()
-    record = await _finished(app, arguments.task_id)
-    async with _open_video(app, record, caller) as file:
+    record = await _finished(session, arguments.task_id)
+    async with _open_video(session, record, caller) as file:
         sheet = await anyio.to_thread.run_sync(make_sheet, file)
     return Preview(
         task_id=record.task_id or "",
@@ -90,12 +90,12 @@ def _sheet_maker() -> Callable[[BinaryIO], Sheet]:
     return contact_sheet
 
 
-async def _finished(app: App, task_id: str) -> Record:
+async def _finished(session: Session, task_id: str) -> Record:
     """The record of a finished video with a link; raises `DownloadFailed` for one that is not there."""
-    record = app.ledger.find(task_id)
+    record = session.ledger.find(task_id)
     if record is None or record.status != "completed" or record.video_url is None:
-        task = await look(app, record, task_id)
-        record = app.ledger.get(task.request_id)
+        task = await look(session, record, task_id)
+        record = session.ledger.get(task.request_id)
     if record.status in FINAL - {"completed"}:
         raise DownloadRefused(f"There is no video: the task is {record.status}.")
     if record.status != "completed" or record.video_url is None:
@@ -112,39 +112,39 @@ async def _open_saved(record: Record) -> BinaryIO | None:
 
 
 @asynccontextmanager
-async def _open_video(app: App, record: Record, caller: Caller) -> AsyncGenerator[BinaryIO]:
+async def _open_video(session: Session, record: Record, caller: Caller) -> AsyncGenerator[BinaryIO]:
     """The saved file, else a temporary one that is gone afterwards."""
     if kept := await _open_saved(record):
         with kept:
             yield kept
         return
     with local_disk.translated("the temporary folder (TMPDIR)"), tempfile.TemporaryFile() as file:
-        await _fetch(app, record, file, caller)
+        await _fetch(session, record, file, caller)
         file.seek(0)
         yield file
 
 
-async def _fetch(app: App, record: Record, file: BinaryIO, caller: Caller) -> Fetched:
+async def _fetch(session: Session, record: Record, file: BinaryIO, caller: Caller) -> Fetched:
     """Fetch a video; a link that has lapsed is asked for anew, once."""
     tell = _teller(caller)
     try:
-        return await app.fetcher.fetch(record.video_url or "", file, tell)
+        return await session.fetcher.fetch(record.video_url or "", file, tell)
     except LinkLapsed:
-        record = await _renewed(app, record)
+        record = await _renewed(session, record)
     file.seek(0)
     file.truncate()
     try:
-        return await app.fetcher.fetch(record.video_url or "", file, tell)
+        return await session.fetcher.fetch(record.video_url or "", file, tell)
     except LinkLapsed as error:
         raise LinkLapsed(f"{error.message} {_GONE}") from None
 
 
-async def _renewed(app: App, record: Record) -> Record:
+async def _renewed(session: Session, record: Record) -> Record:
     try:
-        seen = await app.client.get_task(record.task_id or "")
+        seen = await session.client.get_task(record.task_id or "")
     except TaskNotFound:
         raise LinkLapsed(f"The link has lapsed, and the provider no longer knows the task. {_GONE}") from None
-    return app.ledger.update(record.request_id, seen)
+    return session.ledger.update(record.request_id, seen)
 
 
 def _teller(caller: Caller) -> Callable[[int, int | None], Awaitable[None]]:

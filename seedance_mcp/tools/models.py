@@ -8,10 +8,10 @@ from seedance_mcp.errors import InvalidRequest
 from seedance_mcp.tools import views
 from seedance_mcp.tools.arguments import ListModels, find_model
 from seedance_mcp.tools.results import ModelList
-from seedance_mcp.tools.session import App, Caller
+from seedance_mcp.tools.session import Caller, Session
 
 
-async def list_models(app: App, arguments: ListModels, caller: Caller) -> ModelList:
+async def list_models(session: Session, arguments: ListModels, caller: Caller) -> ModelList:
     """Give the models that fit every filter; raises `InvalidRequest` for a filter that no model could fit."""
     found = [find_model(arguments.model)] if arguments.model else list(edition_2026_07.MODELS)
     for name, known in (("route", _ROUTES), ("resolution", _RESOLUTIONS)):
@@ -19,12 +19,12 @@ async def list_models(app: App, arguments: ListModels, caller: Caller) -> ModelL
         if wanted is not None and wanted not in known:
             allowed = f"one of {', '.join(known)}"
             raise InvalidRequest(f'{name} was "{wanted}"; allowed: {allowed}.', field=name, allowed=allowed)
-    await app.prices.refresh()
+    await session.prices.refresh()
     return views.list_of_models(
         [model for model in found if _fits(model, arguments)],
-        app.prices,
+        session.prices,
         with_schema=arguments.model is not None,
-        sandbox=app.settings.sandbox,
+        sandbox=session.settings.sandbox,
     )
 
 

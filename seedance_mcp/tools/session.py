@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +15,7 @@ from seedance_mcp.money.gate import Action, Reply
 from seedance_mcp.money.ledger import Ledger
 from seedance_mcp.money.prices import PriceBook, load_prices
 from seedance_mcp.money.records import Record
-from seedance_mcp.polling.shared import Looks
+from seedance_mcp.polling.shared import Polls
 from seedance_mcp.settings import Settings
 from seedance_mcp.tools.results import Task
 from seedance_mcp.tools.views import Outlook, task_of
@@ -40,6 +41,8 @@ class Caller(Protocol):
 
 
 Connect = Callable[[Settings], "ProviderClient"]
+SESSIONS_KEPT = 256
+"""A session holds nothing that cannot be made anew, so callers that are seen once leave nothing behind."""
 Publish = Callable[[Record], Awaitable[None]]
 """Tells its principal, where they listen, that a task changed."""
 
@@ -72,39 +75,34 @@ def utc_now() -> datetime:
 
 
 @dataclass
-class App:
-    """One server's settings, and what they lead to, each opened at first use."""
+class Shared:
+    """What one process shares among all its callers; each part is opened at first use."""
 
     settings: Settings
     connect: Connect = connect_to_provider
     now: Callable[[], datetime] = utc_now
     reach: Reach = reach_hosts
-    principal: str = ""
-    """Whose requests and money these are; empty: the one person at this machine."""
-    host: App | None = None
-    """Whose provider, prices and open ledger file a guest shares."""
     publish: Publish = publish_to_nobody
+    _sessions: OrderedDict[str, Session] = field(default_factory=OrderedDict[str, "Session"])
 
     @cached_property
     def client(self) -> ProviderClient:
         """The provider."""
-        return self.host.client if self.host else self.connect(self.settings)
+        return self.connect(self.settings)
 
     @cached_property
     def fetcher(self) -> Fetcher:
         """The hosts that keep finished videos."""
-        return self.host.fetcher if self.host else self.reach(self.settings)
+        return self.reach(self.settings)
 
     @cached_property
     def ledger(self) -> Ledger:
-        """The book of this data folder."""
-        return self.host.ledger.seen_by(self.principal) if self.host else Ledger(self.settings.ledger_dir, self.now)
+        """The ledger of this data folder, as the one person at this machine sees it."""
+        return Ledger(self.settings.ledger_dir, self.now)
 
     @cached_property
     def prices(self) -> PriceBook:
         """The operator's, the provider's and our prices."""
-        if self.host:
-            return self.host.prices
 
         async def fetch() -> dict[str, Any]:
             return await self.client.list_prices()
@@ -112,38 +110,17 @@ class App:
         return PriceBook(load_prices(self.settings.prices) if self.settings.prices else {}, fetch)
 
     @cached_property
-    def looks(self) -> Looks:
-        """When each task was last asked for, so that nobody does it more often than the operator allows."""
-        return self.host.looks if self.host else Looks(self.settings.floor_seconds)
+    def polls(self) -> Polls:
+        """When each task was last polled, so that nobody polls it more often than the operator allows."""
+        return Polls(self.settings.min_poll_interval_seconds)
 
-    @cached_property
-    def _guests(self) -> dict[str, App]:
-        return {}
-
-    def seen_by(self, principal: str) -> App:
-        """The same server as one principal sees it: the provider and the prices are shared, the book is their own."""
-        if principal not in self._guests:
-            self._guests[principal] = replace(self, principal=principal, host=self)
-        return self._guests[principal]
-
-    @property
-    def upload_roots(self) -> list[Path]:
-        """The folders that upload_asset may read; for a guest only those that the operator named."""
-        return [] if self.principal and self.settings.media_roots is None else self.settings.upload_roots
-
-    def view(self, record: Record, warnings: list[str] | None = None) -> Task:
-        """One ledger row as agents read it; a thousand who wait for it at once hold one view of it."""
-        now = self.now()
-        key = record, int(now.timestamp()), tuple(warnings or ())
-        shown = self._shown.get(key)
-        if shown is None:
-            outlook = Outlook(self.ledger.finished_alike(record), self.settings.floor_seconds)
-            shown = self._shown[key] = task_of(record, now, outlook, warnings, sandbox=self.settings.sandbox)
-        return shown
-
-    @cached_property
-    def _shown(self) -> WeakValueDictionary[tuple[Record, int, tuple[str, ...]], Task]:
-        return WeakValueDictionary()
+    def session(self, principal: str = "") -> Session:
+        """Give the server as one principal sees it; only the sessions used last are kept."""
+        session = self._sessions.setdefault(principal, Session(self, principal))
+        self._sessions.move_to_end(principal)
+        if len(self._sessions) > SESSIONS_KEPT:
+            self._sessions.popitem(last=False)
+        return session
 
     async def aclose(self) -> None:
         """Close what was opened."""
@@ -151,3 +128,69 @@ class App:
             await self.client.aclose()
         if "ledger" in vars(self):
             self.ledger.close()
+
+
+@dataclass(frozen=True)
+class Session:
+    """One caller's view of the running server: the provider and the prices are shared, the ledger's rows are their own."""
+
+    shared: Shared
+    principal: str = ""
+    """Whose requests and money these are; empty: the one person at this machine."""
+
+    @property
+    def settings(self) -> Settings:
+        """What the operator set."""
+        return self.shared.settings
+
+    @property
+    def client(self) -> ProviderClient:
+        """The provider."""
+        return self.shared.client
+
+    @property
+    def fetcher(self) -> Fetcher:
+        """The hosts that keep finished videos."""
+        return self.shared.fetcher
+
+    @property
+    def prices(self) -> PriceBook:
+        """The operator's, the provider's and our prices."""
+        return self.shared.prices
+
+    @property
+    def polls(self) -> Polls:
+        """When each task was last polled."""
+        return self.shared.polls
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The ledger as this principal sees it."""
+        return self.shared.ledger.for_principal(self.principal)
+
+    def now(self) -> datetime:
+        """Give the time."""
+        return self.shared.now()
+
+    async def publish(self, record: Record) -> None:
+        """Tell whoever listens that a task changed."""
+        await self.shared.publish(record)
+
+    @property
+    def upload_roots(self) -> list[Path]:
+        """The folders that upload_asset may read; for a named principal only those that the operator named."""
+        return [] if self.principal and self.settings.media_roots is None else self.settings.upload_roots
+
+    def view(self, record: Record, warnings: list[str] | None = None) -> Task:
+        """Give one ledger row as agents read it; a thousand calls that wait for it at once hold one view of it."""
+        now = self.now()
+        key = record, int(now.timestamp()), tuple(warnings or ())
+        shown = self._shown.get(key)
+        if shown is None:
+            outlook = Outlook(self.ledger.finished_alike(record), self.settings.min_poll_interval_seconds)
+            shown = self._shown[key] = task_of(record, now, outlook, warnings, sandbox=self.settings.sandbox)
+        return shown
+
+    @cached_property
+    def _shown(self) -> WeakValueDictionary[tuple[Record, int, tuple[str, ...]], Task]:
+        return WeakValueDictionary()

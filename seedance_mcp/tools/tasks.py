@@ -24,7 +24,7 @@ from seedance_mcp.tools.arguments import (
 )
 from seedance_mcp.tools.changes import publish_change, reconcile_account
 from seedance_mcp.tools.results import Task, TaskList
-from seedance_mcp.tools.session import App, Caller
+from seedance_mcp.tools.session import Caller, Session
 
 log = logging.getLogger(__name__)
 
@@ -36,37 +36,37 @@ LOOKS_AT_ONCE = 4
 """Running tasks that list_tasks looks at side by side."""
 
 
-async def get_task(app: App, arguments: GetTask, caller: Caller) -> Task:
+async def get_task(session: Session, arguments: GetTask, caller: Caller) -> Task:
     """Look at one task; raises `TaskNotFound`."""
-    return await look(app, app.ledger.find(arguments.task_id), arguments.task_id)
+    return await look(session, session.ledger.find(arguments.task_id), arguments.task_id)
 
 
-async def look(app: App, known: Record | None, task_id: str) -> Task:
+async def look(session: Session, known: Record | None, task_id: str) -> Task:
     """Ask the provider about a task, unless the ledger knows that there is nothing to ask or it was asked just now."""
     if known and (known.task_id is None or known.status in FINAL - {"completed"}):
-        return app.view(known)
-    if known is None and (app.principal or not _ID.fullmatch(task_id) or app.ledger.belongs_elsewhere(task_id)):
+        return session.view(known)
+    if known is None and (session.principal or not _ID.fullmatch(task_id) or session.ledger.belongs_elsewhere(task_id)):
         raise TaskNotFound("No such task here: give the task_id of create_video or list_tasks.")
     key = known.task_id if known and known.task_id else task_id
-    async with app.looks.turn(key, patient=known is None) as due:
-        known = app.ledger.find(key)  # as the look of another caller left it
-        return app.view(known) if known and not due else await _look(app, known, key)
+    async with session.polls.turn(key, patient=known is None) as due:
+        known = session.ledger.find(key)  # as the look of another caller left it
+        return session.view(known) if known and not due else await _look(session, known, key)
 
 
-async def _look(app: App, known: Record | None, task_id: str) -> Task:
+async def _look(session: Session, known: Record | None, task_id: str) -> Task:
     try:
-        seen = await app.client.get_task(task_id)
+        seen = await session.client.get_task(task_id)
     except TaskNotFound:
         if known is None:
             raise
-        why = "the embedded sandbox forgets when its process ends" if app.settings.sandbox else "yet, or any more"
-        return app.view(known, [f"The provider does not know this task ({why}): this is what the ledger holds."])
-    record = known or app.ledger.adopt(task_id, seen.created_at)
-    app.ledger.update(record.request_id, seen)
-    return app.view(await publish_change(app, record), seen.warnings)
+        why = "the embedded sandbox forgets when its process ends" if session.settings.sandbox else "yet, or any more"
+        return session.view(known, [f"The provider does not know this task ({why}): this is what the ledger holds."])
+    record = known or session.ledger.adopt(task_id, seen.created_at)
+    session.ledger.update(record.request_id, seen)
+    return session.view(await publish_change(session, record), seen.warnings)
 
 
-async def wait_for_video(app: App, arguments: WaitForVideo, caller: Caller) -> Task:
+async def wait_for_video(session: Session, arguments: WaitForVideo, caller: Caller) -> Task:
     """Look until the task is final or the time is up; a wait that runs out is no error."""
     meter = Meter()
 
@@ -75,45 +75,45 @@ async def wait_for_video(app: App, arguments: WaitForVideo, caller: Caller) -> T
 
     def pause(task: Task) -> float:
         if task.task_id is None:  # its create is still under way: the ledger alone can tell
-            return app.settings.floor_seconds
+            return session.settings.min_poll_interval_seconds
         wanted = task.next.after_seconds if task.next else 0.0
-        return app.looks.seconds_until(task.task_id, wanted, task.elapsed_seconds or 0.0)
+        return session.polls.seconds_until(task.task_id, wanted, task.elapsed_seconds or 0.0)
 
     return await wait(
-        lambda: get_task(app, arguments, caller),
+        lambda: get_task(session, arguments, caller),
         lambda task: task.status not in RUNNING,
         tell,
         pause,
         timeout_seconds=arguments.timeout_seconds,
-        seen=_seen_before(app, arguments.task_id),
+        seen=_seen_before(session, arguments.task_id),
     )
 
 
-def _seen_before(app: App, task_id: str) -> Task | None:
-    known = app.ledger.find(task_id)
-    return app.view(known) if known else None
+def _seen_before(session: Session, task_id: str) -> Task | None:
+    known = session.ledger.find(task_id)
+    return session.view(known) if known else None
 
 
-async def list_tasks(app: App, arguments: ListTasks, caller: Caller) -> TaskList:
+async def list_tasks(session: Session, arguments: ListTasks, caller: Caller) -> TaskList:
     """Give the newest tasks of the ledger; `refresh` looks at all that run and at the balance first."""
     if arguments.refresh:
-        await _refresh(app)
-    records, total = app.ledger.list(arguments.status, arguments.limit)
+        await _refresh(session)
+    records, total = session.ledger.list(arguments.status, arguments.limit)
     lifetime_seconds = edition_2026_07.LINK_LIFETIME_SECONDS
-    lapsing = app.ledger.lapsing(lifetime_seconds - LAPSES_SOON_SECONDS, lifetime_seconds)
-    return TaskList(tasks=[app.view(record) for record in records], total=total, warnings=views.lapsing(lapsing))
+    lapsing = session.ledger.lapsing(lifetime_seconds - LAPSES_SOON_SECONDS, lifetime_seconds)
+    return TaskList(tasks=[session.view(record) for record in records], total=total, warnings=views.lapsing(lapsing))
 
 
-async def _refresh(app: App) -> None:
+async def _refresh(session: Session) -> None:
     """Look at every running task, a few at a time; one that cannot be looked at stays as it was."""
     places = anyio.CapacityLimiter(LOOKS_AT_ONCE)
 
     async def look_at(record: Record) -> None:
         async with places:
             with suppress(SeedanceError):
-                await look(app, record, record.request_id)
+                await look(session, record, record.request_id)
 
     async with anyio.create_task_group() as group:
-        for record in (*app.ledger.list("queued")[0], *app.ledger.list("processing")[0]):
+        for record in (*session.ledger.list("queued")[0], *session.ledger.list("processing")[0]):
             group.start_soon(look_at, record)
-        group.start_soon(reconcile_account, app)
+        group.start_soon(reconcile_account, session)

@@ -22,7 +22,7 @@ from seedance_mcp.provider.reviews import NoAsset, Review
 from seedance_mcp.tools import views
 from seedance_mcp.tools.arguments import GetAsset, UploadAsset, find_model
 from seedance_mcp.tools.results import Asset, Next
-from seedance_mcp.tools.session import App, Caller
+from seedance_mcp.tools.session import Caller, Session
 
 REVIEW_FLOOR_SECONDS = 2.0
 """The provider's own web client looks at a review this often."""
@@ -44,29 +44,29 @@ class _Brought:
     """Of an earlier upload of the same bytes for the same purpose."""
 
 
-async def upload_asset(app: App, arguments: UploadAsset, caller: Caller) -> Asset:
+async def upload_asset(session: Session, arguments: UploadAsset, caller: Caller) -> Asset:
     """Bring a file or link by the path of the model's route; bytes that are there already are not sent again.
 
     Raises `FileRejected` before anything is sent, `AssetRejected` when the review says no.
     """
-    app.client.require_key()
+    session.client.require_key()
     model = find_model(arguments.model)
     if arguments.portrait and model.route.review != "library":
         allowed = ", ".join(edition_2026_07.models_of(edition_2026_07.SP))
         raise InvalidRequest(f"portrait is for the SP models alone: {allowed}.", field="portrait", allowed=allowed)
-    brought = await _bring(app, model, arguments)
-    review = brought.review or await _submit(app, model, arguments, brought)
+    brought = await _bring(session, model, arguments)
+    review = brought.review or await _submit(session, model, arguments, brought)
     if review.asset_id:
-        review = await _reviewed(app, model, review, arguments, caller)
-    return _asset(app, model, review, brought.kind, brought)
+        review = await _reviewed(session, model, review, arguments, caller)
+    return _asset(session, model, review, brought.kind, brought)
 
 
-async def _submit(app: App, model: Model, arguments: UploadAsset, brought: _Brought) -> Review:
+async def _submit(session: Session, model: Model, arguments: UploadAsset, brought: _Brought) -> Review:
     """Hand a link to the route's review, and remember the bytes behind it."""
     name = arguments.name or f"{brought.kind} from seedance-mcp"
-    review = await reviews.submit_asset(app.client, model, brought.kind, brought.link, name, portrait=arguments.portrait)
+    review = await reviews.submit_asset(session.client, model, brought.kind, brought.link, name, portrait=arguments.portrait)
     if brought.at:
-        app.ledger.remember_upload(brought.digest, Upload(brought.link, review.asset_id, brought.at))
+        session.ledger.remember_upload(brought.digest, Upload(brought.link, review.asset_id, brought.at))
     return review
 
 
@@ -79,60 +79,60 @@ def _check_use(model: Model, kind: Kind, arguments: UploadAsset) -> None:
         raise InvalidRequest(f"{model.name} takes no {kind}; allowed with {takers}.", field="model", allowed=takers)
 
 
-async def _bring(app: App, model: Model, arguments: UploadAsset) -> _Brought:
+async def _bring(session: Session, model: Model, arguments: UploadAsset) -> _Brought:
     """Make the source a link: it is one, or its bytes are sent."""
     if local_files.is_link(arguments.source):
         kind = local_files.kind_of_link(local_files.check_link(arguments.source), arguments.kind)
         _check_use(model, kind, arguments)
         return _Brought(arguments.source, kind)
     with ExitStack() as stack:
-        opening = local_files.open_media(arguments.source, app.upload_roots)
+        opening = local_files.open_media(arguments.source, session.upload_roots)
         found = await anyio.to_thread.run_sync(stack.enter_context, opening)
         if arguments.kind not in {None, found.kind}:
             raise InvalidRequest(f"The file is {found.kind}, not {arguments.kind}.", field="kind", allowed=found.kind)
         _check_use(model, found.kind, arguments)
         local_files.check_bounds(found, model)
-        return await _known(app, model, arguments, found) or await _send(app, model, arguments, found)
+        return await _known(session, model, arguments, found) or await _send(session, model, arguments, found)
 
 
-def _digest(app: App, model: Model, arguments: UploadAsset, found: MediaFile) -> str:
-    purpose = (found.sha256, found.size_bytes, found.kind, model.route.name, arguments.portrait, app.settings.base_url)
+def _digest(session: Session, model: Model, arguments: UploadAsset, found: MediaFile) -> str:
+    purpose = (found.sha256, found.size_bytes, found.kind, model.route.name, arguments.portrait, session.settings.base_url)
     return hashlib.sha256(json.dumps(purpose).encode()).hexdigest()
 
 
-async def _known(app: App, model: Model, arguments: UploadAsset, found: MediaFile) -> _Brought | None:
+async def _known(session: Session, model: Model, arguments: UploadAsset, found: MediaFile) -> _Brought | None:
     """The same bytes, sent for the same purpose a short while ago; not those that a review refused or forgot."""
-    digest = _digest(app, model, arguments, found)
-    earlier = app.ledger.find_upload(digest, _REUSED_SECONDS)
+    digest = _digest(session, model, arguments, found)
+    earlier = session.ledger.find_upload(digest, _REUSED_SECONDS)
     if earlier is None:
         return None
     review = Review(None, "active", earlier.link)
     if earlier.asset_id:
         try:
-            review = await reviews.get_asset(app.client, model, earlier.asset_id, portrait=arguments.portrait)
+            review = await reviews.get_asset(session.client, model, earlier.asset_id, portrait=arguments.portrait)
         except SeedanceError:
             return None
     known = _Brought(earlier.link, found.kind, found.size_bytes, digest, earlier.at, review)
     return None if review.stage == "failed" else known
 
 
-async def _send(app: App, model: Model, arguments: UploadAsset, found: MediaFile) -> _Brought:
-    uploaded = await app.client.upload_file(found.file, found.name, found.mime_type)
+async def _send(session: Session, model: Model, arguments: UploadAsset, found: MediaFile) -> _Brought:
+    uploaded = await session.client.upload_file(found.file, found.name, found.mime_type)
     try:
         link = local_files.check_link(str(uploaded.get("url")))
     except FileRejected:
         raise ProviderFailed("The provider took the file but gave no usable link. Try again later.") from None
     if found.kind == "video":
-        app.ledger.remember_media(link, found.seconds)
-    return _Brought(link, found.kind, found.size_bytes, _digest(app, model, arguments, found), app.now())
+        session.ledger.remember_media(link, found.seconds)
+    return _Brought(link, found.kind, found.size_bytes, _digest(session, model, arguments, found), session.now())
 
 
-async def _reviewed(app: App, model: Model, review: Review, arguments: UploadAsset, caller: Caller) -> Review:
+async def _reviewed(session: Session, model: Model, review: Review, arguments: UploadAsset, caller: Caller) -> Review:
     """Wait for the review as long as was asked."""
     meter, asset_id = Meter(), review.asset_id or ""
 
     async def look() -> Review:
-        return await reviews.get_asset(app.client, model, asset_id, portrait=arguments.portrait)
+        return await reviews.get_asset(session.client, model, asset_id, portrait=arguments.portrait)
 
     async def tell(seen: Review) -> None:
         await caller.report(meter.rise(0), f"review: {seen.stage}")
@@ -142,7 +142,7 @@ async def _reviewed(app: App, model: Model, review: Review, arguments: UploadAss
             look,
             lambda seen: seen.stage != "processing",
             tell,
-            lambda _: min(app.settings.floor_seconds, REVIEW_FLOOR_SECONDS),
+            lambda _: min(session.settings.min_poll_interval_seconds, REVIEW_FLOOR_SECONDS),
             timeout_seconds=arguments.wait_seconds,
             seen=review,
         )
@@ -151,11 +151,11 @@ async def _reviewed(app: App, model: Model, review: Review, arguments: UploadAss
     return review
 
 
-def _asset(app: App, model: Model, review: Review, kind: Kind | None, brought: _Brought | None = None) -> Asset:
+def _asset(session: Session, model: Model, review: Review, kind: Kind | None, brought: _Brought | None = None) -> Asset:
     """What the agent gets; only a link to bytes that were uploaded lapses."""
     arguments = {"reference": review.reference, "model": model.name}
     sent_at = brought.at if brought and not review.asset_id else None
-    again = Next(tool="get_asset", arguments=arguments, after_seconds=app.settings.floor_seconds)
+    again = Next(tool="get_asset", arguments=arguments, after_seconds=session.settings.min_poll_interval_seconds)
     return Asset(
         reference=review.reference,
         ready=review.stage == "active",
@@ -173,7 +173,7 @@ def _use_in(model: Model, kind: Kind | None) -> list[str]:
     return [name for name in MEDIA_FIELDS if kind in {None, KIND_OF_FIELD[name]} and model.takes(name)]
 
 
-async def get_asset(app: App, arguments: GetAsset, caller: Caller) -> Asset:
+async def get_asset(session: Session, arguments: GetAsset, caller: Caller) -> Asset:
     """Look at one asset; a refused one is a normal result with `status` failed."""
     model = find_model(arguments.model)
     asset_id = arguments.reference.removeprefix("asset://")
@@ -181,11 +181,11 @@ async def get_asset(app: App, arguments: GetAsset, caller: Caller) -> Asset:
         allowed = "asset://… of a Full or SP model"
         raise InvalidRequest(f"Only assets have a review; allowed: {allowed}.", field="reference", allowed=allowed)
     try:
-        review = await reviews.get_asset(app.client, model, asset_id)
+        review = await reviews.get_asset(session.client, model, asset_id)
     except NoAsset:
         raise AssetRejected(
             f"The provider has no asset of this reference for {model.name}: check the reference and the model, "
             "or bring the file with upload_asset.",
             field="reference",
         ) from None
-    return _asset(app, model, review, None)
+    return _asset(session, model, review, None)

@@ -29,11 +29,11 @@ class Outlook:
 
     past: Sequence[float]
     """How many seconds the like took."""
-    floor_seconds: float
+    min_poll_interval_seconds: float
 
     def of(self, progress: int, elapsed_seconds: float) -> tuple[float | None, float]:
         """Seconds to the end, where anything is known, and to the next look."""
-        forecast = Forecast.of(self.past, elapsed_seconds, progress, self.floor_seconds)
+        forecast = Forecast.of(self.past, elapsed_seconds, progress, self.min_poll_interval_seconds)
         left = forecast.remaining_seconds()
         return None if left is None else round(left, 1), round(forecast.pause_seconds(), 1)
 

@@ -1,4 +1,4 @@
-"""Looks and lag of waiting: beside fixed polling, and beside the best that any schedule could do.
+"""Polls and lag of waiting: beside fixed polling, and beside the best that any schedule could do.
 
 A lag is the time a finished video lies unseen. Times are drawn from made-up distributions, as no provider publishes its own,
 and, if SEEDANCE_DATA_DIR names one, from the ledger of an operator: each video is waited for with those before it as history.
@@ -55,7 +55,7 @@ def fair_progress(share: float) -> int:
 
 
 def ours(took: float, past: list[float], progress: Progress) -> Outcome:
-    """Looks and lag of our schedule for one video."""
+    """Polls and lag of our schedule for one video."""
     now, looks = 0.0, 0
     while now < took:
         now += Forecast.of(past, now, progress(now / took), FLOOR_SECONDS).pause_seconds()
@@ -64,13 +64,13 @@ def ours(took: float, past: list[float], progress: Progress) -> Outcome:
 
 
 def fixed(took: float, pause: float) -> Outcome:
-    """Looks and lag of polling at a fixed pause."""
+    """Polls and lag of polling at a fixed pause."""
     looks = math.ceil(took / pause)
     return looks, looks * pause - took
 
 
 def mean(outcomes: Iterator[Outcome]) -> Outcome:
-    """Looks and lag per video."""
+    """Polls and lag per video."""
     looks, lags = zip(*outcomes, strict=True)
     return statistics.mean(looks), statistics.mean(lags)
 

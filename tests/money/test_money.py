@@ -31,7 +31,7 @@ from seedance_mcp.settings import Settings
 from seedance_mcp.task import ProviderTask
 from seedance_mcp.tools.arguments import ListTasks, NoArguments, read_request
 from seedance_mcp.tools.balance import get_balance
-from seedance_mcp.tools.session import App
+from seedance_mcp.tools.session import Shared
 from seedance_mcp.tools.tasks import list_tasks
 from seedance_mcp.tools.views import Outlook, task_of
 
@@ -643,20 +643,20 @@ async def test_a_lost_answer_is_judged_by_whoever_looks_and_told_to_its_owner_al
         told.append((record.scope, record.status))
 
     settings = Settings(base_url=PROVIDER, data_dir=tmp_path)
-    host = App(settings, lambda _: ProviderClient(PROVIDER, KEY, transport=httpx.MockTransport(sandbox)), publish=publish)
-    alice, bob = host.seen_by("alice"), host.seen_by("bob")
+    shared = Shared(settings, lambda _: ProviderClient(PROVIDER, KEY, transport=httpx.MockTransport(sandbox)), publish=publish)
+    alice, bob = shared.session("alice"), shared.session("bob")
     lost, _ = alice.ledger.begin(Entry(BODY, "one", Decimal("0.25")), window_seconds=0, admit=print)
     alice.ledger.note_used(lost.request_id, Decimal(0))
     alice.ledger.refuse(lost.request_id, OutcomeUnknown("lost", charged="maybe"))
     assert (await get_balance(alice, NoArguments(), Nobody())).unclear == [lost.request_id]
-    for principal in (bob, host):
-        assert (await get_balance(principal, NoArguments(), Nobody())).unclear == []
-        assert (await list_tasks(principal, ListTasks(refresh=True), Nobody())).total == 0
+    for other in (bob, shared.session()):
+        assert (await get_balance(other, NoArguments(), Nobody())).unclear == []
+        assert (await list_tasks(other, ListTasks(refresh=True), Nobody())).total == 0
     sandbox.used = 0.25
     await get_balance(bob, NoArguments(), Nobody())
     assert alice.ledger.get(lost.request_id).evidence == "charged"
     assert told[-1] == ("alice", "unknown")
-    await host.aclose()
+    await shared.aclose()
 
 
 class Nobody:

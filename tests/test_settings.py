@@ -122,10 +122,10 @@ def test_loopback_is_this_machine_alone(url: str, here: bool) -> None:  # noqa: 
 
 
 def test_the_floor_is_low_on_loopback_alone() -> None:
-    assert Settings(base_url="http://127.0.0.1:1").floor_seconds == 0.2
-    assert Settings(base_url="https://example.com").floor_seconds == 5
-    assert Settings(base_url="https://example.com", sandbox=True).floor_seconds == 0.2
-    assert Settings(base_url="https://example.com", poll_floor_seconds=9).floor_seconds == 9
+    assert Settings(base_url="http://127.0.0.1:1").min_poll_interval_seconds == 0.2
+    assert Settings(base_url="https://example.com").min_poll_interval_seconds == 5
+    assert Settings(base_url="https://example.com", sandbox=True).min_poll_interval_seconds == 0.2
+    assert Settings(base_url="https://example.com", poll_floor_seconds=9).min_poll_interval_seconds == 9
 
 
 def test_media_roots_are_separated_as_in_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

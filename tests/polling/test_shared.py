@@ -13,11 +13,11 @@ from conftest import PROVIDER, OpenWorld, no_film
 
 from seedance_mcp.money.ledger import Ledger
 from seedance_mcp.money.records import Entry, Record
-from seedance_mcp.polling.shared import FORGOTTEN_AFTER_SECONDS, TASKS_AT_FLOOR, Looks
+from seedance_mcp.polling.shared import FORGOTTEN_AFTER_SECONDS, TASKS_AT_FLOOR, Polls
 from seedance_mcp.provider.client import ProviderClient
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.settings import Settings
-from seedance_mcp.tools.session import App
+from seedance_mcp.tools.session import Shared
 from seedance_mcp.tools.tasks import look
 
 pytestmark = pytest.mark.anyio
@@ -61,7 +61,7 @@ def sandbox_of(world: object) -> Slow:
 
 
 async def test_who_gives_up_takes_no_place_in_the_rate() -> None:
-    looks = Looks(FLOOR_SECONDS)
+    looks = Polls(FLOOR_SECONDS)
 
     async def look(key: str) -> None:
         with anyio.move_on_after(2):
@@ -78,7 +78,7 @@ async def test_who_gives_up_takes_no_place_in_the_rate() -> None:
 
 
 async def test_a_look_that_was_cut_off_counts_for_the_floor_and_for_nothing_else() -> None:
-    looks = Looks(FLOOR_SECONDS)
+    looks = Polls(FLOOR_SECONDS)
     with anyio.move_on_after(1):
         async with looks.turn("task"):
             await anyio.sleep_forever()
@@ -89,7 +89,7 @@ async def test_a_look_that_was_cut_off_counts_for_the_floor_and_for_nothing_else
 
 
 async def test_what_nobody_asked_for_in_an_hour_is_forgotten_and_what_is_asked_for_is_not() -> None:
-    looks = Looks(FLOOR_SECONDS)
+    looks = Polls(FLOOR_SECONDS)
     async with looks.turn("held"):
         async with looks.turn("old"):
             pass
@@ -160,12 +160,13 @@ async def test_a_change_is_told_though_its_look_is_given_up(tmp_path: Path) -> N
 
     settings = Settings(base_url=PROVIDER, data_dir=tmp_path)
     sandbox = slow(0, work_seconds=1)
-    app = App(settings, lambda _: ProviderClient(PROVIDER, KEY, transport=httpx.MockTransport(sandbox)), publish=publish)
-    task = await app.client.create_video({"model": "seedance2.0-sp", "prompt": "a fox", "duration": 5})
+    shared = Shared(settings, lambda _: ProviderClient(PROVIDER, KEY, transport=httpx.MockTransport(sandbox)), publish=publish)
+    task = await shared.client.create_video({"model": "seedance2.0-sp", "prompt": "a fox", "duration": 5})
     await anyio.sleep(5)
     assert task.task_id
-    app.ledger.adopt(task.task_id, None)
+    session = shared.session()
+    session.ledger.adopt(task.task_id, None)
     with anyio.move_on_after(1):
-        await look(app, app.ledger.find(task.task_id), task.task_id)
+        await look(session, session.ledger.find(task.task_id), task.task_id)
     assert told == ["completed"]
-    await app.aclose()
+    await shared.aclose()

@@ -17,7 +17,7 @@ from seedance_mcp.money.gate import Action, Reply
 from seedance_mcp.settings import load_settings
 from seedance_mcp.tools.arguments import read_create_video
 from seedance_mcp.tools.create import create_video
-from seedance_mcp.tools.session import App, connect_to_provider
+from seedance_mcp.tools.session import Shared, connect_to_provider
 
 LONGEST_SECONDS = 0.3
 
@@ -35,9 +35,9 @@ class Nobody:
 
 
 async def make(request: dict[str, Any]) -> dict[str, Any]:
-    async with aclosing(App(load_settings())) as app:
+    async with aclosing(Shared(load_settings())) as shared:
         try:
-            task = await create_video(app, read_create_video({"request": request}), Nobody())
+            task = await create_video(shared.session(), read_create_video({"request": request}), Nobody())
         except SeedanceError as error:
             return error.as_dict()
         return task.model_dump(mode="json")

@@ -15,7 +15,7 @@ from seedance_mcp.cli import main
 from seedance_mcp.server.tool_table import TOOLS
 from seedance_mcp.settings import Settings
 
-TOP = Path(__file__).parent.parent
+TOP = Path(__file__).parents[2]
 
 
 @pytest.fixture

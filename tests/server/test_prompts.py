@@ -12,7 +12,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import PromptReference, TextContent
 
 from seedance_mcp.catalogue.editions import edition_2026_07
-from seedance_mcp.server.handlers import build_server, open_app
+from seedance_mcp.server.handlers import build_server, open_shared
 from seedance_mcp.server.tool_table import TOOLS
 from seedance_mcp.settings import Settings
 from seedance_mcp.tools.results import SANDBOX_NOTE
@@ -154,7 +154,7 @@ async def test_what_is_given_stays_where_it_is_quoted(open_world: OpenWorld, mod
 
 
 async def test_the_sandbox_says_so_in_prompts_too() -> None:
-    server = build_server(Settings(sandbox=True), lambda: open_app(Settings()))
+    server = build_server(Settings(sandbox=True), lambda: open_shared(Settings()))
     async with Client(server) as client:
         result = await client.get_prompt("text_to_video", {"idea": "x"})
     assert isinstance(block := result.messages[0].content, TextContent)

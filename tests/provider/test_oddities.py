@@ -19,7 +19,7 @@ from mcp_types import ResourceTemplateReference, TextContent
 from seedance_mcp.provider.client import ProviderClient
 from seedance_mcp.sandbox.faults import Mood
 from seedance_mcp.sandbox.provider import KEY
-from seedance_mcp.server.handlers import build_server, open_app
+from seedance_mcp.server.handlers import build_server, open_shared
 from seedance_mcp.settings import Settings, load_settings
 
 pytestmark = pytest.mark.anyio
@@ -49,7 +49,7 @@ def talk(tmp_path: Path) -> Talk:
         def connect(_: Settings) -> ProviderClient:
             return ProviderClient("https://provider.invalid", KEY, transport=httpx.MockTransport(answer))
 
-        async with Client(build_server(settings, lambda: open_app(settings, connect))) as client:
+        async with Client(build_server(settings, lambda: open_shared(settings, connect))) as client:
 
             async def call(tool: str, **arguments: Any) -> Answer:
                 result = await client.call_tool(tool, arguments)
