@@ -18,7 +18,7 @@ SeedanceError
   FileRejected              a local file or link that may not be sent
   DownloadFailed            the finished video could not be fetched or saved
     DownloadRefused         and a repeat would change nothing
-      LinkLapsed            its link gives no video any more
+      LinkExpired            its link gives no video any more
 """
 
 from __future__ import annotations
@@ -177,5 +177,5 @@ class DownloadRefused(DownloadFailed):
     retryable = False
 
 
-class LinkLapsed(DownloadRefused):
+class LinkExpired(DownloadRefused):
     """The link gives no video any more."""

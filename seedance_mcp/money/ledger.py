@@ -156,7 +156,7 @@ class Ledger:
                 (saved.path, saved.size_bytes, saved.sha256, request_id),
             )
 
-    def lapsing(self, age_seconds: float, lifetime_seconds: float) -> list[Record]:
+    def expiring(self, age_seconds: float, lifetime_seconds: float) -> list[Record]:
         """Finished videos that are not saved and whose link has passed an age but not its lifetime, oldest first."""
         rows = self._store.all(
             "SELECT * FROM requests WHERE scope = ? AND state = 'completed' AND saved_path IS NULL AND completed_at"
@@ -243,7 +243,7 @@ class Ledger:
             " (SELECT json_extract(body, '$.duration') FROM requests WHERE request_id = ?) AS alike FROM requests"
             " WHERE scope = ? AND model = ? AND state IN ('completed', 'failed') AND task_id IS NOT NULL"
             " ORDER BY created_at DESC LIMIT ?",
-            (record.request_id, record.scope, record.model, _ALIKE_MOST),
+            (record.request_id, record.principal, record.model, _ALIKE_MOST),
         )
         return [row["took"] for row in rows if row["alike"]] or [row["took"] for row in rows]
 

@@ -55,7 +55,7 @@ class Record:
     """One request and all that is known of it."""
 
     request_id: str
-    scope: str
+    principal: str
     """Whose it is."""
     task_id: str | None
     model: str | None
@@ -118,9 +118,10 @@ def from_text(text: str | None) -> Decimal | None:
 def read_record(row: sqlite3.Row, now: datetime) -> Record:
     """One row of `requests`; one that has been sending for too long counts as unknown."""
     sending = row["state"] == "sending" and row["created_at"] >= now.timestamp() - SENDING_SECONDS
-    names = ("request_id", "scope", "task_id", "model", "prompt", "progress", "settled_by", "evidence", "video_url")
+    names = ("request_id", "task_id", "model", "prompt", "progress", "settled_by", "evidence", "video_url")
     saved = (row["saved_path"], row["saved_bytes"], row["saved_sha256"])
     return Record(
+        principal=row["scope"],
         **{name: row[name] for name in (*names, "error", "error_code")},
         saved=None if None in saved else Saved(*saved),
         status="queued" if sending else "unknown" if row["state"] == "sending" else row["state"],

@@ -17,7 +17,7 @@ from typing import BinaryIO, cast
 import anyio
 import httpx
 
-from seedance_mcp.errors import DownloadFailed, DownloadRefused, LinkLapsed
+from seedance_mcp.errors import DownloadFailed, DownloadRefused, LinkExpired
 from seedance_mcp.settings import is_loopback, is_loopback_host
 from seedance_mcp.untrusted import sanitize
 
@@ -32,7 +32,7 @@ _TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 _HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "Mozilla/5.0 (compatible)"}
 """Nothing that tells who asks; some hosts refuse those who name no agent."""
 _REDIRECTS = {301, 302, 303, 307, 308}
-_LAPSED = {401, 403, 404, 410}
+_EXPIRED = {401, 403, 404, 410}
 _FTYP = re.compile(rb"....ftyp", re.DOTALL)
 _HEAD_BYTES = 8
 _LARGEST_PORT = 65_535
@@ -98,7 +98,7 @@ class Fetcher:
     async def fetch(self, link: str, file: BinaryIO, tell: Tell) -> Fetched:
         """Write the video behind a link to a file.
 
-        Raises `LinkLapsed` when there is none, `DownloadRefused` for what is never fetched, `DownloadFailed` when a repeat
+        Raises `LinkExpired` when there is none, `DownloadRefused` for what is never fetched, `DownloadFailed` when a repeat
         may help, `OSError` when the file cannot be written.
         """
         try:
@@ -178,7 +178,7 @@ class Fetcher:
                 file.write(chunk)
                 await tell(size_bytes, wanted)
         if len(head) < _HEAD_BYTES:
-            raise LinkLapsed("The link gave no MP4 video.")
+            raise LinkExpired("The link gave no MP4 video.")
         if wanted not in {None, size_bytes}:
             raise DownloadFailed(f"The video was cut off: {size_bytes} of {wanted} bytes came. Call again.")
         return Fetched(size_bytes, digest.hexdigest())
@@ -186,8 +186,8 @@ class Fetcher:
     def _announced(self, response: httpx.Response) -> int | None:
         """How long a body says to be; raises for an answer that is no whole video."""
         status = response.status_code
-        if status in _LAPSED:
-            raise LinkLapsed(f"The link gives no video (HTTP {status}).")
+        if status in _EXPIRED:
+            raise LinkExpired(f"The link gives no video (HTTP {status}).")
         if status != HTTPStatus.OK:
             raise DownloadFailed(f"The host of the video answered HTTP {status}. Call again later.")
         if response.headers.get("Content-Encoding", "identity") != "identity":
@@ -204,7 +204,7 @@ class Fetcher:
 def _check_head(head: bytes) -> None:
     """Refuse at the first bytes what is no MP4: a page or a message in lieu of a lapsed video."""
     if len(head) >= _HEAD_BYTES and not _FTYP.match(head):
-        raise LinkLapsed("The link gave no MP4 video.")
+        raise LinkExpired("The link gave no MP4 video.")
 
 
 def _url(link: str, base: httpx.URL | None = None) -> httpx.URL:

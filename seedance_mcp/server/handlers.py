@@ -112,7 +112,7 @@ class _Door:
         if known is None:
             return None
         try:
-            return await tasks.look(session, known, known.request_id)
+            return await tasks.poll_task(session, known, known.request_id)
         except SeedanceError:
             return session.view(known)
 

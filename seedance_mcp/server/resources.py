@@ -30,7 +30,7 @@ async def task_json(session: Session, task_id: str) -> str:
     """One task, looked at now; raises `TaskNotFound`."""
     known = session.ledger.find(task_id)
     try:
-        return (await tasks.look(session, known, task_id)).model_dump_json()
+        return (await tasks.poll_task(session, known, task_id)).model_dump_json()
     except SeedanceError:
         if known is None:
             raise

@@ -28,7 +28,7 @@ class TaskSubscriptions:
 
     async def publish(self, record: Record) -> None:
         """Tell its principal that a task changed, under both of its names."""
-        bus, _ = self._line(record.scope)
+        bus, _ = self._line(record.principal)
         for key in (record.request_id, record.task_id):
             if key:
                 await bus.publish(ResourceUpdated(uri=f"{TASK}{key}"))

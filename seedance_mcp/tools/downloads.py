@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 import anyio
 import anyio.to_thread
 
-from seedance_mcp.errors import DownloadFailed, DownloadRefused, LedgerUnusable, LinkLapsed, NotConfigured, TaskNotFound
+from seedance_mcp.errors import DownloadFailed, DownloadRefused, LedgerUnusable, LinkExpired, NotConfigured, TaskNotFound
 from seedance_mcp.money.records import Record, Saved
 from seedance_mcp.polling.schedule import Meter
 from seedance_mcp.storage import local_disk
@@ -20,7 +20,7 @@ from seedance_mcp.task import FINAL
 from seedance_mcp.tools.arguments import DownloadVideo, GetTask
 from seedance_mcp.tools.results import Preview, SavedVideo
 from seedance_mcp.tools.session import Caller, Session
-from seedance_mcp.tools.tasks import look
+from seedance_mcp.tools.tasks import poll_task
 
 if TYPE_CHECKING:
     from seedance_mcp.media.contact_sheet import Sheet
@@ -94,7 +94,7 @@ async def _finished(session: Session, task_id: str) -> Record:
     """The record of a finished video with a link; raises `DownloadFailed` for one that is not there."""
     record = session.ledger.find(task_id)
     if record is None or record.status != "completed" or record.video_url is None:
-        task = await look(session, record, task_id)
+        task = await poll_task(session, record, task_id)
         record = session.ledger.get(task.request_id)
     if record.status in FINAL - {"completed"}:
         raise DownloadRefused(f"There is no video: the task is {record.status}.")
@@ -129,21 +129,21 @@ async def _fetch(session: Session, record: Record, file: BinaryIO, caller: Calle
     tell = _teller(caller)
     try:
         return await session.fetcher.fetch(record.video_url or "", file, tell)
-    except LinkLapsed:
+    except LinkExpired:
         record = await _renewed(session, record)
     file.seek(0)
     file.truncate()
     try:
         return await session.fetcher.fetch(record.video_url or "", file, tell)
-    except LinkLapsed as error:
-        raise LinkLapsed(f"{error.message} {_GONE}") from None
+    except LinkExpired as error:
+        raise LinkExpired(f"{error.message} {_GONE}") from None
 
 
 async def _renewed(session: Session, record: Record) -> Record:
     try:
         seen = await session.client.get_task(record.task_id or "")
     except TaskNotFound:
-        raise LinkLapsed(f"The link has lapsed, and the provider no longer knows the task. {_GONE}") from None
+        raise LinkExpired(f"The link has lapsed, and the provider no longer knows the task. {_GONE}") from None
     return session.ledger.update(record.request_id, seen)
 
 

@@ -30,18 +30,18 @@ log = logging.getLogger(__name__)
 
 _ID = re.compile(r"[\w:-][\w.:-]{0,199}", re.ASCII)
 """What a task id looks like that did not come from the provider itself."""
-LAPSES_SOON_SECONDS = 24 * 3600
+EXPIRES_SOON_SECONDS = 24 * 3600
 """list_tasks names what is not saved when its link has less than this to live."""
-LOOKS_AT_ONCE = 4
+POLLS_AT_ONCE = 4
 """Running tasks that list_tasks looks at side by side."""
 
 
 async def get_task(session: Session, arguments: GetTask, caller: Caller) -> Task:
     """Look at one task; raises `TaskNotFound`."""
-    return await look(session, session.ledger.find(arguments.task_id), arguments.task_id)
+    return await poll_task(session, session.ledger.find(arguments.task_id), arguments.task_id)
 
 
-async def look(session: Session, known: Record | None, task_id: str) -> Task:
+async def poll_task(session: Session, known: Record | None, task_id: str) -> Task:
     """Ask the provider about a task, unless the ledger knows that there is nothing to ask or it was asked just now."""
     if known and (known.task_id is None or known.status in FINAL - {"completed"}):
         return session.view(known)
@@ -100,18 +100,18 @@ async def list_tasks(session: Session, arguments: ListTasks, caller: Caller) -> 
         await _refresh(session)
     records, total = session.ledger.list(arguments.status, arguments.limit)
     lifetime_seconds = edition_2026_07.LINK_LIFETIME_SECONDS
-    lapsing = session.ledger.lapsing(lifetime_seconds - LAPSES_SOON_SECONDS, lifetime_seconds)
-    return TaskList(tasks=[session.view(record) for record in records], total=total, warnings=views.lapsing(lapsing))
+    expiring = session.ledger.expiring(lifetime_seconds - EXPIRES_SOON_SECONDS, lifetime_seconds)
+    return TaskList(tasks=[session.view(record) for record in records], total=total, warnings=views.expiring(expiring))
 
 
 async def _refresh(session: Session) -> None:
     """Look at every running task, a few at a time; one that cannot be looked at stays as it was."""
-    places = anyio.CapacityLimiter(LOOKS_AT_ONCE)
+    places = anyio.CapacityLimiter(POLLS_AT_ONCE)
 
     async def look_at(record: Record) -> None:
         async with places:
             with suppress(SeedanceError):
-                await look(session, record, record.request_id)
+                await poll_task(session, record, record.request_id)
 
     async with anyio.create_task_group() as group:
         for record in (*session.ledger.list("queued")[0], *session.ledger.list("processing")[0]):

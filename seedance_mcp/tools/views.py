@@ -118,7 +118,7 @@ def task_of(
         elapsed_seconds=round(elapsed, 1),
         eta_seconds=eta,
         video_url=record.video_url,
-        video_url_expires_at=iso(_lapses(record)),
+        video_url_expires_at=iso(_expires_at(record)),
         saved_path=record.saved and record.saved.path,
         cost=_number(_cost(record)),
         estimated_cost=_number(record.estimate),
@@ -157,14 +157,14 @@ def _evidence(record: Record) -> list[str]:
     return [f"The answer to this request was lost. {told} Do not send it again without asking the person."]
 
 
-def lapsing(records: list[Record]) -> list[str]:
+def expiring(records: list[Record]) -> list[str]:
     """A warning that names finished videos whose links are about to lapse; none for none."""
-    named = [f"{record.task_id} ({iso(_lapses(record))})" for record in records[:_NAMED_MOST]]
+    named = [f"{record.task_id} ({iso(_expires_at(record))})" for record in records[:_NAMED_MOST]]
     more = f" and {len(records) - _NAMED_MOST} more" if len(records) > _NAMED_MOST else ""
     return [f"Not saved, and their links lapse soon: {', '.join(named)}{more}. Call download_video."] if named else []
 
 
-def _lapses(record: Record) -> datetime | None:
+def _expires_at(record: Record) -> datetime | None:
     """When a finished video's link lapses, about."""
     done = record.completed_at if record.status == "completed" else None
     return done and done + timedelta(seconds=LINK_LIFETIME_SECONDS)

@@ -640,7 +640,7 @@ async def test_a_lost_answer_is_judged_by_whoever_looks_and_told_to_its_owner_al
     sandbox, told = Sandbox(no_film), list[tuple[str, str]]()
 
     async def publish(record: Record) -> None:
-        told.append((record.scope, record.status))
+        told.append((record.principal, record.status))
 
     settings = Settings(base_url=PROVIDER, data_dir=tmp_path)
     shared = Shared(settings, lambda _: ProviderClient(PROVIDER, KEY, transport=httpx.MockTransport(sandbox)), publish=publish)

@@ -18,7 +18,7 @@ from seedance_mcp.provider.client import ProviderClient
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.settings import Settings
 from seedance_mcp.tools.session import Shared
-from seedance_mcp.tools.tasks import look
+from seedance_mcp.tools.tasks import poll_task
 
 pytestmark = pytest.mark.anyio
 FLOOR_SECONDS = 5.0
@@ -167,6 +167,6 @@ async def test_a_change_is_told_though_its_look_is_given_up(tmp_path: Path) -> N
     session = shared.session()
     session.ledger.adopt(task.task_id, None)
     with anyio.move_on_after(1):
-        await look(session, session.ledger.find(task.task_id), task.task_id)
+        await poll_task(session, session.ledger.find(task.task_id), task.task_id)
     assert told == ["completed"]
     await shared.aclose()
