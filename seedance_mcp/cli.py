@@ -20,6 +20,7 @@ from seedance_mcp.config import Settings, load_settings
 from seedance_mcp.errors import InvalidRequest, SeedanceError, TaskNotFound
 from seedance_mcp.instant import Opening
 from seedance_mcp.ledger import Ledger
+from seedance_mcp.pipes import claim
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -139,6 +140,8 @@ def _settings() -> Settings:
 
 
 def _serve(options: argparse.Namespace) -> None:
+    if options.transport == "stdio":
+        claim()
     from seedance_mcp import server  # noqa: PLC0415 - other commands do not need the SDK
 
     settings = _settings()

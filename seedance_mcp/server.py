@@ -15,7 +15,6 @@ from typing import Any
 
 import mcp_types as types
 from mcp.server import CacheHint, Server
-from mcp.server.stdio import stdio_server
 from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import SecretStr
@@ -26,8 +25,9 @@ from seedance_mcp.caller import Asked, Context, McpCaller, app_for, client_name
 from seedance_mcp.catalog import BY_NAME
 from seedance_mcp.config import Settings
 from seedance_mcp.errors import InvalidRequest, ProviderFailed, SeedanceError
-from seedance_mcp.handover import Replayed, Unrepeated
+from seedance_mcp.handover import resume
 from seedance_mcp.instant import Opening, prefers_flat
+from seedance_mcp.pipes import claim
 from seedance_mcp.subscriptions import TASK, TaskSubscriptions
 from seedance_mcp.toolbox import TOOLS, ToolSpec
 
@@ -310,6 +310,4 @@ def _serve_discovery(server: Server[App]) -> None:
 async def serve_stdio(settings: Settings, opening: Opening) -> None:
     """Serve one client over standard input and output until the input ends, from where its opening left off."""
     server = build_server(settings)
-    async with stdio_server() as (read, write):
-        streams = Replayed(opening, read), Unrepeated(opening, write)
-        await server.run(*streams, server.create_initialization_options())
+    await server.run(*resume(opening, *claim()), server.create_initialization_options())

@@ -15,7 +15,8 @@ PACKAGE = "seedance_mcp"
 
 FLOORS = """
 errors:
-instant:
+pipes:
+instant: pipes
 facts:
 catalog: facts
 schemas: catalog facts
@@ -45,10 +46,10 @@ prompts: arguments catalog errors facts portable profiles views
 jsonc: errors
 clients:
 install: clients config errors jsonc
-handover: instant
+handover: instant pipes
 oauth: client config
 demo:
-__main__: cli instant
+__main__: cli instant pipes
 sandbox.__init__:
 sandbox.judge: catalog facts
 sandbox.moods:
@@ -67,12 +68,12 @@ tools: app arguments catalog errors facts guard pricing records results schemas 
 resources: app arguments catalog errors facts pricing records tools views wire
 downloads: app arguments errors fetch records results saving sheet tools waiting
 toolbox: app arguments downloads player portable profiles results tools uploads
-server: app caller catalog config errors handles handover instant player prompts resources results sandbox.serve subscriptions toolbox tools
+server: app caller catalog config errors handles handover instant pipes player prompts resources results sandbox.serve subscriptions toolbox tools
 __init__: config server
 doctor: app catalog config errors ledger pricing server wire
 transports: app config errors oauth server sessions
 bundle: errors toolbox
-cli: bundle clients config demo doctor errors install instant ledger resources sandbox.serve server transports
+cli: bundle clients config demo doctor errors install instant ledger pipes resources sandbox.serve server transports
 """
 """Module: all that it imports of the package, no more and no less."""
 
