@@ -271,6 +271,19 @@ async def test_a_client_that_does_not_read_ends_the_server_in_silence(tmp_path: 
                 assert b"".join([chunk async for chunk in process.stderr]) == b""
 
 
+@pytest.mark.parametrize("instant", ["0", "1"])
+async def test_a_standard_output_that_takes_nothing_is_told(tmp_path: Path, instant: str) -> None:
+    told = environment(tmp_path, SEEDANCE_INSTANT_START=instant)
+    with Path(os.devnull).open("rb") as unwritable:  # noqa: ASYNC230 - a device
+        async with started([SCRIPT], told, stdout=unwritable) as process:
+            assert process.stdin
+            assert process.stderr
+            await process.stdin.send(json.dumps(OPENING[0]).encode() + b"\n")
+            with deadline("the end of a server that cannot write"):
+                assert await process.wait() == 1
+                assert b"Bad file descriptor" in b"".join([chunk async for chunk in process.stderr])
+
+
 async def test_a_server_without_standard_output_ends_with_its_input(tmp_path: Path) -> None:
     async with talk(without("1", [SCRIPT]), environment(tmp_path)) as client:
         await client.to.send("".join(json.dumps(message) + "\n" for message in (*OPENING, CALL)).encode())
