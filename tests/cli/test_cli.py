@@ -30,14 +30,12 @@ def test_models_are_listed_as_a_table(capsys: pytest.CaptureFixture[str]) -> Non
     assert "| `seedance2.0-md` | md | 1-15 | 720p | 4 | 3 | - | https | task |" in capsys.readouterr().out
 
 
-def test_a_wrong_setting_ends_the_server_with_a_sentence(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("SEEDANCE_BASE_URL", "http://example.com")
-    assert main.main([]) == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert "seedance-mcp: SEEDANCE_BASE_URL: " in captured.err
+def test_a_wrong_setting_ends_the_server_with_a_sentence() -> None:
+    wrong = {**os.environ, "SEEDANCE_BASE_URL": "http://example.com"}
+    command = [sys.executable, "-m", "seedance_mcp"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=wrong, input="", timeout=60)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("seedance-mcp: SEEDANCE_BASE_URL: ")
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -95,7 +93,7 @@ def test_an_interrupt_ends_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(main, "load_settings", interrupted)
-    assert main.main(["serve"]) == 130
+    assert main.main(["serve", "--transport", "http"]) == 130
 
 
 def test_the_demo_makes_three_real_videos(tmp_path: Path) -> None:
