@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from contextlib import closing
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import av
 import pytest
+from deadline import ran
 from mcp_types import CallToolResult, TextContent
 
 from seedance_mcp import __version__, cli, demo
@@ -99,7 +99,8 @@ def test_an_interrupt_ends_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_demo_makes_three_real_videos(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "seedance_mcp", "demo", "--output", str(tmp_path / "videos")]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = ran(command)
+    assert done.returncode == 0, done.stderr
     for path in sorted((tmp_path / "videos").iterdir()):
         assert str(path) in done.stdout
         with av.open(path) as container:
@@ -120,8 +121,7 @@ def test_a_demo_that_meets_an_error_says_which() -> None:
 )
 def test_a_missing_extra_is_told_with_the_remedy(command: str, sandbox: str) -> None:
     script = f"import sys; sys.modules['av'] = None; from seedance_mcp.cli import main; sys.exit(main({command.split()}))"
-    environment = {**os.environ, "SEEDANCE_SANDBOX": sandbox}
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, env=environment)
+    done = ran([sys.executable, "-c", script], env={**os.environ, "SEEDANCE_SANDBOX": sandbox})
     assert done.returncode == 2
     assert "pip install 'seedance-mcp[sandbox]'" in done.stderr
     assert done.stdout == ""
