@@ -51,6 +51,9 @@ def _refuse_the_world(event: str, arguments: tuple[Any, ...]) -> None:
 sys.addaudithook(_refuse_the_world)
 
 
+os.environ["PYTHONUTF8"] = "1"  # of the processes that run the tests: files are named in every script, whatever the locale
+
+
 def _take_signals_as_from_a_terminal() -> None:
     """Who starts the tests may ignore or block signals, and every program started by a test would do so too."""
     signal.signal(signal.SIGINT, signal.default_int_handler)

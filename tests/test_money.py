@@ -620,7 +620,7 @@ async def test_sixteen_processes_with_one_request_send_one_post(tmp_path: Path, 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_sixteen_processes_against_a_day_limit_of_five_send_five_posts(tmp_path: Path, film_less: Sandbox) -> None:
     prices = tmp_path / "prices.toml"
-    prices.write_text('[[price]]\nname = "seedance2.0-md"\nper = "task"\nunit_price = 0.3\n')
+    prices.write_text('[[price]]\nname = "seedance2.0-md"\nper = "task"\nunit_price = 0.3\n', "utf-8")
     async with serve.run_in_background(film_less) as address:
         environ = environment(tmp_path, address, SEEDANCE_MAX_COST_PER_DAY="1.6", SEEDANCE_PRICES=str(prices))
         lines = await race("together", [f"fox {number}" for number in range(16)], environ)
