@@ -646,7 +646,8 @@ async def test_killed_at_fifty_moments_nothing_is_lost_or_sent_twice(tmp_path: P
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     db.close()
     ledger.close()
-    assert 5 <= ends.count("killed") <= 50, ends
+    assert ends.count("killed") >= 40, ends
+    assert 1 < len(sent) < len(noted), "none was killed before it was sent, or none after"
 
 
 # several principals, one account
