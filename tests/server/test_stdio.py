@@ -60,7 +60,7 @@ async def test_one_post_and_no_key_prompt_or_link_in_any_log_or_file(tmp_path: P
     (tmp_path / "errors").touch()
     async with serve.run_in_background(sandbox) as address:
         parameters = server(tmp_path, SEEDANCE_BASE_URL=address, SEEDANCE_API_KEY=KEY, SEEDANCE_LOG_LEVEL="DEBUG")
-        shell = f"exec {sys.executable} -m seedance_mcp 2>{tmp_path}/errors"
+        shell = f"exec '{sys.executable}' -m seedance_mcp 2>'{tmp_path}/errors'"
         parameters.command, parameters.args = "/bin/sh", ["-c", shell]
         async with Client(parameters) as client:
             request = {"model": "seedance2.0-md", "prompt": PROMPT, "duration": 1}
@@ -73,7 +73,7 @@ async def test_one_post_and_no_key_prompt_or_link_in_any_log_or_file(tmp_path: P
             bad = await client.call_tool("create_video", {"request": {**request, "duration": 99}})
             results = [made, done, bad, await client.call_tool("get_balance", {})]
     assert sandbox.requests.count(("POST", "/api/open-api/v1/seedance/videos")) == 1
-    log = (tmp_path / "errors").read_text()
+    log = (tmp_path / "errors").read_text("utf-8")
     assert "create_video req_" in log
     assert PROMPT not in log
     assert link not in log
