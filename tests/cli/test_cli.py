@@ -33,7 +33,7 @@ def test_models_are_listed_as_a_table(capsys: pytest.CaptureFixture[str]) -> Non
 def test_a_wrong_setting_ends_the_server_with_a_sentence() -> None:
     wrong = {**os.environ, "SEEDANCE_BASE_URL": "http://example.com"}
     command = [sys.executable, "-m", "seedance_mcp"]
-    done = ran(command, env=wrong)
+    done = ran(command, env=wrong, input="")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("seedance-mcp: SEEDANCE_BASE_URL: ")
 
