@@ -17,7 +17,7 @@ async def get_balance(session: Session, arguments: NoArguments, caller: Caller) 
     """Look at the account and the key, and judge requests whose answer was lost by what they say."""
     account, key = await session.client.get_user_balance(), await session.client.get_key_balance()
     unclear = await judge_unknown(session, read_amount(account.get("used_coin")))
-    spent, day = session.ledger.spent(), session.settings.max_cost_per_day
+    spent, day = await session.ledger.spent(), session.settings.max_cost_per_day
     return Balance(
         currency=edition_2026_07.CURRENCY,
         account=AccountBalance(
@@ -32,7 +32,7 @@ async def get_balance(session: Session, arguments: NoArguments, caller: Caller) 
             available_quota=read_float(key, "available_quota"),
             unlimited=bool(key.get("unlimited")),
         ),
-        spent_here=Spending(today=float(spent.today), total=float(spent.total), reserved=float(spent.held)),
+        spent_here=Spending(today=float(spent.today), total=float(spent.total), reserved=float(spent.reserved)),
         limits={name: float(limit) for name, limit in session.settings.limits.items()},
         left_today=None if day is None else float(max(Decimal(0), day - spent.today)),
         unclear=[record.request_id for record in unclear if record.principal == session.principal],

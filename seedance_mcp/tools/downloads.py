@@ -41,7 +41,7 @@ async def download_video(session: Session, arguments: DownloadVideo, caller: Cal
     record = await _finished(session, arguments.task_id)
     name = local_disk.video_name(arguments.filename, f"{record.created_at:%Y-%m-%d} {record.model} {record.task_id}")
     async with _SAVING.setdefault(record.request_id, anyio.Lock()):
-        record = session.ledger.get(record.request_id)  # who held the lock may have saved it
+        record = await session.ledger.get(record.request_id)  # who held the lock may have saved it
         if record.saved and (kept := await _open_saved(record)):
             kept.close()
             elsewhere = arguments.filename and Path(record.saved.path).stem != name
@@ -56,7 +56,7 @@ async def _save(session: Session, record: Record, name: str, caller: Caller) -> 
         path = await anyio.to_thread.run_sync(part.publish, name)
         saved = Saved(str(path), fetched.size_bytes, fetched.sha256)
         with suppress(LedgerUnusable):  # the video is there, and that matters more than the book
-            session.ledger.save(record.request_id, saved)
+            await session.ledger.save(record.request_id, saved)
         return _saved_video(record, saved)
 
 
@@ -92,10 +92,10 @@ def _sheet_maker() -> Callable[[BinaryIO], Sheet]:
 
 async def _finished(session: Session, task_id: str) -> Record:
     """The record of a finished video with a link; raises `DownloadFailed` for one that is not there."""
-    record = session.ledger.find(task_id)
+    record = await session.ledger.find(task_id)
     if record is None or record.status != "completed" or record.video_url is None:
         task = await poll_task(session, record, task_id)
-        record = session.ledger.get(task.request_id)
+        record = await session.ledger.get(task.request_id)
     if record.status in FINAL - {"completed"}:
         raise DownloadRefused(f"There is no video: the task is {record.status}.")
     if record.status != "completed" or record.video_url is None:
@@ -144,7 +144,7 @@ async def _renewed(session: Session, record: Record) -> Record:
         seen = await session.client.get_task(record.task_id or "")
     except TaskNotFound:
         raise LinkExpired(f"The link has lapsed, and the provider no longer knows the task. {_GONE}") from None
-    return session.ledger.update(record.request_id, seen)
+    return await session.ledger.observe(record.request_id, seen)
 
 
 def _teller(caller: Caller) -> Callable[[int, int | None], Awaitable[None]]:

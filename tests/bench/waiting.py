@@ -18,7 +18,7 @@ from pathlib import Path
 
 from kit import Row
 
-from seedance_mcp.money.ledger import LEDGER_FILE
+from seedance_mcp.money.stores.sqlite import LEDGER_FILE
 from seedance_mcp.polling.schedule import LONGEST_PAUSE_FLOORS, Forecast
 
 FLOOR_SECONDS, LONGEST_SECONDS = 5.0, 5.0 * LONGEST_PAUSE_FLOORS

@@ -11,8 +11,8 @@ import httpx
 import pytest
 from conftest import PROVIDER, OpenWorld, no_film
 
-from seedance_mcp.money.ledger import Ledger
-from seedance_mcp.money.records import Entry, Record
+from seedance_mcp.money.ledger import open_ledger
+from seedance_mcp.money.records import NewRequest, Record
 from seedance_mcp.polling.shared import FORGOTTEN_AFTER_SECONDS, TASKS_AT_FLOOR, Polls
 from seedance_mcp.provider.client import ProviderClient
 from seedance_mcp.sandbox.provider import KEY, Sandbox
@@ -120,9 +120,9 @@ async def test_a_short_wait_looks_once_if_the_floor_is_over(open_world: OpenWorl
 async def test_a_request_that_is_still_being_sent_is_waited_for_without_haste(open_world: OpenWorld, tmp_path: Path) -> None:
     now = datetime.now(UTC)
     async with open_world(poll_floor_seconds=FLOOR_SECONDS, clock=lambda: now) as world:
-        ledger = Ledger(tmp_path / "data", lambda: now)
-        entry = Entry({"model": "seedance2.0-sp", "prompt": "a fox", "duration": 5}, "one", None)
-        record, _ = ledger.begin(entry, window_seconds=0, admit=print)
+        ledger = open_ledger(Settings(data_dir=tmp_path / "data"), lambda: now)
+        request = NewRequest({"model": "seedance2.0-sp", "prompt": "a fox", "duration": 5}, "one", None)
+        record = (await ledger.reserve(request, window_seconds=0, admit=lambda _: None)).record
         now += timedelta(seconds=30)
         told: list[float] = []
 
@@ -132,7 +132,7 @@ async def test_a_request_that_is_still_being_sent_is_waited_for_without_haste(op
         waited = await world.call(
             "wait_for_video", {"task_id": record.request_id, "timeout_seconds": 45}, progress_callback=on_progress
         )
-        ledger.close()
+        await ledger.aclose()
     assert waited["status"] == "queued"
     assert len(told) < 15
 
@@ -165,8 +165,8 @@ async def test_a_change_is_told_though_its_look_is_given_up(tmp_path: Path) -> N
     await anyio.sleep(5)
     assert task.task_id
     session = shared.session()
-    session.ledger.adopt(task.task_id, None)
+    await session.ledger.adopt(task.task_id, None)
     with anyio.move_on_after(1):
-        await poll_task(session, session.ledger.find(task.task_id), task.task_id)
+        await poll_task(session, await session.ledger.find(task.task_id), task.task_id)
     assert told == ["completed"]
     await shared.aclose()
