@@ -13,8 +13,8 @@ import anyio.to_thread
 from seedance_mcp.catalogue.editions import edition_2026_07
 from seedance_mcp.catalogue.facts import KIND_OF_FIELD, MEDIA_FIELDS, Kind, Model
 from seedance_mcp.errors import AssetRejected, FileRejected, InvalidRequest, ProviderFailed, SeedanceError
-from seedance_mcp.media import local_files
-from seedance_mcp.media.local_files import MediaFile
+from seedance_mcp.media import local_files, urls
+from seedance_mcp.media.probe import MediaFile, Violation, check_bounds
 from seedance_mcp.money.records import Upload
 from seedance_mcp.polling.schedule import Meter, wait
 from seedance_mcp.provider import reviews
@@ -81,8 +81,8 @@ def _check_use(model: Model, kind: Kind, arguments: UploadAsset) -> None:
 
 async def _bring(session: Session, model: Model, arguments: UploadAsset) -> _Brought:
     """Make the source a link: it is one, or its bytes are sent."""
-    if local_files.is_link(arguments.source):
-        kind = local_files.kind_of_link(local_files.check_link(arguments.source), arguments.kind)
+    if urls.is_url(arguments.source):
+        kind = urls.kind_of_url(urls.check_url(arguments.source), arguments.kind)
         _check_use(model, kind, arguments)
         return _Brought(arguments.source, kind)
     with ExitStack() as stack:
@@ -91,8 +91,21 @@ async def _bring(session: Session, model: Model, arguments: UploadAsset) -> _Bro
         if arguments.kind not in {None, found.kind}:
             raise InvalidRequest(f"The file is {found.kind}, not {arguments.kind}.", field="kind", allowed=found.kind)
         _check_use(model, found.kind, arguments)
-        local_files.check_bounds(found, model)
+        if violations := check_bounds(found, model):
+            raise _misfit(found, model, violations)
         return await _known(session, model, arguments, found) or await _send(session, model, arguments, found)
+
+
+def _misfit(found: MediaFile, model: Model, violations: list[Violation]) -> FileRejected:
+    """Name everything that the route does not take in one refusal, so that the agent mends all of it at once."""
+    measured = " and ".join(dict.fromkeys(each.measured for each in violations))
+    allowed = "; ".join(each.bound.words for each in violations)
+    sources = "; ".join(dict.fromkeys(edition_2026_07.SOURCES[each.source] for each in violations))
+    return FileRejected(
+        f"The {found.kind} has {measured}; allowed on the route {model.route.name}: {allowed} ({sources}). Nothing was sent.",
+        field="source",
+        allowed=allowed,
+    )
 
 
 def _digest(session: Session, model: Model, arguments: UploadAsset, found: MediaFile) -> str:
@@ -119,7 +132,7 @@ async def _known(session: Session, model: Model, arguments: UploadAsset, found: 
 async def _send(session: Session, model: Model, arguments: UploadAsset, found: MediaFile) -> _Brought:
     uploaded = await session.client.upload_file(found.file, found.name, found.mime_type)
     try:
-        link = local_files.check_link(str(uploaded.get("url")))
+        link = urls.check_url(str(uploaded.get("url")))
     except FileRejected:
         raise ProviderFailed("The provider took the file but gave no usable link. Try again later.") from None
     if found.kind == "video":
