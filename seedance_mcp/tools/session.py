@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 from weakref import WeakValueDictionary
 
 from seedance_mcp.money.gate import Action, Reply
@@ -21,6 +21,7 @@ from seedance_mcp.tools.results import Task
 from seedance_mcp.tools.views import Outlook, task_of
 
 if TYPE_CHECKING:
+    from seedance_mcp.provider.answers import PriceRow
     from seedance_mcp.provider.client import ProviderClient
     from seedance_mcp.provider.result_download import Fetcher
 
@@ -104,7 +105,7 @@ class Shared:
     def prices(self) -> PriceBook:
         """The operator's, the provider's and our prices."""
 
-        async def fetch() -> dict[str, Any]:
+        async def fetch() -> list[PriceRow]:
             return await self.client.list_prices()
 
         return PriceBook(load_prices(self.settings.prices) if self.settings.prices else {}, fetch)
