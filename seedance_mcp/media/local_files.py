@@ -15,7 +15,7 @@ from seedance_mcp.catalogue.editions.edition_2026_07 import UPLOAD_MAX_BYTES
 from seedance_mcp.errors import FileRejected
 from seedance_mcp.media.probe import MediaFile, probe
 from seedance_mcp.media.urls import path_of, quoted
-from seedance_mcp.storage.dirfd import hold
+from seedance_mcp.storage.dirfd import open_folder
 
 _COPIED_BYTES = 1 << 20
 """How much is copied in one step."""
@@ -103,7 +103,7 @@ def open_below(root: Path, path: Path) -> BinaryIO:
     *parents, name = path.relative_to(root).parts or (".",)
     try:
         with ExitStack() as stack:
-            folder = stack.enter_context(hold(root))
+            folder = stack.enter_context(open_folder(root))
             for parent in parents:
                 folder = stack.enter_context(folder.below(parent))
             descriptor = folder.open(name)

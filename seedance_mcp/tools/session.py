@@ -11,12 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakValueDictionary
 
+import anyio
+
 from seedance_mcp.money.gate import Action, Reply
 from seedance_mcp.money.ledger import Ledger
 from seedance_mcp.money.prices import PriceBook, load_prices
 from seedance_mcp.money.records import Record
 from seedance_mcp.polling.shared import Polls
 from seedance_mcp.settings import Settings
+from seedance_mcp.storage.local_disk import LocalDisk
+from seedance_mcp.storage.video_store import VideoStore
 from seedance_mcp.tools.results import Task
 from seedance_mcp.tools.views import Outlook, task_of
 
@@ -70,6 +74,14 @@ def reach_hosts(settings: Settings) -> Fetcher:
     return Fetcher(settings.base_url)
 
 
+Keep = Callable[[Settings], VideoStore]
+
+
+def keep_on_disk(settings: Settings) -> VideoStore:
+    """Keep finished videos in the output folder."""
+    return LocalDisk(settings.output_dir)
+
+
 def utc_now() -> datetime:
     """The wall clock."""
     return datetime.now(UTC)
@@ -83,7 +95,10 @@ class Shared:
     connect: Connect = connect_to_provider
     now: Callable[[], datetime] = utc_now
     reach: Reach = reach_hosts
+    keep: Keep = keep_on_disk
     publish: Publish = publish_to_nobody
+    saving: WeakValueDictionary[str, anyio.Lock] = field(default_factory=WeakValueDictionary[str, anyio.Lock])
+    """By request id: held while a video is saved, so that calls for the same one share a file."""
     _sessions: OrderedDict[str, Session] = field(default_factory=OrderedDict[str, "Session"])
 
     @cached_property
@@ -95,6 +110,11 @@ class Shared:
     def fetcher(self) -> Fetcher:
         """The hosts that keep finished videos."""
         return self.reach(self.settings)
+
+    @cached_property
+    def video_store(self) -> VideoStore:
+        """Where finished videos are kept."""
+        return self.keep(self.settings)
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -153,6 +173,11 @@ class Session:
     def fetcher(self) -> Fetcher:
         """The hosts that keep finished videos."""
         return self.shared.fetcher
+
+    @property
+    def video_store(self) -> VideoStore:
+        """Where finished videos are kept."""
+        return self.shared.video_store
 
     @property
     def prices(self) -> PriceBook:

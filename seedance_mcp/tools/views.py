@@ -119,7 +119,7 @@ def task_of(
         eta_seconds=eta,
         video_url=record.video_url,
         video_url_expires_at=iso(_expires_at(record)),
-        saved_path=record.saved and record.saved.path,
+        saved_path=record.saved and record.saved.uri,
         cost=_number(_cost(record)),
         estimated_cost=_number(record.estimate),
         currency=CURRENCY,
