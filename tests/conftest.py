@@ -32,7 +32,8 @@ from seedance_mcp.provider.result_download import MOST_BYTES, Fetcher, Resolve
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.server.handlers import build_server, open_shared
 from seedance_mcp.settings import Settings
-from seedance_mcp.tools.session import OpenLedger, utc_now
+from seedance_mcp.storage.video_store import VideoStore
+from seedance_mcp.tools.session import Keep, OpenLedger, keep_on_disk, utc_now
 
 PROVIDER = "https://provider.invalid"
 LOOPBACK = {"127.0.0.1", b"127.0.0.1", b"localhost", "::1", "localhost", "0.0.0.0", "", None}  # noqa: S104 - compared, not bound
@@ -171,6 +172,7 @@ class World:
     sandbox: Sandbox
     client: Client
     settings: Settings
+    videos: VideoStore
 
     async def call(self, tool: str, arguments: dict[str, Any] | None = None, **options: Any) -> Answer:
         result = await self.client.call_tool(tool, arguments or {}, **options)
@@ -192,8 +194,8 @@ OpenWorld = Callable[..., AbstractAsyncContextManager[World]]
 
 @pytest.fixture
 def open_world(tmp_path: Path, open_ledger: OpenLedger) -> OpenWorld:
-    """Open a world; keywords are settings, `key` the client's key, `client_name` and `mode` the MCP client's, `resolve` and
-    `most_bytes` what downloads go by.
+    """Open a world; keywords are settings, `key` the client's key, `client_name` and `mode` the MCP client's, `resolve`,
+    `most_bytes` and `keep` what downloads go by.
     """
 
     @asynccontextmanager
@@ -212,7 +214,9 @@ def open_world(tmp_path: Path, open_ledger: OpenLedger) -> OpenWorld:
         usual["output_dir"] = tmp_path / "videos"
         resolve: Resolve = fields.pop("resolve", public_address)
         most_bytes: int = fields.pop("most_bytes", MOST_BYTES)
+        keep: Keep = fields.pop("keep", keep_on_disk)
         settings = Settings(**{**usual, **fields})
+        videos = keep(settings)
 
         def connect(_: Settings) -> ProviderClient:
             return ProviderClient(PROVIDER, key, transport=httpx.MockTransport(provider))
@@ -220,9 +224,11 @@ def open_world(tmp_path: Path, open_ledger: OpenLedger) -> OpenWorld:
         def reach(_: Settings) -> Fetcher:
             return Fetcher(PROVIDER, resolve, lambda: httpx.MockTransport(provider), most_bytes)
 
-        server = build_server(settings, lambda: open_shared(settings, connect, clock or utc_now, reach, open_ledger))
+        server = build_server(
+            settings, lambda: open_shared(settings, connect, clock or utc_now, reach, open_ledger, lambda _: videos)
+        )
         info = Implementation(name=client_name, version="1")
         async with Client(server, mode=mode, client_info=info, elicitation_callback=answer) as client:
-            yield World(provider, client, settings)
+            yield World(provider, client, settings, videos)
 
     return opened
