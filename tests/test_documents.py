@@ -225,7 +225,9 @@ def test_every_documented_command_is_accepted_by_the_parser(path: Path) -> None:
 
 
 def test_the_links_of_the_readme_carry_the_entries_that_install_writes() -> None:
-    found = re.findall(r"\[([\w ]+)(, sandbox)?\]\((https://\S+config=\S+)\)", README.read_text("utf-8"))
+    found: list[tuple[str, str, str]] = re.findall(
+        r"\[([\w ]+)(, sandbox)?\]\((https://\S+config=\S+)\)", README.read_text("utf-8")
+    )
     assert [(title, bool(sandbox)) for title, sandbox, _ in found] == [(client.title, sandbox) for client, sandbox in LINKED]
     for (client, sandbox), (_, _, url) in zip(LINKED, found, strict=True):
         query = parse_qs(urlsplit(url).query)
