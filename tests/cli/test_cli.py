@@ -99,6 +99,7 @@ def test_an_interrupt_ends_without_a_traceback(monkeypatch: pytest.MonkeyPatch) 
     assert main.main(["serve"]) == 130
 
 
+@pytest.mark.slow
 def test_the_demo_makes_three_real_videos(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "seedance_mcp", "demo", "--output", str(tmp_path / "videos")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -117,6 +118,7 @@ def test_a_demo_whose_tool_call_fails_raises_its_message() -> None:
         demo.checked(refused)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "sandbox"), [("demo", "0"), ("sandbox", "0"), ("serve", "1"), ("install cursor --sandbox", "0")]
 )

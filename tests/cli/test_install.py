@@ -133,6 +133,7 @@ def contents(client: ClientApp) -> st.SearchStrategy[bytes | None]:
     return st.one_of(st.just(None), *[texts] * 6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
 def test_every_file_takes_the_entry_and_undo_restores_it_byte_for_byte(client: ClientApp) -> None:
     @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -153,6 +154,7 @@ def test_every_file_takes_the_entry_and_undo_restores_it_byte_for_byte(client: C
     in_and_out()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
 def test_undo_after_a_change_by_others_removes_only_the_entry(client: ClientApp, capsys: pytest.CaptureFixture[str]) -> None:
     @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -184,6 +184,7 @@ def served_by_the_command(folder: Path, provider: str, port: int) -> Generator[s
             process.kill()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
 async def test_a_server_killed_in_the_middle_of_a_wait_goes_on_when_it_is_back(
     tmp_path: Path, sandbox: Sandbox, mode: str
@@ -361,6 +362,7 @@ async def test_off_loopback_it_refuses_to_start_without_tokens(tmp_path: Path, c
     assert "SEEDANCE_HTTP_TOKENS" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 async def test_the_command_serves_on_the_port_it_is_given_and_ends_when_interrupted(tmp_path: Path) -> None:
     port = free_port()
     command = [sys.executable, "-m", "seedance_mcp", "serve", "--transport", "http", "--port", str(port)]

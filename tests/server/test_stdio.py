@@ -20,7 +20,7 @@ from seedance_mcp.sandbox.faults import Mood
 from seedance_mcp.sandbox.provider import KEY, Sandbox, SandboxTask
 from seedance_mcp.server.tool_table import TOOLS
 
-pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"])]
+pytestmark = [pytest.mark.slow, pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"])]
 PROMPT = "an unmistakable prompt"
 
 
