@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
+from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from deadline import HERE, LONGEST_SECONDS, alarm, in_time
 from hypothesis import settings as hypothesis_settings
 from mcp import Client
 from mcp.client.session import ElicitationFnT
@@ -28,6 +31,9 @@ from seedance_mcp.tools.session import utc_now
 
 PROVIDER = "https://provider.invalid"
 LOOPBACK = {"127.0.0.1", b"127.0.0.1", b"localhost", "::1", "localhost", "0.0.0.0", "", None}  # noqa: S104 - compared, not bound
+
+KEPT = ("PATH", "UPDATE", "COVERAGE_", "PYTEST_", "SYSTEMROOT")
+"""Variables, or how they begin, that a test and what it starts may know of those of the machine."""
 
 hypothesis_settings.register_profile("ci", derandomize=True, deadline=None)  # a busy machine breaks no test
 hypothesis_settings.register_profile("here", deadline=None)
@@ -45,9 +51,36 @@ def _refuse_the_world(event: str, arguments: tuple[Any, ...]) -> None:
 sys.addaudithook(_refuse_the_world)
 
 
+os.environ["PYTHONUTF8"] = "1"  # of the processes that run the tests: files are named in every script, whatever the locale
+
+
+def _take_signals_as_from_a_terminal() -> None:
+    """Who starts the tests may ignore or block signals, and every program started by a test would do so too."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGCHLD, signal.SIGALRM):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+_take_signals_as_from_a_terminal()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
+    if pyfuncitem.funcargs.get("anyio_backend") == "asyncio" and iscoroutinefunction(pyfuncitem.obj):
+        pyfuncitem.obj = in_time(pyfuncitem.obj)
+
+
 @pytest.fixture(autouse=True)
-def a_clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in [name for name in os.environ if name.startswith(("SEEDANCE_", "JIMMYAI_"))]:
+def an_end(request: pytest.FixtureRequest) -> Generator[None]:
+    """End a test that nothing else ends; those of the folders beside this one give their tools the time they need."""
+    with alarm(2 * LONGEST_SECONDS) if request.path.parent == HERE else nullcontext():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def a_bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [name for name in os.environ if not name.startswith(KEPT)]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("SEEDANCE_BASE_URL", "http://127.0.0.1:9")

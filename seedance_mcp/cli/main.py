@@ -18,6 +18,7 @@ from seedance_mcp._version import __version__
 from seedance_mcp.cli.mcp_clients import BY_NAME as CLIENTS_BY_NAME
 from seedance_mcp.errors import InvalidRequest, SeedanceError, TaskNotFound
 from seedance_mcp.instant.opening import Opening
+from seedance_mcp.instant.pipes import claim
 from seedance_mcp.money.ledger import Ledger
 from seedance_mcp.settings import Settings, load_settings
 
@@ -139,6 +140,8 @@ def _settings() -> Settings:
 
 
 def _serve(options: argparse.Namespace) -> None:
+    if options.transport == "stdio":
+        claim()
     from seedance_mcp.server.loading import without_garbage_collection  # noqa: PLC0415 - other commands do not need it
 
     with without_garbage_collection():

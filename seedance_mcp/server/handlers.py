@@ -15,7 +15,6 @@ from typing import Any
 
 import mcp_types as types
 from mcp.server import CacheHint, Server
-from mcp.server.stdio import stdio_server
 from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import SecretStr
@@ -24,9 +23,10 @@ from seedance_mcp._version import __version__
 from seedance_mcp.catalogue.editions.edition_2026_07 import BY_NAME
 from seedance_mcp.errors import InvalidRequest, ProviderFailed, SeedanceError
 from seedance_mcp.instant.opening import Opening, prefers_flat
+from seedance_mcp.instant.pipes import claim
 from seedance_mcp.server import player, tasks_extension
 from seedance_mcp.server.client_session import Asked, Context, McpCaller, client_name, session_of
-from seedance_mcp.server.stdio_handover import Replayed, Unrepeated
+from seedance_mcp.server.stdio_handover import resume
 from seedance_mcp.server.subscriptions import TASK, TaskSubscriptions
 from seedance_mcp.server.tool_table import TOOLS, ToolSpec
 from seedance_mcp.settings import Settings
@@ -320,6 +320,4 @@ def _serve_discovery(server: Server[Shared]) -> None:
 async def serve_stdio(settings: Settings, opening: Opening) -> None:
     """Serve one client over standard input and output until the input ends, from where its opening left off."""
     server = build_server(settings)
-    async with stdio_server() as (read, write):
-        streams = Replayed(opening, read), Unrepeated(opening, write)
-        await server.run(*streams, server.create_initialization_options())
+    await server.run(*resume(opening, *claim()), server.create_initialization_options())

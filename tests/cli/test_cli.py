@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from contextlib import closing
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import av
 import pytest
+from deadline import ran
 from mcp_types import CallToolResult, TextContent
 
 from seedance_mcp import __version__
@@ -30,14 +30,12 @@ def test_models_are_listed_as_a_table(capsys: pytest.CaptureFixture[str]) -> Non
     assert "| `seedance2.0-md` | md | 1-15 | 720p | 4 | 3 | - | https | task |" in capsys.readouterr().out
 
 
-def test_a_wrong_setting_ends_the_server_with_a_sentence(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("SEEDANCE_BASE_URL", "http://example.com")
-    assert main.main([]) == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert "seedance-mcp: SEEDANCE_BASE_URL: " in captured.err
+def test_a_wrong_setting_ends_the_server_with_a_sentence() -> None:
+    wrong = {**os.environ, "SEEDANCE_BASE_URL": "http://example.com"}
+    command = [sys.executable, "-m", "seedance_mcp"]
+    done = ran(command, env=wrong, input="")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("seedance-mcp: SEEDANCE_BASE_URL: ")
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -95,12 +93,13 @@ def test_an_interrupt_ends_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(main, "load_settings", interrupted)
-    assert main.main(["serve"]) == 130
+    assert main.main(["serve", "--transport", "http"]) == 130
 
 
 def test_the_demo_makes_three_real_videos(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "seedance_mcp", "demo", "--output", str(tmp_path / "videos")]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = ran(command)
+    assert done.returncode == 0, done.stderr
     for path in sorted((tmp_path / "videos").iterdir()):
         assert str(path) in done.stdout
         with av.open(path) as container:
@@ -121,8 +120,7 @@ def test_a_demo_that_meets_an_error_says_which() -> None:
 )
 def test_a_missing_extra_is_told_with_the_remedy(command: str, sandbox: str) -> None:
     script = f"import sys; sys.modules['av'] = None; from seedance_mcp.cli.main import main; sys.exit(main({command.split()}))"
-    environment = {**os.environ, "SEEDANCE_SANDBOX": sandbox}
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, env=environment)
+    done = ran([sys.executable, "-c", script], env={**os.environ, "SEEDANCE_SANDBOX": sandbox})
     assert done.returncode == 2
     assert "pip install 'seedance-mcp[sandbox]'" in done.stderr
     assert done.stdout == ""

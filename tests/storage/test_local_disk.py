@@ -80,7 +80,7 @@ class WithoutLinks(Folder):
 
 
 def test_a_file_system_without_second_names_replaces_nothing_either(tmp_path: Path) -> None:
-    (tmp_path / "fox.mp4").write_text("somebody else's")
+    (tmp_path / "fox.mp4").write_text("somebody else's", "utf-8")
     with WithoutLinks(tmp_path, None) as folder:
         part = local_disk.Part(folder)
         part.file.write(b"film")
@@ -88,7 +88,7 @@ def test_a_file_system_without_second_names_replaces_nothing_either(tmp_path: Pa
         part.discard()
     assert names(tmp_path) == ["fox (2).mp4", "fox.mp4"]
     assert (tmp_path / "fox (2).mp4").read_bytes() == b"film"
-    assert (tmp_path / "fox.mp4").read_text() == "somebody else's"
+    assert (tmp_path / "fox.mp4").read_text("utf-8") == "somebody else's"
 
 
 def test_a_name_that_was_claimed_is_given_back_when_the_part_cannot_take_it(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_a_thousand_files_of_one_name_are_enough(tmp_path: Path) -> None:
 
 
 def test_a_held_folder_follows_no_link_and_waits_for_no_pipe(tmp_path: Path) -> None:
-    (tmp_path / "secret").write_text("key")
+    (tmp_path / "secret").write_text("key", "utf-8")
     (tmp_path / "link").symlink_to("secret")
     os.mkfifo(tmp_path / "pipe")
     with hold(tmp_path) as folder:
