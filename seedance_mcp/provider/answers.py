@@ -49,18 +49,16 @@ STATUS: dict[str, Status] = {
 """Every status word of the query page, the provider's command line tool and its web client, in lower case."""
 
 STAGES: dict[str, Stage] = {
-    "none": "processing",
-    "uploading": "processing",
-    "pending": "processing",
-    "processing": "processing",
-    "submitted": "processing",
     "active": "active",
     "failed": "failed",
     "rejected": "failed",
     "expired": "failed",
     "deleted": "failed",
 }
-"""Every review status that the pages of the audit, the library and the whitelist name, in lower case."""
+"""The review statuses that end a review, in lower case, by the pages of the audit, the library and the whitelist.
+
+Every other one means that it goes on; the pages name none, uploading, pending, processing and submitted.
+"""
 
 _REASONS = ("error_message", "error_msg", "reason", "msg")
 """Where a failed task says why; the pages disagree on the name."""
