@@ -63,7 +63,9 @@ def parser() -> argparse.ArgumentParser:
     demo.set_defaults(run=_demo)
     sandbox = commands.add_parser("sandbox", help="run the imitation of the provider alone, on loopback")
     sandbox.add_argument("--port", type=int, default=8930)
-    sandbox.add_argument("--mood", action="append", default=[], metavar="NAME[:PATH[:TIMES]]", help="misbehave on purpose")
+    sandbox.add_argument(
+        "--fault", "--mood", action="append", default=[], metavar="NAME[:PATH[:TIMES]]", help="misbehave on purpose"
+    )
     sandbox.set_defaults(run=_sandbox)
     models = commands.add_parser("models", help="list the models and their limits")
     models.set_defaults(run=_models)
@@ -173,7 +175,7 @@ def _sandbox(options: argparse.Namespace) -> None:
     from seedance_mcp.sandbox import serve  # noqa: PLC0415 - needs the sandbox extra
 
     try:
-        sandbox, bound = serve.moody(options.mood), serve.listen(options.port)
+        sandbox, bound = serve.with_faults(options.fault), serve.listen(options.port)
     except ValueError as error:
         raise InvalidRequest(f"The sandbox cannot be like this: {error}.") from None
     except (OSError, OverflowError) as error:

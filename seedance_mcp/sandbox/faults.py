@@ -59,14 +59,14 @@ ANSWERS: dict[str, Callable[[], httpx.Response]] = {
 }
 """Answers given instead of the right one."""
 
-LOSSES: dict[str, type[httpx.TransportError]] = {
+BROKEN_CONNECTIONS: dict[str, type[httpx.TransportError]] = {
     "lost": httpx.RemoteProtocolError,
     "hang": httpx.ReadTimeout,
     "unreachable": httpx.ConnectError,
 }
 """Transport failures; `lost` and `hang` come after the work was done, `unreachable` before."""
 
-TWISTS = (
+ODD_CONTENTS = (
     "falling_progress",
     "content_refused",
     "asset_rejected",
@@ -77,11 +77,11 @@ TWISTS = (
 )
 """Right envelopes with unpleasant content."""
 
-MOODS = (*ENVELOPES, *ANSWERS, *LOSSES, *TWISTS)
+FAULTS = (*ENVELOPES, *ANSWERS, *BROKEN_CONNECTIONS, *ODD_CONTENTS)
 
 
 @dataclass(slots=True)
-class Mood:
+class Fault:
     """One misbehaviour, for the next `times` calls whose path holds `where`."""
 
     name: str
@@ -90,8 +90,8 @@ class Mood:
 
     def __post_init__(self) -> None:
         """Refuse a name that nobody knows."""
-        if self.name not in MOODS:
-            raise ValueError(f"unknown mood {self.name}; known: {', '.join(MOODS)}")
+        if self.name not in FAULTS:
+            raise ValueError(f"unknown fault {self.name}; known: {', '.join(FAULTS)}")
 
 
 def success(data: Any, spelling: str) -> httpx.Response:

@@ -16,7 +16,7 @@ import anyio
 import httpx
 
 from seedance_mcp.catalogue.editions.edition_2026_07 import BY_NAME, MODELS
-from seedance_mcp.sandbox.faults import ANSWERS, ENVELOPES, LOSSES, Mood, success
+from seedance_mcp.sandbox.faults import ANSWERS, BROKEN_CONNECTIONS, ENVELOPES, Fault, success
 from seedance_mcp.sandbox.judge import judge
 
 KEY = "sk_sandbox"
@@ -69,7 +69,7 @@ class Sandbox:
     review_seconds: float = 1.0
     balance: float = 100.0
     used: float = 0.0
-    moods: list[Mood] = field(default_factory=list[Mood])
+    faults: list[Fault] = field(default_factory=list[Fault])
     requests: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     tasks: dict[str, SandboxTask] = field(default_factory=dict[str, SandboxTask])
     assets: dict[str, SandboxAsset] = field(default_factory=dict[str, SandboxAsset])
@@ -77,42 +77,42 @@ class Sandbox:
     spelling: str = "code_0"
 
     async def __call__(self, request: httpx.Request) -> httpx.Response:
-        """Answer one request, in whatever mood was asked for."""
+        """Answer one request, or with the fault that was asked for."""
         path = request.url.path
         self.requests.append((request.method, path))
-        mood = self._mood(path)
-        if mood in ANSWERS:
-            return ANSWERS[mood]()
-        if mood == "unreachable":
+        fault = self._fault(path)
+        if fault in ANSWERS:
+            return ANSWERS[fault]()
+        if fault == "unreachable":
             raise httpx.ConnectError("refused", request=request)
-        if mood in ENVELOPES:
-            self.spelling = mood
-        answer = await self._answer(request, mood)
-        if mood in LOSSES:
-            raise LOSSES[mood]("lost", request=request)
+        if fault in ENVELOPES:
+            self.spelling = fault
+        answer = await self._answer(request, fault)
+        if fault in BROKEN_CONNECTIONS:
+            raise BROKEN_CONNECTIONS[fault]("lost", request=request)
         return answer
 
-    def _mood(self, path: str) -> str:
-        for mood in self.moods:
-            if mood.times and mood.where in path:
-                mood.times -= 1
-                return mood.name
+    def _fault(self, path: str) -> str:
+        for fault in self.faults:
+            if fault.times and fault.where in path:
+                fault.times -= 1
+                return fault.name
         return ""
 
-    async def _answer(self, request: httpx.Request, mood: str) -> httpx.Response:
+    async def _answer(self, request: httpx.Request, fault: str) -> httpx.Response:
         path = request.url.path
         if path == "/api/openapi/model/catalog":
             return success({"list": price_list()}, self.spelling)
         if path.startswith("/results/"):
-            return await self._video(path, mood)
+            return await self._video(path, fault)
         if request.headers.get("Authorization") != f"Bearer {KEY}":
             return _refuse(20001, "authentication failed")
-        return self._keyed(request, await request.aread(), mood)
+        return self._keyed(request, await request.aread(), fault)
 
-    def _keyed(self, request: httpx.Request, content: bytes, mood: str) -> httpx.Response:
+    def _keyed(self, request: httpx.Request, content: bytes, fault: str) -> httpx.Response:
         path = request.url.path.removeprefix(_V1)
         if request.method == "GET" and path.startswith("/videos/"):
-            return self._get_task(path.removeprefix("/videos/"), mood, str(request.url.copy_with(path="/")))
+            return self._get_task(path.removeprefix("/videos/"), fault, str(request.url.copy_with(path="/")))
         if path == "/files/upload":
             return self._upload_file(content, request.headers["Content-Type"])
         handlers: dict[tuple[str, str], Callable[[Any, str], httpx.Response]] = {
@@ -131,11 +131,11 @@ class Sandbox:
         if handler is None:
             return httpx.Response(404, text="404 page not found")
         try:
-            return handler(json.loads(content or b"{}"), mood)
+            return handler(json.loads(content or b"{}"), fault)
         except (ValueError, KeyError, TypeError):
             return _refuse(20002, "invalid parameters")
 
-    def _create_video(self, body: Any, mood: str) -> httpx.Response:
+    def _create_video(self, body: Any, fault: str) -> httpx.Response:
         if reason := judge(body):
             return _refuse(20002, f"invalid parameters: {reason}")
         cost = price_of(body)
@@ -150,7 +150,7 @@ class Sandbox:
             created_at=int(time.time()),
             starts_at=start,
             ends_at=start + self.work_seconds,
-            failure="content policy: the prompt was refused" if mood == "content_refused" else self._asset_fault(body),
+            failure="content policy: the prompt was refused" if fault == "content_refused" else self._asset_fault(body),
         )
         self.tasks[task.task_id] = task
         told = {"task_id": task.task_id, "status": "queued", "model": body["model"], "created_at": task.created_at}
@@ -164,22 +164,22 @@ class Sandbox:
                 return f"素材未通过审核 asset is not active: {link}"
         return None
 
-    def _get_task(self, task_id: str, mood: str, host: str) -> httpx.Response:
+    def _get_task(self, task_id: str, fault: str, host: str) -> httpx.Response:
         task = self.tasks.get(task_id)
         if task is None:
             return _refuse(-1, "任务不存在")
         status, progress = self._status(task)
-        if mood == "falling_progress":
+        if fault == "falling_progress":
             progress = 1
         told: dict[str, Any] = {"task_id": task_id, "status": status, "progress": progress, "model": task.body["model"]}
         told |= {"created_at": task.created_at, "cost": task.cost}
         if status == "completed":
             link = f"results/{task_id}.mp4?signature={secrets.token_hex(8)}"
             told["completed_at"] = task.created_at + math.ceil(task.ends_at - task.starts_at + self.queue_seconds)
-            told["result"] = {"video_url": link if mood == "relative_link" else host + link}
+            told["result"] = {"video_url": link if fault == "relative_link" else host + link}
         elif status == "failed":
             told["error_message"] = task.failure
-        return success({**told, "status": "melting"} if mood == "strange_status" else told, self.spelling)
+        return success({**told, "status": "melting"} if fault == "strange_status" else told, self.spelling)
 
     def _status(self, task: SandboxTask) -> tuple[str, int]:
         now = anyio.current_time()
@@ -193,9 +193,9 @@ class Sandbox:
             return "failed", 0
         return "completed", 100
 
-    async def _video(self, path: str, mood: str) -> httpx.Response:
+    async def _video(self, path: str, fault: str) -> httpx.Response:
         task = self.tasks.get(path.removeprefix("/results/").removesuffix(".mp4"))
-        if task is None or mood == "expired_link" or self._status(task)[0] != "completed":
+        if task is None or fault == "expired_link" or self._status(task)[0] != "completed":
             return httpx.Response(403, text="<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>")
         if task.film is None:
             await self.prepare(task)
@@ -228,10 +228,10 @@ class Sandbox:
         told = {"url": link, "filename": name, "size": len(self.uploads[link]), "mime_type": part.get_content_type()}
         return success(told, "code_20000")
 
-    def _create(self, kind: str, url: str, name: str, mood: str) -> SandboxAsset:
+    def _create(self, kind: str, url: str, name: str, fault: str) -> SandboxAsset:
         asset_id = f"asset-{secrets.token_hex(6)}"
         active_at = anyio.current_time() + self.review_seconds
-        self.assets[asset_id] = SandboxAsset(asset_id, kind, url, name, active_at, mood == "asset_rejected")
+        self.assets[asset_id] = SandboxAsset(asset_id, kind, url, name, active_at, fault == "asset_rejected")
         return self.assets[asset_id]
 
     def _stage(self, asset: SandboxAsset) -> str:
@@ -239,35 +239,35 @@ class Sandbox:
             return "Pending"
         return "Failed" if asset.rejected else "Active"
 
-    def _create_audit(self, body: Any, mood: str) -> httpx.Response:
+    def _create_audit(self, body: Any, fault: str) -> httpx.Response:
         links = [(kind, url) for kind in ("image", "video", "audio") for url in body.get(f"{kind}_urls", [])]
-        made = [self._create(kind, url, "", mood) for kind, url in links]
+        made = [self._create(kind, url, "", fault) for kind, url in links]
         items = [
             {"asset_id": each.asset_id, "original_url": each.url, "asset_type": each.kind, "status": "Pending"}
             for each in made
         ]
         failed = [{"url": url, "reason": "the file could not be read"} for _, url in links]
-        told = {"items": [], "failed_items": failed} if mood == "audit_refused" else {"items": items, "failed_items": []}
+        told = {"items": [], "failed_items": failed} if fault == "audit_refused" else {"items": items, "failed_items": []}
         return success(told, "code_text_20000")
 
-    def _create_sp_asset(self, body: Any, mood: str) -> httpx.Response:
-        return success({"asset_id": self._create(body["type"], body["url"], body["name"], mood).asset_id}, self.spelling)
+    def _create_sp_asset(self, body: Any, fault: str) -> httpx.Response:
+        return success({"asset_id": self._create(body["type"], body["url"], body["name"], fault).asset_id}, self.spelling)
 
-    def _get_sp_asset(self, body: Any, mood: str) -> httpx.Response:
+    def _get_sp_asset(self, body: Any, fault: str) -> httpx.Response:
         asset = self.assets.get(body["asset_id"])
         if asset is None or asset.kind == "portrait":
             return _refuse(20002, "素材不存在 no such asset")
         return success({"asset_id": asset.asset_id, "status": self._stage(asset).upper(), "name": asset.name}, self.spelling)
 
-    def _list_assets(self, body: Any, mood: str) -> httpx.Response:
+    def _list_assets(self, body: Any, fault: str) -> httpx.Response:
         known = [self.assets[asset_id] for asset_id in body["asset_ids"] if asset_id in self.assets]
         items = [{"asset_id": asset.asset_id, "status": self._stage(asset)} for asset in known]
         return success({"items": items}, self.spelling)
 
-    def _create_portrait(self, body: Any, mood: str) -> httpx.Response:
-        return self._tell_portrait(self._create("portrait", body["url"], body["name"], mood))
+    def _create_portrait(self, body: Any, fault: str) -> httpx.Response:
+        return self._tell_portrait(self._create("portrait", body["url"], body["name"], fault))
 
-    def _get_portrait(self, body: Any, mood: str) -> httpx.Response:
+    def _get_portrait(self, body: Any, fault: str) -> httpx.Response:
         asset = self.assets.get(body["asset_id"])
         return self._tell_portrait(asset) if asset else _refuse(20002, "素材不存在 no such asset")
 
@@ -277,11 +277,11 @@ class Sandbox:
         told = {"asset_id": asset.asset_id, "status": stage, "asset_ref": reference, "name": asset.name, "url": asset.url}
         return success(told, self.spelling)
 
-    def _get_user_balance(self, body: Any, mood: str) -> httpx.Response:
+    def _get_user_balance(self, body: Any, fault: str) -> httpx.Response:
         told = {"balance": self.balance, "used_coin": self.used, "available": self.balance - self.used}
         return success(told, "code_20000")
 
-    def _get_key_balance(self, body: Any, mood: str) -> httpx.Response:
+    def _get_key_balance(self, body: Any, fault: str) -> httpx.Response:
         told = {"name": "sandbox", "total_quota": 0, "used_quota": self.used, "available_quota": 0, "unlimited": True}
         return success(told, "code_20000")
 

@@ -14,11 +14,11 @@ import anyio.to_thread
 import httpx
 import uvicorn
 
-from seedance_mcp.sandbox.faults import Mood
+from seedance_mcp.sandbox.faults import Fault
 from seedance_mcp.sandbox.film import render
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 
-__all__ = ["KEY", "Gateway", "LostOnPurpose", "listen", "moody", "render_in_thread", "run", "run_in_background"]
+__all__ = ["KEY", "Gateway", "LostOnPurpose", "listen", "render_in_thread", "run", "run_in_background", "with_faults"]
 
 Message = MutableMapping[str, Any]
 
@@ -29,7 +29,7 @@ async def render_in_thread(body: dict[str, Any], pictures: list[bytes]) -> bytes
 
 
 class LostOnPurpose(Exception):
-    """Breaks a connection because a mood says so."""
+    """Breaks a connection because a fault says so."""
 
 
 class Gateway:
@@ -43,7 +43,7 @@ class Gateway:
     async def __call__(
         self, scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
     ) -> None:
-        """Answer one HTTP request; a mood that loses the answer breaks the connection."""
+        """Answer one HTTP request; a fault that loses the answer breaks the connection."""
         request = await _request(scope, receive)
         try:
             response = await self.sandbox(request)
@@ -115,16 +115,16 @@ def run(sandbox: Sandbox, bound: socket.socket) -> None:
     server_for(sandbox).run(sockets=[bound])
 
 
-def moody(moods: Sequence[str]) -> Sandbox:
-    """A sandbox with moods, each written `name`, `name:path` or `name:path:times`; raises `ValueError` for another."""
-    return Sandbox(render_in_thread, moods=[_mood(text) for text in moods])
+def with_faults(faults: Sequence[str]) -> Sandbox:
+    """A sandbox with faults, each written `name`, `name:path` or `name:path:times`; raises `ValueError` for another."""
+    return Sandbox(render_in_thread, faults=[_fault(text) for text in faults])
 
 
-def _mood(text: str) -> Mood:
+def _fault(text: str) -> Fault:
     name, where, times = [*text.split(":"), "", ""][:3]
     if not (times or "1").isdecimal():
         raise ValueError(f"{text} is no NAME[:PATH[:TIMES]]")
-    return Mood(name, where or "/", int(times or 1))
+    return Fault(name, where or "/", int(times or 1))
 
 
 @asynccontextmanager

@@ -69,7 +69,7 @@ def test_an_option_of_ours_after_command_is_refused_and_nothing_is_written(
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--mood", "grumpy"], "unknown mood grumpy; known: "),
+        (["--fault", "grumpy"], "unknown fault grumpy; known: "),
         (["--mood", "lost:/x:often"], "lost:/x:often is no NAME[:PATH[:TIMES]]"),
         (["--port", "70000"], "Port 70000 cannot be had"),
     ],

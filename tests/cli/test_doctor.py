@@ -21,7 +21,7 @@ from seedance_mcp.errors import OutcomeUnknown, ProviderFailed, SeedanceError
 from seedance_mcp.money.ledger import LEDGER_FILE, Ledger
 from seedance_mcp.money.records import Entry
 from seedance_mcp.provider.client import ProviderClient
-from seedance_mcp.sandbox.faults import Mood
+from seedance_mcp.sandbox.faults import Fault
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.settings import Settings
 
@@ -98,20 +98,20 @@ async def test_the_nearest_setting_is_proposed(env: Env) -> None:
     assert (await examined())["setting"].remedy == "did you mean SEEDANCE_MAX_COST_PER_DAY?"
 
 
-@pytest.mark.parametrize(("mood", "what"), [("unavailable", "provider"), ("hang", "provider"), ("revoked", "account")])
-async def test_a_provider_in_trouble_is_told(env: Env, mood: str, what: str) -> None:
+@pytest.mark.parametrize(("fault", "what"), [("unavailable", "provider"), ("hang", "provider"), ("revoked", "account")])
+async def test_a_provider_in_trouble_is_told(env: Env, fault: str, what: str) -> None:
     sandbox = Sandbox(no_film)
-    if mood == "revoked":
+    if fault == "revoked":
         env("API_KEY", "sk_revoked")
     else:
-        sandbox.moods = [Mood(mood, "catalog", 99)]
+        sandbox.faults = [Fault(fault, "catalog", 99)]
     found = await examined(sandbox)
     assert found[what].mark == "fail"
     assert ("account" in found) is (what == "account")
 
 
 async def test_an_unreachable_provider_is_given_one_remedy(env: Env) -> None:
-    sandbox = Sandbox(no_film, moods=[Mood("unreachable", "catalog", 99)])
+    sandbox = Sandbox(no_film, faults=[Fault("unreachable", "catalog", 99)])
     found = (await examined(sandbox))["provider"]
     assert found.fact.endswith("could not be reached (ConnectError), so nothing was sent.")
     assert found.remedy == "check the network, a proxy, and SEEDANCE_BASE_URL"

@@ -25,7 +25,7 @@ from seedance_mcp.media import local_files
 from seedance_mcp.media.headers import picture_size, wave_seconds
 from seedance_mcp.media.local_files import check_link, is_link, open_media, path_of, sniff
 from seedance_mcp.media.mp4_header import duration_seconds
-from seedance_mcp.sandbox.faults import Mood
+from seedance_mcp.sandbox.faults import Fault
 from seedance_mcp.settings import Settings
 
 HEADS = {
@@ -439,7 +439,7 @@ async def test_a_review_that_refused_or_is_forgotten_is_not_taken_for_an_answer(
     (tmp_path / "a.png").write_bytes(png(640, 480))
     arguments = {"source": str(tmp_path / "a.png"), "model": "sd2_mx_720p"}
     async with open_world() as world:
-        world.sandbox.moods = [Mood("asset_rejected", "/audit")]
+        world.sandbox.faults = [Fault("asset_rejected", "/audit")]
         refused = await world.call("upload_asset", arguments)
         assert refused.error["code"] == "asset_rejected"
         assert (await world.call("upload_asset", arguments))["ready"] is True

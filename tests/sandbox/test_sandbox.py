@@ -1,4 +1,4 @@
-"""The sandbox as a person uses it: real videos, a real port, and moods by name."""
+"""The sandbox as a person uses it: real videos, a real port, and faults by name."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from PIL import Image
 
 from seedance_mcp.catalogue.editions.edition_2026_07 import PIXELS
 from seedance_mcp.sandbox import serve
-from seedance_mcp.sandbox.faults import Mood
+from seedance_mcp.sandbox.faults import Fault
 from seedance_mcp.sandbox.film import order_of, render
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 
@@ -98,17 +98,17 @@ def test_a_first_picture_decides_an_adaptive_ratio() -> None:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_over_a_real_port_moods_break_the_connection_and_videos_are_drawn_ahead() -> None:
+async def test_over_a_real_port_faults_break_the_connection_and_videos_are_drawn_ahead() -> None:
     sandbox = Sandbox(serve.render_in_thread, queue_seconds=0, work_seconds=0.2)
     body = {"model": "seedance2.0-md", "prompt": "a fox", "duration": 1}
     async with serve.run_in_background(sandbox) as address, httpx.AsyncClient(base_url=address, headers=HEADERS) as http:
-        sandbox.moods = [Mood("lost", "/seedance/videos")]
+        sandbox.faults = [Fault("lost", "/seedance/videos")]
         with pytest.raises(httpx.RemoteProtocolError):
             await http.post(f"{V1}/seedance/videos", json=body)
         assert len(sandbox.tasks) == 1
         big = b"\x89PNG" + b"x" * 1_000_000
         assert (await http.post(f"{V1}/files/upload", files={"file": ("a.png", big)})).json()["data"]["size"] == len(big)
-        sandbox.moods = [Mood("bad_encoding", "/seedance/videos"), Mood("too_large", "/user")]
+        sandbox.faults = [Fault("bad_encoding", "/seedance/videos"), Fault("too_large", "/user")]
         with pytest.raises(httpx.DecodingError):
             await http.post(f"{V1}/seedance/videos", json=body)
         task_id = (await http.post(f"{V1}/seedance/videos", json=body)).json()["data"]["task_id"]
@@ -148,14 +148,14 @@ async def test_nonsense_is_refused_in_an_envelope(method: str, path: str, conten
     assert "insufficient balance" in answer.json()["msg"]
 
 
-def test_an_unknown_mood_is_refused_with_the_known_ones() -> None:
+def test_an_unknown_fault_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ValueError, match="rate_limited"):
-        Mood("grumpy")
+        Fault("grumpy")
 
 
-def test_the_command_serves_it_with_moods(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "seedance_mcp", "sandbox", "--port", "0", "--mood", "unavailable:/user:2"]
-    command += ["--mood", "lost:/catalog"]
+def test_the_command_serves_it_with_faults(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "seedance_mcp", "sandbox", "--port", "0", "--fault", "unavailable:/user:2"]
+    command += ["--fault", "lost:/catalog"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ})
     with process:
         assert process.stdout

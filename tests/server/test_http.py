@@ -31,7 +31,7 @@ from pydantic import SecretStr
 from seedance_mcp.cli import main
 from seedance_mcp.errors import NotConfigured
 from seedance_mcp.provider.client import ProviderClient
-from seedance_mcp.sandbox.faults import Mood
+from seedance_mcp.sandbox.faults import Fault
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.sandbox.serve import listen, run_in_background
 from seedance_mcp.server.http import build_http_app
@@ -461,7 +461,7 @@ async def test_a_task_is_still_there_when_the_provider_is_away(serving: Serve, s
     async with serving() as address:
         client = Raw(address)
         handle = await client.call("create_video", request=REQUEST)
-        sandbox.moods = [Mood("unauthorized", "/videos/", 99)]
+        sandbox.faults = [Fault("unauthorized", "/videos/", 99)]
         assert (await client.look(handle["taskId"]))["status"] == "working"
 
 

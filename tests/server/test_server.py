@@ -15,7 +15,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import ResourceTemplateReference, TextResourceContents
 
 from seedance_mcp.catalogue.editions import edition_2026_07
-from seedance_mcp.sandbox.faults import Mood
+from seedance_mcp.sandbox.faults import Fault
 from seedance_mcp.server.handlers import INSTRUCTIONS
 
 pytestmark = pytest.mark.anyio
@@ -158,7 +158,7 @@ async def test_resources_describe_prices_limits_and_models(open_world: OpenWorld
 
 async def test_prices_that_are_not_published_are_called_so(open_world: OpenWorld) -> None:
     async with open_world() as world:
-        world.sandbox.moods = [Mood("hang", "catalog", 99)]
+        world.sandbox.faults = [Fault("hang", "catalog", 99)]
         text, _ = await read(world, "seedance://pricing")
     assert "not published" in text
     assert "has not answered" in text
@@ -192,7 +192,7 @@ async def test_one_task_is_a_resource_and_stays_one_when_the_provider_is_away(op
     async with open_world() as world:
         task = await world.create()
         text, kind = await read(world, f"seedance://tasks/{task['task_id']}")
-        world.sandbox.moods = [Mood("unavailable", "/videos/", 99)]
+        world.sandbox.faults = [Fault("unavailable", "/videos/", 99)]
         await anyio.sleep(6)
         away, _ = await read(world, f"seedance://tasks/{task['task_id']}")
         with pytest.raises(MCPError):
@@ -204,7 +204,7 @@ async def test_one_task_is_a_resource_and_stays_one_when_the_provider_is_away(op
 async def test_a_bug_of_ours_is_told_without_a_traceback(open_world: OpenWorld, caplog: pytest.LogCaptureFixture) -> None:
     async with open_world() as world:
         task = await world.create()
-        world.sandbox.moods = cast("Any", None)
+        world.sandbox.faults = cast("Any", None)
         answer = await world.call("get_task", {"task_id": task["task_id"]})
         create = await world.create(prompt="another fox")
     assert answer.error["code"] == "provider_error"

@@ -11,7 +11,7 @@ import pytest
 from conftest import OpenWorld
 
 from seedance_mcp.catalogue.editions import edition_2026_07
-from seedance_mcp.sandbox.faults import Mood
+from seedance_mcp.sandbox.faults import Fault
 from seedance_mcp.server.tool_table import TOOLS
 
 pytestmark = pytest.mark.anyio
@@ -324,13 +324,13 @@ async def test_progress_never_falls(open_world: OpenWorld) -> None:
         world.sandbox.work_seconds = 600
         task = await world.create()
         high = await world.call("wait_for_video", {"task_id": task["task_id"], "timeout_seconds": 120})
-        world.sandbox.moods = [Mood("falling_progress")]
+        world.sandbox.faults = [Fault("falling_progress")]
         assert (await world.call("get_task", {"task_id": task["task_id"]}))["progress"] >= high["progress"] > 1
 
 
 async def test_a_failed_task_is_a_normal_result_and_is_not_asked_for_again(open_world: OpenWorld) -> None:
     async with open_world() as world:
-        world.sandbox.moods = [Mood("content_refused", "/seedance/videos")]
+        world.sandbox.faults = [Fault("content_refused", "/seedance/videos")]
         task = await world.create()
         done = await world.call("wait_for_video", {"task_id": task["task_id"]})
         assert done["status"] == "failed"
@@ -443,7 +443,7 @@ async def test_a_review_that_takes_longer_than_the_wait_is_no_error(open_world: 
 
 async def test_a_refused_review_is_an_error_at_upload_and_a_result_at_get_asset(open_world: OpenWorld) -> None:
     async with open_world() as world:
-        world.sandbox.moods = [Mood("asset_rejected", "/audit", 2)]
+        world.sandbox.faults = [Fault("asset_rejected", "/audit", 2)]
         source = {"source": "https://a.b/cat.png", "model": "sd2_mx_720p"}
         answer = await world.call("upload_asset", source)
         assert answer.error["code"] == "asset_rejected"
@@ -454,7 +454,7 @@ async def test_a_refused_review_is_an_error_at_upload_and_a_result_at_get_asset(
 
 async def test_a_file_that_the_audit_does_not_take_is_an_error_with_the_reason(open_world: OpenWorld) -> None:
     async with open_world() as world:
-        world.sandbox.moods = [Mood("audit_refused", "/audit")]
+        world.sandbox.faults = [Fault("audit_refused", "/audit")]
         answer = await world.call("upload_asset", {"source": "https://a.b/cat.png", "model": "sd2_mx_720p"})
     assert answer.error["code"] == "asset_rejected"
     assert "the file could not be read" in answer.text
@@ -462,11 +462,11 @@ async def test_a_file_that_the_audit_does_not_take_is_an_error_with_the_reason(o
 
 async def test_a_review_that_cannot_be_looked_at_leaves_the_upload_standing(open_world: OpenWorld) -> None:
     async with open_world() as world:
-        world.sandbox.moods = [Mood("unavailable", "/detail", 99)]
+        world.sandbox.faults = [Fault("unavailable", "/detail", 99)]
         asset = await world.call("upload_asset", {"source": "https://a.b/cat.png", "model": "seedance2.0-sp"})
         assert asset["status"] == "processing"
         assert (await world.call("get_asset", asset["next"]["arguments"])).error["code"] == "provider_error"
-        world.sandbox.moods = [Mood("unauthorized", "/detail")]
+        world.sandbox.faults = [Fault("unauthorized", "/detail")]
         answer = await world.call("upload_asset", {"source": "https://a.b/cat.png", "model": "seedance2.0-sp"})
         assert answer.error["code"] == "auth_failed"
 
@@ -520,7 +520,7 @@ async def test_a_kind_that_the_file_is_not_is_refused(open_world: OpenWorld, tmp
 
 async def test_estimates_say_so_when_no_price_is_published(open_world: OpenWorld) -> None:
     async with open_world() as world:
-        world.sandbox.moods = [Mood("unavailable", "catalog", 9)]
+        world.sandbox.faults = [Fault("unavailable", "catalog", 9)]
         answer = await world.call("create_video", {"model": "seedance2.0-sp", "prompt": "x", "dry_run": True})
         assert answer["estimated_cost"] is None
         assert "not published" in answer["warnings"][-1]
