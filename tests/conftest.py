@@ -19,8 +19,10 @@ from mcp.client.session import ElicitationFnT
 from mcp_types import ContentBlock, Implementation, TextContent
 from trio.testing import MockClock
 
+from seedance_mcp.catalogue.edition import Edition, load_edition
 from seedance_mcp.provider.client import ProviderClient
 from seedance_mcp.provider.result_download import MOST_BYTES, Fetcher, Resolve
+from seedance_mcp.sandbox.order import Order
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.server.handlers import build_server, open_shared
 from seedance_mcp.settings import Settings
@@ -63,7 +65,7 @@ async def public_address(host: str, port: int) -> list[str]:
     return ["93.184.215.14"]
 
 
-async def no_film(body: dict[str, Any], pictures: list[bytes]) -> bytes:
+async def no_film(order: Order, pictures: list[bytes]) -> bytes:
     return b"no film"
 
 
@@ -115,7 +117,7 @@ OpenWorld = Callable[..., AbstractAsyncContextManager[World]]
 @pytest.fixture
 def open_world(tmp_path: Path) -> OpenWorld:
     """Open a world; keywords are settings, `key` the client's key, `client_name` and `mode` the MCP client's, `resolve` and
-    `most_bytes` what downloads go by.
+    `most_bytes` what downloads go by, `edition` the catalogue of server and sandbox.
     """
 
     @asynccontextmanager
@@ -129,7 +131,8 @@ def open_world(tmp_path: Path) -> OpenWorld:
         answer: ElicitationFnT | None = None,
         **fields: Any,
     ) -> AsyncGenerator[World]:
-        provider = sandbox or Sandbox(no_film)
+        edition: Edition = fields.pop("edition", None) or load_edition()
+        provider = sandbox or Sandbox(no_film, edition)
         usual: dict[str, Any] = {"base_url": PROVIDER, "data_dir": tmp_path / "data", "media_roots": [tmp_path]}
         usual["output_dir"] = tmp_path / "videos"
         resolve: Resolve = fields.pop("resolve", public_address)
@@ -142,7 +145,7 @@ def open_world(tmp_path: Path) -> OpenWorld:
         def reach(_: Settings) -> Fetcher:
             return Fetcher(PROVIDER, resolve, lambda: httpx.MockTransport(provider), most_bytes)
 
-        server = build_server(settings, lambda: open_shared(settings, connect, clock or utc_now, reach))
+        server = build_server(settings, lambda: open_shared(settings, connect, clock or utc_now, reach, edition))
         info = Implementation(name=client_name, version="1")
         async with Client(server, mode=mode, client_info=info, elicitation_callback=answer) as client:
             yield World(provider, client, settings)

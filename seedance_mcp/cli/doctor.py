@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,7 +19,6 @@ from typing import Any, Literal, cast
 import anyio
 
 from seedance_mcp._version import __version__
-from seedance_mcp.catalogue.editions.edition_2026_07 import CURRENCY
 from seedance_mcp.errors import SeedanceError
 from seedance_mcp.money.ledger import LEDGER_FILE, Ledger
 from seedance_mcp.money.prices import load_prices
@@ -204,7 +204,7 @@ async def _provider(shared: Shared) -> list[Finding]:
     ]
     if shared.settings.api_key and found[0].mark == "ok":
         remedy = "compare SEEDANCE_API_KEY with the provider's console"
-        told = _play_money if shared.settings.sandbox else _balance
+        told = partial(_play_money if shared.settings.sandbox else _balance, shared.edition.currency)
         found.append(await _look("account", "the key", shared.client.get_user_balance, told, remedy))
     return found
 
@@ -231,10 +231,10 @@ def _count(data: dict[str, Any]) -> int:
     return len(cast("list[Any]", listed)) if isinstance(listed, list) else 0
 
 
-def _balance(data: dict[str, Any]) -> str:
+def _balance(currency: str, data: dict[str, Any]) -> str:
     left = read_amount(data.get("available"))
-    return f"the key works, {left:f} {CURRENCY} left" if left is not None else "the key works, the balance is not told"
+    return f"the key works, {left:f} {currency} left" if left is not None else "the key works, the balance is not told"
 
 
-def _play_money(data: dict[str, Any]) -> str:
-    return f"{read_amount(data.get('available')) or 0:.0f} {CURRENCY} of play money"
+def _play_money(currency: str, data: dict[str, Any]) -> str:
+    return f"{read_amount(data.get('available')) or 0:.0f} {currency} of play money"

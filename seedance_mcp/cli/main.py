@@ -15,6 +15,7 @@ from typing import Any
 import anyio
 
 from seedance_mcp._version import __version__
+from seedance_mcp.catalogue.edition import load_edition
 from seedance_mcp.cli.mcp_clients import BY_NAME as CLIENTS_BY_NAME
 from seedance_mcp.errors import InvalidRequest, SeedanceError, TaskNotFound
 from seedance_mcp.instant.opening import Opening
@@ -175,7 +176,7 @@ def _sandbox(options: argparse.Namespace) -> None:
     from seedance_mcp.sandbox import serve  # noqa: PLC0415 - needs the sandbox extra
 
     try:
-        sandbox, bound = serve.with_faults(options.fault), serve.listen(options.port)
+        sandbox, bound = serve.make_sandbox(load_edition(), options.fault), serve.listen(options.port)
     except ValueError as error:
         raise InvalidRequest(f"The sandbox cannot be like this: {error}.") from None
     except (OSError, OverflowError) as error:
@@ -186,7 +187,7 @@ def _sandbox(options: argparse.Namespace) -> None:
 def _models(options: argparse.Namespace) -> None:
     from seedance_mcp.server import resources  # noqa: PLC0415 - slow to import
 
-    print(resources.models_table())
+    print(resources.models_table(load_edition()))
 
 
 @contextmanager
@@ -208,7 +209,8 @@ def _spending(options: argparse.Namespace) -> None:
     from seedance_mcp.cli import tables  # noqa: PLC0415 - slow to import
 
     with _ledger() as (settings, ledger):
-        print(tables.spending_text(ledger.spent(), ledger.spending_by_model(), settings.limits))
+        currency = load_edition().currency
+        print(tables.spending_text(ledger.spent(), ledger.spending_by_model(), settings.limits, currency))
 
 
 def _settle(options: argparse.Namespace) -> None:

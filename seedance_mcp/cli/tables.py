@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from seedance_mcp.catalogue.editions import edition_2026_07
 from seedance_mcp.money.records import Record, Spent
 from seedance_mcp.server.resources import table
 from seedance_mcp.untrusted import sanitize
@@ -41,12 +40,14 @@ def _cell(text: str) -> str:
 _CELL_CHARS = 40
 
 
-def spending_text(spent: Spent, models: list[tuple[str, int, Decimal, Decimal]], limits: dict[str, Decimal]) -> str:
+def spending_text(
+    spent: Spent, models: list[tuple[str, int, Decimal, Decimal]], limits: dict[str, Decimal], currency: str
+) -> str:
     """What went, by model, and what the operator allows."""
     rows = [(model, str(count), f"estimate {estimate:f}, charged {cost:f}") for model, count, estimate, cost in models]
     held = f" (of it reserved and not settled: {spent.held:f})" if spent.held else ""
     allowed = ", ".join(f"{name} {limit:f}" for name, limit in limits.items()) or "none"
     return (
         f"{table(('Model', 'Videos', 'Estimate and charge'), rows)}\n"
-        f"Today {spent.today:f}, in all {spent.total:f} {edition_2026_07.CURRENCY}{held}. Limits: {allowed}."
+        f"Today {spent.today:f}, in all {spent.total:f} {currency}{held}. Limits: {allowed}."
     )

@@ -234,9 +234,9 @@ def check_bounds(found: MediaFile, model: Model) -> None:
             if extent and not (bound.low <= extent[0] and extent[1] <= bound.high):
                 raise FileRejected(
                     f"The {found.kind} has {_shown(found, bound.measure)}; allowed on the route {model.route.name}: "
-                    f"{bound.words} ({SOURCES[fact.source]}). Nothing was sent.",
+                    f"{bound.description} ({SOURCES[fact.source]}). Nothing was sent.",
                     field="source",
-                    allowed=bound.words,
+                    allowed=bound.description,
                 )
 
 

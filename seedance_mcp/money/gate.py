@@ -12,7 +12,6 @@ from typing import Literal
 
 import anyio
 
-from seedance_mcp.catalogue.editions.edition_2026_07 import CURRENCY
 from seedance_mcp.catalogue.requests import VideoRequest
 from seedance_mcp.errors import BudgetExceeded, ConfirmationRequired
 from seedance_mcp.money.ledger import Ledger
@@ -48,8 +47,9 @@ def fingerprint(request: VideoRequest) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
-def check_limits(settings: Settings, amount: Decimal | None, spent: Spent, now: datetime) -> None:
+def check_limits(settings: Settings, estimate: Estimate, spent: Spent, now: datetime) -> None:
     """Refuse what would pass a limit of the operator's; raises `BudgetExceeded`."""
+    amount, currency = estimate.certain, estimate.currency
     if amount is None:
         return _check_unpriced(settings)
     limits = (
@@ -61,9 +61,9 @@ def check_limits(settings: Settings, amount: Decimal | None, spent: Spent, now: 
         if limit is not None and gone + amount > limit:
             left = max(Decimal(0), limit - gone)
             raise BudgetExceeded(
-                f"This video would cost {amount} {CURRENCY} and pass the operator's limit of {limit} {name}: {gone} is spent "
+                f"This video would cost {amount} {currency} and pass the operator's limit of {limit} {name}: {gone} is spent "
                 f"or reserved, {left} is left. {renewal} Choose a cheaper request (list_models) or ask the operator.",
-                allowed=f"at most {left} {CURRENCY}",
+                allowed=f"at most {left} {currency}",
             )
     return None
 
@@ -119,7 +119,7 @@ class Gate:
 
     def _begin(self, entry: Entry, estimate: Estimate, window: float, token: str | None) -> tuple[Record, bool]:
         def admit(spent: Spent) -> None:
-            check_limits(self.settings, estimate.certain, spent, self.now())
+            check_limits(self.settings, estimate, spent, self.now())
             if token is None and must_ask(self.settings, estimate):
                 raise _Unasked
 
@@ -155,6 +155,6 @@ class Gate:
 
 
 def _question(request: VideoRequest, estimate: Estimate) -> str:
-    price = f"{estimate.amount} {CURRENCY}" if estimate.amount is not None else "an unpublished price"
+    price = f"{estimate.amount} {estimate.currency}" if estimate.amount is not None else "an unpublished price"
     price = f"at least {price}" if estimate.at_least else price
     return f"A video of {request.duration} s at {request.output_resolution} with {request.model} costs {price}. Make it?"

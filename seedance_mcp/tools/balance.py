@@ -5,7 +5,6 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from seedance_mcp.catalogue.editions import edition_2026_07
 from seedance_mcp.tools.arguments import NoArguments
 from seedance_mcp.tools.changes import judge_unknown
 from seedance_mcp.tools.results import AccountBalance, Balance, KeyBalance, Spending
@@ -19,7 +18,7 @@ async def get_balance(session: Session, arguments: NoArguments, caller: Caller) 
     unclear = await judge_unknown(session, read_amount(account.get("used_coin")))
     spent, day = session.ledger.spent(), session.settings.max_cost_per_day
     return Balance(
-        currency=edition_2026_07.CURRENCY,
+        currency=session.edition.currency,
         account=AccountBalance(
             balance=read_float(account, "balance"),
             used=read_float(account, "used_coin"),

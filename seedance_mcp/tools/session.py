@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakValueDictionary
 
+from seedance_mcp.catalogue.edition import Edition, load_edition
 from seedance_mcp.money.gate import Action, Reply
 from seedance_mcp.money.ledger import Ledger
 from seedance_mcp.money.prices import PriceBook, load_prices
@@ -83,6 +84,7 @@ class Shared:
     now: Callable[[], datetime] = utc_now
     reach: Reach = reach_hosts
     publish: Publish = publish_to_nobody
+    edition: Edition = field(default_factory=load_edition)
     _sessions: OrderedDict[str, Session] = field(default_factory=OrderedDict[str, "Session"])
 
     @cached_property
@@ -144,6 +146,11 @@ class Session:
         return self.shared.settings
 
     @property
+    def edition(self) -> Edition:
+        """The catalogue: models, routes and all that is stated about them."""
+        return self.shared.edition
+
+    @property
     def client(self) -> ProviderClient:
         """The provider."""
         return self.shared.client
@@ -188,7 +195,7 @@ class Session:
         shown = self._shown.get(key)
         if shown is None:
             outlook = Outlook(self.ledger.finished_alike(record), self.settings.min_poll_interval_seconds)
-            shown = self._shown[key] = task_of(record, now, outlook, warnings, sandbox=self.settings.sandbox)
+            shown = self._shown[key] = task_of(self.edition, record, now, outlook, warnings, sandbox=self.settings.sandbox)
         return shown
 
     @cached_property

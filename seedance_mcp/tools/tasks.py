@@ -8,7 +8,6 @@ from contextlib import suppress
 
 import anyio
 
-from seedance_mcp.catalogue.editions import edition_2026_07
 from seedance_mcp.errors import (
     SeedanceError,
     TaskNotFound,
@@ -99,9 +98,11 @@ async def list_tasks(session: Session, arguments: ListTasks, caller: Caller) -> 
     if arguments.refresh:
         await _refresh(session)
     records, total = session.ledger.list(arguments.status, arguments.limit)
-    lifetime_seconds = edition_2026_07.LINK_LIFETIME_SECONDS
+    lifetime_seconds = session.edition.url_lifetime_seconds.value
     expiring = session.ledger.expiring(lifetime_seconds - EXPIRES_SOON_SECONDS, lifetime_seconds)
-    return TaskList(tasks=[session.view(record) for record in records], total=total, warnings=views.expiring(expiring))
+    return TaskList(
+        tasks=[session.view(record) for record in records], total=total, warnings=views.expiring(session.edition, expiring)
+    )
 
 
 async def _refresh(session: Session) -> None:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import anyio.to_thread
 
-from seedance_mcp.catalogue.editions import edition_2026_07
+from seedance_mcp.catalogue.edition import Edition
 from seedance_mcp.catalogue.facts import KIND_OF_FIELD, MEDIA_FIELDS, Kind, Model
 from seedance_mcp.errors import AssetRejected, FileRejected, InvalidRequest, ProviderFailed, SeedanceError
 from seedance_mcp.media import local_files
@@ -26,8 +26,8 @@ from seedance_mcp.tools.session import Caller, Session
 
 REVIEW_FLOOR_SECONDS = 2.0
 """The provider's own web client looks at a review this often."""
-_REUSED_SECONDS = edition_2026_07.LINK_LIFETIME_SECONDS - 24 * 3600
-"""How long an upload stands for the same bytes: its link must outlive the making of a video."""
+_SPARE_SECONDS = 24 * 3600
+"""An upload stands for the same bytes until its URL has this long to live, so that it outlives the making of a video."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +50,10 @@ async def upload_asset(session: Session, arguments: UploadAsset, caller: Caller)
     Raises `FileRejected` before anything is sent, `AssetRejected` when the review says no.
     """
     session.client.require_key()
-    model = find_model(arguments.model)
+    model = find_model(session.edition, arguments.model)
     if arguments.portrait and model.route.review != "library":
-        allowed = ", ".join(edition_2026_07.models_of(edition_2026_07.SP))
-        raise InvalidRequest(f"portrait is for the SP models alone: {allowed}.", field="portrait", allowed=allowed)
+        allowed = ", ".join(each.name for each in session.edition.models if each.route.review == "library")
+        raise InvalidRequest(f"{model.name} takes no portrait; allowed with {allowed}.", field="portrait", allowed=allowed)
     brought = await _bring(session, model, arguments)
     review = brought.review or await _submit(session, model, arguments, brought)
     if review.asset_id:
@@ -70,12 +70,12 @@ async def _submit(session: Session, model: Model, arguments: UploadAsset, brough
     return review
 
 
-def _check_use(model: Model, kind: Kind, arguments: UploadAsset) -> None:
+def _check_use(edition: Edition, model: Model, kind: Kind, arguments: UploadAsset) -> None:
     """Refuse what the model has no field for, before anything is sent."""
     if arguments.portrait and kind != "image":
         raise InvalidRequest(f"A portrait is an image, not {kind}.", field="portrait", allowed="an image")
     if not _use_in(model, kind):
-        takers = ", ".join(each.name for each in edition_2026_07.MODELS if _use_in(each, kind))
+        takers = ", ".join(each.name for each in edition.models if _use_in(each, kind))
         raise InvalidRequest(f"{model.name} takes no {kind}; allowed with {takers}.", field="model", allowed=takers)
 
 
@@ -83,14 +83,14 @@ async def _bring(session: Session, model: Model, arguments: UploadAsset) -> _Bro
     """Make the source a link: it is one, or its bytes are sent."""
     if local_files.is_link(arguments.source):
         kind = local_files.kind_of_link(local_files.check_link(arguments.source), arguments.kind)
-        _check_use(model, kind, arguments)
+        _check_use(session.edition, model, kind, arguments)
         return _Brought(arguments.source, kind)
     with ExitStack() as stack:
         opening = local_files.open_media(arguments.source, session.upload_roots)
         found = await anyio.to_thread.run_sync(stack.enter_context, opening)
         if arguments.kind not in {None, found.kind}:
             raise InvalidRequest(f"The file is {found.kind}, not {arguments.kind}.", field="kind", allowed=found.kind)
-        _check_use(model, found.kind, arguments)
+        _check_use(session.edition, model, found.kind, arguments)
         local_files.check_bounds(found, model)
         return await _known(session, model, arguments, found) or await _send(session, model, arguments, found)
 
@@ -103,7 +103,7 @@ def _digest(session: Session, model: Model, arguments: UploadAsset, found: Media
 async def _known(session: Session, model: Model, arguments: UploadAsset, found: MediaFile) -> _Brought | None:
     """The same bytes, sent for the same purpose a short while ago; not those that a review refused or forgot."""
     digest = _digest(session, model, arguments, found)
-    earlier = session.ledger.find_upload(digest, _REUSED_SECONDS)
+    earlier = session.ledger.find_upload(digest, session.edition.url_lifetime_seconds.value - _SPARE_SECONDS)
     if earlier is None:
         return None
     review = Review(None, "active", earlier.link)
@@ -162,7 +162,7 @@ def _asset(session: Session, model: Model, review: Review, kind: Kind | None, br
         status=review.stage,
         kind=kind,
         asset_id=review.asset_id,
-        expires_at=views.iso(sent_at and sent_at + timedelta(seconds=edition_2026_07.LINK_LIFETIME_SECONDS)),
+        expires_at=views.iso(sent_at and sent_at + timedelta(seconds=session.edition.url_lifetime_seconds.value)),
         bytes=brought.size_bytes if brought else None,
         use_in=_use_in(model, kind),
         next=again if review.stage == "processing" else None,
@@ -175,10 +175,11 @@ def _use_in(model: Model, kind: Kind | None) -> list[str]:
 
 async def get_asset(session: Session, arguments: GetAsset, caller: Caller) -> Asset:
     """Look at one asset; a refused one is a normal result with `status` failed."""
-    model = find_model(arguments.model)
+    model = find_model(session.edition, arguments.model)
     asset_id = arguments.reference.removeprefix("asset://")
     if model.route.review == "none" or asset_id == arguments.reference or not asset_id:
-        allowed = "asset://… of a Full or SP model"
+        reviewed = ", ".join(route.name for route in session.edition.reviewed_by("audit", "library"))
+        allowed = f"asset://… with a model of the routes {reviewed}"
         raise InvalidRequest(f"Only assets have a review; allowed: {allowed}.", field="reference", allowed=allowed)
     try:
         review = await reviews.get_asset(session.client, model, asset_id)

@@ -70,7 +70,7 @@ def test_an_option_of_ours_after_command_is_refused_and_nothing_is_written(
     ("arguments", "told"),
     [
         (["--fault", "grumpy"], "unknown fault grumpy; known: "),
-        (["--mood", "lost:/x:often"], "lost:/x:often is no NAME[:PATH[:TIMES]]"),
+        (["--mood", "lost:/x:often"], "lost:/x:often is not NAME[:PATH[:TIMES]]"),
         (["--port", "70000"], "Port 70000 cannot be had"),
     ],
 )

@@ -19,7 +19,7 @@ import pytest
 from conftest import Answer, OpenWorld, World
 from PIL import Image
 
-from seedance_mcp.catalogue.editions.edition_2026_07 import UPLOAD_EXTENSIONS
+from seedance_mcp.catalogue.edition import load_edition
 from seedance_mcp.errors import FileRejected
 from seedance_mcp.media import local_files
 from seedance_mcp.media.headers import picture_size, wave_seconds
@@ -57,13 +57,13 @@ def test_every_accepted_format_is_known_by_its_content(ending: str, tmp_path: Pa
     path.write_bytes(HEADS[ending].ljust(80, b"\0"))
     with open_media(str(path), [tmp_path]) as found:
         assert found.name == f"anything.{ending}"
-        assert ending in UPLOAD_EXTENSIONS[found.kind]
+        assert ending in load_edition().uploads.value.endings[found.kind]
         assert found.size_bytes == 80
         assert found.file.read() == path.read_bytes()
 
 
 def test_every_ending_of_the_documentation_is_tried() -> None:
-    assert {*HEADS, "jpeg"} == {ending for endings in UPLOAD_EXTENSIONS.values() for ending in endings}
+    assert {*HEADS, "jpeg"} == set(load_edition().uploads.value.all_endings)
 
 
 @pytest.mark.parametrize("head", [b"#!/bin/sh\n", b"\x7fELF", b"%PDF-1.7", b"<html>", b"-----BEGIN OPENSSH", b"{}", b"BM"])

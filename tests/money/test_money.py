@@ -17,6 +17,7 @@ import httpx
 import pytest
 from conftest import PROVIDER, Answer, OpenWorld, World, no_film
 
+from seedance_mcp.catalogue.edition import load_edition
 from seedance_mcp.errors import ConfirmationRequired, LedgerUnusable, OutcomeUnknown
 from seedance_mcp.money.gate import Action, Reply, fingerprint
 from seedance_mcp.money.ledger import Ledger
@@ -26,6 +27,7 @@ from seedance_mcp.money.stores.sqlite import MIGRATIONS, Store
 from seedance_mcp.provider.client import ProviderClient
 from seedance_mcp.sandbox import serve
 from seedance_mcp.sandbox.faults import Fault
+from seedance_mcp.sandbox.order import Order
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.settings import Settings
 from seedance_mcp.task import ProviderTask
@@ -119,7 +121,7 @@ async def test_a_lost_answer_is_never_followed_by_a_second_post(open_world: Open
 
 
 def names_of(*bodies: dict[str, Any]) -> set[str]:
-    return {fingerprint(read_request({"model": "seedance2.0-md", "prompt": "x", **body})) for body in bodies}
+    return {fingerprint(read_request(load_edition(), {"model": "seedance2.0-md", "prompt": "x", **body})) for body in bodies}
 
 
 def test_a_fingerprint_ignores_what_makes_no_difference_and_nothing_else() -> None:
@@ -228,7 +230,7 @@ async def test_a_failed_task_tells_whether_money_went_and_what_to_do(
     ledger = Ledger(tmp_path, clock)
     record, _ = ledger.begin(entry(), window_seconds=600, admit=nothing)
     failed = ProviderTask("vid_1", "failed", error=words, cost=Decimal(cost) if cost else None)
-    task = task_of(ledger.update(record.request_id, failed), NOON, Outlook([], 5.0))
+    task = task_of(load_edition(), ledger.update(record.request_id, failed), NOON, Outlook([], 5.0))
     ledger.close()
     assert task.error
     assert task.error.message.startswith(f'The provider\'s words: "{words}". {told}')
@@ -237,12 +239,14 @@ async def test_a_failed_task_tells_whether_money_went_and_what_to_do(
 async def test_a_failed_task_of_another_book_charges_what_the_provider_says(tmp_path: Path, clock: Clock) -> None:
     ledger = Ledger(tmp_path, clock)
     record = ledger.adopt("vid_1", None)
-    unknown = task_of(ledger.update(record.request_id, ProviderTask("vid_1", "failed", error="x")), NOON, Outlook([], 5.0))
+    unknown = task_of(
+        load_edition(), ledger.update(record.request_id, ProviderTask("vid_1", "failed", error="x")), NOON, Outlook([], 5.0)
+    )
     free = ledger.update(record.request_id, ProviderTask("vid_1", "failed", error="x", cost=Decimal(0)))
     ledger.close()
     assert unknown.error
     assert "not known" in unknown.error.message
-    assert "Nothing was charged." in str(task_of(free, NOON, Outlook([], 5.0)).error)
+    assert "Nothing was charged." in str(task_of(load_edition(), free, NOON, Outlook([], 5.0)).error)
 
 
 async def test_a_request_that_was_refused_tells_in_the_list_that_nothing_was_charged(open_world: OpenWorld) -> None:
@@ -384,7 +388,7 @@ async def test_a_request_that_is_being_sent_is_followed_by_its_request_id(
     tmp_path: Path, open_world: OpenWorld, clock: Clock
 ) -> None:
     ledger = Ledger(tmp_path / "data", clock)
-    name = fingerprint(read_request({"model": "seedance2.0-sp", "prompt": "a fox"}))
+    name = fingerprint(read_request(load_edition(), {"model": "seedance2.0-sp", "prompt": "a fox"}))
     record, _ = ledger.begin(
         Entry({"model": "seedance2.0-sp", "prompt": "a fox"}, name, Decimal("0.25")), window_seconds=600, admit=nothing
     )
@@ -584,7 +588,7 @@ async def race(mode: str, arguments: list[str], environ: dict[str, str]) -> list
 
 @pytest.fixture
 def film_less() -> Sandbox:
-    async def no_film(body: dict[str, Any], pictures: list[bytes]) -> bytes:
+    async def no_film(order: Order, pictures: list[bytes]) -> bytes:
         return b"no film"
 
     return Sandbox(no_film, balance=1000)

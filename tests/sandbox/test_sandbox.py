@@ -15,12 +15,14 @@ import httpx
 import pytest
 from PIL import Image
 
-from seedance_mcp.catalogue.editions.edition_2026_07 import PIXELS
+from seedance_mcp.catalogue.edition import load_edition
 from seedance_mcp.sandbox import serve
 from seedance_mcp.sandbox.faults import Fault
-from seedance_mcp.sandbox.film import order_of, render
+from seedance_mcp.sandbox.film import render
+from seedance_mcp.sandbox.order import Order, order_of
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 
+EDITION = load_edition()
 V1 = "/api/open-api/v1"
 HEADERS = {"Authorization": f"Bearer {KEY}"}
 
@@ -32,7 +34,7 @@ def picture(colour: str, size: tuple[int, int] = (64, 36)) -> bytes:
 
 
 def film(body: dict[str, Any], *pictures: bytes) -> tuple[Any, list[Image.Image]]:
-    container: Any = av.open(io.BytesIO(render({"prompt": "a fox", **body}, list(pictures))))
+    container: Any = av.open(io.BytesIO(render(order_of(EDITION, {"prompt": "a fox", **body}), list(pictures))))
     frames: list[Any] = list(container.decode(video=0))
     return container, [frame.to_image() for frame in (frames[0], frames[len(frames) // 2], frames[-1])]
 
@@ -82,7 +84,7 @@ def test_first_and_last_frame_are_blended_from_one_to_the_other() -> None:
 def test_an_adaptive_ratio_follows_the_picture_and_an_unreadable_one_is_passed_over() -> None:
     body = {"model": "seedance2.0-sp", "ratio": "adaptive", "resolution": "480p", "duration": 4, "images": ["x", "y"]}
     container, (first, *_) = film(body, b"no picture", picture("lime", (100, 140)))
-    assert (container.streams.video[0].width, container.streams.video[0].height) == PIXELS["3:4"]["480p"]
+    assert (container.streams.video[0].width, container.streams.video[0].height) == EDITION.frame_sizes["3:4"]["480p"]
     assert middle(first) == (0, 1, 0)
 
 
@@ -92,8 +94,8 @@ def test_two_prompts_look_different() -> None:
 
 
 def test_a_first_picture_decides_an_adaptive_ratio() -> None:
-    order = order_of({"model": "seedance2.0-sp", "prompt": "x", "ratio": "adaptive"}, Image.new("RGB", (210, 90)))
-    assert (order.width_px, order.height_px) == PIXELS["21:9"]["720p"]
+    order = order_of(EDITION, {"model": "seedance2.0-sp", "prompt": "x", "ratio": "adaptive"})
+    assert order.shaped_like(210, 90).size == EDITION.frame_sizes["21:9"]["720p"]
 
 
 @pytest.mark.anyio
@@ -132,7 +134,7 @@ async def test_over_a_real_port_faults_break_the_connection_and_videos_are_drawn
     ],
 )
 async def test_nonsense_is_refused_in_an_envelope(method: str, path: str, content: bytes) -> None:
-    async def no_film(body: dict[str, Any], pictures: list[bytes]) -> bytes:
+    async def no_film(order: Order, pictures: list[bytes]) -> bytes:
         raise AssertionError
 
     sandbox = Sandbox(no_film)

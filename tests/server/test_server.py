@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 from mcp.shared.exceptions import MCPError
 from mcp_types import ResourceTemplateReference, TextResourceContents
 
-from seedance_mcp.catalogue.editions import edition_2026_07
+from seedance_mcp.catalogue.edition import load_edition
 from seedance_mcp.sandbox.faults import Fault
 from seedance_mcp.server.handlers import INSTRUCTIONS
 
@@ -142,9 +142,9 @@ async def test_resources_describe_prices_limits_and_models(open_world: OpenWorld
     assert (kind, models_kind) == ("text/markdown", "application/json")
     assert "sd2_mx_4k | 0.4 | the provider's price list" in pricing
     assert "8 x 0.05 = 0.40" in pricing
-    for route in edition_2026_07.ROUTES:
+    for route in load_edition().routes:
         assert f"| {route.name} | duration |" in limits
-    for text in edition_2026_07.SOURCES.values():
+    for text in load_edition().sources.values():
         assert text in limits
     assert "the provider's later pages allow up to 15 seconds (site-08)" in limits
     assert len(json.loads(models)["models"]) == 23

@@ -18,6 +18,7 @@ from conftest import Answer, OpenWorld, World, public_address
 from mcp_types import ResourceLink
 
 from seedance_mcp.sandbox.faults import Fault
+from seedance_mcp.sandbox.order import Order
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -28,7 +29,7 @@ PAGE = b"<!DOCTYPE html><html><body>Sign in to the hotel's network</body></html>
 Reply = Callable[[], httpx.Response]
 
 
-async def film(body: dict[str, Any], pictures: list[bytes]) -> bytes:
+async def film(order: Order, pictures: list[bytes]) -> bytes:
     return FILM
 
 

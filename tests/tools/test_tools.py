@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from conftest import OpenWorld
 
-from seedance_mcp.catalogue.editions import edition_2026_07
+from seedance_mcp.catalogue.edition import load_edition
 from seedance_mcp.sandbox.faults import Fault
 from seedance_mcp.server.tool_table import TOOLS
 
@@ -77,7 +77,7 @@ async def test_a_dry_run_checks_and_prices_and_sends_nothing(open_world: OpenWor
 async def test_a_request_that_a_later_page_would_refuse_is_sent_with_a_warning(open_world: OpenWorld) -> None:
     cases: list[tuple[dict[str, Any], str]] = [
         ({"resolution": "480p"}, "SP economy no longer takes 480p"),
-        ({"model": "seedance2.0-fast-md", "duration": 5}, "10 or 15 seconds alone"),
+        ({"model": "seedance2.0-fast-md", "duration": 5}, "only 10 or 15 seconds"),
         ({"model": "seedance2.0-md", "duration": 2}, "4 to 15 seconds"),
         ({"first_image": "https://a.b/c.png", "reference_audios": ["https://a.b/c.mp3"]}, "frame mode does not support audio"),
         ({"model": "seedance2.0-fast-sp", "reference_videos": ["https://a.b/c.mp4"]}, "takes no reference videos"),
@@ -131,7 +131,7 @@ async def test_what_clients_really_send_is_understood(open_world: OpenWorld, pro
         ({"first_image": "http://a.b/c.png"}, "first_image", "use the https:// address, or bring the file itself"),
         ({"model": "sd2_mx_720p", "images": "HTTP://a.b/c.png"}, "images", "use the https:// address, or bring the file"),
         ({"model": "sd2_mx_720p", "images": ["https://a.b/c.png"]}, "images", '{"source": "https://a.b/c.png"'),
-        ({"images": ["my://notes/a.png"]}, "images", "Only https:// links can be read"),
+        ({"images": ["my://notes/a.png"]}, "images", "Only https:// URLs can be read"),
         ({"images": ["./a b://c.png"]}, "images", 'upload_asset with {"source": "./a b://c.png"'),
         ({"images": ["data:image/svg+xml,<a href='http://b'>"]}, "images", "Bring the file itself with upload_asset"),
         ({"reference_audios": ["https://a.b/c.mp3"]}, "reference_audios", "need a companion"),
@@ -143,7 +143,7 @@ async def test_what_clients_really_send_is_understood(open_world: OpenWorld, pro
         ({"model": "sd2_mx_1080p", "duration": 13}, "duration", "later pages allow up to 15"),
         ({"model": "sd2_mx_1080p", "reference_videos": ["asset://a"]}, "reference_videos", "sd2_mx_video_1080p"),
         ({"model": "seedance2.0-md", "reference_audios": ["https://a"]}, "reference_audios", "seedance2.0-std"),
-        ({"model": "seedance2.0-std", "images": ["asset://a"]}, "images", "knows no assets"),
+        ({"model": "seedance2.0-std", "images": ["asset://a"]}, "images", "takes no assets"),
         ({"images": [7]}, "images", "images was 7"),
     ],
 )
@@ -197,7 +197,7 @@ async def test_wrong_arguments_are_refused_in_words(
     assert answer.error["allowed"]
 
 
-NAMES = ", ".join(edition_2026_07.BY_NAME)
+NAMES = ", ".join(load_edition().model_names)
 SP = {"model": "seedance2.0-sp", "prompt": "x"}
 HTTPS = "https://a.b/c.png"
 
@@ -248,7 +248,7 @@ async def test_models_are_filtered_by_what_is_needed(open_world: OpenWorld) -> N
         async def names(**filters: Any) -> set[str]:
             return {row["model"] for row in (await world.call("list_models", filters))["models"]}
 
-        assert await names() == set(edition_2026_07.BY_NAME)
+        assert await names() == set(load_edition().model_names)
         assert await names(route="md") == {"seedance2.0-md", "seedance2.0-fast-md"}
         assert await names(resolution="4k") == {"sd2_mx_4k", "sd2_mx_video_4k"}
         assert await names(takes=["reference_videos", "https"], route="mini") == {"seedance2.0-mini-video"}
