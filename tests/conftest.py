@@ -26,7 +26,8 @@ from seedance_mcp.sandbox.order import Order
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.server.handlers import build_server, open_shared
 from seedance_mcp.settings import Settings
-from seedance_mcp.tools.session import utc_now
+from seedance_mcp.storage.video_store import VideoStore
+from seedance_mcp.tools.session import Keep, keep_on_disk, utc_now
 
 PROVIDER = "https://provider.invalid"
 LOOPBACK = {"127.0.0.1", b"127.0.0.1", b"localhost", "::1", "localhost", "0.0.0.0", "", None}  # noqa: S104 - compared, not bound
@@ -95,6 +96,7 @@ class World:
     sandbox: Sandbox
     client: Client
     settings: Settings
+    videos: VideoStore
 
     async def call(self, tool: str, arguments: dict[str, Any] | None = None, **options: Any) -> Answer:
         result = await self.client.call_tool(tool, arguments or {}, **options)
@@ -116,8 +118,8 @@ OpenWorld = Callable[..., AbstractAsyncContextManager[World]]
 
 @pytest.fixture
 def open_world(tmp_path: Path) -> OpenWorld:
-    """Open a world; keywords are settings, `key` the client's key, `client_name` and `mode` the MCP client's, `resolve` and
-    `most_bytes` what downloads go by, `edition` the catalogue of server and sandbox.
+    """Open a world; keywords are settings, `key` the client's key, `client_name` and `mode` the MCP client's, `resolve`,
+    `most_bytes` and `keep` what downloads go by, `edition` the catalogue of server and sandbox.
     """
 
     @asynccontextmanager
@@ -137,7 +139,9 @@ def open_world(tmp_path: Path) -> OpenWorld:
         usual["output_dir"] = tmp_path / "videos"
         resolve: Resolve = fields.pop("resolve", public_address)
         most_bytes: int = fields.pop("most_bytes", MOST_BYTES)
+        keep: Keep = fields.pop("keep", keep_on_disk)
         settings = Settings(**{**usual, **fields})
+        videos = keep(settings)
 
         def connect(_: Settings) -> ProviderClient:
             return ProviderClient(PROVIDER, key, transport=httpx.MockTransport(provider))
@@ -145,9 +149,11 @@ def open_world(tmp_path: Path) -> OpenWorld:
         def reach(_: Settings) -> Fetcher:
             return Fetcher(PROVIDER, resolve, lambda: httpx.MockTransport(provider), most_bytes)
 
-        server = build_server(settings, lambda: open_shared(settings, connect, clock or utc_now, reach, edition))
+        server = build_server(
+            settings, lambda: open_shared(settings, connect, clock or utc_now, reach, lambda _: videos, edition)
+        )
         info = Implementation(name=client_name, version="1")
         async with Client(server, mode=mode, client_info=info, elicitation_callback=answer) as client:
-            yield World(provider, client, settings)
+            yield World(provider, client, settings, videos)
 
     return opened

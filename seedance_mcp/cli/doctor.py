@@ -10,11 +10,12 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from decimal import Decimal
 from functools import partial
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Literal, TypeVar
 
 import anyio
 
@@ -25,11 +26,12 @@ from seedance_mcp.money.prices import load_prices
 from seedance_mcp.server.handlers import open_shared
 from seedance_mcp.settings import Settings, check_settings
 from seedance_mcp.tools.session import Connect, Shared, connect_to_provider, utc_now
-from seedance_mcp.untrusted import read_amount, sanitize
+from seedance_mcp.untrusted import sanitize
 
 PATIENCE_SECONDS = 20.0
 """How long the provider has for one answer."""
 
+T = TypeVar("T")
 Mark = Literal["ok", "warn", "fail"]
 _NAMES = {f"SEEDANCE_{name.upper()}" for name in Settings.model_fields} | {"JIMMYAI_API_KEY", "JIMMYAI_BASE_URL"}
 _PLAY = "SEEDANCE_SANDBOX=1 seedance-mcp doctor"
@@ -200,18 +202,17 @@ async def _provider(shared: Shared) -> list[Finding]:
     where = "the embedded sandbox" if shared.settings.sandbox else shared.settings.base_url
     remedy = "check the network, a proxy, and SEEDANCE_BASE_URL"
     found = [
-        await _look("provider", where, shared.client.list_prices, lambda data: f"{where} lists {_count(data)} prices", remedy)
+        await _look("provider", where, shared.client.list_prices, lambda rows: f"{where} lists {len(rows)} prices", remedy)
     ]
     if shared.settings.api_key and found[0].mark == "ok":
         remedy = "compare SEEDANCE_API_KEY with the provider's console"
         told = partial(_play_money if shared.settings.sandbox else _balance, shared.edition.currency)
-        found.append(await _look("account", "the key", shared.client.get_user_balance, told, remedy))
+        ask = shared.client.get_user_balance
+        found.append(await _look("account", "the key", ask, lambda account: told(account.available), remedy))
     return found
 
 
-async def _look(
-    what: str, where: str, ask: Callable[[], Awaitable[dict[str, Any]]], tell: Callable[[dict[str, Any]], str], remedy: str
-) -> Finding:
+async def _look(what: str, where: str, ask: Callable[[], Awaitable[T]], tell: Callable[[T], str], remedy: str) -> Finding:
     try:
         with anyio.fail_after(PATIENCE_SECONDS):
             return Finding("ok", what, tell(await ask()))
@@ -226,15 +227,9 @@ def _without_advice(error: SeedanceError) -> str:
     return error.message.partition(" Try again later")[0]
 
 
-def _count(data: dict[str, Any]) -> int:
-    listed = data.get("list")
-    return len(cast("list[Any]", listed)) if isinstance(listed, list) else 0
-
-
-def _balance(currency: str, data: dict[str, Any]) -> str:
-    left = read_amount(data.get("available"))
+def _balance(currency: str, left: Decimal | None) -> str:
     return f"the key works, {left:f} {currency} left" if left is not None else "the key works, the balance is not told"
 
 
-def _play_money(currency: str, data: dict[str, Any]) -> str:
-    return f"{read_amount(data.get('available')) or 0:.0f} {currency} of play money"
+def _play_money(currency: str, left: Decimal | None) -> str:
+    return f"{left or 0:.0f} {currency} of play money"

@@ -153,7 +153,7 @@ class Ledger:
         with self._store.transaction() as db:
             db.execute(
                 "UPDATE requests SET saved_path = ?, saved_bytes = ?, saved_sha256 = ? WHERE request_id = ?",
-                (saved.path, saved.size_bytes, saved.sha256, request_id),
+                (saved.uri, saved.size_bytes, saved.sha256, request_id),
             )
 
     def expiring(self, age_seconds: float, lifetime_seconds: float) -> list[Record]:

@@ -36,7 +36,8 @@ class Entry:
 class Saved:
     """Where a finished video is kept, and what its bytes were."""
 
-    path: str
+    uri: str
+    """What the video store calls it; on a disk its path."""
     size_bytes: int
     sha256: str
 

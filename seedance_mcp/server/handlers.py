@@ -10,7 +10,6 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import mcp_types as types
@@ -31,7 +30,17 @@ from seedance_mcp.server.subscriptions import TASK, TaskSubscriptions
 from seedance_mcp.server.tool_table import TOOLS, ToolSpec
 from seedance_mcp.settings import Settings
 from seedance_mcp.tools import results, tasks
-from seedance_mcp.tools.session import Connect, Reach, Session, Shared, connect_to_provider, reach_hosts, utc_now
+from seedance_mcp.tools.session import (
+    Connect,
+    Keep,
+    Reach,
+    Session,
+    Shared,
+    connect_to_provider,
+    keep_on_disk,
+    reach_hosts,
+    utc_now,
+)
 
 log = logging.getLogger(__name__)
 
@@ -220,11 +229,10 @@ def _block(attached: results.FileLink | results.Picture) -> types.ContentBlock:
     if isinstance(attached, results.Picture):
         data = base64.b64encode(attached.data).decode()
         return types.ImageContent(type="image", data=data, mime_type=attached.mime_type)
-    path = Path(attached.path)
     return types.ResourceLink(
         type="resource_link",
-        uri=path.as_uri(),
-        name=path.name,
+        uri=attached.url,
+        name=attached.name,
         mime_type=attached.mime_type,
         size=attached.size_bytes,
     )
@@ -249,6 +257,7 @@ async def open_shared(
     connect: Connect = connect_to_provider,
     now: Callable[[], datetime] = utc_now,
     reach: Reach = reach_hosts,
+    keep: Keep = keep_on_disk,
     edition: Edition | None = None,
 ) -> AsyncGenerator[Shared]:
     """Hold what a server needs; in sandbox mode the embedded provider too."""
@@ -256,7 +265,7 @@ async def open_shared(
     async with AsyncExitStack() as stack:
         if settings.sandbox:
             settings = await _with_sandbox(settings, edition, stack)
-        shared = Shared(settings, connect, now, reach, edition=edition)
+        shared = Shared(settings, connect, now, reach, keep, edition=edition)
         stack.push_async_callback(shared.aclose)
         yield shared
 

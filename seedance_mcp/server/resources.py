@@ -115,7 +115,7 @@ def limits_text(edition: Edition) -> str:
     general = "\n".join(f"- {note}" for note in edition.notes)
     sources = "\n".join(f"- {key}: {what}" for key, what in edition.sources.items())
     uploads, lifetime, poll = edition.uploads, edition.url_lifetime_seconds, edition.poll_interval_seconds
-    days = lifetime.value // 86400
+    days, pause = lifetime.value // 86400, f"{poll.value.min} to {poll.value.max} seconds"
     return f"""# Limits of the Seedance 2.0 routes (edition {edition.name})
 
 {limits_table(edition)}
@@ -134,8 +134,7 @@ def limits_text(edition: Edition) -> str:
 - upload_asset takes files up to {uploads.value.max_bytes // 2**20} MB ({uploads.source}): {_endings(edition)}.
 {_reviews(edition)}
 - URLs of uploads and of finished videos expire after about {days} days ({lifetime.source}): save what you want to keep.
-- The provider advises {poll.value.min} to {poll.value.max} seconds between two polls of a task ({poll.source}); next.after_seconds tells
-  when one is worth it.
+- The provider advises {pause} between two polls of a task ({poll.source}); next.after_seconds tells when one is worth it.
 - Media fields: {", ".join(MEDIA_FIELDS)}.
 
 ## Sources

@@ -14,7 +14,6 @@ from seedance_mcp.money.reconcile import reconcile
 from seedance_mcp.money.records import Record
 from seedance_mcp.provider.client import ProviderClient
 from seedance_mcp.tools.session import Session
-from seedance_mcp.untrusted import read_amount
 
 
 async def publish_change(session: Session, before: Record) -> Record:
@@ -48,5 +47,5 @@ async def reconcile_account(session: Session) -> None:
 async def used_now(client: ProviderClient) -> Decimal | None:
     """The account's consumption, or `None` where it is not told within two seconds."""
     with anyio.move_on_after(PATIENCE_SECONDS), suppress(SeedanceError):
-        return read_amount((await client.get_user_balance()).get("used_coin"))
+        return (await client.get_user_balance()).used
     return None

@@ -270,7 +270,7 @@ async def test_an_empty_list_is_a_text_too(open_world: OpenWorld) -> None:
     [
         ({"model": "sd2_mx_720p", "images": "asset://abc"}, 'Put it into a list: ["asset://abc"]'),
         ({"images": "https://a.b/c.png"}, 'Put it into a list: ["https://a.b/c.png"]'),
-        ({"first_image": "asset://?"}, "allowed: an https:// link or an asset:// reference."),
+        ({"first_image": "asset://?"}, "allowed: an https:// URL or an asset:// reference."),
         ({"first_image": ""}, "Bring the file itself with upload_asset"),
         ({"first_image": "data:image/png;base64," + "A" * 1_000_000}, "Bring the file itself with upload_asset"),
     ],

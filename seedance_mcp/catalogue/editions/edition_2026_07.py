@@ -339,4 +339,3 @@ EDITION = Edition(
         ),
     ),
 )
-SOURCES, UPLOAD_EXTENSIONS, UPLOAD_MAX_BYTES = _SOURCES, _UPLOADS.value.endings, _UPLOADS.value.max_bytes  # TEMPORARY
