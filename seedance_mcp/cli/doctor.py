@@ -8,7 +8,7 @@ import os
 import platform
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import closing
+from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from functools import partial
@@ -21,8 +21,9 @@ import anyio
 
 from seedance_mcp._version import __version__
 from seedance_mcp.errors import SeedanceError
-from seedance_mcp.money.ledger import LEDGER_FILE, Ledger
+from seedance_mcp.money.ledger import open_ledger
 from seedance_mcp.money.prices import load_prices
+from seedance_mcp.money.stores.sqlite import LEDGER_FILE
 from seedance_mcp.server.handlers import open_shared
 from seedance_mcp.settings import Settings, check_settings
 from seedance_mcp.tools.session import Connect, Shared, connect_to_provider, utc_now
@@ -84,11 +85,11 @@ async def examine(connect: Connect = connect_to_provider) -> list[Finding]:
         _profile(settings),
         _limits(settings),
     ]
-    found += [_prices(settings), *_folders(settings), _ledger(settings)]
+    found += [_prices(settings), *_folders(settings), await _ledger(settings)]
     if any("BASE_URL" in problem for problem in problems):  # the key must not go to another address than the one meant
         return [*found, Finding("fail", "provider", "not looked at: its address is wrong", "set SEEDANCE_BASE_URL right")]
     try:
-        async with open_shared(settings, connect) as shared:
+        async with open_shared(Shared(settings, connect)) as shared:
             found += await _provider(shared)
     except ModuleNotFoundError as error:
         found.append(Finding("fail", "provider", f"the sandbox needs {error.name}", "pip install 'seedance-mcp[sandbox]'"))
@@ -182,16 +183,19 @@ def _folder(what: str, folder: Path) -> Finding:
     return Finding("ok", what, f"{folder}" + ("" if nearest == folder else " (made at first use)"))
 
 
-def _ledger(settings: Settings) -> Finding:
+async def _ledger(settings: Settings) -> Finding:
     if not (settings.ledger_dir / LEDGER_FILE).exists():
         return Finding("ok", "ledger", "none yet (made at first use)")
     try:
-        with closing(Ledger(settings.ledger_dir, utc_now)) as ledger:
-            faults, total, unclear = ledger.faults(), ledger.list(limit=1)[1], len(ledger.unclear())
+        async with aclosing(open_ledger(settings, utc_now)) as ledger:
+            health = await ledger.health()
     except SeedanceError as error:
         return Finding("fail", "ledger", error.message, "nothing is sent without it")
-    if faults:
-        return Finding("fail", "ledger", f"damaged: {sanitize(faults[0])}", "keep a copy, then move it away: a new one begins")
+    if health.faults:
+        return Finding(
+            "fail", "ledger", f"damaged: {sanitize(health.faults[0])}", "keep a copy, then move it away: a new one begins"
+        )
+    total, unclear = health.requests, health.unknown_outcomes
     if unclear:
         return Finding("warn", "ledger", f"{total} requests, {unclear} of them without an answer", "see seedance-mcp tasks")
     return Finding("ok", "ledger", f"whole, {total} requests")

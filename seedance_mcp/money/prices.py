@@ -151,8 +151,13 @@ class PriceBook:
         """The unit price of one model at one resolution."""
         return self.find(model.billing_names(resolution))
 
-    def estimate(self, request: VideoRequest, seconds_of: Callable[[str], float | None] = lambda _: None) -> Estimate:
-        """Price one request; `seconds_of` tells how long a reference plays where that is known."""
+    def estimate(self, request: VideoRequest, first_video_seconds: float | None = None) -> Estimate:
+        """Price one request.
+
+        Args:
+            request: The request.
+            first_video_seconds: How long its `billed_video` plays; `None` where that is not known.
+        """
         price, currency = self.price_of(request.row, request.output_resolution), request.edition.currency
         if price is None:
             names = " or ".join(request.row.billing_names(request.output_resolution))
@@ -162,18 +167,22 @@ class PriceBook:
             )
         if price.per == "task":
             return Estimate(price.unit, f"{price.unit} per task ({price.source}, {price.seen})", price, currency=currency)
-        more, words = _first_video(request, seconds_of)
+        more, words = _first_video(request, first_video_seconds)
         units = request.duration + (more or 0)
         amount = units * price.unit
         told = f"{price.unit} per second x {units} = {amount} ({price.source}, {price.seen}){words}"
         return Estimate(amount, told, price, at_least=more is None, currency=currency)
 
 
-def _first_video(request: VideoRequest, seconds_of: Callable[[str], float | None]) -> tuple[int | None, str]:
-    """Seconds billed on top of the duration, to the nearest one (`None`: not known), and what to say of them."""
-    if not (request.row.bills_first_video and request.reference_videos):
+def billed_video(request: VideoRequest) -> str | None:
+    """Give the reference video whose length is billed on top of the duration, or `None` where there is none."""
+    return request.reference_videos[0] if request.row.bills_first_video and request.reference_videos else None
+
+
+def _first_video(request: VideoRequest, known: float | None) -> tuple[int | None, str]:
+    """Give the seconds that are billed on top, to the nearest one (`None`: not known), and what to say about them."""
+    if billed_video(request) is None:
         return 0, ""
-    known = seconds_of(request.reference_videos[0])
     if known is None:
         return None, "; the first reference video's seconds come on top, and its length is not known here"
     more = int(known + _HALF)

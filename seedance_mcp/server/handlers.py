@@ -8,38 +8,30 @@ import logging
 import traceback
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from datetime import datetime
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
 import mcp_types as types
 from mcp.server import CacheHint, Server
-from mcp.server.stdio import stdio_server
 from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import SecretStr
 
 from seedance_mcp._version import __version__
-from seedance_mcp.catalogue.edition import Edition, load_edition
 from seedance_mcp.errors import InvalidRequest, ProviderFailed, SeedanceError
 from seedance_mcp.instant.opening import Opening, prefers_flat
+from seedance_mcp.instant.pipes import claim
 from seedance_mcp.server import player, prompts, resources, tasks_extension
 from seedance_mcp.server.client_session import Asked, Context, McpCaller, client_name, session_of
-from seedance_mcp.server.stdio_handover import Replayed, Unrepeated
+from seedance_mcp.server.stdio_handover import resume
 from seedance_mcp.server.subscriptions import TASK, TaskSubscriptions
 from seedance_mcp.server.tool_table import TOOLS, ToolSpec
 from seedance_mcp.settings import Settings
 from seedance_mcp.tools import results, tasks
 from seedance_mcp.tools.session import (
-    Connect,
-    Keep,
-    Reach,
     Session,
     Shared,
-    connect_to_provider,
-    keep_on_disk,
-    reach_hosts,
-    utc_now,
 )
 
 log = logging.getLogger(__name__)
@@ -119,13 +111,13 @@ class _Door:
     async def look(self, ctx: Context, request_id: str) -> results.Task | None:
         """The task behind a handle, looked at now; while the provider is away, what the ledger knows."""
         session = session_of(ctx)
-        known = session.ledger.find(request_id)
+        known = await session.ledger.find(request_id)
         if known is None:
             return None
         try:
             return await tasks.poll_task(session, known, known.request_id)
         except SeedanceError:
-            return session.view(known)
+            return await session.view(known)
 
     def answer(self, result: results.Result) -> types.CallToolResult:
         told = result.model_copy(update={"sandbox": self.settings.sandbox})
@@ -161,7 +153,7 @@ class _Door:
     async def read_resource(self, ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
         session, uri = session_of(ctx), str(params.uri)
         if uri == player.URI:
-            return player.read(session)
+            return await player.read(session)
         try:
             await session.prices.refresh()
             text, mime_type, private = await self._read(session, uri)
@@ -206,10 +198,12 @@ class _Door:
         return types.GetPromptResult(description=spec.description, messages=[types.PromptMessage(role="user", content=block)])
 
     async def complete(self, ctx: Context, params: types.CompleteRequestParams) -> types.CompleteResult:
-        known = self._known(ctx, params)
-        fitting = [name for name in known if params.argument.value.lower() in name.lower()]
-        shown = types.Completion(values=fitting[:_COMPLETED_MOST], total=len(fitting), has_more=len(fitting) > _COMPLETED_MOST)
-        return types.CompleteResult(completion=shown)
+        value = params.argument.value
+        if (getattr(params.ref, "uri", ""), params.argument.name) == _TEMPLATES[1][:2]:
+            keys = await session_of(ctx).ledger.keys(value, _COMPLETED_MOST + 1)
+            return types.CompleteResult(completion=_completion(keys, counted=len(keys) <= _COMPLETED_MOST))
+        fitting = [name for name in self._known(ctx, params) if value.lower() in name.lower()]
+        return types.CompleteResult(completion=_completion(fitting))
 
     def _known(self, ctx: Context, params: types.CompleteRequestParams) -> list[str]:
         """All that an argument can be."""
@@ -219,9 +213,13 @@ class _Door:
             return prompts.completions(session_of(ctx).edition, params.ref.name, name, chosen)
         if (params.ref.uri, name) == _TEMPLATES[0][:2]:
             return list(session_of(ctx).edition.model_names)
-        if (params.ref.uri, name) == _TEMPLATES[1][:2]:
-            return [record.task_id or record.request_id for record in session_of(ctx).ledger.list()[0]]
         return []
+
+
+def _completion(fitting: list[str], *, counted: bool = True) -> types.Completion:
+    """Give the first of what fits, and how many fit where all of them were counted."""
+    more = len(fitting) > _COMPLETED_MOST
+    return types.Completion(values=fitting[:_COMPLETED_MOST], total=len(fitting) if counted else None, has_more=more)
 
 
 def _block(attached: results.FileLink | results.Picture) -> types.ContentBlock:
@@ -243,29 +241,21 @@ def _sound(value: Any) -> Any:
     return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
 
 
-async def _with_sandbox(settings: Settings, edition: Edition, stack: AsyncExitStack) -> Settings:
+async def _with_sandbox(shared: Shared, stack: AsyncExitStack) -> Shared:
     """Start the embedded provider and point the settings at it."""
     from seedance_mcp.sandbox import serve  # noqa: PLC0415 - an optional extra, and slow to import
 
-    address = await stack.enter_async_context(serve.run_in_background(serve.make_sandbox(edition)))
-    return settings.model_copy(update={"base_url": address, "api_key": SecretStr(serve.KEY)})
+    address = await stack.enter_async_context(serve.run_in_background(serve.make_sandbox(shared.edition)))
+    settings = shared.settings.model_copy(update={"base_url": address, "api_key": SecretStr(serve.KEY)})
+    return replace(shared, settings=settings)
 
 
 @asynccontextmanager
-async def open_shared(
-    settings: Settings,
-    connect: Connect = connect_to_provider,
-    now: Callable[[], datetime] = utc_now,
-    reach: Reach = reach_hosts,
-    keep: Keep = keep_on_disk,
-    edition: Edition | None = None,
-) -> AsyncGenerator[Shared]:
-    """Hold what a server needs; in sandbox mode the embedded provider too."""
-    edition = edition or load_edition()
+async def open_shared(shared: Shared) -> AsyncGenerator[Shared]:
+    """Hold what a server needs until it ends; in sandbox mode the embedded provider too."""
     async with AsyncExitStack() as stack:
-        if settings.sandbox:
-            settings = await _with_sandbox(settings, edition, stack)
-        shared = Shared(settings, connect, now, reach, keep, edition=edition)
+        if shared.settings.sandbox:
+            shared = await _with_sandbox(shared, stack)
         stack.push_async_callback(shared.aclose)
         yield shared
 
@@ -276,7 +266,7 @@ def build_server(settings: Settings, open_: Callable[[], AbstractAsyncContextMan
 
     @asynccontextmanager
     async def lifespan(_: Server[Shared]) -> AsyncGenerator[Shared]:
-        async with open_() if open_ else open_shared(settings) as shared:
+        async with open_() if open_ else open_shared(Shared(settings)) as shared:
             shared.publish = subscriptions.publish
             yield shared
 
@@ -327,6 +317,4 @@ def _serve_discovery(server: Server[Shared]) -> None:
 async def serve_stdio(settings: Settings, opening: Opening) -> None:
     """Serve one client over standard input and output until the input ends, from where its opening left off."""
     server = build_server(settings)
-    async with stdio_server() as (read, write):
-        streams = Replayed(opening, read), Unrepeated(opening, write)
-        await server.run(*streams, server.create_initialization_options())
+    await server.run(*resume(opening, *claim()), server.create_initialization_options())

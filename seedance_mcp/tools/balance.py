@@ -14,7 +14,7 @@ async def get_balance(session: Session, arguments: NoArguments, caller: Caller) 
     """Look at the account and the key, and judge requests whose answer was lost by what they say."""
     account, key = await session.client.get_user_balance(), await session.client.get_key_balance()
     unclear = await judge_unknown(session, account.used)
-    spent, day = session.ledger.spent(), session.settings.max_cost_per_day
+    spent, day = await session.ledger.spent(), session.settings.max_cost_per_day
     return Balance(
         currency=session.edition.currency,
         account=AccountBalance(
@@ -29,7 +29,7 @@ async def get_balance(session: Session, arguments: NoArguments, caller: Caller) 
             available_quota=as_float(key.available),
             unlimited=key.unlimited,
         ),
-        spent_here=Spending(today=float(spent.today), total=float(spent.total), reserved=float(spent.held)),
+        spent_here=Spending(today=float(spent.today), total=float(spent.total), reserved=float(spent.reserved)),
         limits={name: float(limit) for name, limit in session.settings.limits.items()},
         left_today=None if day is None else float(max(Decimal(0), day - spent.today)),
         unclear=[record.request_id for record in unclear if record.principal == session.principal],

@@ -47,7 +47,7 @@ async def download_video(session: Session, arguments: DownloadVideo, caller: Cal
     record = await _finished(session, arguments.task_id)
     name = video_name(arguments.filename, f"{record.created_at:%Y-%m-%d} {record.model} {record.task_id}")
     async with session.shared.saving.setdefault(record.request_id, anyio.Lock()):
-        record = session.ledger.get(record.request_id)  # another call may have saved it while this one waited for the lock
+        record = await session.ledger.get(record.request_id)  # another call may have saved it meanwhile
         if record.saved and (file := await _open_saved(session, record.saved)):
             file.close()
             is_elsewhere = arguments.filename and PurePath(record.saved.uri).stem != name
@@ -60,7 +60,7 @@ async def _save(session: Session, record: Record, name: str, caller: Caller) -> 
     stored = await _store(session, record, name, caller)
     saved = Saved(stored.uri, stored.size_bytes, stored.sha256)
     with suppress(LedgerUnusable):  # the video is there, and that matters more than the ledger
-        session.ledger.save(record.request_id, saved)
+        await session.ledger.save(record.request_id, saved)
     return _saved_video(session, record, saved)
 
 
@@ -120,10 +120,10 @@ def _sheet_maker() -> Callable[[BinaryIO], Sheet]:
 
 async def _finished(session: Session, task_id: str) -> Record:
     """Give the record of a finished video with a link; raises `DownloadFailed` where there is none."""
-    record = session.ledger.find(task_id)
+    record = await session.ledger.find(task_id)
     if record is None or record.status != "completed" or record.video_url is None:
         task = await poll_task(session, record, task_id)
-        record = session.ledger.get(task.request_id)
+        record = await session.ledger.get(task.request_id)
     if record.status in FINAL - {"completed"}:
         raise DownloadRefused(f"There is no video: the task is {record.status}. get_task says why.")
     if record.status != "completed" or record.video_url is None:
@@ -171,7 +171,7 @@ async def _renewed(session: Session, record: Record) -> Record:
         seen = await session.client.get_task(record.task_id or "")
     except TaskNotFound as error:
         raise LinkExpired(f"The video's link has expired, and the provider no longer knows the task. {_PAID_AGAIN}") from error
-    return session.ledger.update(record.request_id, seen)
+    return await session.ledger.observe(record.request_id, seen)
 
 
 def _reporter(caller: Caller) -> Callable[[int, int | None], Awaitable[None]]:

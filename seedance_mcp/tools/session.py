@@ -15,13 +15,14 @@ import anyio
 
 from seedance_mcp.catalogue.edition import Edition, load_edition
 from seedance_mcp.money.gate import Action, Reply
-from seedance_mcp.money.ledger import Ledger
+from seedance_mcp.money.ledger import Ledger, open_ledger
 from seedance_mcp.money.prices import PriceBook, load_prices
 from seedance_mcp.money.records import Record
 from seedance_mcp.polling.shared import Polls
 from seedance_mcp.settings import Settings
 from seedance_mcp.storage.local_disk import LocalDisk
 from seedance_mcp.storage.video_store import VideoStore
+from seedance_mcp.task import RUNNING
 from seedance_mcp.tools.results import Task
 from seedance_mcp.tools.views import Outlook, task_of
 
@@ -66,6 +67,8 @@ async def publish_to_nobody(record: Record) -> None:
 
 
 Reach = Callable[[Settings], "Fetcher"]
+OpenLedger = Callable[[Settings, Callable[[], datetime]], Ledger]
+"""Gives the ledger that the settings ask for; the function gives the time."""
 
 
 def reach_hosts(settings: Settings) -> Fetcher:
@@ -99,6 +102,7 @@ class Shared:
     keep: Keep = keep_on_disk
     publish: Publish = publish_to_nobody
     edition: Edition = field(default_factory=load_edition)
+    open_ledger: OpenLedger = open_ledger
     saving: WeakValueDictionary[str, anyio.Lock] = field(default_factory=WeakValueDictionary[str, anyio.Lock])
     """By request id: held while a video is saved, so that calls for the same one share a file."""
     _sessions: OrderedDict[str, Session] = field(default_factory=OrderedDict[str, "Session"])
@@ -121,7 +125,7 @@ class Shared:
     @cached_property
     def ledger(self) -> Ledger:
         """The ledger of this data folder, as the one person at this machine sees it."""
-        return Ledger(self.settings.ledger_dir, self.now)
+        return self.open_ledger(self.settings, self.now)
 
     @cached_property
     def prices(self) -> PriceBook:
@@ -150,7 +154,7 @@ class Shared:
         if "client" in vars(self):
             await self.client.aclose()
         if "ledger" in vars(self):
-            self.ledger.close()
+            await self.ledger.aclose()
 
 
 @dataclass(frozen=True)
@@ -214,15 +218,21 @@ class Session:
         """The folders that upload_asset may read; for a named principal only those that the operator named."""
         return [] if self.principal and self.settings.media_roots is None else self.settings.upload_roots
 
-    def view(self, record: Record, warnings: list[str] | None = None) -> Task:
+    async def view(self, record: Record, warnings: list[str] | None = None) -> Task:
         """Give one ledger row as agents read it; a thousand calls that wait for it at once hold one view of it."""
         now = self.now()
         key = record, int(now.timestamp()), tuple(warnings or ())
-        shown = self._shown.get(key)
-        if shown is None:
-            outlook = Outlook(self.ledger.finished_alike(record), self.settings.min_poll_interval_seconds)
-            shown = self._shown[key] = task_of(self.edition, record, now, outlook, warnings, sandbox=self.settings.sandbox)
+        async with self._viewing:  # one of the thousand asks the ledger
+            shown = self._shown.get(key)
+            if shown is None:
+                past = await self.ledger.similar_durations(record) if record.status in RUNNING else []
+                outlook, sandbox = Outlook(past, self.settings.min_poll_interval_seconds), self.settings.sandbox
+                shown = self._shown[key] = task_of(self.edition, record, now, outlook, warnings, sandbox=sandbox)
         return shown
+
+    @cached_property
+    def _viewing(self) -> anyio.Lock:
+        return anyio.Lock()
 
     @cached_property
     def _shown(self) -> WeakValueDictionary[tuple[Record, int, tuple[str, ...]], Task]:

@@ -66,7 +66,7 @@ async def _submit(session: Session, model: Model, arguments: UploadAsset, brough
     name = arguments.name or f"{brought.kind} from seedance-mcp"
     review = await reviews.submit_asset(session.client, model, brought.kind, brought.link, name, portrait=arguments.portrait)
     if brought.at:
-        session.ledger.remember_upload(brought.digest, Upload(brought.link, review.asset_id, brought.at))
+        await session.ledger.remember_upload(brought.digest, Upload(brought.link, review.asset_id, brought.at))
     return review
 
 
@@ -116,7 +116,7 @@ def _digest(session: Session, model: Model, arguments: UploadAsset, found: Media
 async def _known(session: Session, model: Model, arguments: UploadAsset, found: MediaFile) -> _Brought | None:
     """The same bytes, sent for the same purpose a short while ago; not those that a review refused or forgot."""
     digest = _digest(session, model, arguments, found)
-    earlier = session.ledger.find_upload(digest, session.edition.url_lifetime_seconds.value - _SPARE_SECONDS)
+    earlier = await session.ledger.find_upload(digest, session.edition.url_lifetime_seconds.value - _SPARE_SECONDS)
     if earlier is None:
         return None
     review = AssetReview(None, "active", earlier.link)
@@ -136,7 +136,7 @@ async def _send(session: Session, model: Model, arguments: UploadAsset, found: M
     except FileRejected:
         raise ProviderFailed("The provider took the file but gave no usable link. Try again later.") from None
     if found.kind == "video":
-        session.ledger.remember_media(link, found.seconds)
+        await session.ledger.remember_media(link, found.seconds)
     return _Brought(link, found.kind, found.size_bytes, _digest(session, model, arguments, found), session.now())
 
 

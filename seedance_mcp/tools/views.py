@@ -11,7 +11,7 @@ from seedance_mcp.catalogue.edition import Edition
 from seedance_mcp.catalogue.facts import RULES, Fact, Model
 from seedance_mcp.catalogue.profiles import model_schema
 from seedance_mcp.money.prices import PriceBook
-from seedance_mcp.money.records import JUDGED_AFTER_SECONDS, Record
+from seedance_mcp.money.records import JUDGED_AFTER_SECONDS, Page, Record
 from seedance_mcp.polling.schedule import Forecast
 from seedance_mcp.provider.failures import advice_for_failed_task
 from seedance_mcp.task import RUNNING
@@ -20,7 +20,8 @@ from seedance_mcp.tools.results import Billing, Failure, Frames, MediaLimit, Mod
 PROMPT_SHOWN_CHARS = 200
 GIVEN_UP_SECONDS = 86_400.0
 """Who has not ended in a day has been forgotten."""
-_NAMED_MOST = 10
+NAMED_MOST = 10
+"""Finished videos that one warning names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,10 +162,10 @@ def _evidence(record: Record) -> list[str]:
     return [f"The answer to this request was lost. {told} Do not send it again without asking the person."]
 
 
-def expiring(edition: Edition, records: list[Record]) -> list[str]:
+def expiring(edition: Edition, page: Page) -> list[str]:
     """A warning that names finished videos whose links are about to lapse; none for none."""
-    named = [f"{record.task_id} ({iso(_expires_at(edition, record))})" for record in records[:_NAMED_MOST]]
-    more = f" and {len(records) - _NAMED_MOST} more" if len(records) > _NAMED_MOST else ""
+    named = [f"{record.task_id} ({iso(_expires_at(edition, record))})" for record in page.records]
+    more = f" and {page.total - len(named)} more" if page.total > len(named) else ""
     return [f"Not saved, and their links lapse soon: {', '.join(named)}{more}. Call download_video."] if named else []
 
 

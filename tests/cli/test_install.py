@@ -231,11 +231,11 @@ def test_what_was_made_for_the_entry_goes_with_it_and_a_copy_that_differs_is_nam
     path.write_bytes(path.read_bytes().replace(before[:6].encode(), theirs[:6].encode()).replace(b"1", b"2"))
     capsys.readouterr()
     assert main.main(["install", name, "--undo"]) == 0
-    assert path.read_text() == after
+    assert path.read_text("utf-8") == after
     assert f"only the entry goes. What was there before: {copy}\n" in capsys.readouterr().out
-    assert copy.read_text() == before
+    assert copy.read_text("utf-8") == before
     assert main.main(["install", name, "--undo"]) == 0
-    assert path.read_text() == after
+    assert path.read_text("utf-8") == after
     assert f"Nothing to change.\nWhat was there before: {copy}\n" in capsys.readouterr().out
 
 
@@ -256,8 +256,8 @@ def test_a_comment_by_others_keeps_an_emptied_container() -> None:
     assert main.main(["install", "vscode", *COMMAND]) == 0
     path.write_bytes(path.read_bytes().replace(b'"servers": {', b'"servers": { // mine'))
     assert main.main(["install", "vscode", "--undo"]) == 0
-    assert "// mine" in path.read_text()
-    assert "inputs" not in path.read_text()
+    assert "// mine" in path.read_text("utf-8")
+    assert "inputs" not in path.read_text("utf-8")
 
 
 @pytest.mark.parametrize("text", ['{"s": {"x": 1}}', '{"s": 1}', "{}", "", '{"s": [/* mine */]}'])
@@ -405,7 +405,7 @@ def test_a_linked_file_stays_a_link(tmp_path: Path) -> None:
     path.symlink_to(target)
     assert main.main(["install", "codex", *COMMAND]) == 0
     assert path.is_symlink()
-    assert tomllib.loads(target.read_text())["mcp_servers"]["seedance"] == ENTRIES["codex"]
+    assert tomllib.loads(target.read_text("utf-8"))["mcp_servers"]["seedance"] == ENTRIES["codex"]
     assert main.main(["install", "codex", "--undo"]) == 0
     assert path.is_symlink()
     assert not target.exists()
@@ -445,7 +445,7 @@ def test_a_file_that_cannot_be_read_is_left_alone(
 def test_a_folder_that_cannot_be_used_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     home = BY_NAME["cursor"].path().parent
     home.parent.mkdir(parents=True)
-    home.write_text("a file where the folder should be")
+    home.write_text("a file where the folder should be", "utf-8")
     assert main.main(["install", "cursor"]) == 2
     assert "cannot be changed" in capsys.readouterr().err
 

@@ -141,7 +141,7 @@ def test_a_file_over_100_megabytes_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.anyio
 async def test_a_refused_file_sends_nothing(open_world: OpenWorld, tmp_path: Path) -> None:
-    (tmp_path / "secret.png").write_text("key")
+    (tmp_path / "secret.png").write_text("key", "utf-8")
     async with open_world() as world:
         answer = await world.call("upload_asset", {"source": str(tmp_path / "secret.png"), "model": "seedance2.0-sp"})
         assert answer.error["code"] == "file_rejected"
@@ -268,7 +268,7 @@ async def test_what_is_no_media_file_of_the_folders_sends_nothing(open_world: Op
     roots = tmp_path / "in"
     (roots / "folder.png").mkdir(parents=True)
     os.mkfifo(roots / "pipe.png")
-    (roots / "text.png").write_text("no picture")
+    (roots / "text.png").write_text("no picture", "utf-8")
     (tmp_path / "out.png").write_bytes(HEADS["png"])
     (roots / "link.png").symlink_to(tmp_path / "out.png")
     (roots / "null.png").symlink_to("/dev/null")

@@ -17,6 +17,7 @@ from seedance_mcp.server.handlers import build_server, open_shared
 from seedance_mcp.server.tool_table import TOOLS
 from seedance_mcp.settings import Settings
 from seedance_mcp.tools.results import SANDBOX_NOTE
+from seedance_mcp.tools.session import Shared
 
 pytestmark = pytest.mark.anyio
 
@@ -155,7 +156,7 @@ async def test_what_is_given_stays_where_it_is_quoted(open_world: OpenWorld, mod
 
 
 async def test_the_sandbox_says_so_in_prompts_too() -> None:
-    server = build_server(Settings(sandbox=True), lambda: open_shared(Settings()))
+    server = build_server(Settings(sandbox=True), lambda: open_shared(Shared(Settings())))
     async with Client(server) as client:
         result = await client.get_prompt("text_to_video", {"idea": "x"})
     assert isinstance(block := result.messages[0].content, TextContent)

@@ -112,13 +112,13 @@ class WithoutLinks(Folder):
 
 
 def test_a_file_system_without_second_names_replaces_nothing_either(tmp_path: Path) -> None:
-    (tmp_path / "fox.mp4").write_text("somebody else's")
+    (tmp_path / "fox.mp4").write_text("somebody else's", "utf-8")
     part = Part(WithoutLinks(tmp_path, None), "fox")
     part.write(b"film")
     assert part.commit().uri == str(tmp_path / "fox (2).mp4")
     assert names(tmp_path) == ["fox (2).mp4", "fox.mp4"]
     assert (tmp_path / "fox (2).mp4").read_bytes() == b"film"
-    assert (tmp_path / "fox.mp4").read_text() == "somebody else's"
+    assert (tmp_path / "fox.mp4").read_text("utf-8") == "somebody else's"
 
 
 def test_a_name_that_was_claimed_is_given_back_when_the_part_cannot_take_it(tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_a_thousand_files_of_one_name_are_enough(tmp_path: Path) -> None:
 
 
 def test_a_held_folder_follows_no_link_and_waits_for_no_pipe(tmp_path: Path) -> None:
-    (tmp_path / "secret").write_text("key")
+    (tmp_path / "secret").write_text("key", "utf-8")
     (tmp_path / "link").symlink_to("secret")
     os.mkfifo(tmp_path / "pipe")
     with open_folder(tmp_path) as folder:

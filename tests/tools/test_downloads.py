@@ -312,12 +312,12 @@ async def test_a_name_from_an_agent_becomes_one_on_every_system(open_world: Open
 async def test_what_is_there_already_stays_and_a_link_leads_nowhere(open_world: OpenWorld, tmp_path: Path) -> None:
     videos = tmp_path / "videos"
     videos.mkdir()
-    (videos / "fox.mp4").write_text("somebody else's")
+    (videos / "fox.mp4").write_text("somebody else's", "utf-8")
     (videos / "fox (2).mp4").symlink_to(tmp_path / "outside.mp4")
     async with open_world(sandbox=library()) as world:
         saved = await world.call("download_video", {"task_id": await finished(world), "filename": "fox"})
     assert saved["path"] == str(videos / "fox (3).mp4")
-    assert (videos / "fox.mp4").read_text() == "somebody else's"
+    assert (videos / "fox.mp4").read_text("utf-8") == "somebody else's"
     assert not (tmp_path / "outside.mp4").exists()
 
 
