@@ -13,6 +13,7 @@ from weakref import WeakValueDictionary
 
 import anyio
 
+from seedance_mcp.catalogue.edition import Edition, load_edition
 from seedance_mcp.money.gate import Action, Reply
 from seedance_mcp.money.ledger import Ledger, open_ledger
 from seedance_mcp.money.prices import PriceBook, load_prices
@@ -100,6 +101,7 @@ class Shared:
     reach: Reach = reach_hosts
     keep: Keep = keep_on_disk
     publish: Publish = publish_to_nobody
+    edition: Edition = field(default_factory=load_edition)
     open_ledger: OpenLedger = open_ledger
     saving: WeakValueDictionary[str, anyio.Lock] = field(default_factory=WeakValueDictionary[str, anyio.Lock])
     """By request id: held while a video is saved, so that calls for the same one share a file."""
@@ -169,6 +171,11 @@ class Session:
         return self.shared.settings
 
     @property
+    def edition(self) -> Edition:
+        """The catalogue: models, routes and all that is stated about them."""
+        return self.shared.edition
+
+    @property
     def client(self) -> ProviderClient:
         """The provider."""
         return self.shared.client
@@ -219,8 +226,8 @@ class Session:
             shown = self._shown.get(key)
             if shown is None:
                 past = await self.ledger.similar_durations(record) if record.status in RUNNING else []
-                outlook = Outlook(past, self.settings.min_poll_interval_seconds)
-                shown = self._shown[key] = task_of(record, now, outlook, warnings, sandbox=self.settings.sandbox)
+                outlook, sandbox = Outlook(past, self.settings.min_poll_interval_seconds), self.settings.sandbox
+                shown = self._shown[key] = task_of(self.edition, record, now, outlook, warnings, sandbox=sandbox)
         return shown
 
     @cached_property

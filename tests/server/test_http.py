@@ -29,7 +29,8 @@ from served import held_port, served
 from seedance_mcp.cli import main
 from seedance_mcp.errors import NotConfigured
 from seedance_mcp.provider.client import ProviderClient
-from seedance_mcp.sandbox.faults import Mood
+from seedance_mcp.sandbox.faults import Fault
+from seedance_mcp.sandbox.order import Order
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.sandbox.serve import listen, run_in_background
 from seedance_mcp.server.http import build_http_app
@@ -285,8 +286,8 @@ async def test_each_token_hears_of_its_own_tasks_alone(serving: Serve) -> None:
 
 
 async def test_each_token_has_its_own_folder_for_videos(serving: Serve, tmp_path: Path) -> None:
-    async def film(body: dict[str, Any], pictures: list[bytes]) -> bytes:
-        return b"\0\0\0\x20ftypisom" + body["prompt"].encode()
+    async def film(order: Order, pictures: list[bytes]) -> bytes:
+        return b"\0\0\0\x20ftypisom" + order.prompt.encode()
 
     async with (
         run_in_background(Sandbox(film, queue_seconds=0.05, work_seconds=0.1)) as provider,
@@ -436,7 +437,7 @@ async def test_a_task_is_still_there_when_the_provider_is_away(serving: Serve, s
     async with serving() as address:
         client = Raw(address)
         handle = await client.call("create_video", request=REQUEST)
-        sandbox.moods = [Mood("unauthorized", "/videos/", 99)]
+        sandbox.faults = [Fault("unauthorized", "/videos/", 99)]
         assert (await client.look(handle["taskId"]))["status"] == "working"
 
 
