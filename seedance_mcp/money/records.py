@@ -40,7 +40,8 @@ class NewRequest:
 class Saved:
     """Where a finished video is kept, and what its bytes were."""
 
-    path: str
+    uri: str
+    """What the video store calls it; on a disk its path."""
     size_bytes: int
     sha256: str
 

@@ -96,7 +96,7 @@ def _columns(record: Record) -> dict[str, Any]:
         "evidence": record.evidence,
         "completed_at": record.completed_at.timestamp() if record.completed_at else None,
         "video_url": record.video_url,
-        "saved_path": saved.path if saved else None,
+        "saved_path": saved.uri if saved else None,
         "saved_bytes": saved.size_bytes if saved else None,
         "saved_sha256": saved.sha256 if saved else None,
         "error": record.error,

@@ -10,12 +10,10 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import mcp_types as types
 from mcp.server import CacheHint, Server
-from mcp.server.stdio import stdio_server
 from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import SecretStr
@@ -24,15 +22,27 @@ from seedance_mcp._version import __version__
 from seedance_mcp.catalogue.editions.edition_2026_07 import BY_NAME
 from seedance_mcp.errors import InvalidRequest, ProviderFailed, SeedanceError
 from seedance_mcp.instant.opening import Opening, prefers_flat
+from seedance_mcp.instant.pipes import claim
 from seedance_mcp.money.ledger import open_ledger
-from seedance_mcp.server import player, prompts, resources, tasks_extension
+from seedance_mcp.server import player, tasks_extension
 from seedance_mcp.server.client_session import Asked, Context, McpCaller, client_name, session_of
-from seedance_mcp.server.stdio_handover import Replayed, Unrepeated
+from seedance_mcp.server.stdio_handover import resume
 from seedance_mcp.server.subscriptions import TASK, TaskSubscriptions
 from seedance_mcp.server.tool_table import TOOLS, ToolSpec
 from seedance_mcp.settings import Settings
 from seedance_mcp.tools import results, tasks
-from seedance_mcp.tools.session import Connect, OpenLedger, Reach, Session, Shared, connect_to_provider, reach_hosts, utc_now
+from seedance_mcp.tools.session import (
+    Connect,
+    Keep,
+    OpenLedger,
+    Reach,
+    Session,
+    Shared,
+    connect_to_provider,
+    keep_on_disk,
+    reach_hosts,
+    utc_now,
+)
 
 log = logging.getLogger(__name__)
 
@@ -169,6 +179,8 @@ class _Door:
 
     async def _read(self, session: Session, uri: str) -> tuple[str, str, bool]:
         """Text, media type, and whether it belongs to one caller alone."""
+        from seedance_mcp.server import resources  # noqa: PLC0415 - most sessions read none
+
         match uri:
             case "seedance://pricing":
                 return self._marked(resources.pricing_text(session.prices)), "text/markdown", False
@@ -185,9 +197,13 @@ class _Door:
                 raise InvalidRequest(f"There is no resource {uri}. Known: {known}.")
 
     async def list_prompts(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListPromptsResult:
+        from seedance_mcp.server import prompts  # noqa: PLC0415 - most sessions pick none
+
         return types.ListPromptsResult(prompts=[spec.listed() for spec in prompts.PROMPTS])
 
     async def get_prompt(self, ctx: Context, params: types.GetPromptRequestParams) -> types.GetPromptResult:
+        from seedance_mcp.server import prompts  # noqa: PLC0415 - likewise
+
         try:
             spec, text = prompts.get_prompt(params.name, params.arguments or {})
         except SeedanceError as error:
@@ -207,6 +223,8 @@ class _Door:
         """All that an argument can be."""
         name = params.argument.name
         if isinstance(params.ref, types.PromptReference):
+            from seedance_mcp.server import prompts  # noqa: PLC0415 - likewise
+
             chosen = (params.context and params.context.arguments) or {}
             return prompts.completions(params.ref.name, name, chosen)
         if (params.ref.uri, name) == _TEMPLATES[0][:2]:
@@ -225,11 +243,10 @@ def _block(attached: results.FileLink | results.Picture) -> types.ContentBlock:
     if isinstance(attached, results.Picture):
         data = base64.b64encode(attached.data).decode()
         return types.ImageContent(type="image", data=data, mime_type=attached.mime_type)
-    path = Path(attached.path)
     return types.ResourceLink(
         type="resource_link",
-        uri=path.as_uri(),
-        name=path.name,
+        uri=attached.url,
+        name=attached.name,
         mime_type=attached.mime_type,
         size=attached.size_bytes,
     )
@@ -255,11 +272,12 @@ async def open_shared(
     now: Callable[[], datetime] = utc_now,
     reach: Reach = reach_hosts,
     ledger: OpenLedger = open_ledger,
+    keep: Keep = keep_on_disk,
 ) -> AsyncGenerator[Shared]:
     """Hold what a server needs; in sandbox mode the embedded provider too."""
     async with AsyncExitStack() as stack:
         settings = await _with_sandbox(settings, stack) if settings.sandbox else settings
-        shared = Shared(settings, connect, now, reach, open_ledger=ledger)
+        shared = Shared(settings, connect, now, reach, keep, open_ledger=ledger)
         stack.push_async_callback(shared.aclose)
         yield shared
 
@@ -321,6 +339,4 @@ def _serve_discovery(server: Server[Shared]) -> None:
 async def serve_stdio(settings: Settings, opening: Opening) -> None:
     """Serve one client over standard input and output until the input ends, from where its opening left off."""
     server = build_server(settings)
-    async with stdio_server() as (read, write):
-        streams = Replayed(opening, read), Unrepeated(opening, write)
-        await server.run(*streams, server.create_initialization_options())
+    await server.run(*resume(opening, *claim()), server.create_initialization_options())

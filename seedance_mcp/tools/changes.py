@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
@@ -13,9 +13,10 @@ from seedance_mcp.money.policy import is_of_unknown_outcome
 from seedance_mcp.money.prices import PATIENCE_SECONDS
 from seedance_mcp.money.reconcile import reconcile
 from seedance_mcp.money.records import Record
-from seedance_mcp.provider.client import ProviderClient
 from seedance_mcp.tools.session import Session
-from seedance_mcp.untrusted import read_amount
+
+if TYPE_CHECKING:
+    from seedance_mcp.provider.client import ProviderClient
 
 
 async def publish_change(session: Session, before: Record, after: Record) -> Record:
@@ -48,5 +49,5 @@ async def reconcile_account(session: Session) -> None:
 async def used_now(client: ProviderClient) -> Decimal | None:
     """The account's consumption, or `None` where it is not told within two seconds."""
     with anyio.move_on_after(PATIENCE_SECONDS), suppress(SeedanceError):
-        return read_amount((await client.get_user_balance()).get("used_coin"))
+        return (await client.get_user_balance()).used
     return None

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 from weakref import WeakValueDictionary
 
 import anyio
@@ -19,11 +19,14 @@ from seedance_mcp.money.prices import PriceBook, load_prices
 from seedance_mcp.money.records import Record
 from seedance_mcp.polling.shared import Polls
 from seedance_mcp.settings import Settings
+from seedance_mcp.storage.local_disk import LocalDisk
+from seedance_mcp.storage.video_store import VideoStore
 from seedance_mcp.task import RUNNING
 from seedance_mcp.tools.results import Task
 from seedance_mcp.tools.views import Outlook, task_of
 
 if TYPE_CHECKING:
+    from seedance_mcp.provider.answers import PriceRow
     from seedance_mcp.provider.client import ProviderClient
     from seedance_mcp.provider.result_download import Fetcher
 
@@ -74,6 +77,14 @@ def reach_hosts(settings: Settings) -> Fetcher:
     return Fetcher(settings.base_url)
 
 
+Keep = Callable[[Settings], VideoStore]
+
+
+def keep_on_disk(settings: Settings) -> VideoStore:
+    """Keep finished videos in the output folder."""
+    return LocalDisk(settings.output_dir)
+
+
 def utc_now() -> datetime:
     """The wall clock."""
     return datetime.now(UTC)
@@ -87,8 +98,11 @@ class Shared:
     connect: Connect = connect_to_provider
     now: Callable[[], datetime] = utc_now
     reach: Reach = reach_hosts
+    keep: Keep = keep_on_disk
     publish: Publish = publish_to_nobody
     open_ledger: OpenLedger = open_ledger
+    saving: WeakValueDictionary[str, anyio.Lock] = field(default_factory=WeakValueDictionary[str, anyio.Lock])
+    """By request id: held while a video is saved, so that calls for the same one share a file."""
     _sessions: OrderedDict[str, Session] = field(default_factory=OrderedDict[str, "Session"])
 
     @cached_property
@@ -102,6 +116,11 @@ class Shared:
         return self.reach(self.settings)
 
     @cached_property
+    def video_store(self) -> VideoStore:
+        """Where finished videos are kept."""
+        return self.keep(self.settings)
+
+    @cached_property
     def ledger(self) -> Ledger:
         """The ledger of this data folder, as the one person at this machine sees it."""
         return self.open_ledger(self.settings, self.now)
@@ -110,7 +129,7 @@ class Shared:
     def prices(self) -> PriceBook:
         """The operator's, the provider's and our prices."""
 
-        async def fetch() -> dict[str, Any]:
+        async def fetch() -> list[PriceRow]:
             return await self.client.list_prices()
 
         return PriceBook(load_prices(self.settings.prices) if self.settings.prices else {}, fetch)
@@ -158,6 +177,11 @@ class Session:
     def fetcher(self) -> Fetcher:
         """The hosts that keep finished videos."""
         return self.shared.fetcher
+
+    @property
+    def video_store(self) -> VideoStore:
+        """Where finished videos are kept."""
+        return self.shared.video_store
 
     @property
     def prices(self) -> PriceBook:

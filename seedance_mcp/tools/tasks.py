@@ -48,7 +48,7 @@ async def poll_task(session: Session, known: Record | None, task_id: str) -> Tas
     if known is None and (session.principal or not _ID.fullmatch(task_id) or await session.ledger.belongs_elsewhere(task_id)):
         raise TaskNotFound("No such task here: give the task_id of create_video or list_tasks.")
     key = known.task_id if known and known.task_id else task_id
-    async with session.polls.turn(key, patient=known is None) as due:
+    async with session.polls.acquire(key, until_due=known is None) as due:
         known = await session.ledger.find(key)  # as the look of another caller left it
         return await session.view(known) if known and not due else await _look(session, known, key)
 
@@ -78,7 +78,7 @@ async def wait_for_video(session: Session, arguments: WaitForVideo, caller: Call
         if task.task_id is None:  # its create is still under way: the ledger alone can tell
             return session.settings.min_poll_interval_seconds
         wanted = task.next.after_seconds if task.next else 0.0
-        return session.polls.seconds_until(task.task_id, wanted, task.elapsed_seconds or 0.0)
+        return session.polls.seconds_until_due(task.task_id, wanted, task.elapsed_seconds or 0.0)
 
     return await wait(
         lambda: get_task(session, arguments, caller),

@@ -13,7 +13,7 @@ from seedance_mcp.catalogue.profiles import model_schema
 from seedance_mcp.money.prices import PriceBook
 from seedance_mcp.money.records import JUDGED_AFTER_SECONDS, Page, Record
 from seedance_mcp.polling.schedule import Forecast
-from seedance_mcp.provider.failures import mend
+from seedance_mcp.provider.failures import advice_for_failed_task
 from seedance_mcp.task import RUNNING
 from seedance_mcp.tools.results import Billing, Failure, Frames, MediaLimit, ModelInfo, ModelList, Next, Options, Range, Task
 
@@ -120,7 +120,7 @@ def task_of(
         eta_seconds=eta,
         video_url=record.video_url,
         video_url_expires_at=iso(_expires_at(record)),
-        saved_path=record.saved and record.saved.path,
+        saved_path=record.saved and record.saved.uri,
         cost=_number(_cost(record)),
         estimated_cost=_number(record.estimate),
         currency=CURRENCY,
@@ -180,7 +180,7 @@ def _failure(record: Record) -> Failure | None:
     if record.error_code:
         refused = " Nothing was charged." if record.settled == 0 else ""
         return Failure(code=record.error_code, message=f"{record.error}{refused}")
-    words = f'The provider\'s words: "{record.error}". {_charge(record)} {mend(record.error)}'
+    words = f'The provider\'s words: "{record.error}". {_charge(record)} {advice_for_failed_task(record.error)}'
     return Failure(code=record.status, message=words)
 
 

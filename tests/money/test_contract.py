@@ -190,6 +190,7 @@ async def compare(folder: Path, events: list[Step]) -> None:
         assert await told(first) == await told(second)
 
 
+@pytest.mark.slow
 @given(st.lists(steps, max_size=12))
 @hypothesis_settings(max_examples=60)
 def test_both_ledgers_say_the_same_and_totals_are_those_of_the_rows(events: list[Step]) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import sqlite3
 import sys
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Generator
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -167,8 +168,9 @@ async def test_the_day_renews_at_midnight_utc_and_the_total_never(open_world: Op
     async with open_world(clock=clock, max_cost_per_day="0.5", max_cost_total="0.8") as world:
         await world.create(prompt="one")
         await world.create(prompt="two")
-        assert "0.50 is left" not in (await world.create(prompt="three")).text
-        assert (await world.create(prompt="three")).error["allowed"] == "at most 0 JimiCoin"
+        refused = await world.create(prompt="three")
+        assert "reserved, 0 is left" in refused.text
+        assert refused.error["allowed"] == "at most 0 JimiCoin"
         clock.pass_(seconds=0.1)
         assert (await world.create(prompt="three"))["status"] == "queued"
         answer = await world.create(prompt="four")
@@ -459,36 +461,52 @@ def test_a_ledger_that_another_holds_for_good_is_given_up(tmp_path: Path, monkey
     SqliteStore(path).close()
 
 
-@pytest.mark.sqlite_file
-@pytest.mark.skipif(os.geteuid() != 0, reason="a file system of its own needs root")
-async def test_a_full_disk_and_a_read_only_folder_refuse_before_anything_is_sent(
-    open_world: OpenWorld, tmp_path: Path
-) -> None:
-    folder = tmp_path / "small"
-    folder.mkdir()
-    await anyio.run_process(["mount", "-t", "tmpfs", "-o", "size=800k", "tmpfs", folder])
+@contextmanager
+def no_file_larger_than(size_bytes: int) -> Generator[None]:
+    """A disk without room: what a file would need beyond that is refused, to root as to anybody."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, before[1]))
     try:
-        async with open_world(data_dir=folder) as world:
-            await world.create(prompt="first")
-            (folder / "filler").write_bytes(
-                b"x" * 4096 * ((800 * 1024 - sum(f.stat().st_size for f in folder.iterdir())) // 4096)
-            )
-            answer = await world.create(prompt="second")
-            assert answer.error["code"] == "not_configured"
-            assert "full" in answer.text
-            assert world.creates == 1
-            (folder / "new.sqlite3").touch()
-            with pytest.raises(LedgerUnusable, match="full"):
-                SqliteStore(folder / "new.sqlite3")
-            (folder / "filler").unlink()
-            assert (await world.create(prompt="second"))["status"] == "queued"
-        await anyio.run_process(["mount", "-o", "remount,ro", folder])
-        async with open_world(data_dir=folder) as world:
-            answer = await world.create(prompt="third")
-            assert answer.error["code"] == "not_configured"
-            assert world.creates == 0
+        yield
     finally:
-        await anyio.run_process(["umount", folder])
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.sqlite_file
+async def test_a_disk_without_room_refuses_before_anything_is_sent(open_world: OpenWorld, tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    async with open_world(data_dir=folder) as world:
+        await world.create(prompt="first")
+        with no_file_larger_than(max(file.stat().st_size for file in folder.iterdir())):
+            answer = await world.create(prompt="second")
+        assert answer.error["code"] == "not_configured"
+        assert answer.error["charged"] == "no"
+        assert "free or open the folder" in answer.text
+        assert world.creates == 1
+        assert (await world.create(prompt="second"))["status"] == "queued"
+
+
+@pytest.mark.sqlite_file
+@pytest.mark.parametrize("room_bytes", [0, 8192])
+async def test_a_disk_without_room_for_a_ledger_refuses_before_anything_is_sent(
+    open_world: OpenWorld, room_bytes: int
+) -> None:
+    async with open_world() as world:
+        with no_file_larger_than(room_bytes):
+            answer = await world.create()
+        assert answer.error["code"] == "not_configured"
+        assert world.creates == 0
+        assert (await world.create())["status"] == "queued"
+
+
+@pytest.mark.sqlite_file
+async def test_a_folder_that_cannot_be_had_refuses_before_anything_is_sent(open_world: OpenWorld, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    async with open_world(data_dir=tmp_path / "file" / "data") as world:
+        answer = await world.create()
+        assert answer.error["code"] == "not_configured"
+        assert "free or open the folder" in answer.text
+        assert world.creates == 0
 
 
 @dataclass
@@ -593,6 +611,7 @@ def film_less() -> Sandbox:
     return Sandbox(no_film, balance=1000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_sixteen_processes_with_one_request_send_one_post(tmp_path: Path, film_less: Sandbox) -> None:
     async with serve.run_in_background(film_less) as address:
@@ -603,10 +622,11 @@ async def test_sixteen_processes_with_one_request_send_one_post(tmp_path: Path, 
     assert len(film_less.tasks) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_sixteen_processes_against_a_day_limit_of_five_send_five_posts(tmp_path: Path, film_less: Sandbox) -> None:
     prices = tmp_path / "prices.toml"
-    prices.write_text('[[price]]\nname = "seedance2.0-md"\nper = "task"\nunit_price = 0.3\n')
+    prices.write_text('[[price]]\nname = "seedance2.0-md"\nper = "task"\nunit_price = 0.3\n', "utf-8")
     async with serve.run_in_background(film_less) as address:
         environ = environment(tmp_path, address, SEEDANCE_MAX_COST_PER_DAY="1.6", SEEDANCE_PRICES=str(prices))
         lines = await race("together", [f"fox {number}" for number in range(16)], environ)
@@ -616,6 +636,7 @@ async def test_sixteen_processes_against_a_day_limit_of_five_send_five_posts(tmp
     assert len(film_less.tasks) == 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_killed_at_fifty_moments_nothing_is_lost_or_sent_twice(tmp_path: Path, film_less: Sandbox) -> None:
     async with serve.run_in_background(film_less) as address:
@@ -632,7 +653,8 @@ async def test_killed_at_fifty_moments_nothing_is_lost_or_sent_twice(tmp_path: P
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     db.close()
     await ledger.aclose()
-    assert 5 <= ends.count("killed") <= 50, ends
+    assert ends.count("killed") >= 40, ends
+    assert 1 < len(sent) < len(noted), "none was killed before it was sent, or none after"
 
 
 # several principals, one account
