@@ -4,6 +4,7 @@ import os
 import sys
 
 from seedance_mcp.instant.opening import serve_opening
+from seedance_mcp.instant.pipes import claim
 
 STDIO = ((), ("serve",), ("serve", "--transport", "stdio"), ("serve", "--transport=stdio"))
 EXIT_INTERRUPTED = 130
@@ -14,9 +15,11 @@ def main() -> int:
     opening = None
     if tuple(sys.argv[1:]) in STDIO:
         try:
-            opening = serve_opening(os.environ)
+            opening = serve_opening(os.environ, *claim())
         except KeyboardInterrupt:
             return EXIT_INTERRUPTED
+        except BrokenPipeError:
+            return 0
         if opening.ended:
             return 0
     from seedance_mcp.cli import main  # noqa: PLC0415 - slow to load, and not every session needs it

@@ -151,7 +151,7 @@ def test_videos_go_to_the_videos_folder_where_there_is_one(tmp_path: Path) -> No
 )
 def test_a_wrong_price_file_says_what_is_wrong(tmp_path: Path, text: str, words: str) -> None:
     path = tmp_path / "prices.toml"
-    path.write_text(text)
+    path.write_text(text, "utf-8")
     with pytest.raises(NotConfigured, match=words):
         load_prices(path)
     with pytest.raises(NotConfigured, match="cannot be used"):

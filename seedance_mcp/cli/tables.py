@@ -5,12 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 
 from seedance_mcp.catalogue.editions import edition_2026_07
-from seedance_mcp.money.records import Record, Spent
+from seedance_mcp.money.records import ModelSpending, Page, Spent
 from seedance_mcp.server.resources import table
 from seedance_mcp.untrusted import sanitize
 
 
-def tasks_table(records: list[Record], total: int) -> str:
+def tasks_table(page: Page) -> str:
     """Show requests, one line each, and how many there are in all."""
     rows = [
         (
@@ -22,10 +22,10 @@ def tasks_table(records: list[Record], total: int) -> str:
             record.task_id or record.request_id,
             _cell(record.prompt or ""),
         )
-        for record in records
+        for record in page.records
     ]
     made = table(("Made (UTC)", "Status", "Model", "Estimate", "Charged", "Task", "Prompt"), rows)
-    return f"{made}\n{len(records)} of {total}"
+    return f"{made}\n{len(page.records)} of {page.total}"
 
 
 def _coins(amount: Decimal | None) -> str:
@@ -41,16 +41,10 @@ def _cell(text: str) -> str:
 _CELL_CHARS = 40
 
 
-def spending_text(spent: Spent, models: list[tuple[str, int, Decimal, Decimal]], limits: dict[str, Decimal]) -> str:
-    """Show spending by model, its totals, and the limits.
-
-    Args:
-        spent: The totals, in JimiCoin.
-        models: Model, number of videos, sum of estimates, sum of charges; of settled requests.
-        limits: The limits that are set, by the name of their setting.
-    """
-    rows = [(model, str(count), f"estimate {estimate:f}, charged {cost:f}") for model, count, estimate, cost in models]
-    reserved = f" ({spent.held:f} of this is reserved and not settled)" if spent.held else ""
+def spending_text(spent: Spent, models: list[ModelSpending], limits: dict[str, Decimal]) -> str:
+    """Show spending by model, its totals and the limits, by the name of their setting; all in JimiCoin."""
+    rows = [(each.model, str(each.requests), f"estimate {each.estimated:f}, charged {each.charged:f}") for each in models]
+    reserved = f" ({spent.reserved:f} of this is reserved and not settled)" if spent.reserved else ""
     allowed = ", ".join(f"{name} {limit:f}" for name, limit in limits.items()) or "none"
     return (
         f"{table(('Model', 'Videos', 'Estimate and charge'), rows)}\n"

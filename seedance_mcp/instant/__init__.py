@@ -1,5 +1,3 @@
 """Answers what a client asks first, before the server is loaded."""
 
-__all__ = [
-    "opening",
-]
+__all__ = ["opening", "pipes"]

@@ -10,9 +10,11 @@ import json
 import os
 import re
 
+from seedance_mcp.instant.pipes import Lines, write
+
 TYPE_CHECKING = False  # type checkers know the word; to load `typing` for it would take as long as to load the snapshot
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from typing import Any, TypeGuard
 
 SNAPSHOT = f"{os.path.dirname(__file__)}/opening.json"  # noqa: PTH120 - pathlib is slow to load, too
@@ -22,7 +24,6 @@ _VERSION, _CLIENT, _CAPABILITIES = (
     f"io.modelcontextprotocol/{name}" for name in ("protocolVersion", "clientInfo", "clientCapabilities")
 )
 _LISTEN, _READY = "subscriptions/listen", "notifications/initialized"
-_CHUNK_BYTES = 65_536
 _REFUSE_UNIONS = ("cursor", "gemini")
 """Parts of the client names whose hosts refuse `anyOf`."""
 
@@ -58,19 +59,23 @@ def prefers_flat(client_name: str | None, setting: str) -> bool:
     return setting == "flat" or (setting == "auto" and any(part in name for part in _REFUSE_UNIONS))
 
 
-def serve_opening(environment: Mapping[str, str], source: int = 0, sink: int = 1) -> Opening:
-    """Answer one client on two file descriptors until the input ends or it takes the real server."""
+def serve_opening(environment: Mapping[str, str], source: int, sink: int) -> Opening:
+    """Answer one client on two file descriptors until the input ends or it takes the real server.
+
+    Raises `BrokenPipeError` where the client no longer reads.
+    """
     ours = {name.upper(): value for name, value in environment.items() if value}
     opening = Opening(load_snapshot(), ours.get("SEEDANCE_SCHEMA_PROFILE", "auto"))
     if not _is_sure(ours):
         return opening
-    lines = _Lines(source)
+    lines = Lines(source)
     for line in lines:
         answer = opening.hear(line)
         if answer is None:
             opening.said += [line, *lines.take()]
             return opening
-        _write(sink, answer)
+        if answer:
+            write(sink, json.dumps(answer, ensure_ascii=False, separators=(",", ":")))
     opening.ended = True
     return opening
 
@@ -187,38 +192,3 @@ def _parsed(line: bytes) -> dict[str, Any]:
 
 def _is_object(value: Any) -> TypeGuard[dict[str, Any]]:
     return isinstance(value, dict)
-
-
-def _write(sink: int, message: dict[str, Any]) -> None:
-    left = memoryview(f"{json.dumps(message, ensure_ascii=False, separators=(',', ':'))}\n".encode() if message else b"")
-    while left:
-        left = left[os.write(sink, left) :]
-
-
-class _Lines:
-    """Lines of a file descriptor; what was read and not given yet can be taken."""
-
-    def __init__(self, source: int) -> None:
-        self._source = source
-        self._whole: list[bytes] = []
-        self._rest = b""
-
-    def __iter__(self) -> Iterator[bytes]:
-        while self._whole or self._read():
-            if self._whole:
-                yield self._whole.pop(0)
-
-    def take(self) -> list[bytes]:
-        """All that was read, the last line to its end."""
-        while self._rest and self._read():
-            pass
-        return self._whole
-
-    def _read(self) -> bool:
-        """Read on; a last line without an end is a line."""
-        chunk = os.read(self._source, _CHUNK_BYTES)
-        if not chunk and not self._rest:
-            return False
-        *whole, self._rest = (self._rest + (chunk or b"\n")).split(b"\n")
-        self._whole += whole
-        return True

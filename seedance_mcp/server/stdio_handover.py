@@ -1,68 +1,105 @@
-"""From the snapshot to the real server: it hears what was said, and what was answered is not answered twice."""
+"""From the snapshot to the real server: it hears what was said, and what was answered is not answered twice.
+
+The SDK's streams would do for the rest, but they give standard output back, and do not end before a silent client does.
+"""
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable, Iterable
+from concurrent.futures import CancelledError
+from contextlib import suppress
+from itertools import chain
+from threading import Thread
 
 import mcp_types as types
+from anyio import (
+    BrokenResourceError,
+    ClosedResourceError,
+    Lock,
+    create_memory_object_stream,
+    from_thread,
+    to_thread,
+)
 from anyio.abc import ObjectReceiveStream, ObjectSendStream
+from anyio.lowlevel import EventLoopToken, current_token
 from mcp.shared.message import SessionMessage
 
 from seedance_mcp.instant.opening import Opening
+from seedance_mcp.instant.pipes import Lines, write
 
 _ACKNOWLEDGED = "notifications/subscriptions/acknowledged"
+_NOBODY_LISTENS = (BrokenResourceError, ClosedResourceError, CancelledError, RuntimeError)
+"""What a thread is told that speaks to a server as it ends, or to one that has ended."""
 Heard = SessionMessage | Exception
 
 
-class _Source(Protocol):
-    async def receive(self) -> Heard: ...
-    async def aclose(self) -> None: ...
+def resume(opening: Opening, source: int, sink: int) -> tuple[Incoming, Outgoing]:
+    """What a server hears from its client and says to it, from where an opening left off."""
+    incoming = Incoming(opening, source)
+    return incoming, Outgoing(opening, sink, incoming.end)
 
 
-class _Sink(Protocol):
-    async def send(self, item: SessionMessage, /) -> None: ...
-    async def aclose(self) -> None: ...
-
-
-class Replayed(ObjectReceiveStream[Heard]):
+class Incoming(ObjectReceiveStream[Heard]):
     """A client's messages, with those first that were read before the server was there."""
 
-    def __init__(self, opening: Opening, stream: _Source) -> None:
-        """Take what was said, and the stream that goes on from there."""
-        self._said, self._stream = list(opening.said), stream
+    def __init__(self, opening: Opening, source: int) -> None:
+        """Read on in a thread that nobody waits for."""
+        self._said, self._lines = create_memory_object_stream[bytes]()
+        lines = chain(opening.said, Lines(source))
+        Thread(target=self._read, args=(lines, current_token()), daemon=True).start()
+
+    def _read(self, lines: Iterable[bytes], token: EventLoopToken) -> None:
+        with suppress(*_NOBODY_LISTENS):
+            try:
+                for line in lines:
+                    from_thread.run(self._said.send, line, token=token)
+            finally:
+                from_thread.run_sync(self.end, token=token)
 
     async def receive(self) -> Heard:
-        """The next message; what cannot be read comes as the exception, as from the stream itself."""
-        if not self._said:
-            return await self._stream.receive()
+        """The next message; what cannot be read comes as the exception, as from the SDK's stream."""
+        line = (await self._lines.receive()).decode("utf-8", "replace")
         try:
-            return SessionMessage(types.jsonrpc_message_adapter.validate_json(self._said.pop(0), by_name=False))
+            return SessionMessage(types.jsonrpc_message_adapter.validate_json(line, by_name=False))
         except ValueError as error:
             return error
 
+    def end(self) -> None:
+        """Let what was heard be the last."""
+        self._said.close()
+
     async def aclose(self) -> None:
-        """Close the stream behind."""
-        await self._stream.aclose()
+        """Listen no more."""
+        self.end()
+        self._lines.close()
 
 
-class Unrepeated(ObjectSendStream[SessionMessage]):
+class Outgoing(ObjectSendStream[SessionMessage]):
     """A server's messages, without the answers that its client has already."""
 
-    def __init__(self, opening: Opening, stream: _Sink) -> None:
-        """Take which answers those are, and the stream to the client."""
-        self._answered, self._stream = list(opening.answered), stream
+    def __init__(self, opening: Opening, sink: int, gone: Callable[[], None]) -> None:
+        """Take which answers those are, where to write, and whom to tell that nobody reads it."""
+        self._answered, self._sink, self._gone = list(opening.answered), sink, gone
+        self._turn = Lock()
 
     async def send(self, item: SessionMessage) -> None:
-        """Pass a message on, or drop it."""
+        """Write a message, or drop it."""
         answered = _answers(item.message)
         if answered in self._answered:
             self._answered.remove(answered)
         else:
-            await self._stream.send(item)
+            await self._write(item.message.model_dump_json(by_alias=True, exclude_unset=True))
+
+    async def _write(self, line: str) -> None:
+        try:
+            async with self._turn:
+                await to_thread.run_sync(write, self._sink, line)
+        except BrokenPipeError:
+            self._gone()
+            raise BrokenResourceError from None
 
     async def aclose(self) -> None:
-        """Close the stream behind."""
-        await self._stream.aclose()
+        """Leave the pipe to the end of the process."""
 
 
 def _answers(message: types.JSONRPCMessage) -> types.RequestId | None:

@@ -18,8 +18,8 @@ from typing import Any
 import anyio
 import httpx
 from kit import INFO, MODEL, NEWER, OLDER, Row, ours, settings
+from served import held_port
 from swarm import no_film
-from workshop import free_port
 
 from seedance_mcp.sandbox.provider import Sandbox
 from seedance_mcp.sandbox.serve import run_in_background
@@ -90,11 +90,10 @@ def token(number: int) -> str:
 @asynccontextmanager
 async def served() -> AsyncGenerator[tuple[str, int]]:
     """Run provider and server; gives the server's address and process."""
-    port = str(free_port())
     tokens = ",".join(f"client{number}:{token(number)}" for number in range(CLIENTS))
     async with run_in_background(Sandbox(no_film, work_seconds=3600, balance=1e6)) as provider:
-        with settings(provider, HTTP_TOKENS=tokens) as environment:
-            command = [*ours(), "serve", "--transport", "http", "--port", port]
+        with settings(provider, HTTP_TOKENS=tokens) as environment, held_port() as port:
+            command = [*ours(), "serve", "--transport", "http", "--port", str(port)]
             process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)  # noqa: ASYNC220 - starts at once
             try:
                 async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(retries=8)) as http:

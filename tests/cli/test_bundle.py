@@ -59,7 +59,7 @@ def test_the_whole_package_and_its_dependencies_are_inside(bundle: zipfile.ZipFi
     files = {str(path.relative_to(TOP)) for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
     assert set(bundle.namelist()) == {*files, "manifest.json", "pyproject.toml"}
     assert bundle.read("seedance_mcp/money/prices.toml") == (folder / "money/prices.toml").read_bytes()
-    project, ours = bundle.read("pyproject.toml").decode(), (TOP / "pyproject.toml").read_text()
+    project, ours = bundle.read("pyproject.toml").decode(), (TOP / "pyproject.toml").read_text("utf-8")
     for name in re.findall(r'^    "([a-z-]+)>=', ours, re.MULTILINE):
         assert (f'"{name}' in project) is (
             name not in {"pytest", "pytest-cov", "pytest-xdist", "hypothesis", "jsonschema", "trio"}

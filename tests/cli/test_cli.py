@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from contextlib import closing
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
+import anyio
 import av
 import pytest
+from deadline import ran
 from mcp_types import CallToolResult, TextContent
 
 from seedance_mcp import __version__
@@ -19,9 +20,10 @@ from seedance_mcp.cli import demo, main
 from seedance_mcp.cli.install import InstallOptions
 from seedance_mcp.cli.mcp_clients import BY_NAME
 from seedance_mcp.errors import OutcomeUnknown
-from seedance_mcp.money.ledger import Ledger
-from seedance_mcp.money.records import Entry
+from seedance_mcp.money.ledger import open_ledger
+from seedance_mcp.money.records import NewRequest
 from seedance_mcp.sandbox.serve import listen
+from seedance_mcp.settings import Settings
 from seedance_mcp.task import ProviderTask
 
 
@@ -30,14 +32,12 @@ def test_models_are_listed_as_a_table(capsys: pytest.CaptureFixture[str]) -> Non
     assert "| `seedance2.0-md` | md | 1-15 | 720p | 4 | 3 | - | https | task |" in capsys.readouterr().out
 
 
-def test_an_invalid_setting_ends_the_server_with_one_sentence(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("SEEDANCE_BASE_URL", "http://example.com")
-    assert main.main([]) == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert "seedance-mcp: SEEDANCE_BASE_URL: " in captured.err
+def test_an_invalid_setting_ends_the_server_with_one_sentence() -> None:
+    wrong = {**os.environ, "SEEDANCE_BASE_URL": "http://example.com"}
+    command = [sys.executable, "-m", "seedance_mcp"]
+    done = ran(command, env=wrong, input="")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("seedance-mcp: SEEDANCE_BASE_URL: ")
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -96,13 +96,14 @@ def test_an_interrupt_ends_without_a_traceback(monkeypatch: pytest.MonkeyPatch) 
         raise KeyboardInterrupt
 
     monkeypatch.setattr(main, "load_settings", interrupted)
-    assert main.main(["serve"]) == 130
+    assert main.main(["serve", "--transport", "http"]) == 130
 
 
 @pytest.mark.slow
 def test_the_demo_makes_three_real_videos(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "seedance_mcp", "demo", "--output", str(tmp_path / "videos")]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = ran(command)
+    assert done.returncode == 0, done.stderr
     for path in sorted((tmp_path / "videos").iterdir()):
         assert str(path) in done.stdout
         with av.open(path) as container:
@@ -124,8 +125,7 @@ def test_a_demo_whose_tool_call_fails_raises_its_message() -> None:
 )
 def test_a_missing_extra_is_named_with_the_pip_command(command: str, sandbox: str) -> None:
     script = f"import sys; sys.modules['av'] = None; from seedance_mcp.cli.main import main; sys.exit(main({command.split()}))"
-    environment = {**os.environ, "SEEDANCE_SANDBOX": sandbox}
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, env=environment)
+    done = ran([sys.executable, "-c", script], env={**os.environ, "SEEDANCE_SANDBOX": sandbox})
     assert done.returncode == 2
     assert "pip install 'seedance-mcp[sandbox]'" in done.stderr
     assert done.stdout == ""
@@ -135,15 +135,19 @@ def test_a_missing_extra_is_named_with_the_pip_command(command: str, sandbox: st
 def filled_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
     """One charged and one lost request."""
     monkeypatch.setenv("SEEDANCE_DATA_DIR", str(tmp_path / "data"))
-    ledger = Ledger(tmp_path / "data", lambda: datetime(2026, 11, 23, 12, tzinfo=UTC))
+    return anyio.run(filled, tmp_path / "data")
+
+
+async def filled(folder: Path) -> tuple[str, str]:
+    ledger = open_ledger(Settings(data_dir=folder), lambda: datetime(2026, 11, 23, 12, tzinfo=UTC))
     made: list[str] = []
     for name, prompt in (("one", "a fox | with\x1b[31m a very long tail that goes on and on"), ("two", "a lost fox")):
-        entry = Entry({"model": "seedance2.0-sp", "prompt": prompt}, name, Decimal("2.5"))
-        record, _ = ledger.begin(entry, window_seconds=0, admit=lambda spent: None)  # noqa: ARG005 - admits everything
-        made.append(record.request_id)
-    ledger.update(made[0], ProviderTask("vid_1", "completed", cost=Decimal("2.5")))
-    ledger.refuse(made[1], OutcomeUnknown("lost", charged="maybe"))
-    ledger.close()
+        request = NewRequest({"model": "seedance2.0-sp", "prompt": prompt}, name, Decimal("2.5"))
+        await ledger.reserve(request, window_seconds=0, admit=lambda _: None)
+        made.append(request.request_id)
+    await ledger.observe(made[0], ProviderTask("vid_1", "completed", cost=Decimal("2.5")))
+    await ledger.fail(made[1], OutcomeUnknown("lost", charged="maybe"))
+    await ledger.aclose()
     return made[0], made[1]
 
 

@@ -263,11 +263,11 @@ def test_undo_removes_containers_made_for_the_entry_and_names_a_copy_that_differ
     path.write_bytes(path.read_bytes().replace(before[:6].encode(), theirs[:6].encode()).replace(b"1", b"2"))
     capsys.readouterr()
     assert main.main(["install", name, "--undo"]) == 0
-    assert path.read_text() == after
+    assert path.read_text("utf-8") == after
     assert f"only the entry is removed. Its earlier content: {copy}\n" in capsys.readouterr().out
-    assert copy.read_text() == before
+    assert copy.read_text("utf-8") == before
     assert main.main(["install", name, "--undo"]) == 0
-    assert path.read_text() == after
+    assert path.read_text("utf-8") == after
     assert f"Nothing to change.\nIts earlier content: {copy}\n" in capsys.readouterr().out
 
 
@@ -288,8 +288,8 @@ def test_a_container_with_a_comment_of_others_stays() -> None:
     assert main.main(["install", "vscode", *COMMAND]) == 0
     path.write_bytes(path.read_bytes().replace(b'"servers": {', b'"servers": { // mine'))
     assert main.main(["install", "vscode", "--undo"]) == 0
-    assert "// mine" in path.read_text()
-    assert "inputs" not in path.read_text()
+    assert "// mine" in path.read_text("utf-8")
+    assert "inputs" not in path.read_text("utf-8")
 
 
 @pytest.mark.parametrize("text", ['{"s": {"x": 1}}', '{"s": [1]}', '{"s": 1}', "{}", "", '{"s": [/* mine */]}'])
@@ -437,7 +437,7 @@ def test_a_symlink_stays_a_symlink(tmp_path: Path) -> None:
     path.symlink_to(target)
     assert main.main(["install", "codex", *COMMAND]) == 0
     assert path.is_symlink()
-    assert tomllib.loads(target.read_text())["mcp_servers"]["seedance"] == ENTRIES["codex"]
+    assert tomllib.loads(target.read_text("utf-8"))["mcp_servers"]["seedance"] == ENTRIES["codex"]
     assert main.main(["install", "codex", "--undo"]) == 0
     assert path.is_symlink()
     assert not target.exists()
@@ -477,7 +477,7 @@ def test_an_invalid_file_is_named_and_left_unchanged(
 def test_a_folder_that_cannot_be_created_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     home = BY_NAME["cursor"].path().parent
     home.parent.mkdir(parents=True)
-    home.write_text("a file where the folder should be")
+    home.write_text("a file where the folder should be", "utf-8")
     assert main.main(["install", "cursor"]) == 2
     assert "cannot be changed" in capsys.readouterr().err
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
-from workshop import ROOT, closed_environment, free_port, node, node_modules, serving
+from served import held_port, patient_get
+from workshop import ROOT, closed_environment, node, node_modules, serving
 
 SUITE = "@modelcontextprotocol/conformance"
 SUITE_VERSION = "0.2.0-alpha.12"
@@ -312,12 +312,12 @@ def test_the_official_suite_finds_what_is_listed_and_nothing_else(version: str, 
 @contextmanager
 def fixtures(scratch: Path) -> Generator[str]:
     """Run the suite's tools behind our handles; gives the address."""
-    port = free_port()
-    command = [sys.executable, str(FIXTURE), str(port)]
-    with subprocess.Popen(command, env=closed_environment(scratch), cwd=ROOT) as process:
+    with (
+        held_port() as port,
+        subprocess.Popen([sys.executable, str(FIXTURE), str(port)], env=closed_environment(scratch), cwd=ROOT) as process,
+    ):
         try:
-            with httpx.Client(transport=httpx.HTTPTransport(retries=8)) as http:
-                assert http.get(f"http://127.0.0.1:{port}/").status_code == 404
+            assert patient_get(f"http://127.0.0.1:{port}/").status_code == 404
             yield f"http://127.0.0.1:{port}/mcp"
         finally:
             process.kill()

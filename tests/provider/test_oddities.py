@@ -32,13 +32,15 @@ Talk = Callable[..., Any]
 
 @pytest.fixture
 def talk(tmp_path: Path) -> Talk:
-    """A client whose provider answers what a table says, by the end of the path."""
+    """A client whose provider answers what a table says, by the end of the path: a body, or a bare HTTP status."""
 
     @asynccontextmanager
     async def talking(replies: dict[str, Any], **fields: Any) -> AsyncGenerator[Callable[..., Any]]:
         def answer(request: httpx.Request) -> httpx.Response:
             found = next((reply for end, reply in replies.items() if end in request.url.path), {"code": 20002, "msg": "no"})
             sent.append(f"{request.method} {request.url.raw_path.decode()}")
+            if isinstance(found, int):
+                return httpx.Response(found)
             body = json.dumps(found) if isinstance(found, dict) else found
             return httpx.Response(200, content=body.encode())
 
@@ -71,7 +73,8 @@ async def test_half_a_character_from_anywhere_breaks_nothing(talk: Talk) -> None
         assert (await call("create_video", request=REQUEST)).error["code"] == "invalid_request"
         text = '{"model": "seedance2.0-md", "prompt": "a \\ud800 b"}'
         assert (await call("create_video", request=text)).error["field"] == "request"
-        assert (await call("create_video", request="[" * 100_000)).error["charged"] == "no"
+        for deep in ("[" * 100_000, "[" * 3000 + "]" * 3000):
+            assert (await call("create_video", request=deep)).error["charged"] == "no"
     odd = {"code": 0, "data": {**OK, "model": HALF}}
     async with talk({CREATE: odd, "vid_1": {"code": 0, "data": {"status": "failed", "error_message": HALF}}}) as call:
         assert (await call("create_video", request=REQUEST))["task_id"] == "vid_1"
@@ -90,6 +93,26 @@ async def test_an_unknown_code_without_a_task_id_proves_nothing(talk: Talk, code
         answer = await call("create_video", request=REQUEST)
         assert (answer.error["charged"], answer.error["retryable"]) == ("maybe", False)
         assert (await call("create_video", request=REQUEST))["status"] == "unknown"
+
+
+# typed by hand from what HTTP means by each: refused, so nothing was made
+STATUSES = {
+    400: "invalid_request",
+    401: "auth_failed",
+    402: "insufficient_balance",
+    403: "auth_failed",
+    404: "provider_error",
+    409: "provider_error",
+    422: "invalid_request",
+    429: "rate_limited",
+}
+
+
+@pytest.mark.parametrize("status", STATUSES)
+async def test_a_bare_http_status_refuses_for_what_it_means(talk: Talk, status: int) -> None:
+    async with talk({CREATE: status}) as call:
+        answer = await call("create_video", request=REQUEST)
+    assert (answer.error["code"], answer.error["charged"]) == (STATUSES[status], "no")
 
 
 @pytest.mark.parametrize(

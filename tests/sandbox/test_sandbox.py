@@ -13,6 +13,7 @@ from typing import Any
 import av
 import httpx
 import pytest
+from deadline import LONGEST_SECONDS, running
 from PIL import Image
 
 from seedance_mcp.catalogue.editions.edition_2026_07 import PIXELS
@@ -162,15 +163,16 @@ def test_an_unknown_mood_is_refused_with_the_known_ones() -> None:
 def test_the_command_serves_it_with_moods(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "seedance_mcp", "sandbox", "--port", "0", "--mood", "unavailable:/user:2"]
     command += ["--mood", "lost:/catalog"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ})
-    with process:
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": dict(os.environ)}
+    with running("the sandbox", command, **pipes) as process:
         assert process.stdout
         line = process.stdout.readline()
         address, key = (part.split("=", 1)[1] for part in line.split())
         assert key == KEY
-        answers = [httpx.get(f"{address}{V1}/user/balance", headers=HEADERS).status_code for _ in range(3)]
-        with pytest.raises(httpx.RemoteProtocolError):
-            httpx.get(f"{address}/api/openapi/model/catalog")
+        with httpx.Client(base_url=address, headers=HEADERS, timeout=LONGEST_SECONDS) as http:
+            answers = [http.get(f"{V1}/user/balance").status_code for _ in range(3)]
+            with pytest.raises(httpx.RemoteProtocolError):
+                http.get("/api/openapi/model/catalog")
         process.send_signal(signal.SIGINT)
         assert process.stderr
         assert process.stderr.read() == ""

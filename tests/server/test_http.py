@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import socket
-import subprocess
-import sys
 import threading
-from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,12 +17,14 @@ import httpx2
 import pytest
 import uvicorn
 from conftest import no_film
+from deadline import LONGEST_SECONDS
 from mcp import Client
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.subscriptions import ResourceUpdated
 from mcp_types import ElicitResult, Implementation
 from pydantic import SecretStr
+from served import held_port, served
 
 from seedance_mcp.cli import main
 from seedance_mcp.errors import NotConfigured
@@ -82,22 +80,17 @@ def serving(tmp_path: Path, sandbox: Sandbox) -> Serve:
             yield f"http://127.0.0.1:{bound.getsockname()[1]}"
         finally:
             server.should_exit = True
-            await anyio.to_thread.run_sync(thread.join)
+            await anyio.to_thread.run_sync(thread.join, LONGEST_SECONDS)
+        assert not thread.is_alive(), "the server did not end"
 
     return served
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 @asynccontextmanager
 async def connected(address: str, token: str | None = None, mode: str = "auto") -> AsyncGenerator[Client]:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     async with (
-        httpx2.AsyncClient(headers=headers, timeout=60) as http,
+        httpx2.AsyncClient(headers=headers, timeout=LONGEST_SECONDS) as http,
         Client(streamable_http_client(f"{address}/mcp", http_client=http), mode=mode) as client,
     ):
         yield client
@@ -171,32 +164,20 @@ async def test_a_wait_goes_on_after_a_restart_with_the_same_task_id(serving: Ser
         assert (await finish(client, task))["request_id"] == task["request_id"]
 
 
-@contextmanager
-def served_by_the_command(folder: Path, provider: str, port: int) -> Generator[subprocess.Popen[bytes]]:
-    settings = {"SEEDANCE_DATA_DIR": str(folder), "SEEDANCE_BASE_URL": provider, "SEEDANCE_API_KEY": KEY}
-    command = [sys.executable, "-m", "seedance_mcp", "serve", "--transport", "http", "--port", str(port)]
-    with subprocess.Popen(command, env={**os.environ, **settings}) as process:
-        try:
-            with httpx.Client(transport=httpx.HTTPTransport(retries=8)) as http:
-                assert http.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
-            yield process
-        finally:
-            process.kill()
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
 async def test_a_server_killed_in_the_middle_of_a_wait_goes_on_when_it_is_back(
     tmp_path: Path, sandbox: Sandbox, mode: str
 ) -> None:
     sandbox.work_seconds = 3600
-    port, waits = free_port(), anyio.Event()
+    waits = anyio.Event()
 
     async def on_progress(progress: float, total: float | None, message: str | None) -> None:
         waits.set()
 
     async with run_in_background(sandbox) as provider:
-        with served_by_the_command(tmp_path, provider, port) as process:
+        settings = {"SEEDANCE_DATA_DIR": str(tmp_path), "SEEDANCE_BASE_URL": provider, "SEEDANCE_API_KEY": KEY}
+        with held_port() as port, served(port, {**os.environ, **settings}) as (_, process):
             async with connected(f"http://127.0.0.1:{port}", mode=mode) as client:
                 task = await create(client)
                 wait = partial(client.call_tool, "wait_for_video", {"task_id": task["task_id"], "timeout_seconds": 1800})
@@ -207,8 +188,9 @@ async def test_a_server_killed_in_the_middle_of_a_wait_goes_on_when_it_is_back(
                     process.wait()
                     group.cancel_scope.cancel()
                 sandbox.tasks[task["task_id"]].ends_at = 0
-                with served_by_the_command(tmp_path, provider, port):
+                with served(port, {**os.environ, **settings}) as (_, again):
                     done: dict[str, Any] = (await wait()).structured_content or {}
+                    again.kill()
     assert (done["status"], done["task_id"], done["request_id"]) == ("completed", task["task_id"], task["request_id"])
     assert len(sandbox.tasks) == 1
 
@@ -363,18 +345,9 @@ async def test_off_loopback_it_refuses_to_start_without_tokens(tmp_path: Path, c
 
 
 @pytest.mark.slow
-async def test_the_command_serves_on_the_port_it_is_given_and_ends_when_interrupted(tmp_path: Path) -> None:
-    port = free_port()
-    command = [sys.executable, "-m", "seedance_mcp", "serve", "--transport", "http", "--port", str(port)]
-    environment = {**os.environ, "SEEDANCE_DATA_DIR": str(tmp_path)}
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)  # noqa: ASYNC220 - ended below
-    with process:
-        assert process.stderr
-        assert process.stderr.readline() == f"seedance-mcp: http://127.0.0.1:{port}/mcp\n"
-        transport = httpx.AsyncHTTPTransport(retries=8)
-        async with httpx.AsyncClient(transport=transport) as http:
-            assert (await http.get(f"http://127.0.0.1:{port}/healthz")).status_code == 200
-        process.send_signal(signal.SIGINT)
+def test_the_command_serves_on_the_port_it_is_given_and_ends_when_interrupted(tmp_path: Path) -> None:
+    with held_port() as port, served(port, {**os.environ, "SEEDANCE_DATA_DIR": str(tmp_path)}) as (address, process):
+        assert address == f"http://127.0.0.1:{port}/mcp"
     assert process.returncode == 130
 
 

@@ -315,7 +315,7 @@ METADATA = {"issuer": ISSUER, "jwks_uri": "https://keys.example.com/jwks"}
         ([METADATA], {}, "exactly so"),
         (httpx.Response(302, headers={"Location": f"{ISSUER}/jwks"}, json=METADATA), {}, "exactly so"),
         (httpx.Response(200, text="<html>"), {}, "JSONDecodeError"),
-        (httpx.Response(200, content=b"[" * 9000), {}, "RecursionError"),
+        (httpx.Response(200, content=b"[" * 200_000), {}, "Error"),  # which one is up to Python
         (httpx.Response(200, content=b" " * (BODY_MAX_BYTES + 1)), {}, "TooLarge"),
         ({"issuer": ISSUER}, {}, "https:// jwks_uri"),
         ({**METADATA, "jwks_uri": "http://127.0.0.1/jwks"}, {}, "https:// jwks_uri"),

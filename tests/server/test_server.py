@@ -16,6 +16,8 @@ from mcp_types import ResourceTemplateReference, TextResourceContents
 
 from seedance_mcp.catalogue.editions import edition_2026_07
 from seedance_mcp.sandbox.faults import Mood
+from seedance_mcp.sandbox.film import render
+from seedance_mcp.sandbox.provider import Sandbox
 from seedance_mcp.server.handlers import INSTRUCTIONS
 
 pytestmark = pytest.mark.anyio
@@ -96,23 +98,34 @@ async def test_the_clients_name_chooses_the_profile(open_world: OpenWorld, mode:
 
 
 async def test_every_result_and_error_fits_its_output_schema(open_world: OpenWorld) -> None:
-    async with open_world() as world:
+    film = render({"model": "seedance2.0-sp", "prompt": "a fox"}, [])
+
+    async def drawn(body: dict[str, Any], pictures: list[bytes]) -> bytes:
+        return film
+
+    async with open_world(sandbox=Sandbox(drawn)) as world:
         schemas = {tool.name: tool.output_schema for tool in (await world.client.list_tools()).tools}
         task = await world.create()
+        asset = await world.call("upload_asset", {"source": "https://a.b/c.png", "model": "sd2_mx_720p"})
         calls: list[tuple[str, dict[str, Any]]] = [
             ("list_models", {"model": "seedance2.0-md"}),
-            ("create_video", {"model": "seedance2.0-md"}),
+            ("create_video", {"model": "seedance2.0-md", "prompt": "an owl"}),
             ("get_task", {"task_id": task["task_id"]}),
-            ("get_task", {}),
             ("wait_for_video", {"task_id": task["task_id"]}),
+            ("download_video", {"task_id": task["task_id"]}),
+            ("preview_video", {"task_id": task["task_id"]}),
+            ("list_tasks", {}),
             ("upload_asset", {"source": "https://a.b/c.png", "model": "sd2_mx_720p"}),
-            ("get_asset", {"reference": "asset://x", "model": "sd2_mx_720p"}),
+            ("get_asset", {"reference": asset["reference"], "model": "sd2_mx_720p"}),
             ("get_balance", {}),
         ]
+        assert {name for name, _ in calls} == set(schemas)
         for name, arguments in calls:
-            answer = await world.call(name, arguments)
-            validator: Any = Draft202012Validator(schemas[name] or {})
-            validator.validate(answer.content)
+            for given, is_error in ((arguments, False), ({"nonsense": 1}, True)):
+                answer = await world.call(name, given)
+                assert answer.is_error is is_error, answer.text
+                validator: Any = Draft202012Validator(schemas[name] or {})
+                validator.validate(answer.content)
 
 
 async def test_the_instructions_carry_the_workflow(open_world: OpenWorld) -> None:

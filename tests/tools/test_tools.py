@@ -336,7 +336,7 @@ async def test_a_failed_task_is_a_normal_result_and_is_not_asked_for_again(open_
         assert done["status"] == "failed"
         assert done["error"]["message"] == (
             'The provider\'s words: "content policy: the prompt was refused". Nothing was charged. The same request may fail '
-            "again: change what the words name, and ask the person before another video is paid."
+            "again: change what the words name, and ask the user before another video is paid."
         )
         assert done["next"] is None
         world.sandbox.requests.clear()
@@ -532,7 +532,8 @@ async def test_estimates_say_so_when_no_price_is_published(open_world: OpenWorld
 async def test_the_operators_own_prices_win(open_world: OpenWorld, tmp_path: Path) -> None:
     own = tmp_path / "prices.toml"
     own.write_text(
-        '[[price]]\nname = "sd2_sp_720p"\nper = "second"\nunit_price = 0.0479\nsource = "contract"\nseen = 2026-09-30\n'
+        '[[price]]\nname = "sd2_sp_720p"\nper = "second"\nunit_price = 0.0479\nsource = "contract"\nseen = 2026-09-30\n',
+        "utf-8",
     )
     async with open_world(prices=own) as world:
         task = await world.create()

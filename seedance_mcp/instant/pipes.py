@@ -1,0 +1,85 @@
+"""The two pipes of a stdio server's client, which are for the protocol alone: whoever prints, prints on standard error."""
+
+import os
+import sys
+from errno import ECONNRESET, EINVAL, EPIPE
+from functools import cache
+from io import TextIOWrapper
+
+TYPE_CHECKING = False  # as in `instant`
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_OUT, _ERROR = 1, 2
+_CHUNK_BYTES = 65_536
+_NOBODY_READS = (EPIPE, ECONNRESET, EINVAL)
+"""What a write says of a closed pipe, of a closed socket, and of either on Windows."""
+
+
+@cache
+def claim() -> tuple[int, int]:
+    """Take standard input and output away from everybody else in this process and from its children; gives where they are now.
+
+    They are never given back: what was printed and lies in a buffer is written when the process ends.
+    """
+    nowhere = _beyond_the_standard()
+    source, sink = os.dup(0), os.dup(_OUT)  # no child inherits a duplicate
+    os.dup2(nowhere, 0)
+    os.dup2(_ERROR, _OUT)
+    os.close(nowhere)
+    for stream in (sys.stdout, sys.__stdout__):
+        if isinstance(stream, TextIOWrapper):  # there is none where standard output was closed
+            stream.reconfigure(line_buffering=True)  # beside what else is on standard error, not long after it
+    return source, sink
+
+
+def _beyond_the_standard() -> int:
+    """A descriptor that leads nowhere; a standard one that is closed leads there too, or a duplicate would take its place."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    while nowhere <= _ERROR:
+        os.set_inheritable(nowhere, True)  # noqa: FBT003 - it takes no name
+        nowhere = os.open(os.devnull, os.O_RDWR)
+    return nowhere
+
+
+def write(sink: int, line: str) -> None:
+    """Write one line; raises `BrokenPipeError` where nobody reads any more."""
+    left = memoryview(f"{line}\n".encode())
+    try:
+        while left:
+            left = left[os.write(sink, left) :]
+    except OSError as error:
+        if error.errno in _NOBODY_READS:
+            raise BrokenPipeError from error
+        raise
+
+
+class Lines:
+    """Lines of a file descriptor; what was read and not given yet can be taken."""
+
+    def __init__(self, source: int) -> None:
+        """Take the descriptor."""
+        self._source = source
+        self._whole: list[bytes] = []
+        self._rest = b""
+
+    def __iter__(self) -> "Iterator[bytes]":
+        """Give each line as soon as it is whole."""
+        while self._whole or self._read():
+            if self._whole:
+                yield self._whole.pop(0)
+
+    def take(self) -> list[bytes]:
+        """All that was read, the last line to its end."""
+        while self._rest and self._read():
+            pass
+        return self._whole
+
+    def _read(self) -> bool:
+        """Read on; a last line without an end is a line."""
+        chunk = os.read(self._source, _CHUNK_BYTES)
+        if not chunk and not self._rest:
+            return False
+        *whole, self._rest = (self._rest + (chunk or b"\n")).split(b"\n")
+        self._whole += whole
+        return True
