@@ -158,7 +158,10 @@ def _settings() -> Settings:
 def _serve(options: argparse.Namespace) -> None:
     if options.transport == "stdio":
         claim()
-    from seedance_mcp.server import handlers  # noqa: PLC0415 - other commands do not need the SDK
+    from seedance_mcp.server.loading import without_garbage_collection  # noqa: PLC0415 - other commands do not need it
+
+    with without_garbage_collection():
+        from seedance_mcp.server import handlers  # noqa: PLC0415 - other commands do not need the SDK
 
     settings = _settings()
     if settings.sandbox:
