@@ -253,4 +253,4 @@ async def _settle_by_hand(options: argparse.Namespace) -> None:
         charged = options.outcome == "charged"
         amount = (options.amount if options.amount is not None else record.estimate or Decimal(0)) if charged else Decimal(0)
         settled = await ledger.settle(record, Verdict("charged" if charged else "not charged", amount, "person"))
-        print(f"{settled.request_id}: {settled.evidence}, {settled.settled} by a person")
+        print(f"{settled.request_id}: {settled.evidence}, {settled.settled} JimiCoin, settled by hand")
