@@ -8,28 +8,31 @@ import os
 import platform
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import closing
+from contextlib import aclosing
 from dataclasses import asdict, dataclass
+from decimal import Decimal
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Literal, TypeVar
 
 import anyio
 
 from seedance_mcp._version import __version__
 from seedance_mcp.catalogue.editions.edition_2026_07 import CURRENCY
 from seedance_mcp.errors import SeedanceError
-from seedance_mcp.money.ledger import LEDGER_FILE, Ledger
+from seedance_mcp.money.ledger import open_ledger
 from seedance_mcp.money.prices import load_prices
+from seedance_mcp.money.stores.sqlite import LEDGER_FILE
 from seedance_mcp.server.handlers import open_shared
 from seedance_mcp.settings import Settings, check_settings
 from seedance_mcp.tools.session import Connect, Shared, connect_to_provider, utc_now
-from seedance_mcp.untrusted import read_amount, sanitize
+from seedance_mcp.untrusted import sanitize
 
 PATIENCE_SECONDS = 20.0
 """How long the provider has for one answer."""
 
+T = TypeVar("T")
 Mark = Literal["ok", "warn", "fail"]
 _NAMES = {f"SEEDANCE_{name.upper()}" for name in Settings.model_fields} | {"JIMMYAI_API_KEY", "JIMMYAI_BASE_URL"}
 _PLAY = "SEEDANCE_SANDBOX=1 seedance-mcp doctor"
@@ -82,7 +85,7 @@ async def examine(connect: Connect = connect_to_provider) -> list[Finding]:
         _profile(settings),
         _limits(settings),
     ]
-    found += [_prices(settings), *_folders(settings), _ledger(settings)]
+    found += [_prices(settings), *_folders(settings), await _ledger(settings)]
     if any("BASE_URL" in problem for problem in problems):  # the key must not go to another address than the one meant
         return [*found, Finding("fail", "provider", "not looked at: its address is wrong", "set SEEDANCE_BASE_URL right")]
     try:
@@ -180,16 +183,19 @@ def _folder(what: str, folder: Path) -> Finding:
     return Finding("ok", what, f"{folder}" + ("" if nearest == folder else " (made at first use)"))
 
 
-def _ledger(settings: Settings) -> Finding:
+async def _ledger(settings: Settings) -> Finding:
     if not (settings.ledger_dir / LEDGER_FILE).exists():
         return Finding("ok", "ledger", "none yet (made at first use)")
     try:
-        with closing(Ledger(settings.ledger_dir, utc_now)) as ledger:
-            faults, total, unclear = ledger.faults(), ledger.list(limit=1)[1], len(ledger.unclear())
+        async with aclosing(open_ledger(settings, utc_now)) as ledger:
+            health = await ledger.health()
     except SeedanceError as error:
         return Finding("fail", "ledger", error.message, "nothing is sent without it")
-    if faults:
-        return Finding("fail", "ledger", f"damaged: {sanitize(faults[0])}", "keep a copy, then move it away: a new one begins")
+    if health.faults:
+        return Finding(
+            "fail", "ledger", f"damaged: {sanitize(health.faults[0])}", "keep a copy, then move it away: a new one begins"
+        )
+    total, unclear = health.requests, health.unknown_outcomes
     if unclear:
         return Finding("warn", "ledger", f"{total} requests, {unclear} of them without an answer", "see seedance-mcp tasks")
     return Finding("ok", "ledger", f"whole, {total} requests")
@@ -200,18 +206,17 @@ async def _provider(shared: Shared) -> list[Finding]:
     where = "the embedded sandbox" if shared.settings.sandbox else shared.settings.base_url
     remedy = "check the network, a proxy, and SEEDANCE_BASE_URL"
     found = [
-        await _look("provider", where, shared.client.list_prices, lambda data: f"{where} lists {_count(data)} prices", remedy)
+        await _look("provider", where, shared.client.list_prices, lambda rows: f"{where} lists {len(rows)} prices", remedy)
     ]
     if shared.settings.api_key and found[0].mark == "ok":
         remedy = "compare SEEDANCE_API_KEY with the provider's console"
         told = _play_money if shared.settings.sandbox else _balance
-        found.append(await _look("account", "the key", shared.client.get_user_balance, told, remedy))
+        ask = shared.client.get_user_balance
+        found.append(await _look("account", "the key", ask, lambda account: told(account.available), remedy))
     return found
 
 
-async def _look(
-    what: str, where: str, ask: Callable[[], Awaitable[dict[str, Any]]], tell: Callable[[dict[str, Any]], str], remedy: str
-) -> Finding:
+async def _look(what: str, where: str, ask: Callable[[], Awaitable[T]], tell: Callable[[T], str], remedy: str) -> Finding:
     try:
         with anyio.fail_after(PATIENCE_SECONDS):
             return Finding("ok", what, tell(await ask()))
@@ -226,15 +231,9 @@ def _without_advice(error: SeedanceError) -> str:
     return error.message.partition(" Try again later")[0]
 
 
-def _count(data: dict[str, Any]) -> int:
-    listed = data.get("list")
-    return len(cast("list[Any]", listed)) if isinstance(listed, list) else 0
-
-
-def _balance(data: dict[str, Any]) -> str:
-    left = read_amount(data.get("available"))
+def _balance(left: Decimal | None) -> str:
     return f"the key works, {left:f} {CURRENCY} left" if left is not None else "the key works, the balance is not told"
 
 
-def _play_money(data: dict[str, Any]) -> str:
-    return f"{read_amount(data.get('available')) or 0:.0f} {CURRENCY} of play money"
+def _play_money(left: Decimal | None) -> str:
+    return f"{left or 0:.0f} {CURRENCY} of play money"

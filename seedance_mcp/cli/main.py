@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Generator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from importlib import import_module
@@ -19,7 +19,8 @@ from seedance_mcp.cli.mcp_clients import BY_NAME as CLIENTS_BY_NAME
 from seedance_mcp.errors import InvalidRequest, SeedanceError, TaskNotFound
 from seedance_mcp.instant.opening import Opening
 from seedance_mcp.instant.pipes import claim
-from seedance_mcp.money.ledger import Ledger
+from seedance_mcp.money.ledger import Ledger, open_ledger
+from seedance_mcp.money.records import Verdict
 from seedance_mcp.settings import Settings, load_settings
 
 EXIT_FAILED = 1
@@ -190,34 +191,45 @@ def _models(options: argparse.Namespace) -> None:
     print(resources.models_table())
 
 
-@contextmanager
-def _ledger() -> Generator[tuple[Settings, Ledger]]:
+@asynccontextmanager
+async def _ledger() -> AsyncGenerator[tuple[Settings, Ledger]]:
     settings = _settings()
-    ledger = Ledger(settings.ledger_dir, lambda: datetime.now(UTC))
-    with closing(ledger):
+    async with aclosing(open_ledger(settings, lambda: datetime.now(UTC))) as ledger:
         yield settings, ledger
 
 
 def _tasks(options: argparse.Namespace) -> None:
+    anyio.run(_print_tasks, options.limit)
+
+
+async def _print_tasks(limit: int) -> None:
     from seedance_mcp.cli import tables  # noqa: PLC0415 - slow to import
 
-    with _ledger() as (_, ledger):
-        print(tables.tasks_table(*ledger.list(limit=options.limit)))
+    async with _ledger() as (_, ledger):
+        print(tables.tasks_table(await ledger.page(limit=limit)))
 
 
 def _spending(options: argparse.Namespace) -> None:
+    anyio.run(_print_spending)
+
+
+async def _print_spending() -> None:
     from seedance_mcp.cli import tables  # noqa: PLC0415 - slow to import
 
-    with _ledger() as (settings, ledger):
-        print(tables.spending_text(ledger.spent(), ledger.spending_by_model(), settings.limits))
+    async with _ledger() as (settings, ledger):
+        print(tables.spending_text(await ledger.spent(), await ledger.spending_by_model(), settings.limits))
 
 
 def _settle(options: argparse.Namespace) -> None:
-    with _ledger() as (_, ledger):
-        record = ledger.find(options.request_id)
+    anyio.run(_settle_by_hand, options)
+
+
+async def _settle_by_hand(options: argparse.Namespace) -> None:
+    async with _ledger() as (_, ledger):
+        record = await ledger.find(options.request_id)
         if record is None or record.status != "unknown":
             raise TaskNotFound("Only a request whose answer was lost can be settled: see seedance-mcp tasks.")
         charged = options.outcome == "charged"
         amount = (options.amount if options.amount is not None else record.estimate or Decimal(0)) if charged else Decimal(0)
-        settled = ledger.settle(record, amount, "person", "charged" if charged else "not charged")
+        settled = await ledger.settle(record, Verdict("charged" if charged else "not charged", amount, "person"))
         print(f"{settled.request_id}: {settled.evidence}, {settled.settled} by a person")

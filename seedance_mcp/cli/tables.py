@@ -5,12 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 
 from seedance_mcp.catalogue.editions import edition_2026_07
-from seedance_mcp.money.records import Record, Spent
+from seedance_mcp.money.records import ModelSpending, Page, Spent
 from seedance_mcp.server.resources import table
 from seedance_mcp.untrusted import sanitize
 
 
-def tasks_table(records: list[Record], total: int) -> str:
+def tasks_table(page: Page) -> str:
     """Requests of the ledger, a line each."""
     rows = [
         (
@@ -22,10 +22,10 @@ def tasks_table(records: list[Record], total: int) -> str:
             record.task_id or record.request_id,
             _cell(record.prompt or ""),
         )
-        for record in records
+        for record in page.records
     ]
     made = table(("Made (UTC)", "Status", "Model", "Estimate", "Charged", "Task", "Prompt"), rows)
-    return f"{made}\n{len(records)} of {total}"
+    return f"{made}\n{len(page.records)} of {page.total}"
 
 
 def _coins(amount: Decimal | None) -> str:
@@ -41,10 +41,10 @@ def _cell(text: str) -> str:
 _CELL_CHARS = 40
 
 
-def spending_text(spent: Spent, models: list[tuple[str, int, Decimal, Decimal]], limits: dict[str, Decimal]) -> str:
+def spending_text(spent: Spent, models: list[ModelSpending], limits: dict[str, Decimal]) -> str:
     """What went, by model, and what the operator allows."""
-    rows = [(model, str(count), f"estimate {estimate:f}, charged {cost:f}") for model, count, estimate, cost in models]
-    held = f" (of it reserved and not settled: {spent.held:f})" if spent.held else ""
+    rows = [(each.model, str(each.requests), f"estimate {each.estimated:f}, charged {each.charged:f}") for each in models]
+    held = f" (of it reserved and not settled: {spent.reserved:f})" if spent.reserved else ""
     allowed = ", ".join(f"{name} {limit:f}" for name, limit in limits.items()) or "none"
     return (
         f"{table(('Model', 'Videos', 'Estimate and charge'), rows)}\n"

@@ -9,14 +9,14 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, Protocol
 
 import anyio
 
 from seedance_mcp.catalogue.facts import Model
 from seedance_mcp.catalogue.requests import VideoRequest
 from seedance_mcp.errors import NotConfigured, SeedanceError
-from seedance_mcp.untrusted import read_amount, sanitize
+from seedance_mcp.untrusted import read_amount
 
 LIVE_SECONDS = 3600.0
 """How long the provider's own price list is believed."""
@@ -76,26 +76,40 @@ def _from_file(row: dict[str, Any]) -> Price:
     return Price(str(row["name"]), row["per"], unit, str(row.get("source", "the operator")), str(row.get("seen", "")))
 
 
-def read_price_list(data: dict[str, Any], seen: datetime) -> dict[str, Price]:
+class ListedPrice(Protocol):
+    """One row of the provider's own price list, as `provider.answers.PriceRow` has it."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+
+    @property
+    def mode(self) -> str: ...  # noqa: D102
+
+    @property
+    def unit_price(self) -> Decimal | None: ...  # noqa: D102
+
+
+def read_price_list(rows: Iterable[ListedPrice], seen: datetime) -> dict[str, Price]:
     """The provider's own price list, as far as a request alone decides the price."""
-    listed = data.get("list")
-    rows = cast("list[Any]", listed) if isinstance(listed, list) else []
-    found = (_from_list(cast("dict[str, Any]", row), seen) for row in rows if isinstance(row, dict))
+    found = (_from_list(row, seen) for row in rows)
     return {price.name: price for price in found if price}
 
 
-def _from_list(row: dict[str, Any], seen: datetime) -> Price | None:
-    per, unit = _PER.get(str(row.get("price_mode"))), read_amount(row.get("unit_price"))
+def _from_list(row: ListedPrice, seen: datetime) -> Price | None:
+    per, unit = _PER.get(row.mode), row.unit_price
     if per is None or unit is None:
         return None
-    name = sanitize(row.get("model_name", ""))
-    return Price(name, per, unit, "the provider's price list", seen.isoformat(timespec="seconds"))
+    return Price(row.name, per, unit, "the provider's price list", seen.isoformat(timespec="seconds"))
+
+
+Fetch = Callable[[], Awaitable[Iterable[ListedPrice]]]
+"""Gets the provider's own price list."""
 
 
 class PriceBook:
     """Where a price is looked up: the operator's file, then the provider's live list, then our dated file."""
 
-    def __init__(self, own: dict[str, Price], fetch: Callable[[], Awaitable[dict[str, Any]]] | None = None) -> None:
+    def __init__(self, own: dict[str, Price], fetch: Fetch | None = None) -> None:
         """Take the operator's prices and the call that gets the live list."""
         self._own, self._fetch, self._ours = own, fetch, load_prices()
         self._live: dict[str, Price] = {}
@@ -117,7 +131,7 @@ class PriceBook:
         if patience.cancelled_caught:
             self._next_look = anyio.current_time() + SILENT_SECONDS
 
-    async def _look(self, fetch: Callable[[], Awaitable[dict[str, Any]]]) -> None:
+    async def _look(self, fetch: Fetch) -> None:
         try:
             seen = datetime.now(UTC)
             self._live = read_price_list(await fetch(), seen)
@@ -136,8 +150,13 @@ class PriceBook:
         """The unit price of one model at one resolution."""
         return self.find(model.billing_names(resolution))
 
-    def estimate(self, request: VideoRequest, seconds_of: Callable[[str], float | None] = lambda _: None) -> Estimate:
-        """Price one request; `seconds_of` tells how long a reference plays where that is known."""
+    def estimate(self, request: VideoRequest, first_video_seconds: float | None = None) -> Estimate:
+        """Price one request.
+
+        Args:
+            request: The request.
+            first_video_seconds: How long its `billed_video` plays; `None` where that is not known.
+        """
         price = self.price_of(request.row, request.output_resolution)
         if price is None:
             names = " or ".join(request.row.billing_names(request.output_resolution))
@@ -145,18 +164,22 @@ class PriceBook:
             return Estimate(None, f"The price of {request.model} is not published (billing name {names}){silent}.")
         if price.per == "task":
             return Estimate(price.unit, f"{price.unit} per task ({price.source}, {price.seen})", price)
-        more, words = _first_video(request, seconds_of)
+        more, words = _first_video(request, first_video_seconds)
         units = request.duration + (more or 0)
         amount = units * price.unit
         told = f"{price.unit} per second x {units} = {amount} ({price.source}, {price.seen}){words}"
         return Estimate(amount, told, price, at_least=more is None)
 
 
-def _first_video(request: VideoRequest, seconds_of: Callable[[str], float | None]) -> tuple[int | None, str]:
-    """Seconds billed on top of the duration, to the nearest one (`None`: not known), and what to say of them."""
-    if not (request.row.bills_first_video and request.reference_videos):
+def billed_video(request: VideoRequest) -> str | None:
+    """Give the reference video whose length is billed on top of the duration, or `None` where there is none."""
+    return request.reference_videos[0] if request.row.bills_first_video and request.reference_videos else None
+
+
+def _first_video(request: VideoRequest, known: float | None) -> tuple[int | None, str]:
+    """Give the seconds that are billed on top, to the nearest one (`None`: not known), and what to say about them."""
+    if billed_video(request) is None:
         return 0, ""
-    known = seconds_of(request.reference_videos[0])
     if known is None:
         return None, "; the first reference video's seconds come on top, and its length is not known here"
     more = int(known + _HALF)

@@ -10,7 +10,6 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import mcp_types as types
@@ -24,6 +23,7 @@ from seedance_mcp.catalogue.editions.edition_2026_07 import BY_NAME
 from seedance_mcp.errors import InvalidRequest, ProviderFailed, SeedanceError
 from seedance_mcp.instant.opening import Opening, prefers_flat
 from seedance_mcp.instant.pipes import claim
+from seedance_mcp.money.ledger import open_ledger
 from seedance_mcp.server import player, prompts, resources, tasks_extension
 from seedance_mcp.server.client_session import Asked, Context, McpCaller, client_name, session_of
 from seedance_mcp.server.stdio_handover import resume
@@ -31,7 +31,18 @@ from seedance_mcp.server.subscriptions import TASK, TaskSubscriptions
 from seedance_mcp.server.tool_table import TOOLS, ToolSpec
 from seedance_mcp.settings import Settings
 from seedance_mcp.tools import results, tasks
-from seedance_mcp.tools.session import Connect, Reach, Session, Shared, connect_to_provider, reach_hosts, utc_now
+from seedance_mcp.tools.session import (
+    Connect,
+    Keep,
+    OpenLedger,
+    Reach,
+    Session,
+    Shared,
+    connect_to_provider,
+    keep_on_disk,
+    reach_hosts,
+    utc_now,
+)
 
 log = logging.getLogger(__name__)
 
@@ -108,13 +119,13 @@ class _Door:
     async def look(self, ctx: Context, request_id: str) -> results.Task | None:
         """The task behind a handle, looked at now; while the provider is away, what the ledger knows."""
         session = session_of(ctx)
-        known = session.ledger.find(request_id)
+        known = await session.ledger.find(request_id)
         if known is None:
             return None
         try:
             return await tasks.poll_task(session, known, known.request_id)
         except SeedanceError:
-            return session.view(known)
+            return await session.view(known)
 
     def answer(self, result: results.Result) -> types.CallToolResult:
         told = result.model_copy(update={"sandbox": self.settings.sandbox})
@@ -150,7 +161,7 @@ class _Door:
     async def read_resource(self, ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
         session, uri = session_of(ctx), str(params.uri)
         if uri == player.URI:
-            return player.read(session)
+            return await player.read(session)
         try:
             await session.prices.refresh()
             text, mime_type, private = await self._read(session, uri)
@@ -195,12 +206,14 @@ class _Door:
         return types.GetPromptResult(description=spec.description, messages=[types.PromptMessage(role="user", content=block)])
 
     async def complete(self, ctx: Context, params: types.CompleteRequestParams) -> types.CompleteResult:
-        known = self._known(ctx, params)
-        fitting = [name for name in known if params.argument.value.lower() in name.lower()]
-        shown = types.Completion(values=fitting[:_COMPLETED_MOST], total=len(fitting), has_more=len(fitting) > _COMPLETED_MOST)
-        return types.CompleteResult(completion=shown)
+        value = params.argument.value
+        if (getattr(params.ref, "uri", ""), params.argument.name) == _TEMPLATES[1][:2]:
+            keys = await session_of(ctx).ledger.keys(value, _COMPLETED_MOST + 1)
+            return types.CompleteResult(completion=_completion(keys, counted=len(keys) <= _COMPLETED_MOST))
+        fitting = [name for name in self._known(params) if value.lower() in name.lower()]
+        return types.CompleteResult(completion=_completion(fitting))
 
-    def _known(self, ctx: Context, params: types.CompleteRequestParams) -> list[str]:
+    def _known(self, params: types.CompleteRequestParams) -> list[str]:
         """All that an argument can be."""
         name = params.argument.name
         if isinstance(params.ref, types.PromptReference):
@@ -208,9 +221,13 @@ class _Door:
             return prompts.completions(params.ref.name, name, chosen)
         if (params.ref.uri, name) == _TEMPLATES[0][:2]:
             return list(BY_NAME)
-        if (params.ref.uri, name) == _TEMPLATES[1][:2]:
-            return [record.task_id or record.request_id for record in session_of(ctx).ledger.list()[0]]
         return []
+
+
+def _completion(fitting: list[str], *, counted: bool = True) -> types.Completion:
+    """Give the first of what fits, and how many fit where all of them were counted."""
+    more = len(fitting) > _COMPLETED_MOST
+    return types.Completion(values=fitting[:_COMPLETED_MOST], total=len(fitting) if counted else None, has_more=more)
 
 
 def _block(attached: results.FileLink | results.Picture) -> types.ContentBlock:
@@ -218,11 +235,10 @@ def _block(attached: results.FileLink | results.Picture) -> types.ContentBlock:
     if isinstance(attached, results.Picture):
         data = base64.b64encode(attached.data).decode()
         return types.ImageContent(type="image", data=data, mime_type=attached.mime_type)
-    path = Path(attached.path)
     return types.ResourceLink(
         type="resource_link",
-        uri=path.as_uri(),
-        name=path.name,
+        uri=attached.url,
+        name=attached.name,
         mime_type=attached.mime_type,
         size=attached.size_bytes,
     )
@@ -247,10 +263,13 @@ async def open_shared(
     connect: Connect = connect_to_provider,
     now: Callable[[], datetime] = utc_now,
     reach: Reach = reach_hosts,
+    ledger: OpenLedger = open_ledger,
+    keep: Keep = keep_on_disk,
 ) -> AsyncGenerator[Shared]:
     """Hold what a server needs; in sandbox mode the embedded provider too."""
     async with AsyncExitStack() as stack:
-        shared = Shared(await _with_sandbox(settings, stack) if settings.sandbox else settings, connect, now, reach)
+        settings = await _with_sandbox(settings, stack) if settings.sandbox else settings
+        shared = Shared(settings, connect, now, reach, keep, open_ledger=ledger)
         stack.push_async_callback(shared.aclose)
         yield shared
 

@@ -28,13 +28,13 @@ def model_json(name: str, prices: PriceBook) -> str:
 
 async def task_json(session: Session, task_id: str) -> str:
     """One task, looked at now; raises `TaskNotFound`."""
-    known = session.ledger.find(task_id)
+    known = await session.ledger.find(task_id)
     try:
         return (await tasks.poll_task(session, known, task_id)).model_dump_json()
     except SeedanceError:
         if known is None:
             raise
-        return session.view(known).model_dump_json()
+        return (await session.view(known)).model_dump_json()
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

@@ -13,12 +13,12 @@ import anyio.to_thread
 from seedance_mcp.catalogue.editions import edition_2026_07
 from seedance_mcp.catalogue.facts import KIND_OF_FIELD, MEDIA_FIELDS, Kind, Model
 from seedance_mcp.errors import AssetRejected, FileRejected, InvalidRequest, ProviderFailed, SeedanceError
-from seedance_mcp.media import local_files
-from seedance_mcp.media.local_files import MediaFile
+from seedance_mcp.media import local_files, urls
+from seedance_mcp.media.probe import MediaFile, Violation, check_bounds
 from seedance_mcp.money.records import Upload
 from seedance_mcp.polling.schedule import Meter, wait
 from seedance_mcp.provider import reviews
-from seedance_mcp.provider.reviews import NoAsset, Review
+from seedance_mcp.provider.answers import AssetReview, NoAsset
 from seedance_mcp.tools import views
 from seedance_mcp.tools.arguments import GetAsset, UploadAsset, find_model
 from seedance_mcp.tools.results import Asset, Next
@@ -40,7 +40,7 @@ class _Brought:
     digest: str = ""
     """Of the bytes and what they are for."""
     at: datetime | None = None
-    review: Review | None = None
+    review: AssetReview | None = None
     """Of an earlier upload of the same bytes for the same purpose."""
 
 
@@ -61,12 +61,12 @@ async def upload_asset(session: Session, arguments: UploadAsset, caller: Caller)
     return _asset(session, model, review, brought.kind, brought)
 
 
-async def _submit(session: Session, model: Model, arguments: UploadAsset, brought: _Brought) -> Review:
+async def _submit(session: Session, model: Model, arguments: UploadAsset, brought: _Brought) -> AssetReview:
     """Hand a link to the route's review, and remember the bytes behind it."""
     name = arguments.name or f"{brought.kind} from seedance-mcp"
     review = await reviews.submit_asset(session.client, model, brought.kind, brought.link, name, portrait=arguments.portrait)
     if brought.at:
-        session.ledger.remember_upload(brought.digest, Upload(brought.link, review.asset_id, brought.at))
+        await session.ledger.remember_upload(brought.digest, Upload(brought.link, review.asset_id, brought.at))
     return review
 
 
@@ -81,8 +81,8 @@ def _check_use(model: Model, kind: Kind, arguments: UploadAsset) -> None:
 
 async def _bring(session: Session, model: Model, arguments: UploadAsset) -> _Brought:
     """Make the source a link: it is one, or its bytes are sent."""
-    if local_files.is_link(arguments.source):
-        kind = local_files.kind_of_link(local_files.check_link(arguments.source), arguments.kind)
+    if urls.is_url(arguments.source):
+        kind = urls.kind_of_url(urls.check_url(arguments.source), arguments.kind)
         _check_use(model, kind, arguments)
         return _Brought(arguments.source, kind)
     with ExitStack() as stack:
@@ -91,8 +91,21 @@ async def _bring(session: Session, model: Model, arguments: UploadAsset) -> _Bro
         if arguments.kind not in {None, found.kind}:
             raise InvalidRequest(f"The file is {found.kind}, not {arguments.kind}.", field="kind", allowed=found.kind)
         _check_use(model, found.kind, arguments)
-        local_files.check_bounds(found, model)
+        if violations := check_bounds(found, model):
+            raise _misfit(found, model, violations)
         return await _known(session, model, arguments, found) or await _send(session, model, arguments, found)
+
+
+def _misfit(found: MediaFile, model: Model, violations: list[Violation]) -> FileRejected:
+    """Name everything that the route does not take in one refusal, so that the agent mends all of it at once."""
+    measured = " and ".join(dict.fromkeys(each.measured for each in violations))
+    allowed = "; ".join(each.bound.words for each in violations)
+    sources = "; ".join(dict.fromkeys(edition_2026_07.SOURCES[each.source] for each in violations))
+    return FileRejected(
+        f"The {found.kind} has {measured}; allowed on the route {model.route.name}: {allowed} ({sources}). Nothing was sent.",
+        field="source",
+        allowed=allowed,
+    )
 
 
 def _digest(session: Session, model: Model, arguments: UploadAsset, found: MediaFile) -> str:
@@ -103,10 +116,10 @@ def _digest(session: Session, model: Model, arguments: UploadAsset, found: Media
 async def _known(session: Session, model: Model, arguments: UploadAsset, found: MediaFile) -> _Brought | None:
     """The same bytes, sent for the same purpose a short while ago; not those that a review refused or forgot."""
     digest = _digest(session, model, arguments, found)
-    earlier = session.ledger.find_upload(digest, _REUSED_SECONDS)
+    earlier = await session.ledger.find_upload(digest, _REUSED_SECONDS)
     if earlier is None:
         return None
-    review = Review(None, "active", earlier.link)
+    review = AssetReview(None, "active", earlier.link)
     if earlier.asset_id:
         try:
             review = await reviews.get_asset(session.client, model, earlier.asset_id, portrait=arguments.portrait)
@@ -119,22 +132,24 @@ async def _known(session: Session, model: Model, arguments: UploadAsset, found: 
 async def _send(session: Session, model: Model, arguments: UploadAsset, found: MediaFile) -> _Brought:
     uploaded = await session.client.upload_file(found.file, found.name, found.mime_type)
     try:
-        link = local_files.check_link(str(uploaded.get("url")))
+        link = urls.check_url(uploaded.url or "")
     except FileRejected:
         raise ProviderFailed("The provider took the file but gave no usable link. Try again later.") from None
     if found.kind == "video":
-        session.ledger.remember_media(link, found.seconds)
+        await session.ledger.remember_media(link, found.seconds)
     return _Brought(link, found.kind, found.size_bytes, _digest(session, model, arguments, found), session.now())
 
 
-async def _reviewed(session: Session, model: Model, review: Review, arguments: UploadAsset, caller: Caller) -> Review:
+async def _reviewed(
+    session: Session, model: Model, review: AssetReview, arguments: UploadAsset, caller: Caller
+) -> AssetReview:
     """Wait for the review as long as was asked."""
     meter, asset_id = Meter(), review.asset_id or ""
 
-    async def look() -> Review:
+    async def look() -> AssetReview:
         return await reviews.get_asset(session.client, model, asset_id, portrait=arguments.portrait)
 
-    async def tell(seen: Review) -> None:
+    async def tell(seen: AssetReview) -> None:
         await caller.report(meter.rise(0), f"review: {seen.stage}")
 
     if review.stage == "processing" and arguments.wait_seconds:
@@ -151,7 +166,7 @@ async def _reviewed(session: Session, model: Model, review: Review, arguments: U
     return review
 
 
-def _asset(session: Session, model: Model, review: Review, kind: Kind | None, brought: _Brought | None = None) -> Asset:
+def _asset(session: Session, model: Model, review: AssetReview, kind: Kind | None, brought: _Brought | None = None) -> Asset:
     """What the agent gets; only a link to bytes that were uploaded lapses."""
     arguments = {"reference": review.reference, "model": model.name}
     sent_at = brought.at if brought and not review.asset_id else None

@@ -11,16 +11,17 @@ from seedance_mcp.catalogue.editions.edition_2026_07 import CURRENCY, EDITION, L
 from seedance_mcp.catalogue.facts import LIST_FIELDS, RULES, Fact, Model
 from seedance_mcp.catalogue.profiles import model_schema
 from seedance_mcp.money.prices import PriceBook
-from seedance_mcp.money.records import JUDGED_AFTER_SECONDS, Record
+from seedance_mcp.money.records import JUDGED_AFTER_SECONDS, Page, Record
 from seedance_mcp.polling.schedule import Forecast
-from seedance_mcp.provider.failures import mend
+from seedance_mcp.provider.failures import advice_for_failed_task
 from seedance_mcp.task import RUNNING
 from seedance_mcp.tools.results import Billing, Failure, Frames, MediaLimit, ModelInfo, ModelList, Next, Options, Range, Task
 
 PROMPT_SHOWN_CHARS = 200
 GIVEN_UP_SECONDS = 86_400.0
 """Who has not ended in a day has been forgotten."""
-_NAMED_MOST = 10
+NAMED_MOST = 10
+"""Finished videos that one warning names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,7 @@ def task_of(
         eta_seconds=eta,
         video_url=record.video_url,
         video_url_expires_at=iso(_expires_at(record)),
-        saved_path=record.saved and record.saved.path,
+        saved_path=record.saved and record.saved.uri,
         cost=_number(_cost(record)),
         estimated_cost=_number(record.estimate),
         currency=CURRENCY,
@@ -157,10 +158,10 @@ def _evidence(record: Record) -> list[str]:
     return [f"The answer to this request was lost. {told} Do not send it again without asking the person."]
 
 
-def expiring(records: list[Record]) -> list[str]:
+def expiring(page: Page) -> list[str]:
     """A warning that names finished videos whose links are about to lapse; none for none."""
-    named = [f"{record.task_id} ({iso(_expires_at(record))})" for record in records[:_NAMED_MOST]]
-    more = f" and {len(records) - _NAMED_MOST} more" if len(records) > _NAMED_MOST else ""
+    named = [f"{record.task_id} ({iso(_expires_at(record))})" for record in page.records]
+    more = f" and {page.total - len(named)} more" if page.total > len(named) else ""
     return [f"Not saved, and their links lapse soon: {', '.join(named)}{more}. Call download_video."] if named else []
 
 
@@ -179,7 +180,7 @@ def _failure(record: Record) -> Failure | None:
     if record.error_code:
         refused = " Nothing was charged." if record.settled == 0 else ""
         return Failure(code=record.error_code, message=f"{record.error}{refused}")
-    words = f'The provider\'s words: "{record.error}". {_charge(record)} {mend(record.error)}'
+    words = f'The provider\'s words: "{record.error}". {_charge(record)} {advice_for_failed_task(record.error)}'
     return Failure(code=record.status, message=words)
 
 

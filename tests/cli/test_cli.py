@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
+import anyio
 import av
 import pytest
 from deadline import ran
@@ -19,9 +20,10 @@ from seedance_mcp.cli import demo, main
 from seedance_mcp.cli.install import Wish
 from seedance_mcp.cli.mcp_clients import BY_NAME
 from seedance_mcp.errors import OutcomeUnknown
-from seedance_mcp.money.ledger import Ledger
-from seedance_mcp.money.records import Entry
+from seedance_mcp.money.ledger import open_ledger
+from seedance_mcp.money.records import NewRequest
 from seedance_mcp.sandbox.serve import listen
+from seedance_mcp.settings import Settings
 from seedance_mcp.task import ProviderTask
 
 
@@ -130,15 +132,19 @@ def test_a_missing_extra_is_told_with_the_remedy(command: str, sandbox: str) -> 
 def filled_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
     """One charged and one lost request."""
     monkeypatch.setenv("SEEDANCE_DATA_DIR", str(tmp_path / "data"))
-    ledger = Ledger(tmp_path / "data", lambda: datetime(2026, 11, 23, 12, tzinfo=UTC))
+    return anyio.run(filled, tmp_path / "data")
+
+
+async def filled(folder: Path) -> tuple[str, str]:
+    ledger = open_ledger(Settings(data_dir=folder), lambda: datetime(2026, 11, 23, 12, tzinfo=UTC))
     made: list[str] = []
     for name, prompt in (("one", "a fox | with\x1b[31m a very long tail that goes on and on"), ("two", "a lost fox")):
-        entry = Entry({"model": "seedance2.0-sp", "prompt": prompt}, name, Decimal("2.5"))
-        record, _ = ledger.begin(entry, window_seconds=0, admit=lambda spent: None)  # noqa: ARG005 - admits everything
-        made.append(record.request_id)
-    ledger.update(made[0], ProviderTask("vid_1", "completed", cost=Decimal("2.5")))
-    ledger.refuse(made[1], OutcomeUnknown("lost", charged="maybe"))
-    ledger.close()
+        request = NewRequest({"model": "seedance2.0-sp", "prompt": prompt}, name, Decimal("2.5"))
+        await ledger.reserve(request, window_seconds=0, admit=lambda _: None)
+        made.append(request.request_id)
+    await ledger.observe(made[0], ProviderTask("vid_1", "completed", cost=Decimal("2.5")))
+    await ledger.fail(made[1], OutcomeUnknown("lost", charged="maybe"))
+    await ledger.aclose()
     return made[0], made[1]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import aclosing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,9 @@ from conftest import PROVIDER, no_film
 import seedance_mcp.sandbox
 from seedance_mcp.cli import doctor, main
 from seedance_mcp.errors import OutcomeUnknown, ProviderFailed, SeedanceError
-from seedance_mcp.money.ledger import LEDGER_FILE, Ledger
-from seedance_mcp.money.records import Entry
+from seedance_mcp.money.ledger import open_ledger
+from seedance_mcp.money.records import NewRequest
+from seedance_mcp.money.stores.sqlite import LEDGER_FILE
 from seedance_mcp.provider.client import ProviderClient
 from seedance_mcp.sandbox.faults import Mood
 from seedance_mcp.sandbox.provider import KEY, Sandbox
@@ -138,13 +139,13 @@ async def test_odd_answers_of_the_provider_are_survived(env: Env, data: dict[str
     assert told in doctor.as_text(found)
 
 
-def booked(folder: Path, outcome: SeedanceError | None = None) -> None:
+async def booked(folder: Path, outcome: SeedanceError | None = None) -> None:
     """Write one request down, and what became of it."""
-    with closing(Ledger(folder, lambda: datetime.now(UTC))) as ledger:
-        entry = Entry({"model": "seedance2.0-sp", "prompt": "a fox"}, "x", None)
-        record, _ = ledger.begin(entry, window_seconds=0, admit=lambda _: None)
+    async with aclosing(open_ledger(Settings(data_dir=folder), lambda: datetime.now(UTC))) as ledger:
+        request = NewRequest({"model": "seedance2.0-sp", "prompt": "a fox"}, "x", None)
+        await ledger.reserve(request, window_seconds=0, admit=lambda _: None)
         if outcome:
-            ledger.refuse(record.request_id, outcome)
+            await ledger.fail(request.request_id, outcome)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +158,7 @@ def booked(folder: Path, outcome: SeedanceError | None = None) -> None:
 async def test_the_ledger_is_counted_and_its_lost_answers_are_told(
     env: Env, tmp_path: Path, outcome: SeedanceError, mark: str, told: str
 ) -> None:
-    booked(tmp_path / "data", outcome)
+    await booked(tmp_path / "data", outcome)
     found = (await examined())["ledger"]
     assert (found.mark, found.fact) == (mark, told)
 
@@ -167,7 +168,7 @@ async def test_the_ledger_is_counted_and_its_lost_answers_are_told(
     [(b"SQLite format 3", b"SQLite format ?", "cannot be used"), (b"sending", b"seeding", "damaged: ")],
 )
 async def test_a_damaged_ledger_is_found(env: Env, tmp_path: Path, sound: bytes, damaged: bytes, told: str) -> None:
-    booked(tmp_path / "data")
+    await booked(tmp_path / "data")
     file = tmp_path / "data" / LEDGER_FILE
     file.write_bytes(file.read_bytes().replace(sound, damaged, 1))
     found = (await examined())["ledger"]

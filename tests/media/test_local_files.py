@@ -23,8 +23,10 @@ from seedance_mcp.catalogue.editions.edition_2026_07 import UPLOAD_EXTENSIONS
 from seedance_mcp.errors import FileRejected
 from seedance_mcp.media import local_files
 from seedance_mcp.media.headers import picture_size, wave_seconds
-from seedance_mcp.media.local_files import check_link, is_link, open_media, path_of, sniff
+from seedance_mcp.media.local_files import open_media
 from seedance_mcp.media.mp4_header import duration_seconds
+from seedance_mcp.media.probe import sniff
+from seedance_mcp.media.urls import check_url, is_url, path_of
 from seedance_mcp.sandbox.faults import Mood
 from seedance_mcp.settings import Settings
 
@@ -68,15 +70,15 @@ def test_every_ending_of_the_documentation_is_tried() -> None:
 
 @pytest.mark.parametrize("head", [b"#!/bin/sh\n", b"\x7fELF", b"%PDF-1.7", b"<html>", b"-----BEGIN OPENSSH", b"{}", b"BM"])
 def test_other_contents_are_refused(head: bytes) -> None:
-    with pytest.raises(FileRejected, match="no accepted media"):
+    with pytest.raises(FileRejected, match="none of the accepted formats"):
         sniff(head)
 
 
 def test_an_svg_is_known_behind_any_number_of_comments() -> None:
     comments = b"<!---->" * 72
-    assert sniff(comments + b"<svg>")[0] == "svg"
-    assert sniff(b"<!-- a -- b <svg> -->\n<!DOCTYPE svg><!-- --><svg>")[0] == "svg"
-    with pytest.raises(FileRejected, match="no accepted media"):
+    assert sniff(comments + b"<svg>").ending == "svg"
+    assert sniff(b"<!-- a -- b <svg> -->\n<!DOCTYPE svg><!-- --><svg>").ending == "svg"
+    with pytest.raises(FileRejected, match="none of the accepted formats"):
         sniff(comments + b"<html>")
 
 
@@ -98,13 +100,13 @@ def test_only_regular_files_below_the_roots_are_opened(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(inside / "s.png"))
         for source in ("link.png", "../out/a.png", str(outside / "a.png"), "~root/x.png", "/etc/passwd", "/proc/self/mem"):
-            assert "these folders alone" in refused(str(inside / source) if source[0] not in "~/" else source, inside)
+            assert "lies outside" in refused(str(inside / source) if source[0] not in "~/" else source, inside)
         assert "Only a regular file" in refused(str(inside / "folder.png"), inside)
         assert "Only a regular file" in refused(str(inside / "pipe.png"), inside)
         assert "cannot be read" in refused(str(inside / "s.png"), inside)
     assert "0 bytes" in refused(str(inside / "empty.png"), inside)
     assert "cannot be read" in refused(str(inside / "missing.png"), inside)
-    assert "no path" in refused("a\0b", inside)
+    assert "is not a path" in refused("a\0b", inside)
     assert "none" in refused("a.png")
 
 
@@ -126,7 +128,7 @@ def test_a_file_that_is_not_there_is_named_with_the_folders_that_may_be_read(
     assert f'"fox.png" is "{tmp_path / "fox.png"}" here: check the path.' in missing
     assert f"Files may be sent from these folders: {tmp_path}." in missing
     assert '"/etc/fox.png" lies outside' in outside
-    assert f"these folders alone: {tmp_path}." in outside
+    assert f"files may be sent from; allowed: {tmp_path}." in outside
 
 
 def test_a_file_over_100_megabytes_is_refused(tmp_path: Path) -> None:
@@ -148,9 +150,9 @@ async def test_a_refused_file_sends_nothing(open_world: OpenWorld, tmp_path: Pat
 
 @pytest.mark.parametrize("link", ["http://a.b/c.png", "ftp://a.b/c", "https:///c.png", "https://u:p@a.b/c", "https://a b/c"])
 def test_only_plain_https_links_pass(link: str) -> None:
-    assert is_link(link)
+    assert is_url(link)
     with pytest.raises(FileRejected):
-        check_link(link)
+        check_url(link)
 
 
 def test_the_usual_folders_are_open_but_never_the_home_or_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -358,6 +360,18 @@ async def test_a_file_beyond_what_a_source_states_is_refused_before_it_is_sent(
             assert words in answer.text
             assert answer.error["allowed"] in answer.text
             assert world.sandbox.requests == []
+
+
+@pytest.mark.anyio
+async def test_an_upload_with_several_faults_is_refused_once_with_all_of_them(open_world: OpenWorld, tmp_path: Path) -> None:
+    (tmp_path / "clip").write_bytes(movie(20, 3840, 2160).ljust(93 * PAD, b"\0"))
+    async with open_world() as world:
+        answer = await world.call("upload_asset", {"source": str(tmp_path / "clip"), "model": "seedance2.0-std"})
+        assert world.sandbox.requests == []
+    for fault in ("20.0 s", "2 to 15 s", "93.0 MB", "up to 50 MB", "3840 x 2160 px", "409600 to 2086876 pixels in all"):
+        assert answer.text.count(fault) == 1
+    assert answer.error["allowed"] == "2 to 15 s; 409600 to 2086876 pixels in all; up to 50 MB"
+    assert len(answer.text) < 1200
 
 
 def segment(marker: int, content: bytes) -> bytes:

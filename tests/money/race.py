@@ -15,10 +15,11 @@ import anyio
 
 from seedance_mcp.errors import SeedanceError
 from seedance_mcp.money.gate import Action, Reply
+from seedance_mcp.money.ledger import open_ledger
 from seedance_mcp.settings import load_settings
 from seedance_mcp.tools.arguments import read_create_video
 from seedance_mcp.tools.create import create_video
-from seedance_mcp.tools.session import Shared, connect_to_provider
+from seedance_mcp.tools.session import Shared, connect_to_provider, utc_now
 
 
 class Nobody:
@@ -108,4 +109,5 @@ def killed(count: int) -> None:
 
 if __name__ == "__main__":
     connect_to_provider(load_settings())  # what is slow to load is loaded before any fork
+    open_ledger(load_settings(), utc_now)
     killed(int(sys.argv[2])) if sys.argv[1] == "killed" else together(sys.argv[2:])

@@ -108,7 +108,7 @@ async def test_a_client_without_forms_is_never_stuck(open_world: OpenWorld, mode
         answer = await create(world)
         assert answer.error["code"] == "confirmation_required"
         assert "costs 0.25 JimiCoin" in answer.text
-        assert "Ask the person in the chat" in answer.text
+        assert "Ask the user in the chat" in answer.text
         assert world.creates == 0
         assert (await create(world, answer.error["confirm_token"]))["status"] == "queued"
         assert world.creates == 1

@@ -7,8 +7,8 @@ import os
 import resource
 import sqlite3
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -20,12 +20,13 @@ import httpx
 import pytest
 from conftest import PROVIDER, Answer, OpenWorld, World, no_film
 
-from seedance_mcp.errors import ConfirmationRequired, LedgerUnusable, OutcomeUnknown
+from seedance_mcp.errors import ConfirmationRequired, LedgerUnusable, OutcomeUnknown, TaskNotFound
 from seedance_mcp.money.gate import Action, Reply, fingerprint
 from seedance_mcp.money.ledger import Ledger
-from seedance_mcp.money.records import Entry, Record, Spent
+from seedance_mcp.money.ledger import open_ledger as open_sqlite
+from seedance_mcp.money.records import ModelSpending, NewRequest, Record, Spent
 from seedance_mcp.money.stores import sqlite
-from seedance_mcp.money.stores.sqlite import MIGRATIONS, Store
+from seedance_mcp.money.stores.sqlite import SqliteStore, migrations
 from seedance_mcp.provider.client import ProviderClient
 from seedance_mcp.sandbox import serve
 from seedance_mcp.sandbox.faults import Mood
@@ -34,7 +35,7 @@ from seedance_mcp.settings import Settings
 from seedance_mcp.task import ProviderTask
 from seedance_mcp.tools.arguments import ListTasks, NoArguments, read_request
 from seedance_mcp.tools.balance import get_balance
-from seedance_mcp.tools.session import Shared
+from seedance_mcp.tools.session import OpenLedger, Shared
 from seedance_mcp.tools.tasks import list_tasks
 from seedance_mcp.tools.views import Outlook, task_of
 
@@ -60,6 +61,12 @@ class Clock:
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
+
+
+@pytest.fixture
+async def ledger(open_ledger: OpenLedger, tmp_path: Path, clock: Clock) -> AsyncGenerator[Ledger]:
+    async with aclosing(open_ledger(Settings(data_dir=tmp_path), clock)) as opened:
+        yield opened
 
 
 # repeats
@@ -203,18 +210,17 @@ async def test_what_failed_does_not_count_and_what_is_unclear_does(open_world: O
         assert world.creates == 4
 
 
-async def test_a_provider_that_tells_no_cost_is_settled_by_the_estimate(tmp_path: Path, clock: Clock) -> None:
-    ledger = Ledger(tmp_path, clock)
-    record, new = ledger.begin(entry(), window_seconds=600, admit=nothing)
-    assert new
-    told = ledger.update(record.request_id, ProviderTask("vid_1", "queued"))
+async def test_a_provider_that_tells_no_cost_is_settled_by_the_estimate(ledger: Ledger) -> None:
+    found = await ledger.reserve(entry(), window_seconds=600, admit=nothing)
+    assert found.is_new
+    request_id = found.record.request_id
+    told = await ledger.observe(request_id, ProviderTask("vid_1", "queued"))
     assert (told.settled, told.settled_by, told.cost) == (Decimal("2.5"), "estimate", None)
-    told = ledger.update(record.request_id, ProviderTask("vid_1", "completed", cost=Decimal("2.4")))
+    told = await ledger.observe(request_id, ProviderTask("vid_1", "completed", cost=Decimal("2.4")))
     assert (told.settled, told.settled_by, told.cost) == (Decimal("2.4"), "provider", Decimal("2.4"))
-    told = ledger.update(record.request_id, ProviderTask("vid_1", "completed"))
+    told = await ledger.observe(request_id, ProviderTask("vid_1", "completed"))
     assert told.settled == Decimal("2.4")
-    assert ledger.spending_by_model() == [("m", 1, Decimal("2.5"), Decimal("2.4"))]
-    ledger.close()
+    assert await ledger.spending_by_model() == [ModelSpending("m", 1, Decimal("2.5"), Decimal("2.4"))]
 
 
 @pytest.mark.parametrize(
@@ -227,23 +233,20 @@ async def test_a_provider_that_tells_no_cost_is_settled_by_the_estimate(tmp_path
     ],
 )
 async def test_a_failed_task_tells_whether_money_went_and_what_to_do(
-    tmp_path: Path, clock: Clock, words: str, cost: str | None, told: str
+    ledger: Ledger, words: str, cost: str | None, told: str
 ) -> None:
-    ledger = Ledger(tmp_path, clock)
-    record, _ = ledger.begin(entry(), window_seconds=600, admit=nothing)
+    record = (await ledger.reserve(entry(), window_seconds=600, admit=nothing)).record
     failed = ProviderTask("vid_1", "failed", error=words, cost=Decimal(cost) if cost else None)
-    task = task_of(ledger.update(record.request_id, failed), NOON, Outlook([], 5.0))
-    ledger.close()
+    task = task_of(await ledger.observe(record.request_id, failed), NOON, Outlook([], 5.0))
     assert task.error
     assert task.error.message.startswith(f'The provider\'s words: "{words}". {told}')
 
 
-async def test_a_failed_task_of_another_book_charges_what_the_provider_says(tmp_path: Path, clock: Clock) -> None:
-    ledger = Ledger(tmp_path, clock)
-    record = ledger.adopt("vid_1", None)
-    unknown = task_of(ledger.update(record.request_id, ProviderTask("vid_1", "failed", error="x")), NOON, Outlook([], 5.0))
-    free = ledger.update(record.request_id, ProviderTask("vid_1", "failed", error="x", cost=Decimal(0)))
-    ledger.close()
+async def test_a_failed_task_of_another_ledger_charges_what_the_provider_says(ledger: Ledger) -> None:
+    record = await ledger.adopt("vid_1", None)
+    failed = await ledger.observe(record.request_id, ProviderTask("vid_1", "failed", error="x"))
+    unknown = task_of(failed, NOON, Outlook([], 5.0))
+    free = await ledger.observe(record.request_id, ProviderTask("vid_1", "failed", error="x", cost=Decimal(0)))
     assert unknown.error
     assert "not known" in unknown.error.message
     assert "Nothing was charged." in str(task_of(free, NOON, Outlook([], 5.0)).error)
@@ -257,8 +260,8 @@ async def test_a_request_that_was_refused_tells_in_the_list_that_nothing_was_cha
     assert task["error"]["message"].endswith("Nothing was charged.")
 
 
-def entry(name: str = "x") -> Entry:
-    return Entry({"model": "m", "prompt": name}, name, Decimal("2.5"))
+def entry(name: str = "x") -> NewRequest:
+    return NewRequest({"model": "m", "prompt": name}, name, Decimal("2.5"))
 
 
 def nothing(spent: Spent) -> None:
@@ -385,13 +388,12 @@ async def test_tasks_are_listed_newest_first_and_looked_at_on_request(open_world
 
 
 async def test_a_request_that_is_being_sent_is_followed_by_its_request_id(
-    tmp_path: Path, open_world: OpenWorld, clock: Clock
+    tmp_path: Path, open_world: OpenWorld, open_ledger: OpenLedger, clock: Clock
 ) -> None:
-    ledger = Ledger(tmp_path / "data", clock)
+    ledger = open_ledger(Settings(data_dir=tmp_path / "data"), clock)
     name = fingerprint(read_request({"model": "seedance2.0-sp", "prompt": "a fox"}))
-    record, _ = ledger.begin(
-        Entry({"model": "seedance2.0-sp", "prompt": "a fox"}, name, Decimal("0.25")), window_seconds=600, admit=nothing
-    )
+    request = NewRequest({"model": "seedance2.0-sp", "prompt": "a fox"}, name, Decimal("0.25"))
+    record = (await ledger.reserve(request, window_seconds=600, admit=nothing)).record
     async with open_world(clock=clock) as world:
         again = await world.create()
         assert again["deduplicated"] is True
@@ -403,7 +405,7 @@ async def test_a_request_that_is_being_sent_is_followed_by_its_request_id(
         assert (await world.call("list_tasks", {"status": "unknown"}))["total"] == 1
         assert (await world.call("get_balance"))["unclear"] == [record.request_id]
         assert world.creates == 0
-    ledger.close()
+    await ledger.aclose()
 
 
 async def test_a_repeat_waits_for_the_first_one_that_is_in_flight(open_world: OpenWorld) -> None:
@@ -424,16 +426,17 @@ async def test_a_repeat_waits_for_the_first_one_that_is_in_flight(open_world: Op
 # the file
 
 
+@pytest.mark.sqlite_file
 async def test_a_broken_foreign_or_newer_ledger_refuses_before_anything_is_sent(open_world: OpenWorld, tmp_path: Path) -> None:
     def broken(path: Path) -> None:
         path.write_bytes(b"this is no database, whatever its name says" * 100)
 
     def newer(path: Path) -> None:
         with sqlite3.connect(path) as db:
-            db.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+            db.execute(f"PRAGMA user_version = {len(migrations()) + 1}")
         db.close()
 
-    for number, (spoil, words) in enumerate([(broken, "not a database"), (newer, "update it")]):
+    for number, (spoil, words) in enumerate([(broken, "not a database"), (newer, "Upgrade seedance-mcp")]):
         folder = tmp_path / str(number)
         folder.mkdir()
         spoil(folder / "ledger.sqlite3")
@@ -452,10 +455,10 @@ def test_a_ledger_that_another_holds_for_good_is_given_up(tmp_path: Path, monkey
     holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
     with pytest.raises(LedgerUnusable, match="another process holds it"):
-        Store(path)
+        SqliteStore(path)
     holder.execute("COMMIT")
     holder.close()
-    Store(path).close()
+    SqliteStore(path).close()
 
 
 @contextmanager
@@ -469,6 +472,7 @@ def no_file_larger_than(size_bytes: int) -> Generator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
+@pytest.mark.sqlite_file
 async def test_a_disk_without_room_refuses_before_anything_is_sent(open_world: OpenWorld, tmp_path: Path) -> None:
     folder = tmp_path / "data"
     async with open_world(data_dir=folder) as world:
@@ -482,6 +486,7 @@ async def test_a_disk_without_room_refuses_before_anything_is_sent(open_world: O
         assert (await world.create(prompt="second"))["status"] == "queued"
 
 
+@pytest.mark.sqlite_file
 @pytest.mark.parametrize("room_bytes", [0, 8192])
 async def test_a_disk_without_room_for_a_ledger_refuses_before_anything_is_sent(
     open_world: OpenWorld, room_bytes: int
@@ -494,6 +499,7 @@ async def test_a_disk_without_room_for_a_ledger_refuses_before_anything_is_sent(
         assert (await world.create())["status"] == "queued"
 
 
+@pytest.mark.sqlite_file
 async def test_a_folder_that_cannot_be_had_refuses_before_anything_is_sent(open_world: OpenWorld, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     async with open_world(data_dir=tmp_path / "file" / "data") as world:
@@ -517,6 +523,7 @@ class Saboteur(Sandbox):
         return await super().__call__(request)
 
 
+@pytest.mark.sqlite_file
 async def test_a_ledger_that_breaks_on_the_way_loses_neither_task_nor_money(
     open_world: OpenWorld, tmp_path: Path, film_less: Sandbox
 ) -> None:
@@ -533,6 +540,7 @@ async def test_a_ledger_that_breaks_on_the_way_loses_neither_task_nor_money(
         assert world.creates == 1
 
 
+@pytest.mark.sqlite_file
 async def test_a_refusal_that_cannot_be_written_down_is_still_told(
     open_world: OpenWorld, tmp_path: Path, film_less: Sandbox
 ) -> None:
@@ -541,10 +549,10 @@ async def test_a_refusal_that_cannot_be_written_down_is_still_told(
         assert (await world.create()).error["code"] == "outcome_unknown"
 
 
-def test_the_first_ledger_is_brought_up_to_date_with_its_records(tmp_path: Path, clock: Clock) -> None:
+async def test_the_first_ledger_is_migrated_with_its_records(tmp_path: Path, clock: Clock) -> None:
     path = tmp_path / "ledger.sqlite3"
     with sqlite3.connect(path) as db:
-        db.executescript(MIGRATIONS[0])
+        db.executescript(migrations()[0])
         rows = [("a", "completed", "2.5", "2.4"), ("b", "unknown", "1.5", None)]
         for name, state, estimate, cost in rows:
             db.execute(
@@ -553,37 +561,32 @@ def test_the_first_ledger_is_brought_up_to_date_with_its_records(tmp_path: Path,
             )
         db.execute("PRAGMA user_version = 1")
     db.close()
-    ledger = Ledger(tmp_path, clock)
-    assert ledger.get("vid_a").settled == Decimal("2.4")
-    assert ledger.get("b").settled is None
-    assert ledger.spent() == Spent(Decimal("3.9"), Decimal("3.9"), Decimal("1.5"))
-    ledger.close()
-    Store(path).close()
+    async with aclosing(open_sqlite(Settings(data_dir=tmp_path), clock)) as ledger:
+        assert (await ledger.get("vid_a")).settled == Decimal("2.4")
+        assert (await ledger.get("b")).settled is None
+        assert await ledger.spent() == Spent(Decimal("3.9"), Decimal("3.9"), Decimal("1.5"))
+        assert [(await ledger.page(status)).total for status in (None, "completed", "unknown", "failed")] == [2, 1, 1, 0]
+    SqliteStore(path).close()
 
 
-def test_a_token_that_two_calls_checked_at_once_is_used_by_one(tmp_path: Path, clock: Clock) -> None:
-    ledger = Ledger(tmp_path, clock)
-    token = ledger.new_token("x", Decimal("2.5"))
-    assert ledger.token_fault(token, "x", Decimal("2.5")) is None
-    ledger.begin(entry(), window_seconds=0, admit=nothing, token=token)
+async def test_a_token_that_two_calls_checked_at_once_is_used_by_one(ledger: Ledger) -> None:
+    token = await ledger.new_token("x", Decimal("2.5"))
+    assert await ledger.token_fault(token, "x", Decimal("2.5")) is None
+    await ledger.reserve(entry(), window_seconds=0, admit=nothing, token=token)
     with pytest.raises(ConfirmationRequired, match="used meanwhile"):
-        ledger.begin(entry(), window_seconds=0, admit=nothing, token=token)
-    assert ledger.list()[1] == 1
-    ledger.close()
+        await ledger.reserve(entry(), window_seconds=0, admit=nothing, token=token)
+    assert (await ledger.page()).total == 1
 
 
-def test_what_a_transaction_raises_undoes_it(tmp_path: Path, clock: Clock) -> None:
-    ledger = Ledger(tmp_path, clock)
-
+async def test_what_a_transaction_raises_undoes_it(ledger: Ledger) -> None:
     def refuse(spent: Spent) -> None:
         raise LedgerUnusable("no")
 
     with pytest.raises(LedgerUnusable):
-        ledger.begin(entry(), window_seconds=600, admit=refuse)
-    assert ledger.list() == ([], 0)
-    with pytest.raises(KeyError):
-        ledger.get("nothing")
-    ledger.close()
+        await ledger.reserve(entry(), window_seconds=600, admit=refuse)
+    assert (await ledger.page()).total == 0
+    with pytest.raises(TaskNotFound):
+        await ledger.get("nothing")
 
 
 # many processes
@@ -636,8 +639,8 @@ async def test_killed_at_fifty_moments_nothing_is_lost_or_sent_twice(tmp_path: P
     async with serve.run_in_background(film_less) as address:
         environ = environment(tmp_path, address)
         ends = await race("killed", ["50"], environ)
-        ledger = Ledger(tmp_path / "data", lambda: datetime.now(UTC))
-        noted = {record.prompt for record in ledger.list()[0]}
+        ledger = open_sqlite(Settings(data_dir=tmp_path / "data"), lambda: datetime.now(UTC))
+        noted = {record.prompt for record in (await ledger.page()).records}
         sent = [task.body["prompt"] for task in film_less.tasks.values()]
         assert len(sent) == len(set(sent))
         assert set(sent) <= noted
@@ -646,7 +649,7 @@ async def test_killed_at_fifty_moments_nothing_is_lost_or_sent_twice(tmp_path: P
     with sqlite3.connect(tmp_path / "data" / "ledger.sqlite3") as db:
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     db.close()
-    ledger.close()
+    await ledger.aclose()
     assert ends.count("killed") >= 40, ends
     assert 1 < len(sent) < len(noted), "none was killed before it was sent, or none after"
 
@@ -654,7 +657,9 @@ async def test_killed_at_fifty_moments_nothing_is_lost_or_sent_twice(tmp_path: P
 # several principals, one account
 
 
-async def test_a_lost_answer_is_judged_by_whoever_looks_and_told_to_its_owner_alone(tmp_path: Path) -> None:
+async def test_a_lost_answer_is_judged_by_whoever_looks_and_told_to_its_owner_alone(
+    tmp_path: Path, open_ledger: OpenLedger
+) -> None:
     """The account is shared, so anybody's look at the balance is evidence; whose request it was stays theirs."""
     sandbox, told = Sandbox(no_film), list[tuple[str, str]]()
 
@@ -662,18 +667,22 @@ async def test_a_lost_answer_is_judged_by_whoever_looks_and_told_to_its_owner_al
         told.append((record.principal, record.status))
 
     settings = Settings(base_url=PROVIDER, data_dir=tmp_path)
-    shared = Shared(settings, lambda _: ProviderClient(PROVIDER, KEY, transport=httpx.MockTransport(sandbox)), publish=publish)
+    transport = httpx.MockTransport(sandbox)
+    shared = Shared(
+        settings, lambda _: ProviderClient(PROVIDER, KEY, transport=transport), publish=publish, open_ledger=open_ledger
+    )
     alice, bob = shared.session("alice"), shared.session("bob")
-    lost, _ = alice.ledger.begin(Entry(BODY, "one", Decimal("0.25")), window_seconds=0, admit=print)
-    alice.ledger.note_used(lost.request_id, Decimal(0))
-    alice.ledger.refuse(lost.request_id, OutcomeUnknown("lost", charged="maybe"))
+    request = NewRequest(BODY, "one", Decimal("0.25"))
+    lost = (await alice.ledger.reserve(request, window_seconds=0, admit=nothing)).record
+    await alice.ledger.mark_sending(lost.request_id, Decimal(0))
+    await alice.ledger.fail(lost.request_id, OutcomeUnknown("lost", charged="maybe"))
     assert (await get_balance(alice, NoArguments(), Nobody())).unclear == [lost.request_id]
     for other in (bob, shared.session()):
         assert (await get_balance(other, NoArguments(), Nobody())).unclear == []
         assert (await list_tasks(other, ListTasks(refresh=True), Nobody())).total == 0
     sandbox.used = 0.25
     await get_balance(bob, NoArguments(), Nobody())
-    assert alice.ledger.get(lost.request_id).evidence == "charged"
+    assert (await alice.ledger.get(lost.request_id)).evidence == "charged"
     assert told[-1] == ("alice", "unknown")
     await shared.aclose()
 
@@ -693,9 +702,8 @@ class Nobody:
 # what videos took
 
 
-async def test_the_forecast_learns_from_what_the_provider_says_a_video_took(tmp_path: Path, clock: Clock) -> None:
+async def test_the_forecast_learns_from_what_the_provider_says_a_video_took(ledger: Ledger, clock: Clock) -> None:
     """Our clock may be wrong, and a video may be looked at the next day: neither changes what it took."""
-    ledger = Ledger(tmp_path, clock)
     made = NOON - timedelta(hours=1)
     at_75, at_5 = (made + timedelta(seconds=seconds) for seconds in (75, 5))
     for task in (
@@ -703,9 +711,8 @@ async def test_the_forecast_learns_from_what_the_provider_says_a_video_took(tmp_
         ProviderTask("vid_1", "failed", created_at=made, completed_at=at_5),
         ProviderTask("vid_2", "processing", created_at=made),
     ):
-        record, _ = ledger.begin(Entry(BODY, str(task.task_id), None), window_seconds=0, admit=print)
+        request = NewRequest(BODY, str(task.task_id), None)
+        record = (await ledger.reserve(request, window_seconds=0, admit=nothing)).record
         clock.pass_(days=1)
-        ledger.update(record.request_id, task)
-    assert ledger.finished_alike(ledger.get("vid_2")) == [5, 75]
-    assert ledger.finished_alike(ledger.get("vid_0")) == []
-    ledger.close()
+        await ledger.observe(record.request_id, task)
+    assert await ledger.similar_durations(await ledger.get("vid_2")) == [5, 75]

@@ -336,7 +336,7 @@ async def test_a_failed_task_is_a_normal_result_and_is_not_asked_for_again(open_
         assert done["status"] == "failed"
         assert done["error"]["message"] == (
             'The provider\'s words: "content policy: the prompt was refused". Nothing was charged. The same request may fail '
-            "again: change what the words name, and ask the person before another video is paid."
+            "again: change what the words name, and ask the user before another video is paid."
         )
         assert done["next"] is None
         world.sandbox.requests.clear()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from seedance_mcp.provider.envelope import read_task
+from seedance_mcp.provider.answers import read_task
 from seedance_mcp.untrusted import read_amount, read_time, sanitize
 
 # typed by hand from the documentation's table of status spellings
