@@ -10,7 +10,7 @@ from pathlib import Path
 from kit import Row, median_ms
 
 from seedance_mcp.money.ledger import Ledger
-from seedance_mcp.money.records import Entry, Spent
+from seedance_mcp.money.records import Spent
 from seedance_mcp.task import ProviderTask
 
 RUNS, ROWS = 200, 100_000

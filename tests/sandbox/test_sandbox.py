@@ -38,6 +38,7 @@ def film(body: dict[str, Any], *pictures: bytes) -> tuple[Any, list[Image.Image]
     return container, [frame.to_image() for frame in (frames[0], frames[len(frames) // 2], frames[-1])]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("body", "pixels", "seconds", "sound"),
     [
@@ -72,6 +73,7 @@ def middle(image: Image.Image) -> tuple[int, ...]:
     return tuple(round(part / 255) for part in colour)
 
 
+@pytest.mark.slow
 def test_first_and_last_frame_are_blended_from_one_to_the_other() -> None:
     body = {"model": "seedance2.0-std", "duration": 4, "first_image": "x", "last_image": "y"}
     _, (first, half, last) = film(body, picture("red"), picture("blue"))
@@ -80,6 +82,7 @@ def test_first_and_last_frame_are_blended_from_one_to_the_other() -> None:
     assert middle(half) not in {middle(first), middle(last)}
 
 
+@pytest.mark.slow
 def test_an_adaptive_ratio_follows_the_picture_and_an_unreadable_one_is_passed_over() -> None:
     body = {"model": "seedance2.0-sp", "ratio": "adaptive", "resolution": "480p", "duration": 4, "images": ["x", "y"]}
     container, (first, *_) = film(body, b"no picture", picture("lime", (100, 140)))
@@ -87,6 +90,7 @@ def test_an_adaptive_ratio_follows_the_picture_and_an_unreadable_one_is_passed_o
     assert middle(first) == (0, 1, 0)
 
 
+@pytest.mark.slow
 def test_two_prompts_look_different() -> None:
     body = {"model": "seedance2.0-md", "duration": 1}
     assert film({**body, "prompt": "a fox"})[1][0].tobytes() != film({**body, "prompt": "a cat"})[1][0].tobytes()
@@ -97,6 +101,7 @@ def test_a_first_picture_decides_an_adaptive_ratio() -> None:
     assert (order.width_px, order.height_px) == PIXELS["21:9"]["720p"]
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_over_a_real_port_moods_break_the_connection_and_videos_are_drawn_ahead() -> None:
@@ -154,6 +159,7 @@ def test_an_unknown_mood_is_refused_with_the_known_ones() -> None:
         Mood("grumpy")
 
 
+@pytest.mark.slow
 def test_the_command_serves_it_with_moods(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "seedance_mcp", "sandbox", "--port", "0", "--mood", "unavailable:/user:2"]
     command += ["--mood", "lost:/catalog"]

@@ -164,6 +164,7 @@ async def test_a_wait_goes_on_after_a_restart_with_the_same_task_id(serving: Ser
         assert (await finish(client, task))["request_id"] == task["request_id"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
 async def test_a_server_killed_in_the_middle_of_a_wait_goes_on_when_it_is_back(
     tmp_path: Path, sandbox: Sandbox, mode: str
@@ -343,6 +344,7 @@ async def test_off_loopback_it_refuses_to_start_without_tokens(tmp_path: Path, c
     assert "SEEDANCE_HTTP_TOKENS" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_command_serves_on_the_port_it_is_given_and_ends_when_interrupted(tmp_path: Path) -> None:
     with held_port() as port, served(port, {**os.environ, "SEEDANCE_DATA_DIR": str(tmp_path)}) as (address, process):
         assert address == f"http://127.0.0.1:{port}/mcp"
