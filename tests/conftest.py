@@ -82,7 +82,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
 @pytest.fixture(autouse=True)
 def an_end(request: pytest.FixtureRequest) -> Generator[None]:
     """End a test that nothing else ends; those of the folders beside this one give their tools the time they need."""
-    with alarm(2 * LONGEST_SECONDS) if request.path.parent == HERE else nullcontext():
+    with alarm(2 * LONGEST_SECONDS) if request.path.is_relative_to(HERE) else nullcontext():
         yield
 
 

@@ -113,13 +113,13 @@ async def test_who_stops_listening_leaves_nothing_behind_and_who_never_listened_
     async with open_world() as world:
         task = await world.create()
         ledger = Shared(world.settings).ledger
-        record = ledger.get(task["task_id"])
-        ledger.close()
+        record = await ledger.get(task["task_id"])
+        await ledger.aclose()
     for number in range(5000):
         await subscriptions.publish(dataclasses.replace(record, principal=f"caller {number}"))
     assert len(subscriptions) == 0
     server = Server[Shared](
-        "listening", on_subscriptions_listen=subscriptions.listen, lifespan=lambda _: open_shared(world.settings)
+        "listening", on_subscriptions_listen=subscriptions.listen, lifespan=lambda _: open_shared(Shared(world.settings))
     )
     async with Client(server) as client:
         async with client.listen(resource_subscriptions=[uri_of("a")]), client.listen(resource_subscriptions=[uri_of("b")]):
