@@ -57,7 +57,7 @@ def check_limits(settings: Settings, estimate: Estimate, spent: Spent, now: date
         now: The time, which decides when the day renews.
 
     Raises:
-        BudgetExceeded: A limit would be passed, or is set and cannot be held since the price is not known.
+        BudgetExceeded: A limit would be passed, or is set and cannot be applied since the price is not known.
     """
     amount, currency = estimate.certain, estimate.currency
     if amount is None:
@@ -81,8 +81,9 @@ def check_limits(settings: Settings, estimate: Estimate, spent: Spent, now: date
 def _check_unpriced(settings: Settings) -> None:
     if settings.limits and not settings.allow_unpriced:
         raise BudgetExceeded(
-            "The operator has set a limit and the whole price of this request is not known, so it cannot be held. Choose a "
-            "model with a price (list_models), or the operator adds one (SEEDANCE_PRICES) or sets SEEDANCE_ALLOW_UNPRICED=1.",
+            "The operator has set a limit and the whole price of this request is not known, so the limit cannot be applied. "
+            "Choose a model with a price (list_models), or the operator adds one (SEEDANCE_PRICES) or sets "
+            "SEEDANCE_ALLOW_UNPRICED=1.",
             allowed="a request with a known price",
         )
 

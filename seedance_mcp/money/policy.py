@@ -147,8 +147,8 @@ def is_of_unknown_outcome(record: Record) -> bool:
     return record.status == "unknown" and record.settled is None
 
 
-def judge(record: Record, used: Decimal, others: Movements, now: datetime, *, alone: bool) -> Verdict:
-    """Say what the account's consumption tells about a request of unknown outcome.
+def judge(record: Record, used: Decimal, others: Movements, now: datetime, *, only_one: bool) -> Verdict:
+    """Say what the account's consumption proves about a request of unknown outcome.
 
     The verdict holds for an account that nothing but this ledger uses.
 
@@ -157,14 +157,14 @@ def judge(record: Record, used: Decimal, others: Movements, now: datetime, *, al
         used: What the account has used in all, in JimiCoin.
         others: What else may have moved it since the request was sent.
         now: When the account said so.
-        alone: Whether this is the only request of unknown outcome.
+        only_one: Whether this is the only request of unknown outcome.
     """
     if record.used_before is None or others.unanswered or others.failed:
         return Verdict("cannot tell")
     moved = used - record.used_before - others.charged
     if moved == 0 and (now - record.created_at).total_seconds() >= JUDGED_AFTER_SECONDS:
         return Verdict("not charged", _NOTHING, "balance")
-    if alone and record.estimate is not None and moved == record.estimate > 0:
+    if only_one and record.estimate is not None and moved == record.estimate > 0:
         return Verdict("charged", moved, "balance")
     return Verdict("cannot tell")
 
@@ -172,7 +172,7 @@ def judge(record: Record, used: Decimal, others: Movements, now: datetime, *, al
 def settle(record: Record, verdict: Verdict) -> Record:
     """Replace a reservation by what a verdict says was charged; a request that was not charged may be made again.
 
-    Only a request whose outcome is unknown is settled like that, and what is settled already only by a person.
+    A request that has an outcome stays as it is, and one that is settled already changes only by the user's own verdict.
     """
     if record.status != "unknown" or (record.settled is not None and verdict.by != "person"):
         return record
@@ -189,7 +189,7 @@ def settle(record: Record, verdict: Verdict) -> Record:
 
 
 def reserved(record: Record) -> Decimal:
-    """Give what is held back for a request whose charge is not known yet."""
+    """Give what is reserved for a request whose charge is not known yet."""
     return exact(record.estimate or _NOTHING) if record.settled is None else _NOTHING
 
 

@@ -1,4 +1,4 @@
-"""What one request would cost: a dated unit price times the units that are billed, or an honest "not published"."""
+"""Prices of requests: a dated unit price times the units that are billed, or "not published"."""
 
 from __future__ import annotations
 
@@ -19,53 +19,69 @@ from seedance_mcp.errors import NotConfigured, SeedanceError
 from seedance_mcp.untrusted import read_amount
 
 LIVE_SECONDS = 3600.0
-"""How long the provider's own price list is believed."""
+"""How long the provider's own price list is used before it is asked for anew."""
 SILENT_SECONDS = 60.0
-"""How long it is left alone after it did not answer."""
+"""How long it is not asked for after it did not answer."""
 PATIENCE_SECONDS = 2
-"""How long anything waits for that list."""
+"""How long a call waits for that list."""
 
 _HALF = 0.5
 _PER: dict[str, Literal["second", "task"]] = {"per_second": "second", "per_task": "task"}
-"""The provider's price modes that a request alone decides."""
+"""The provider's price modes that depend on nothing but the request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """One unit price in JimiCoin."""
+    """One unit price."""
 
     name: str
+    """The billing name that the provider lists it under."""
     per: Literal["second", "task"]
     unit: Decimal
+    """JimiCoin for one second, or for one task."""
     source: str
+    """Who states it."""
     seen: str
+    """The day, or the time, at which it was read there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a request would cost; `amount` is `None` where no price is published."""
+    """The price of one request, as far as it is known."""
 
     amount: Decimal | None
-    words: str
+    """In JimiCoin; `None` where no price is published."""
+    message: str
+    """How the amount comes about, or why there is none."""
     price: Price | None = None
     at_least: bool = False
-    """More comes on top, and nobody here knows how much."""
+    """More is billed on top, and how much is not known here."""
     currency: str = field(kw_only=True)
 
     @property
     def certain(self) -> Decimal | None:
-        """The whole price, or `None` where it is not known."""
+        """Give the whole price in JimiCoin, or `None` where it is not known."""
         return None if self.at_least else self.amount
 
 
 def load_prices(path: Path | None = None) -> dict[str, Price]:
-    """Read a price file, ours or the operator's; raises `NotConfigured` naming what is wrong in it."""
+    """Read a price file.
+
+    Args:
+        path: The operator's file; `None` reads the one that is shipped.
+
+    Returns:
+        Prices by billing name.
+
+    Raises:
+        NotConfigured: The file cannot be read or does not have the form of `prices.toml`.
+    """
     source = path or resources.files("seedance_mcp.money").joinpath("prices.toml")
     try:
         content = tomllib.loads(source.read_text(encoding="utf-8"), parse_float=Decimal)
         return {price.name: price for price in map(_from_file, content.get("price", []))}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise NotConfigured(f"The price file {path} cannot be used: {error!r}. See prices.toml for its form.") from None
+        raise NotConfigured(f"The price file {path} cannot be used: {error!r}. See prices.toml for its form.") from error
 
 
 def _from_file(row: dict[str, Any]) -> Price:
@@ -91,7 +107,15 @@ class ListedPrice(Protocol):
 
 
 def read_price_list(rows: Iterable[ListedPrice], seen: datetime) -> dict[str, Price]:
-    """The provider's own price list, as far as a request alone decides the price."""
+    """Read the provider's own price list: the rows whose price depends on nothing but the request.
+
+    Args:
+        rows: The list.
+        seen: When it was answered.
+
+    Returns:
+        Prices by billing name.
+    """
     found = (_from_list(row, seen) for row in rows)
     return {price.name: price for price in found if price}
 
@@ -104,51 +128,51 @@ def _from_list(row: ListedPrice, seen: datetime) -> Price | None:
 
 
 Fetch = Callable[[], Awaitable[Iterable[ListedPrice]]]
-"""Gets the provider's own price list."""
+"""Asks the provider for its own price list."""
 
 
 class PriceBook:
-    """Where a price is looked up: the operator's file, then the provider's live list, then our dated file."""
+    """Finds prices: in the operator's file, then in the provider's live list, then in our dated file."""
 
     def __init__(self, own: dict[str, Price], fetch: Fetch | None = None) -> None:
-        """Take the operator's prices and the call that gets the live list."""
+        """Take the operator's prices by billing name, and the call that gets the live list."""
         self._own, self._fetch, self._ours = own, fetch, load_prices()
         self._live: dict[str, Price] = {}
-        self._next_look = float("-inf")
-        self._looking = anyio.Lock()
+        self._next_fetch_at = float("-inf")
+        self._fetching = anyio.Lock()
         self.live_as_of: str | None = None
 
     async def refresh(self) -> None:
-        """Get the live list when the last look is an hour old; never takes longer than two seconds, never raises.
+        """Get the live list if the last one is an hour old.
 
-        Calls that come meanwhile wait for the same answer.
+        It takes two seconds at most and raises nothing. Calls that come meanwhile wait for the same answer.
         """
-        if self._fetch is None or anyio.current_time() < self._next_look:
+        if self._fetch is None or anyio.current_time() < self._next_fetch_at:
             return
-        with anyio.move_on_after(PATIENCE_SECONDS) as patience:
-            async with self._looking:
-                if anyio.current_time() >= self._next_look:
-                    await self._look(self._fetch)
-        if patience.cancelled_caught:
-            self._next_look = anyio.current_time() + SILENT_SECONDS
+        with anyio.move_on_after(PATIENCE_SECONDS) as scope:
+            async with self._fetching:
+                if anyio.current_time() >= self._next_fetch_at:
+                    await self._refresh(self._fetch)
+        if scope.cancelled_caught:
+            self._next_fetch_at = anyio.current_time() + SILENT_SECONDS
 
-    async def _look(self, fetch: Fetch) -> None:
+    async def _refresh(self, fetch: Fetch) -> None:
         try:
             seen = datetime.now(UTC)
             self._live = read_price_list(await fetch(), seen)
             self.live_as_of = seen.isoformat(timespec="seconds")
-            self._next_look = anyio.current_time() + LIVE_SECONDS
+            self._next_fetch_at = anyio.current_time() + LIVE_SECONDS
         except SeedanceError:
-            self._next_look = anyio.current_time() + SILENT_SECONDS
+            self._next_fetch_at = anyio.current_time() + SILENT_SECONDS
 
     def find(self, names: Iterable[str]) -> Price | None:
-        """The first price there is for these billing names."""
-        books = (self._own, self._live, self._ours)
+        """Give the first price there is for these billing names."""
+        lists = (self._own, self._live, self._ours)
         wanted = tuple(names)
-        return next((book[name] for book in books for name in wanted if name in book), None)
+        return next((prices[name] for prices in lists for name in wanted if name in prices), None)
 
     def price_of(self, model: Model, resolution: str) -> Price | None:
-        """The unit price of one model at one resolution."""
+        """Give the unit price of one model at one resolution."""
         return self.find(model.billing_names(resolution))
 
     def estimate(self, request: VideoRequest, first_video_seconds: float | None = None) -> Estimate:
@@ -167,11 +191,11 @@ class PriceBook:
             )
         if price.per == "task":
             return Estimate(price.unit, f"{price.unit} per task ({price.source}, {price.seen})", price, currency=currency)
-        more, words = _first_video(request, first_video_seconds)
+        more, note = _first_video(request, first_video_seconds)
         units = request.duration + (more or 0)
         amount = units * price.unit
-        told = f"{price.unit} per second x {units} = {amount} ({price.source}, {price.seen}){words}"
-        return Estimate(amount, told, price, at_least=more is None, currency=currency)
+        message = f"{price.unit} per second x {units} = {amount} ({price.source}, {price.seen}){note}"
+        return Estimate(amount, message, price, at_least=more is None, currency=currency)
 
 
 def billed_video(request: VideoRequest) -> str | None:

@@ -24,10 +24,10 @@ async def reconcile(ledger: Ledger, records: list[Record], used: Decimal, now: d
     Returns:
         The same requests as they are afterwards.
     """
-    alone = len(records) == 1
-    return [await _judge(ledger, record, used, now, alone=alone) for record in records]
+    only_one = len(records) == 1
+    return [await _judge(ledger, record, used, now, only_one=only_one) for record in records]
 
 
-async def _judge(ledger: Ledger, record: Record, used: Decimal, now: datetime, *, alone: bool) -> Record:
+async def _judge(ledger: Ledger, record: Record, used: Decimal, now: datetime, *, only_one: bool) -> Record:
     others = await ledger.movements(record)
-    return await ledger.settle(record, policy.judge(record, used, others, now, alone=alone))
+    return await ledger.settle(record, policy.judge(record, used, others, now, only_one=only_one))

@@ -18,8 +18,9 @@ JUDGED_AFTER_SECONDS = 120.0
 State = Literal["sending", Status]
 """What the ledger keeps of a request: `sending` until its answer is known, then the status of its task."""
 Evidence = Literal["charged", "not charged", "cannot tell"]
-"""What the balance, or a person, says about a request of unknown outcome."""
+"""What the balance, or the user, says about a request of unknown outcome."""
 SettledBy = Literal["provider", "estimate", "balance", "person"]
+"""Whose word an amount rests on; `person` is a user at the command line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +51,14 @@ class Saved:
 class Upload:
     """Where bytes were sent to, and the asset under which they are reviewed."""
 
-    link: str
+    url: str
     asset_id: str | None
     at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What a person's yes is good for: one request at one price, once, for a time."""
+    """A confirmation of the user: good for one request at one price, once, for a time."""
 
     fingerprint: str
     """Of the request, after the principal."""
@@ -191,7 +192,7 @@ class Verdict:
 
     evidence: Evidence
     amount: Decimal | None = None
-    """What was charged; `None` where that cannot be told."""
+    """What was charged; `None` where that is not known."""
     by: SettledBy | None = None
 
 

@@ -118,5 +118,5 @@ class Changing:
         self.db.run(
             "INSERT INTO uploads (scope, digest, link, asset_id, at) VALUES (?, ?, ?, ?, ?) ON CONFLICT (scope, digest)"
             " DO UPDATE SET link = excluded.link, asset_id = excluded.asset_id, at = excluded.at",
-            *(self.read.principal, digest, upload.link, upload.asset_id, upload.at.timestamp()),
+            *(self.read.principal, digest, upload.url, upload.asset_id, upload.at.timestamp()),
         )

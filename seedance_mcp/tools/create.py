@@ -104,7 +104,7 @@ def _warnings(request: VideoRequest, estimate: Estimate) -> list[str]:
     found = conflicting_sources(request)
     if request.orientation and request.ratio:
         found.append("orientation has no effect: ratio wins over it.")
-    return [*found, f"Estimate: {estimate.words}"]
+    return [*found, f"Estimate: {estimate.message}"]
 
 
 async def _would_send(session: Session, body: dict[str, Any], estimate: Estimate, warnings: list[str]) -> Task:

@@ -152,10 +152,10 @@ class Shared:
 
     async def aclose(self) -> None:
         """Close what was opened."""
-        if "client" in vars(self):
-            await self.client.aclose()
         if "ledger" in vars(self):
             await self.ledger.aclose()
+        if "client" in vars(self):
+            await self.client.aclose()
 
 
 @dataclass(frozen=True)

@@ -141,13 +141,13 @@ async def _known(session: Session, model: Model, arguments: UploadAsset, found: 
     earlier = await session.ledger.find_upload(digest, session.edition.url_lifetime_seconds.value - _SPARE_SECONDS)
     if earlier is None:
         return None
-    review = AssetReview(None, "active", earlier.link)
+    review = AssetReview(None, "active", earlier.url)
     if earlier.asset_id:
         try:
             review = await reviews.get_asset(session.client, model, earlier.asset_id, portrait=arguments.portrait)
         except SeedanceError:
             return None
-    known = _Brought(earlier.link, found.kind, found.size_bytes, digest, earlier.at, review)
+    known = _Brought(earlier.url, found.kind, found.size_bytes, digest, earlier.at, review)
     return None if review.stage == "failed" else known
 
 

@@ -169,7 +169,7 @@ LATER = NOON + timedelta(seconds=120)
 
 
 @pytest.mark.parametrize(
-    ("used", "others", "now", "alone", "evidence", "amount"),
+    ("used", "others", "now", "only_one", "evidence", "amount"),
     [
         ("12.5", QUIET, NOON, True, "charged", "2.5"),
         ("12.5", QUIET, NOON, False, "cannot tell", None),
@@ -184,10 +184,10 @@ LATER = NOON + timedelta(seconds=120)
     ],
 )
 def test_the_balance_says_what_became_of_a_lost_answer(
-    used: str, others: Movements, now: datetime, evidence: str, amount: str | None, *, alone: bool
+    used: str, others: Movements, now: datetime, evidence: str, amount: str | None, *, only_one: bool
 ) -> None:
     sent = policy.mark_sending(LOST, Decimal(10))
-    verdict = policy.judge(sent, Decimal(used), others, now, alone=alone)
+    verdict = policy.judge(sent, Decimal(used), others, now, only_one=only_one)
     assert (verdict.evidence, verdict.amount) == (evidence, None if amount is None else Decimal(amount))
 
 
@@ -195,7 +195,7 @@ def test_the_balance_says_what_became_of_a_lost_answer(
     "record", [LOST, replace(LOST, used_before=Decimal(0), estimate=None)], ids=["no balance", "no price"]
 )
 def test_without_a_balance_before_or_a_price_nothing_is_proven_by_a_movement(record: Record) -> None:
-    assert policy.judge(record, Decimal("2.5"), QUIET, LATER, alone=True).evidence == "cannot tell"
+    assert policy.judge(record, Decimal("2.5"), QUIET, LATER, only_one=True).evidence == "cannot tell"
 
 
 def test_what_was_not_charged_is_free_again_and_what_was_stays_unknown() -> None:
