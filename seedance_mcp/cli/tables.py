@@ -1,4 +1,4 @@
-"""The ledger as tables for a terminal."""
+"""Shows the ledger as tables for a terminal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from seedance_mcp.untrusted import sanitize
 
 
 def tasks_table(page: Page) -> str:
-    """Requests of the ledger, a line each."""
+    """Show requests, one line each, and how many there are in all."""
     rows = [
         (
             f"{record.created_at:%Y-%m-%d %H:%M}",
@@ -32,7 +32,7 @@ def _coins(amount: Decimal | None) -> str:
 
 
 def _cell(text: str) -> str:
-    """A prompt that cannot break a table or a terminal."""
+    """Make a prompt fit for a cell: it can break neither the table nor the terminal."""
     clean = sanitize(text).replace("|", "/")
     return clean if len(clean) <= _CELL_CHARS else f"{clean[:_CELL_CHARS]}…"
 
@@ -41,11 +41,11 @@ _CELL_CHARS = 40
 
 
 def spending_text(spent: Spent, models: list[ModelSpending], limits: dict[str, Decimal], currency: str) -> str:
-    """What went, by model, and what the operator allows."""
+    """Show spending by model, its totals and the limits, by the name of their setting; amounts are in `currency`."""
     rows = [(each.model, str(each.requests), f"estimate {each.estimated:f}, charged {each.charged:f}") for each in models]
-    held = f" (of it reserved and not settled: {spent.reserved:f})" if spent.reserved else ""
+    reserved = f" ({spent.reserved:f} of this is reserved and not settled)" if spent.reserved else ""
     allowed = ", ".join(f"{name} {limit:f}" for name, limit in limits.items()) or "none"
     return (
         f"{table(('Model', 'Videos', 'Estimate and charge'), rows)}\n"
-        f"Today {spent.today:f}, in all {spent.total:f} {currency}{held}. Limits: {allowed}."
+        f"Today {spent.today:f}, in total {spent.total:f} {currency}{reserved}. Limits: {allowed}."
     )

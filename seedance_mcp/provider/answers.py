@@ -13,7 +13,7 @@ from urllib.parse import urljoin, urlsplit
 
 from seedance_mcp.errors import AssetRejected, ProviderFailed
 from seedance_mcp.task import ProviderTask, Status
-from seedance_mcp.untrusted import CONTROL, read_amount, read_number, read_time, sanitize
+from seedance_mcp.untrusted import UNSAFE, read_amount, read_number, read_time, sanitize
 
 Data = dict[str, Any]
 """The `data` of a successful answer, as it came."""
@@ -49,18 +49,16 @@ STATUS: dict[str, Status] = {
 """Every status word of the query page, the provider's command line tool and its web client, in lower case."""
 
 STAGES: dict[str, Stage] = {
-    "none": "processing",
-    "uploading": "processing",
-    "pending": "processing",
-    "processing": "processing",
-    "submitted": "processing",
     "active": "active",
     "failed": "failed",
     "rejected": "failed",
     "expired": "failed",
     "deleted": "failed",
 }
-"""Every review status that the pages of the audit, the library and the whitelist name, in lower case."""
+"""The review statuses that end a review, in lower case, by the pages of the audit, the library and the whitelist.
+
+Every other one means that it goes on; the pages name none, uploading, pending, processing and submitted.
+"""
 
 _REASONS = ("error_message", "error_msg", "reason", "msg")
 """Where a failed task says why; the pages disagree on the name."""
@@ -171,7 +169,7 @@ def _url(value: Any, base_url: str, warnings: list[str]) -> str | None:
     plain = urlsplit(base_url).scheme == "http"
     with suppress(ValueError):
         url = urljoin(base_url + "/", value)
-        if urlsplit(url).scheme in {"https", "http" if plain else "https"} and not CONTROL.search(url):
+        if urlsplit(url).scheme in {"https", "http" if plain else "https"} and not UNSAFE.search(url):
             return url
     warnings.append("The provider gave a link that is not https and was left out.")
     return None
@@ -180,7 +178,7 @@ def _url(value: Any, base_url: str, warnings: list[str]) -> str | None:
 def read_upload(data: Data) -> UploadedFile:
     """Read the answer to a file's upload."""
     url = data.get("url")
-    return UploadedFile(url if isinstance(url, str) and url and not CONTROL.search(url) else None)
+    return UploadedFile(url if isinstance(url, str) and url and not UNSAFE.search(url) else None)
 
 
 def read_review(data: Data, asset_id: str | None = None) -> AssetReview:

@@ -80,6 +80,7 @@ class ProviderClient:
             base_url=base_url,
             timeout=_TIMEOUT,
             transport=transport,
+            verify=base_url.startswith("https:"),  # without TLS no certificates are loaded, which takes long
             trust_env=base_url.startswith("https:"),
             headers={"Accept": "application/json", "Accept-Encoding": "identity"},
         )

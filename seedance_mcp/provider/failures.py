@@ -38,9 +38,8 @@ HTTP_STATUS: dict[int, type[SeedanceError]] = {
 CODES: dict[str, type[SeedanceError]] = {
     "20001": AuthFailed,
     "20002": InvalidRequest,
-    "-1": ProviderFailed,
 }
-"""What the envelope's `code` means, by the provider's page for developers."""
+"""What the envelope's `code` means, by the provider's page for developers; any other, such as -1, is a server error."""
 
 PHRASES: tuple[tuple[str, type[SeedanceError]], ...] = (
     (r"余额", InsufficientBalance),

@@ -6,6 +6,7 @@ __all__ = [
     "http",
     "http_client_name",
     "http_door",
+    "loading",
     "oauth",
     "player",
     "prompts",

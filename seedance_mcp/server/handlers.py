@@ -22,7 +22,7 @@ from seedance_mcp._version import __version__
 from seedance_mcp.errors import InvalidRequest, ProviderFailed, SeedanceError
 from seedance_mcp.instant.opening import Opening, prefers_flat
 from seedance_mcp.instant.pipes import claim
-from seedance_mcp.server import player, prompts, resources, tasks_extension
+from seedance_mcp.server import player, tasks_extension
 from seedance_mcp.server.client_session import Asked, Context, McpCaller, client_name, session_of
 from seedance_mcp.server.stdio_handover import resume
 from seedance_mcp.server.subscriptions import TASK, TaskSubscriptions
@@ -171,6 +171,8 @@ class _Door:
 
     async def _read(self, session: Session, uri: str) -> tuple[str, str, bool]:
         """Text, media type, and whether it belongs to one caller alone."""
+        from seedance_mcp.server import resources  # noqa: PLC0415 - most sessions read none
+
         match uri:
             case "seedance://pricing":
                 return self._marked(resources.pricing_text(session.edition, session.prices)), "text/markdown", False
@@ -187,9 +189,13 @@ class _Door:
                 raise InvalidRequest(f"There is no resource {uri}. Known: {known}.")
 
     async def list_prompts(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListPromptsResult:
+        from seedance_mcp.server import prompts  # noqa: PLC0415 - most sessions pick none
+
         return types.ListPromptsResult(prompts=[spec.listed() for spec in prompts.PROMPTS])
 
     async def get_prompt(self, ctx: Context, params: types.GetPromptRequestParams) -> types.GetPromptResult:
+        from seedance_mcp.server import prompts  # noqa: PLC0415 - likewise
+
         try:
             spec, text = prompts.get_prompt(session_of(ctx).edition, params.name, params.arguments or {})
         except SeedanceError as error:
@@ -209,6 +215,8 @@ class _Door:
         """All that an argument can be."""
         name = params.argument.name
         if isinstance(params.ref, types.PromptReference):
+            from seedance_mcp.server import prompts  # noqa: PLC0415 - likewise
+
             chosen = (params.context and params.context.arguments) or {}
             return prompts.completions(session_of(ctx).edition, params.ref.name, name, chosen)
         if (params.ref.uri, name) == _TEMPLATES[0][:2]:

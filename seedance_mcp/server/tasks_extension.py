@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Literal, NotRequired, TypedDict
 
 import mcp_types as types
 from mcp.server import Server
@@ -11,17 +11,37 @@ from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from seedance_mcp.server.client_session import Context
+from seedance_mcp.task import RUNNING
 from seedance_mcp.tools.results import Result, Task
 
 EXTENSION = "io.modelcontextprotocol/tasks"
+LONG_POLL_INTERVAL_SECONDS = 3600.0
+"""How often a client is told to ask for a task that names no next call: it has run for more than a day."""
+
+
+class _Handle(TypedDict):
+    """A task as the extension writes it; the names are the protocol's."""
+
+    taskId: str
+    """Our request id: it exists before the provider's task id does."""
+    status: Literal["working", "completed"]
+    """A failed video is a completed task whose result reports the failure."""
+    statusMessage: str
+    createdAt: str | None
+    lastUpdatedAt: str | None
+    ttlMs: None
+    """Handles do not expire."""
+    pollIntervalMs: NotRequired[int]
+
 
 Handle = dict[str, Any]
-Look = Callable[[Context, str], Awaitable[Task | None]]
-Answer = Callable[[Result], types.CallToolResult]
+"""A handle as the SDK sends it; with `resultType` in place of a tool result, with `result` once it is completed."""
+FindTask = Callable[[Context, str], Awaitable[Task | None]]
+ResultOf = Callable[[Result], types.CallToolResult]
 
 
 class HandleParams(types.RequestParams):
-    """What each method of the extension takes: the handle's id, which is our request id."""
+    """The parameters of each method of the extension: the handle's id."""
 
     task_id: str
 
@@ -34,50 +54,55 @@ def declared(ctx: Context) -> bool:
 
 
 def is_running(result: Result) -> bool:
-    """Whether a result is a task that has been sent and is not finished."""
-    return isinstance(result, Task) and result.next is not None and result.next.tool == "wait_for_video"
+    """Whether a result is a task that may still change; its `next` call is a hint and decides nothing."""
+    return isinstance(result, Task) and result.status in RUNNING
 
 
 def handle_for(task: Task) -> Handle:
-    """The handle of a running task, in lieu of its result."""
+    """Give the handle of a running task, in place of its result."""
     return {**_state(task), "resultType": "task"}
 
 
-def _state(task: Task) -> Handle:
-    running = is_running(task)
-    state: Handle = {
+def _state(task: Task) -> _Handle:
+    state: _Handle = {
         "taskId": task.request_id,
-        "status": "working" if running else "completed",
+        "status": "completed",
         "statusMessage": f"{task.status} {task.progress} %",
         "createdAt": task.created_at,
         "lastUpdatedAt": task.completed_at or task.created_at,
         "ttlMs": None,
     }
-    return {**state, "pollIntervalMs": int(task.next.after_seconds * 1000)} if running and task.next else state
+    if not is_running(task):
+        return state
+    interval_seconds = task.next.after_seconds if task.next else LONG_POLL_INTERVAL_SECONDS
+    return {**state, "status": "working", "pollIntervalMs": int(interval_seconds * 1000)}
 
 
-def serve_handles(server: Server[Any], look: Look, answer: Answer) -> None:
+def serve_handles(server: Server[Any], find_task: FindTask, result_of: ResultOf) -> None:
     """Add the extension's methods to a server.
 
-    `look` gives the task behind a handle as it is now, `answer` the tool result that a finished one carries.
+    Args:
+        server: The server that gets the methods.
+        find_task: Gives the task behind a handle as it is now, or `None` for an id that it does not know.
+        result_of: Gives the tool result that a finished task carries.
     """
 
     async def find(ctx: Context, params: HandleParams) -> Task:
         _check(ctx, params)
-        task = await look(ctx, params.task_id)
+        task = await find_task(ctx, params.task_id)
         if task is None:
-            raise MCPError(types.INVALID_PARAMS, "There is no task of that id")
+            raise MCPError(types.INVALID_PARAMS, "There is no task of that id. list_tasks names those of this user.")
         return task
 
     async def get(ctx: Context, params: HandleParams) -> Handle:
         task = await find(ctx, params)
         if is_running(task):
-            return _state(task)
-        result = answer(task).model_dump(by_alias=True, mode="json", exclude_none=True)
+            return dict(_state(task))
+        result = result_of(task).model_dump(by_alias=True, mode="json", exclude_none=True)
         return {**_state(task), "result": result}
 
     async def acknowledge(ctx: Context, params: HandleParams) -> Handle:
-        """Take note: nothing is ever asked in a task, and the provider cannot stop one."""
+        """Take note and do nothing: no task ever asks for input, and the provider cannot stop one."""
         await find(ctx, params)
         return {}
 
@@ -88,7 +113,7 @@ def serve_handles(server: Server[Any], look: Look, answer: Answer) -> None:
 
 
 def _check(ctx: Context, params: HandleParams) -> None:
-    """Raise the protocol's errors for a client that takes no handles and for a header that names another."""
+    """Raise the protocol's errors for a client that takes no handles and for a header that names another task."""
     if not declared(ctx):
         data: dict[str, Any] = {"requiredCapabilities": {"extensions": {EXTENSION: {}}}}
         raise MCPError(types.MISSING_REQUIRED_CLIENT_CAPABILITY, "Missing required client capability", data)

@@ -14,7 +14,7 @@ from seedance_mcp.catalogue.edition import Edition
 from seedance_mcp.catalogue.json_schema import Schema, result_schema_of
 from seedance_mcp.catalogue.profiles import Profile, create_video_schema
 from seedance_mcp.server import player
-from seedance_mcp.tools import arguments, balance, create, downloads, models, results, tasks, uploads
+from seedance_mcp.tools import arguments, balance, create, models, results, tasks
 from seedance_mcp.tools.session import Caller, Session
 
 Run = Callable[[Session, Any, Caller], Awaitable[results.Result]]
@@ -72,6 +72,30 @@ def _output_schema(result: type[results.Result]) -> Schema:
 
 def _reads(kind: type[BaseModel]) -> Callable[[Edition, dict[str, Any]], BaseModel]:
     return lambda edition, given: arguments.read(edition, kind, given)
+
+
+async def _upload_asset(session: Session, given: arguments.UploadAsset, caller: Caller) -> results.Asset:
+    from seedance_mcp.tools import uploads  # noqa: PLC0415 - what reads media loads when a file is brought
+
+    return await uploads.upload_asset(session, given, caller)
+
+
+async def _get_asset(session: Session, given: arguments.GetAsset, caller: Caller) -> results.Asset:
+    from seedance_mcp.tools import uploads  # noqa: PLC0415 - likewise
+
+    return await uploads.get_asset(session, given, caller)
+
+
+async def _download_video(session: Session, given: arguments.DownloadVideo, caller: Caller) -> results.SavedVideo:
+    from seedance_mcp.tools import downloads  # noqa: PLC0415 - what writes files loads when a video is fetched
+
+    return await downloads.download_video(session, given, caller)
+
+
+async def _preview_video(session: Session, given: arguments.GetTask, caller: Caller) -> results.Preview:
+    from seedance_mcp.tools import downloads  # noqa: PLC0415 - likewise
+
+    return await downloads.preview_video(session, given, caller)
 
 
 TOOLS: tuple[ToolSpec, ...] = (
@@ -136,7 +160,7 @@ TOOLS: tuple[ToolSpec, ...] = (
         description="Save a finished video to disk as filename; gives its path. Free. Links lapse after days.",
         icon="M3 0h2v3h2L4 6 1 3h2zM0 7h8v1H0z",
         read=_reads(arguments.DownloadVideo),
-        run=downloads.download_video,
+        run=_download_video,
         result=results.SavedVideo,
         schema=arguments.DownloadVideo,
     ),
@@ -146,7 +170,7 @@ TOOLS: tuple[ToolSpec, ...] = (
         description="See first, middle and last frame of a finished video as one picture. Free.",
         icon="M0 2h2v4H0zM3 2h2v4H3zM6 2h2v4H6z",
         read=_reads(arguments.GetTask),
-        run=downloads.preview_video,
+        run=_preview_video,
         result=results.Preview,
         schema=arguments.GetTask,
         read_only=True,
@@ -160,7 +184,7 @@ TOOLS: tuple[ToolSpec, ...] = (
         ),
         icon="M4 0l3 4H5v4H3V4H1z",
         read=_reads(arguments.UploadAsset),
-        run=uploads.upload_asset,
+        run=_upload_asset,
         result=results.Asset,
         schema=arguments.UploadAsset,
     ),
@@ -183,7 +207,7 @@ TOOLS: tuple[ToolSpec, ...] = (
         description="One look at an asset's review. Free. Next, when ready: create_video.",
         icon="M4 0l4 4-4 4-4-4z",
         read=_reads(arguments.GetAsset),
-        run=uploads.get_asset,
+        run=_get_asset,
         result=results.Asset,
         schema=arguments.GetAsset,
         read_only=True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
@@ -13,8 +13,10 @@ from seedance_mcp.money.policy import is_of_unknown_outcome
 from seedance_mcp.money.prices import PATIENCE_SECONDS
 from seedance_mcp.money.reconcile import reconcile
 from seedance_mcp.money.records import Record
-from seedance_mcp.provider.client import ProviderClient
 from seedance_mcp.tools.session import Session
+
+if TYPE_CHECKING:
+    from seedance_mcp.provider.client import ProviderClient
 
 
 async def publish_change(session: Session, before: Record, after: Record) -> Record:

@@ -20,7 +20,6 @@ from seedance_mcp.money.prices import PriceBook, load_prices
 from seedance_mcp.money.records import Record
 from seedance_mcp.polling.shared import Polls
 from seedance_mcp.settings import Settings
-from seedance_mcp.storage.local_disk import LocalDisk
 from seedance_mcp.storage.video_store import VideoStore
 from seedance_mcp.task import RUNNING
 from seedance_mcp.tools.results import Task
@@ -83,6 +82,8 @@ Keep = Callable[[Settings], VideoStore]
 
 def keep_on_disk(settings: Settings) -> VideoStore:
     """Keep finished videos in the output folder."""
+    from seedance_mcp.storage.local_disk import LocalDisk  # noqa: PLC0415 - most sessions save nothing
+
     return LocalDisk(settings.output_dir)
 
 

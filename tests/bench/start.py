@@ -24,7 +24,8 @@ OPENING: list[dict[str, Any]] = [
     {"jsonrpc": "2.0", "id": 2, "method": "tools/list"},
 ]
 CALL = {"jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": {"name": "list_models", "arguments": {"route": "md"}}}
-FIRST, FIRST_PLAIN = "first call", "first call on the plain server"
+CALL_EMPTY = {"jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": {"name": "nothing", "arguments": {"seconds": 0}}}
+FIRST, FIRST_PLAIN, FIRST_EMPTY = "first call", "first call on the plain server", "first call of the empty server"
 
 
 class Started(NamedTuple):
@@ -80,6 +81,7 @@ def beside_each_other(reachable: dict[str, str]) -> list[Row]:
         **{name: (command, OPENING, {}) for name, command in peers().items()},
         FIRST: (ours(), [*OPENING, CALL], reachable),
         FIRST_PLAIN: (ours(), [*OPENING, CALL], {**reachable, "SEEDANCE_INSTANT_START": "0"}),
+        FIRST_EMPTY: (empty(), [*OPENING, CALL_EMPTY], {}),
     }
     for command, said, more in cases.values():
         start(command, said, **more)  # caches warm
@@ -94,9 +96,10 @@ def beside_each_other(reachable: dict[str, str]) -> list[Row]:
         return Row(what, one, unit, name, other, promised, ratio)
 
     promises = {"empty server, same SDK": "0.1"} | dict.fromkeys(NODE_PEERS, "0.25")
-    beside = [name for name in cases if name not in ("ours", FIRST, FIRST_PLAIN)]
+    beside = [name for name in cases if name not in ("ours", FIRST, FIRST_PLAIN, FIRST_EMPTY)]
     return [
         *(row("start to `tools/list`", "ms", "ours", name, promises.get(name, "")) for name in beside),
         row("memory before the first call", "MB", "ours", beside[0], "0.25"),
         row("first call, from process start", "ms", FIRST, FIRST_PLAIN, "1"),
+        row("first call, from process start", "ms", FIRST, FIRST_EMPTY, "1.15"),
     ]

@@ -98,6 +98,7 @@ def sandbox_verdict(world: World, body: dict[str, Any], post: Callable[..., Any]
     return post(world.sandbox, request).json()["code"] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("route", EDITION.routes, ids=lambda route: route.name)
 def test_schema_server_and_sandbox_agree_on_5000_requests(world: World, portal: BlockingPortal, route: Route) -> None:
     schema, seen = published_schema(world, portal), {True: 0, False: 0}

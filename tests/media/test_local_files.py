@@ -54,15 +54,62 @@ HEADS = {
 }
 
 
+# typed by hand from the registry of media types
+MIME_TYPES = {
+    "jpg": "image/jpeg",
+    "png": "image/png",
+    "gif": "image/gif",
+    "webp": "image/webp",
+    "bmp": "image/bmp",
+    "svg": "image/svg+xml",
+    "mp4": "video/mp4",
+    "mov": "video/quicktime",
+    "avi": "video/x-msvideo",
+    "webm": "video/webm",
+    "mkv": "video/x-matroska",
+    "m4v": "video/x-m4v",
+    "flv": "video/x-flv",
+    "mp3": "audio/mpeg",
+    "wav": "audio/wav",
+    "aac": "audio/aac",
+    "m4a": "audio/mp4",
+    "flac": "audio/flac",
+    "ogg": "audio/ogg",
+}
+
+
 @pytest.mark.parametrize("ending", HEADS)
 def test_every_accepted_format_is_known_by_its_content(ending: str, tmp_path: Path) -> None:
     path = tmp_path / "anything.bin"
     path.write_bytes(HEADS[ending].ljust(80, b"\0"))
     with open_media(str(path), [tmp_path], UPLOADS) as found:
-        assert found.name == f"anything.{ending}"
+        assert (found.name, found.mime_type) == (f"anything.{ending}", MIME_TYPES[ending])
         assert ending in UPLOADS.endings[found.kind]
         assert found.size_bytes == 80
         assert found.file.read() == path.read_bytes()
+
+
+OTHER_HEADS = {
+    "gif": [b"GIF87a"],
+    "mov": [b"\0\0\0\x08" + name for name in (b"moov", b"mdat", b"wide", b"free")],
+    "aac": [b"\xff" + bytes([second]) for second in (0xF0, 0xF1, 0xF8, 0xF9)],
+    "mp3": [b"\xff" + bytes([second]) for second in (0xE2, 0xE3, 0xF2, 0xF3, 0xFA, 0xFB)],
+    "svg": [b"\xef\xbb\xbf<svg>", b"<!DOCTYPE svg x>\n<svg ", b"<svg\n"],
+    "webm": [b"\x1aE\xdf\xa3" + bytes(60) + b"webm"],
+    "mkv": [b"\x1aE\xdf\xa3" + bytes(61) + b"webm"],
+}
+
+
+@pytest.mark.parametrize(("ending", "head"), [(ending, head) for ending, heads in OTHER_HEADS.items() for head in heads])
+def test_every_other_beginning_of_a_format_is_known(ending: str, head: bytes) -> None:
+    assert sniff(head, UPLOADS).ending == ending
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mov", "m4v", "m4a"])
+def test_every_format_with_a_movie_header_is_measured(ending: str, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(HEADS[ending].ljust(int.from_bytes(HEADS[ending][:4]), b"\0") + movie(5, 640, 480))
+    with open_media(str(tmp_path / "a"), [tmp_path], UPLOADS) as found:
+        assert (found.name, found.seconds, found.size_px) == (f"a.{ending}", 5, (640, 480))
 
 
 def test_every_ending_of_the_documentation_is_tried() -> None:

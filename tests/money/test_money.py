@@ -613,6 +613,7 @@ def film_less() -> Sandbox:
     return Sandbox(no_film, balance=1000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_sixteen_processes_with_one_request_send_one_post(tmp_path: Path, film_less: Sandbox) -> None:
     async with serve.run_in_background(film_less) as address:
@@ -623,6 +624,7 @@ async def test_sixteen_processes_with_one_request_send_one_post(tmp_path: Path, 
     assert len(film_less.tasks) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_sixteen_processes_against_a_day_limit_of_five_send_five_posts(tmp_path: Path, film_less: Sandbox) -> None:
     prices = tmp_path / "prices.toml"
@@ -636,6 +638,7 @@ async def test_sixteen_processes_against_a_day_limit_of_five_send_five_posts(tmp
     assert len(film_less.tasks) == 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_killed_at_fifty_moments_nothing_is_lost_or_sent_twice(tmp_path: Path, film_less: Sandbox) -> None:
     async with serve.run_in_background(film_less) as address:

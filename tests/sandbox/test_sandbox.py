@@ -40,6 +40,7 @@ def film(body: dict[str, Any], *pictures: bytes) -> tuple[Any, list[Image.Image]
     return container, [frame.to_image() for frame in (frames[0], frames[len(frames) // 2], frames[-1])]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("body", "pixels", "seconds", "sound"),
     [
@@ -74,6 +75,7 @@ def middle(image: Image.Image) -> tuple[int, ...]:
     return tuple(round(part / 255) for part in colour)
 
 
+@pytest.mark.slow
 def test_first_and_last_frame_are_blended_from_one_to_the_other() -> None:
     body = {"model": "seedance2.0-std", "duration": 4, "first_image": "x", "last_image": "y"}
     _, (first, half, last) = film(body, picture("red"), picture("blue"))
@@ -82,6 +84,7 @@ def test_first_and_last_frame_are_blended_from_one_to_the_other() -> None:
     assert middle(half) not in {middle(first), middle(last)}
 
 
+@pytest.mark.slow
 def test_an_adaptive_ratio_follows_the_picture_and_an_unreadable_one_is_passed_over() -> None:
     body = {"model": "seedance2.0-sp", "ratio": "adaptive", "resolution": "480p", "duration": 4, "images": ["x", "y"]}
     container, (first, *_) = film(body, b"no picture", picture("lime", (100, 140)))
@@ -89,6 +92,7 @@ def test_an_adaptive_ratio_follows_the_picture_and_an_unreadable_one_is_passed_o
     assert middle(first) == (0, 1, 0)
 
 
+@pytest.mark.slow
 def test_two_prompts_look_different() -> None:
     body = {"model": "seedance2.0-md", "duration": 1}
     assert film({**body, "prompt": "a fox"})[1][0].tobytes() != film({**body, "prompt": "a cat"})[1][0].tobytes()
@@ -99,6 +103,7 @@ def test_a_first_picture_decides_an_adaptive_ratio() -> None:
     assert order.shaped_like(210, 90).size == EDITION.frame_sizes["21:9"]["720p"]
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_over_a_real_port_faults_break_the_connection_and_videos_are_drawn_ahead() -> None:
@@ -156,6 +161,7 @@ def test_an_unknown_fault_is_refused_with_the_known_ones() -> None:
         Fault("grumpy")
 
 
+@pytest.mark.slow
 def test_the_command_serves_it_with_faults(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "seedance_mcp", "sandbox", "--port", "0", "--fault", "unavailable:/user:2"]
     command += ["--fault", "lost:/catalog"]

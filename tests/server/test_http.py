@@ -34,7 +34,7 @@ from seedance_mcp.sandbox.order import Order
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.sandbox.serve import listen, run_in_background
 from seedance_mcp.server.http import build_http_app
-from seedance_mcp.server.http_door import Doorkeeper
+from seedance_mcp.server.http_door import CALLERS_COUNTED, Doorkeeper, RequestRate
 from seedance_mcp.server.tasks_extension import EXTENSION
 from seedance_mcp.server.tool_table import TOOLS
 from seedance_mcp.settings import Settings
@@ -165,6 +165,7 @@ async def test_a_wait_goes_on_after_a_restart_with_the_same_task_id(serving: Ser
         assert (await finish(client, task))["request_id"] == task["request_id"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
 async def test_a_server_killed_in_the_middle_of_a_wait_goes_on_when_it_is_back(
     tmp_path: Path, sandbox: Sandbox, mode: str
@@ -333,6 +334,21 @@ async def test_who_comes_too_often_is_told_when_to_come_again(tmp_path: Path) ->
         assert (await http.get("/mcp")).status_code == 200
 
 
+def test_the_rate_limit_of_five_thousand_callers_keeps_a_bounded_number_of_them() -> None:
+    now = 0.0
+    rate = RequestRate(2, lambda: now)
+    for number in range(5000):
+        assert rate.seconds_to_wait(f"caller {number}") == 0.0
+        assert len(rate) <= CALLERS_COUNTED
+    assert [rate.seconds_to_wait("caller 4999") for _ in range(2)] == [0.0, 60.0]
+    assert rate.seconds_to_wait("caller 0") == 0.0
+    now = 30.0
+    assert rate.seconds_to_wait("anna") == 0.0
+    now = 60.0
+    assert rate.seconds_to_wait("bert") == 0.0
+    assert len(rate) == 2
+
+
 async def test_off_loopback_it_refuses_to_start_without_tokens(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for host in ("0.0.0.0", "::", "192.168.7.7", "video.example.com"):  # noqa: S104 - refused, not bound
         with pytest.raises(NotConfigured, match="SEEDANCE_HTTP_TOKENS"):
@@ -344,6 +360,7 @@ async def test_off_loopback_it_refuses_to_start_without_tokens(tmp_path: Path, c
     assert "SEEDANCE_HTTP_TOKENS" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_command_serves_on_the_port_it_is_given_and_ends_when_interrupted(tmp_path: Path) -> None:
     with held_port() as port, served(port, {**os.environ, "SEEDANCE_DATA_DIR": str(tmp_path)}) as (address, process):
         assert address == f"http://127.0.0.1:{port}/mcp"

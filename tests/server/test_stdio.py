@@ -19,7 +19,7 @@ from seedance_mcp.sandbox import serve
 from seedance_mcp.sandbox.faults import Fault
 from seedance_mcp.sandbox.provider import KEY, Sandbox, SandboxTask
 
-pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"])]
+pytestmark = [pytest.mark.slow, pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"])]
 PROMPT = "an unmistakable prompt"
 
 

@@ -399,9 +399,12 @@ async def test_a_video_that_may_not_or_cannot_be_fetched_leaves_nothing(
         *("168.63.129.16", "100.100.100.200", "198.18.0.1", "224.0.0.1", "255.255.255.255", "240.0.0.1", "192.0.2.1"),
         *("::", "::1", "fe80::1", "fe80::1%eth0", "fc00::1", "fd00:ec2::254", "ff02::1", "fec0::1", "2001:db8::1"),
         *("::ffff:10.0.0.1", "::7f00:1", "64:ff9b::7f00:1", "64:ff9b:1::808:808", "2002:7f00:1::", "2001::1", "100::1"),
+        # the first and the last address of each network that Python's own tables do not know for certain
+        *("192.0.0.0", "192.0.0.255", "192.88.99.0", "192.88.99.255", "2001::", "2001:1ff:ffff:ffff:ffff:ffff:ffff:ffff"),
+        *("2002::", "2002:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "3fff::", "3fff:fff:ffff:ffff:ffff:ffff:ffff:ffff"),
     ],
 )
-async def test_no_address_but_a_public_one_is_ever_reached(open_world: OpenWorld, address: str) -> None:
+async def test_ssrf_no_address_but_a_public_one_is_ever_reached(open_world: OpenWorld, address: str) -> None:
     async def resolve(host: str, port: int) -> list[str]:
         return ["93.184.215.14", address]
 
@@ -411,7 +414,15 @@ async def test_no_address_but_a_public_one_is_ever_reached(open_world: OpenWorld
     assert host.seen == []
 
 
-@pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "64:ff9b::808:808", "::ffff:8.8.8.8"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("8.8.8.8", "2606:4700::1111", "64:ff9b::808:808", "::ffff:8.8.8.8"),
+        # the neighbours of the networks that are refused
+        *("191.255.255.255", "192.0.1.0", "192.88.98.255", "192.88.100.0", "168.63.129.15", "168.63.129.17"),
+        *("2000:ffff::1", "2001:200::", "2001:ffff::1", "2003::", "3ffe:ffff::1", "3fff:1000::"),
+    ],
+)
 async def test_public_addresses_of_every_kind_are_reached(open_world: OpenWorld, address: str) -> None:
     async def resolve(host: str, port: int) -> list[str]:
         assert (host, port) == ("provider.invalid", 443)
@@ -463,6 +474,20 @@ async def test_the_next_address_is_tried_where_one_is_dead(open_world: OpenWorld
     assert answer.error["retryable"] is True
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_every_kind_of_redirect_is_followed(open_world: OpenWorld, status: int) -> None:
+    moved = reply(status, b"", Location="https://cdn.invalid/v.mp4")
+    async with open_world(sandbox=(host := library(moved))) as world:
+        saved = await world.call("download_video", {"task_id": await finished(world)})
+        assert content_of(world, saved) == FILM
+    assert host.seen[1].headers["Host"] == "cdn.invalid"
+
+
+async def test_a_redirect_that_is_none_is_not_followed(open_world: OpenWorld) -> None:
+    async with open_world(sandbox=library(reply(300, b"", Location="https://cdn.invalid/v.mp4"))) as world:
+        assert "answered HTTP 300" in (await refused(world)).text
+
+
 @BOTH_STORES
 async def test_a_redirect_to_another_public_host_is_followed_by_its_own_name(open_world: OpenWorld) -> None:
     asked: list[str] = []
@@ -480,7 +505,10 @@ async def test_a_redirect_to_another_public_host_is_followed_by_its_own_name(ope
     assert host.seen[1].extensions["sni_hostname"] == "cdn.invalid"
 
 
-LAPSED = [reply(403, b"<Error>expired</Error>"), reply(404), reply(410), reply(200, PAGE), reply(200, b"no"), reply(200, b"")]
+LAPSED = [
+    *(reply(401), reply(403, b"<Error>expired</Error>"), reply(404), reply(410)),
+    *(reply(200, PAGE), reply(200, b"no"), reply(200, b""), reply(200, FILM[:7])),
+]
 
 
 @BOTH_STORES
