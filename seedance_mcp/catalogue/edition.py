@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
-from importlib import import_module, resources
+from importlib import import_module
+from pkgutil import iter_modules
 
 from seedance_mcp.catalogue.facts import Fact, FrameSize, Model, Review, Route, Span, UploadLimits
 
@@ -91,7 +92,7 @@ class Edition:
 
 def edition_names() -> tuple[str, ...]:
     """List the editions there are, the oldest first: one for each module of the folder `editions`."""
-    found = (each.name.partition(".")[0] for each in resources.files(_FOLDER).iterdir())
+    found = (module.name for module in iter_modules(import_module(_FOLDER).__path__))
     return tuple(sorted(name.removeprefix(_PREFIX).replace("_", "-") for name in found if name.startswith(_PREFIX)))
 
 

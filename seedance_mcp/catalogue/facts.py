@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Generic, Literal, NamedTuple, TypeVar
+from typing import Generic, Literal, NamedTuple, TypeVar, cast
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -168,12 +168,19 @@ class Route:
         }
         return tuple(name for name in RULES if applies[name])
 
+    @property
+    def facts(self) -> dict[str, Fact[object]]:
+        """The facts by the name of their field; those about files are in `files`."""
+        values: dict[str, object] = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: cast("Fact[object]", value) for name, value in values.items() if isinstance(value, Fact)}
+
     def conflicting(self, model: str) -> dict[str, list[ConflictingSource]]:
         """Give the sources that disagree about one model, by the name of the field that they disagree about."""
-        facts: dict[str, object] = {field.name: getattr(self, field.name) for field in fields(self)}
-        found = {name: fact.conflicting for name, fact in facts.items() if isinstance(fact, Fact)}
-        about = {name: [each for each in sources if model in (each.models or (model,))] for name, sources in found.items()}
-        return {name: sources for name, sources in about.items() if sources}
+        found = {
+            name: [each for each in fact.conflicting if model in (each.models or (model,))]
+            for name, fact in self.facts.items()
+        }
+        return {name: sources for name, sources in found.items() if sources}
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,8 +30,7 @@ LINK_SECONDS = 3600.0
 _REPORT_SECONDS = 1.0
 """A transfer reports its progress at most this often."""
 _PAID_AGAIN = (
-    "Links last about three days, and a new one was asked for. Do not create the video again to get it back, that would be "
-    "paid again: ask the user first."
+    "A new link was asked for. Do not create the video again to get it back, that would be paid again: ask the user first."
 )
 
 
