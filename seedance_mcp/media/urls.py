@@ -16,7 +16,7 @@ _SHOWN_CHARS = 200
 
 
 def is_url(source: str) -> bool:
-    """Tell whether a source is a URL; a `file://` URL is a path."""
+    """Return whether a source is a URL; a `file://` URL is a path."""
     return bool(re.match(r"[a-z][a-z0-9+.-]+://", source, re.IGNORECASE)) and not source.lower().startswith("file://")
 
 
@@ -53,13 +53,13 @@ def without_user(url: str) -> str:
 
 
 def kind_of_url(source: str, wanted: Kind | None) -> Kind:
-    """Give the kind that was named, else the kind of the path's ending; raises `InvalidRequest` when neither tells."""
+    """Give the kind that was named, else the kind of the path's ending; raises `InvalidRequest` when neither says it."""
     ending = PurePosixPath(_split(source).path).suffix.lower().removeprefix(".")
     guessed = next((kind for kind, endings in UPLOAD_EXTENSIONS.items() if ending in endings), None)
     if found := wanted or guessed:
         return cast("Kind", found)
     raise InvalidRequest(
-        "The ending of the URL's path does not tell what it is: name it with kind; allowed: image, video, audio. Nothing was "
+        "The ending of the URL's path does not say what it is: name it with kind; allowed: image, video, audio. Nothing was "
         "sent.",
         field="kind",
         allowed="one of image, video, audio",
