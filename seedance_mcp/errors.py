@@ -1,4 +1,4 @@
-"""What can go wrong, what an agent is told, and whether money went.
+"""What can go wrong, what an agent reads, and whether money went.
 
 SeedanceError
 ├── InvalidRequest            our own checks refused it: nothing was sent
@@ -37,7 +37,7 @@ _AFTERWARDS: dict[Charged, str] = {
 
 
 class SeedanceError(Exception):
-    """A failure, told in words for the agent."""
+    """A failure, in words for the agent."""
 
     code: ClassVar[str] = "provider_error"
     """What the result calls it; one of the contract's codes."""

@@ -1,4 +1,4 @@
-"""Makes text, numbers and times from strangers safe to store and to show."""
+"""Makes foreign text, numbers and times safe to store and to show."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LARGEST = Decimal(10**9)
 
 
 def sanitize(text: Any) -> str:
-    """Give a stranger's text with a blank for each run of unsafe characters, at most 500 characters long."""
+    """Give foreign text with a blank for each run of unsafe characters, at most 500 characters long."""
     clean = UNSAFE.sub(" ", str(text)).strip()
     return clean if len(clean) <= TEXT_MOST_CHARS else clean[: TEXT_MOST_CHARS - 1] + "…"
 

@@ -1,4 +1,4 @@
-"""A second store of videos, in memory: what the seam promises, a disk or a bucket aside."""
+"""A second store of videos, in memory: it keeps the contract of `VideoStore` and nothing more."""
 
 from __future__ import annotations
 

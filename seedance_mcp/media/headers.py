@@ -14,7 +14,7 @@ Size = tuple[int, int]
 
 
 def picture_size(file: BinaryIO, ending: str) -> Size | None:
-    """Give width and height in pixels, or `None` where the header does not tell; the file's position moves."""
+    """Give width and height in pixels, or `None` where the header does not say; the file's position moves."""
     read = _READERS.get(ending)
     file.seek(0)
     try:
@@ -81,7 +81,7 @@ _READERS: dict[str, Callable[[BinaryIO], Size | None]] = {
 def wave_seconds(file: BinaryIO, size_bytes: int) -> float | None:
     """Give how long a WAV file plays: its bytes of sound over its bytes per second; the file's position moves.
 
-    `None` where the header does not tell, or is cut short.
+    `None` where the header does not say, or is cut short.
     """
     file.seek(12)
     rate = 0

@@ -16,7 +16,7 @@ Span = tuple[int, int]
 
 
 def duration_seconds(file: BinaryIO) -> float | None:
-    """Give the length in seconds, or `None` where the header tells none that makes sense; the file's position moves."""
+    """Give the length in seconds, or `None` where the header says nothing that makes sense; the file's position moves."""
     mvhd = next((box for moov in _movie(file) for box in _boxes(file, b"mvhd", moov)), None)
     if mvhd is None:
         return None

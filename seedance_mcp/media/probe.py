@@ -69,9 +69,9 @@ class MediaFile:
     sha256: str
     """Of the whole content, in hexadecimal."""
     seconds: float | None
-    """How long it plays; `None` where its header does not tell."""
+    """How long it plays; `None` where its header does not say."""
     size_px: tuple[int, int] | None
-    """Width and height; `None` where its header does not tell."""
+    """Width and height; `None` where its header does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def probe(file: BinaryIO, path: Path, limits: UploadLimits, sha256: str, size_by
 
 
 def sniff(head: bytes, limits: UploadLimits) -> Format:
-    """Tell the format of a file by its first bytes; raises `FileRejected` for every other content."""
+    """Give the format of a file by its first bytes; raises `FileRejected` for every other content."""
     for form in FORMATS:
         if form.ending in limits.all_endings and re.match(form.head, head, re.DOTALL):
             return form
@@ -121,7 +121,7 @@ def sniff(head: bytes, limits: UploadLimits) -> Format:
 
 
 def _measure(file: BinaryIO, ending: str, size_bytes: int) -> tuple[float | None, tuple[int, int] | None]:
-    """Give seconds, and width and height in pixels, each where the header tells."""
+    """Give seconds, and width and height in pixels, each where the header says it."""
     if ending in _WITH_MOVIE_HEADER:
         return duration_seconds(file), frame_size(file)
     return wave_seconds(file, size_bytes) if ending == "wav" else None, picture_size(file, ending)
@@ -130,7 +130,7 @@ def _measure(file: BinaryIO, ending: str, size_bytes: int) -> tuple[float | None
 def check_bounds(found: MediaFile, model: Model) -> list[Violation]:
     """List every bound of the model's route that a file breaks, in the order of the catalogue; empty when it fits.
 
-    A measure that the file's header does not tell breaks no bound.
+    A measure that the file's header does not say breaks no bound.
     """
     return list(_violations(found, model))
 
@@ -144,7 +144,7 @@ def _violations(found: MediaFile, model: Model) -> Iterator[Violation]:
 
 
 def _extent(found: MediaFile, measure: Measure) -> tuple[float, float] | None:
-    """Give what is compared with the lower and with the upper bound; `None` where the header does not tell."""
+    """Give what is compared with the lower and with the upper bound; `None` where the header does not say."""
     if measure == "bytes":
         return found.size_bytes, found.size_bytes
     if measure == "seconds":  # one frame or sample more than a whole second breaks no bound

@@ -14,7 +14,7 @@ _SHOWN_CHARS = 200
 
 
 def is_url(source: str) -> bool:
-    """Tell whether a source is a URL; a `file://` URL is a path."""
+    """Return whether a source is a URL; a `file://` URL is a path."""
     return bool(re.match(r"[a-z][a-z0-9+.-]+://", source, re.IGNORECASE)) and not source.lower().startswith("file://")
 
 
@@ -51,12 +51,12 @@ def without_user(url: str) -> str:
 
 
 def kind_of_url(source: str, wanted: Kind | None, limits: UploadLimits) -> Kind:
-    """Give the kind that was named, else the kind of the path's ending; raises `InvalidRequest` when neither tells."""
+    """Give the kind that was named, else the kind of the path's ending; raises `InvalidRequest` when neither says it."""
     ending = PurePosixPath(_split(source).path).suffix.lower().removeprefix(".")
     if found := wanted or limits.kind_of(ending):
         return found
     raise InvalidRequest(
-        "The ending of the URL's path does not tell what it is: name it with kind; allowed: image, video, audio. Nothing was "
+        "The ending of the URL's path does not say what it is: name it with kind; allowed: image, video, audio. Nothing was "
         "sent.",
         field="kind",
         allowed="one of image, video, audio",

@@ -73,7 +73,7 @@ class Forecast:
         Args:
             past: How many seconds similar videos took.
             elapsed_seconds: How long this one has been running.
-            progress: In percent; 0 tells nothing, and it tells more the higher it is.
+            progress: In percent; 0 says nothing, and it counts more the higher it is.
             min_poll_interval_seconds: The shortest time between two polls of one task.
         """
         kernels = _kernels_of(past)
@@ -156,7 +156,7 @@ async def wait(
     Args:
         poll: Asks for the state now.
         is_done: Whether a state is final.
-        report: Tells the client of a state, after each poll and at least every `HEARTBEAT_SECONDS`.
+        report: Reports a state to the client, after each poll and at least every `HEARTBEAT_SECONDS`.
         pause: How many seconds to leave between a state and the next poll.
         timeout_seconds: How long to wait in all.
         seen: A state known already: while it is not final, the first poll comes after its pause. A final one is polled
@@ -164,8 +164,8 @@ async def wait(
 
     Raises:
         ProviderUnreachable: Nothing was known before, and the first poll did not end in time.
-        SeedanceError: The first poll failed and nothing was known before, or any poll failed in a way that a later one
-            cannot mend. Other failures are ignored.
+        SeedanceError: The first poll failed and nothing was known before, or a poll failed with an error that is not
+            retryable. Other failures are ignored.
     """
     deadline, is_late = anyio.current_time() + timeout_seconds, False
     if seen is None or is_done(seen):
@@ -191,7 +191,7 @@ async def _first_poll(poll: Callable[[], Awaitable[T]], seen: T | None, deadline
 
 
 async def _poll_again(poll: Callable[[], Awaitable[T]], seen: T) -> T:
-    """Poll, or keep what was seen where the poll fails in a way that a later one may mend."""
+    """Poll, or keep what was seen where the poll fails with a retryable error."""
     try:
         return await poll()
     except SeedanceError as error:

@@ -91,7 +91,7 @@ class AssetReview:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The account's money in JimiCoin; each figure is `None` where the provider did not tell it."""
+    """The account's money in JimiCoin; each figure is `None` where the provider did not say it."""
 
     balance: Decimal | None
     """Everything that was ever paid in, subscription credit included."""
@@ -103,7 +103,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class KeyQuota:
-    """The cap of one key in JimiCoin; each figure is `None` where the provider did not tell it."""
+    """The cap of one key in JimiCoin; each figure is `None` where the provider did not say it."""
 
     name: str | None
     total: Decimal | None

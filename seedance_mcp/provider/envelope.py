@@ -69,7 +69,7 @@ def _proven(content: dict[str, Any], proof: str | None) -> bool:
 
 
 def _succeeded(content: dict[str, Any]) -> bool:
-    """Tell whether the envelope says success; one without a code does when it has a field that we know."""
+    """Return whether the envelope says success; one without a code does when it has a field that we know."""
     code = content.get("code")
     if code is None:
         return any(name in content for name in _KNOWN)

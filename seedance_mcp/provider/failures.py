@@ -110,7 +110,7 @@ def refusal_of(status: int, content: dict[str, Any], retry_after_seconds: float 
 
 
 def _by_status(status: int) -> type[SeedanceError] | None:
-    """Give what a refusal's status means; `None` where the envelope has to tell."""
+    """Give what a refusal's status means; `None` where the envelope decides."""
     return HTTP_STATUS.get(status, ProviderFailed) if FIRST_REFUSAL <= status < FIRST_SERVER_ERROR else None
 
 

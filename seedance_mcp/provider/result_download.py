@@ -1,6 +1,6 @@
 """Fetches a finished video by a GET without the key, from public addresses only.
 
-The host of a result link is chosen by strangers. Each address is checked before it is connected to, and each redirect is
+Foreign text chooses the host of a result link. Each address is checked before it is connected to, and each redirect is
 followed here, by the same rules, so that no name, redirect or proxy leads to this machine's own network (SSRF).
 """
 
@@ -78,7 +78,7 @@ async def resolve_host(host: str, port: int) -> list[str]:
 
 
 def is_public(address: str) -> bool:
-    """Tell whether an address belongs to the open internet; one that stands for another is judged by that one."""
+    """Return whether an address belongs to the open internet; one that stands for another is judged by that one."""
     found = ipaddress.ip_address(address)
     if isinstance(found, ipaddress.IPv6Address):
         wrapped = ipaddress.IPv4Address(int(found) % 2**32) if found in _NAT64 else None
@@ -224,7 +224,10 @@ class Fetcher:
         if status != HTTPStatus.OK:
             raise DownloadFailed(f"The host of the video answered HTTP {status}. Call again later.")
         if response.headers.get("Content-Encoding", "identity") != "identity":
-            raise DownloadRefused("The host of the video sent it with an encoding that was not asked for. Nothing was saved.")
+            encoding = sanitize(response.headers["Content-Encoding"])
+            raise DownloadRefused(
+                f'The host of the video sent it with the encoding "{encoding}"; allowed: none. Nothing was saved.'
+            )
         length = response.headers.get("Content-Length", "")
         if length.isdecimal() and int(length) > self._most_bytes:
             raise self._too_large()

@@ -118,7 +118,7 @@ async def _bring(session: Session, model: Model, arguments: UploadAsset) -> _Bro
 
 
 def _misfit(edition: Edition, found: MediaFile, model: Model, violations: list[Violation]) -> FileRejected:
-    """Name everything that the route does not take in one refusal, so that the agent mends all of it at once."""
+    """Name everything that the route does not take in one refusal, so that the agent can fix all of it at once."""
     measured = " and ".join(dict.fromkeys(each.measured for each in violations))
     allowed = "; ".join(each.bound.description for each in violations)
     sources = "; ".join(dict.fromkeys(edition.sources[each.source] for each in violations))

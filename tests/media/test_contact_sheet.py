@@ -81,7 +81,7 @@ async def test_first_middle_and_last_frame_come_as_one_picture(open_world: OpenW
     ]  # it grows over the length
 
 
-async def test_what_cannot_be_shown_is_told(open_world: OpenWorld, film: bytes) -> None:
+async def test_a_video_that_cannot_be_decoded_is_a_download_error(open_world: OpenWorld, film: bytes) -> None:
     async def broken(order: Order, pictures: list[bytes]) -> bytes:
         return film[:3000]
 
@@ -91,7 +91,7 @@ async def test_what_cannot_be_shown_is_told(open_world: OpenWorld, film: bytes) 
     assert "cannot be shown" in answer.text
 
 
-async def test_without_a_temporary_folder_it_is_told_which(
+async def test_a_missing_temporary_folder_is_named(
     open_world: OpenWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with open_world() as world:
@@ -103,7 +103,7 @@ async def test_without_a_temporary_folder_it_is_told_which(
     assert "SEEDANCE_OUTPUT_DIR" not in answer.text
 
 
-async def test_without_the_extra_it_is_told_what_to_install(open_world: OpenWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_missing_extra_is_named(open_world: OpenWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "seedance_mcp.media.contact_sheet")
     monkeypatch.setitem(sys.modules, "av", None)
     async with open_world() as world:

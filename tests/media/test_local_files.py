@@ -158,7 +158,7 @@ def test_only_regular_files_below_the_roots_are_opened(tmp_path: Path) -> None:
     assert "none" in refused("a.png")
 
 
-def test_a_link_to_a_file_is_the_path_that_it_means(tmp_path: Path) -> None:
+def test_a_file_url_is_the_path_that_it_means(tmp_path: Path) -> None:
     (tmp_path / "a b.png").write_bytes(HEADS["png"])
     with open_media(f"FILE://{tmp_path}/a%20b.png", [tmp_path], UPLOADS) as found:
         assert found.name == "a_b.png"
@@ -197,7 +197,7 @@ async def test_a_refused_file_sends_nothing(open_world: OpenWorld, tmp_path: Pat
 
 
 @pytest.mark.parametrize("link", ["http://a.b/c.png", "ftp://a.b/c", "https:///c.png", "https://u:p@a.b/c", "https://a b/c"])
-def test_only_plain_https_links_pass(link: str) -> None:
+def test_only_plain_https_urls_pass(link: str) -> None:
     assert is_url(link)
     with pytest.raises(FileRejected):
         check_url(link)
@@ -243,7 +243,7 @@ def meanwhile(act: Callable[..., None], *arguments: Any) -> Generator[None]:
 
 
 @pytest.mark.parametrize("name", ["file", "folder"])
-def test_a_link_swapped_on_the_way_leads_nowhere(tmp_path: Path, name: str) -> None:
+def test_a_symlink_swapped_on_the_way_leads_nowhere(tmp_path: Path, name: str) -> None:
     inside, outside = tmp_path / "in", tmp_path / "out"
     for folder, content in ((inside / "real", b"mine"), (outside, b"secret")):
         folder.mkdir(parents=True)
@@ -262,7 +262,7 @@ def test_a_link_swapped_on_the_way_leads_nowhere(tmp_path: Path, name: str) -> N
                 outcomes["refused"] += 1
 
 
-def test_a_folder_turned_into_a_link_after_the_check_is_not_followed(tmp_path: Path) -> None:
+def test_a_folder_turned_into_a_symlink_after_the_check_is_not_followed(tmp_path: Path) -> None:
     """What `resolve` saw as a folder is a link by the time it is opened."""
     inside, outside = tmp_path / "in", tmp_path / "out"
     inside.mkdir()
@@ -448,7 +448,7 @@ WEBP = b"RIFF\0\0\0\0WEBP"
         ("svg", b"<svg/>", None),
     ],
 )
-def test_a_pictures_header_tells_its_size(ending: str, content: bytes, size: tuple[int, int] | None) -> None:
+def test_an_image_header_gives_its_size(ending: str, content: bytes, size: tuple[int, int] | None) -> None:
     assert picture_size(io.BytesIO(content), ending) == size
 
 
@@ -462,7 +462,7 @@ def test_real_pictures_are_measured(ending: str, kind: str, options: dict[str, A
     assert picture_size(written, ending) == (641, 479)
 
 
-def test_a_sound_that_does_not_tell_its_length_has_none() -> None:
+def test_a_wav_header_without_a_length_has_none() -> None:
     assert wave_seconds(io.BytesIO(wave(3)), 3100) == 3
     assert wave_seconds(io.BytesIO(wave(3, 0)), 3100) is None
     assert wave_seconds(io.BytesIO(wave(3)[:30]), 30) is None
@@ -470,7 +470,7 @@ def test_a_sound_that_does_not_tell_its_length_has_none() -> None:
 
 
 @pytest.mark.anyio
-async def test_bytes_that_are_there_already_are_not_sent_again(open_world: OpenWorld, tmp_path: Path) -> None:
+async def test_a_duplicate_upload_is_not_sent_again(open_world: OpenWorld, tmp_path: Path) -> None:
     now = datetime.now(UTC)
     (tmp_path / "a.png").write_bytes(png(640, 480))
     (tmp_path / "b.png").write_bytes(png(640, 480))
@@ -497,7 +497,7 @@ async def test_bytes_that_are_there_already_are_not_sent_again(open_world: OpenW
 
 
 @pytest.mark.anyio
-async def test_a_review_that_refused_or_is_forgotten_is_not_taken_for_an_answer(open_world: OpenWorld, tmp_path: Path) -> None:
+async def test_a_failed_or_forgotten_review_is_not_used_again(open_world: OpenWorld, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(png(640, 480))
     arguments = {"source": str(tmp_path / "a.png"), "model": "sd2_mx_720p"}
     async with open_world() as world:
@@ -531,7 +531,7 @@ WIDE = (1).to_bytes(4) + b"moov" + (16 + len(SHORT)).to_bytes(8) + SHORT
         (b"\0\0\0\x20ftypisom", None),
     ],
 )
-def test_a_movie_header_tells_how_long_it_plays(content: bytes, seconds: float | None) -> None:
+def test_a_movie_header_gives_its_length(content: bytes, seconds: float | None) -> None:
     assert duration_seconds(io.BytesIO(content)) == seconds
 
 
@@ -541,7 +541,7 @@ def box64(name: bytes, content: bytes, size: int) -> bytes:
 
 @pytest.mark.parametrize("size", [2**62, 2**64 - 1])
 @pytest.mark.parametrize("name", [b"free", b"moov", b"trak", b"tkhd"])
-def test_a_size_beyond_the_file_leads_nowhere(tmp_path: Path, name: bytes, size: int) -> None:
+def test_a_box_size_beyond_the_file_leads_nowhere(tmp_path: Path, name: bytes, size: int) -> None:
     inner = box64(name, bytes(84), size)
     odd = {b"moov": inner, b"free": inner, b"trak": box(b"moov", inner)}.get(name, box(b"moov", box(b"trak", inner)))
     (tmp_path / "a.mp4").write_bytes(box(b"ftyp", b"isom") + odd)
@@ -562,7 +562,7 @@ def at_most(size_bytes: int) -> Generator[None]:
 
 @pytest.mark.parametrize("bytes_there", [300, 3_000_000])
 @pytest.mark.anyio
-async def test_a_temporary_folder_without_room_is_told(open_world: OpenWorld, tmp_path: Path, bytes_there: int) -> None:
+async def test_a_full_temporary_folder_is_named(open_world: OpenWorld, tmp_path: Path, bytes_there: int) -> None:
     (tmp_path / "a.png").write_bytes(png(640, 480).ljust(bytes_there, b"\0"))
     async with open_world() as world:
         with at_most(bytes_there - 1):

@@ -60,7 +60,7 @@ async def test_a_poll_that_outlasts_the_deadline_is_cancelled() -> None:
     assert anyio.current_time() == start + 45
 
 
-async def test_a_passing_failure_is_waited_out_and_a_final_one_ends_it() -> None:
+async def test_a_retryable_failure_is_ignored_and_a_final_one_ends_the_wait() -> None:
     failures = iter([None, ProviderFailed("later"), None, TaskNotFound("never")])
 
     async def poll() -> str:
@@ -149,7 +149,7 @@ def test_two_peaks_stay_two() -> None:
 
 
 @pytest.mark.parametrize(("elapsed", "expected"), [(0, 120), (60, 60), (110, 13), (1_000, 300)])
-def test_what_is_left_follows_from_what_the_like_took(elapsed: float, expected: float) -> None:
+def test_the_remaining_time_follows_from_similar_videos(elapsed: float, expected: float) -> None:
     assert left(USUAL, elapsed) == pytest.approx(expected, rel=0.2)
 
 
@@ -160,7 +160,7 @@ def test_progress_outweighs_a_history_that_it_contradicts_more_the_further_it_is
     assert told[2] < 15
 
 
-def test_progress_alone_tells_from_a_tenth_on() -> None:
+def test_progress_without_a_history_counts_from_ten_percent_on() -> None:
     assert left([], 30, 9) is None
     assert left([], 30, 25) == pytest.approx(90, rel=0.25)
 
@@ -168,7 +168,7 @@ def test_progress_alone_tells_from_a_tenth_on() -> None:
 @pytest.mark.parametrize("past", [[], [1e-3], [100.0] * 40, [1e6]])
 @pytest.mark.parametrize("elapsed", [0.0, 1e-9, 1e7])
 @pytest.mark.parametrize("progress", [0, 1, 99, 100])
-def test_odd_numbers_do_no_harm(past: list[float], elapsed: float, progress: int) -> None:
+def test_extreme_numbers_keep_the_pause_in_its_bounds(past: list[float], elapsed: float, progress: int) -> None:
     assert 5 <= pause(past, elapsed, progress) <= 60
     assert (left(past, elapsed, progress) or 0) >= 0
 

@@ -110,7 +110,7 @@ def test_progress_stays_below_100_until_it_is_done(value: Any, percent: int) -> 
     assert read_task({"status": "processing", "progress": value}, BASE).progress == percent
 
 
-def test_words_of_strangers_are_cut_and_cleaned() -> None:
+def test_foreign_text_is_sanitized() -> None:
     assert sanitize("a\x00\x1b[31mb\u202ec\n d") == "a [31mb c  d"
     assert len(sanitize("x" * 9999)) == 500
     assert sanitize(["x"]) == "['x']"

@@ -49,7 +49,7 @@ STATUSES = {
 
 
 @pytest.mark.parametrize("status", STATUSES)
-async def test_an_http_status_of_refusal_is_told_for_what_it_means(open_world: OpenWorld, status: int) -> None:
+async def test_each_http_status_of_a_refusal_has_its_error_code(open_world: OpenWorld, status: int) -> None:
     async with open_world(sandbox=refusing(status=status)) as world:
         answer = await world.create()
     code, advice = STATUSES[status]
@@ -80,7 +80,7 @@ WORDS = {
 
 
 @pytest.mark.parametrize("words", WORDS)
-async def test_words_of_refusal_without_a_code_are_told_for_what_they_mean(open_world: OpenWorld, words: str) -> None:
+async def test_each_phrase_of_a_refusal_has_its_error_code(open_world: OpenWorld, words: str) -> None:
     async with open_world(sandbox=refusing({"code": -1, "msg": words})) as world:
         answer = await world.create()
     code, advice = WORDS[words]
@@ -90,7 +90,7 @@ async def test_words_of_refusal_without_a_code_are_told_for_what_they_mean(open_
 
 
 @pytest.mark.parametrize("words", ["任务不存在", "Task does not exist", "task not exist", "task not found", "no such task"])
-async def test_an_unknown_task_is_told_in_our_words(open_world: OpenWorld, words: str) -> None:
+async def test_each_phrase_for_an_unknown_task_is_task_not_found(open_world: OpenWorld, words: str) -> None:
     async with open_world(sandbox=refusing({"code": -1, "msg": words}, where=QUERY)) as world:
         answer = await world.call("get_task", {"task_id": "vid_1"})
     assert answer.error["code"] == "task_not_found"
@@ -109,20 +109,20 @@ CODED = {
 
 
 @pytest.mark.parametrize("code", CODED)
-async def test_a_code_of_refusal_is_told_for_what_it_means(open_world: OpenWorld, code: Any) -> None:
+async def test_each_envelope_code_has_its_error_code(open_world: OpenWorld, code: Any) -> None:
     async with open_world(sandbox=refusing({"code": code, "msg": "no"})) as world:
         answer = await world.create()
     assert (answer.error["code"], answer.error["charged"]) == CODED[code]
 
 
 @pytest.mark.parametrize("name", ["msg", "message", "error_message"])
-async def test_the_words_of_a_refusal_are_found_by_each_name(open_world: OpenWorld, name: str) -> None:
+async def test_the_message_of_a_refusal_is_found_by_each_field_name(open_world: OpenWorld, name: str) -> None:
     async with open_world(sandbox=refusing({"code": 20002, name: "too blue"})) as world:
         answer = await world.create()
     assert 'The provider\'s words: "too blue".' in answer.text
 
 
-async def test_words_refine_an_invalid_request_and_no_other_refusal(open_world: OpenWorld) -> None:
+async def test_a_phrase_refines_an_invalid_request_and_no_other_error(open_world: OpenWorld) -> None:
     for code, expected in ((20002, "insufficient_balance"), (20001, "auth_failed")):
         async with open_world(sandbox=refusing({"code": code, "msg": "余额不足"})) as world:
             assert (await world.create()).error["code"] == expected

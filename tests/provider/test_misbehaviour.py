@@ -63,12 +63,12 @@ async def is_alive(world: World) -> None:
     assert (await world.create(prompt="another fox"))["status"] == "queued"
 
 
-def test_every_fault_is_tried() -> None:
+def test_every_fault_of_the_sandbox_is_tried() -> None:
     assert set(ON_CREATE) == {*ANSWERS, *BROKEN_CONNECTIONS}
 
 
 @pytest.mark.parametrize("fault", ON_CREATE)
-async def test_a_bad_answer_to_a_create_is_told_for_what_it_is_and_never_sent_twice(open_world: OpenWorld, fault: str) -> None:
+async def test_a_faulty_answer_to_a_create_has_its_error_and_no_duplicate_is_sent(open_world: OpenWorld, fault: str) -> None:
     code, charged = ON_CREATE[fault]
     async with open_world() as world:
         world.sandbox.faults = [Fault(fault, CREATE, 99)]
@@ -109,7 +109,7 @@ async def test_a_task_that_the_provider_does_not_know_yet_is_what_the_ledger_hol
 
 
 @pytest.mark.parametrize("fault", [fault for fault in ON_LOOK if fault not in KNOWN_STAYS])
-async def test_a_look_that_keeps_failing_is_told_for_what_it_is(open_world: OpenWorld, fault: str) -> None:
+async def test_a_poll_that_keeps_failing_has_its_error(open_world: OpenWorld, fault: str) -> None:
     async with open_world() as world:
         task = await world.create()
         world.sandbox.faults = [Fault(fault, "/videos/", 99)]
@@ -120,7 +120,7 @@ async def test_a_look_that_keeps_failing_is_told_for_what_it_is(open_world: Open
 
 
 @pytest.mark.parametrize("fault", [*PASSING, "rate_limited", "rate_limited_date"])
-async def test_a_look_that_fails_once_is_looked_again(open_world: OpenWorld, fault: str) -> None:
+async def test_a_poll_that_fails_once_is_retried(open_world: OpenWorld, fault: str) -> None:
     async with open_world() as world:
         task = await world.create()
         world.sandbox.faults = [Fault(fault, "/videos/")]
@@ -128,7 +128,7 @@ async def test_a_look_that_fails_once_is_looked_again(open_world: OpenWorld, fau
 
 
 @pytest.mark.parametrize("fault", ON_LOOK)
-async def test_a_failing_look_ends_a_wait_only_when_it_is_final(open_world: OpenWorld, fault: str) -> None:
+async def test_a_failing_poll_ends_a_wait_only_when_it_is_final(open_world: OpenWorld, fault: str) -> None:
     async with open_world() as world:
         world.sandbox.work_seconds = 600
         task = await world.create()
@@ -139,7 +139,9 @@ async def test_a_failing_look_ends_a_wait_only_when_it_is_final(open_world: Open
 
 
 @pytest.mark.parametrize("fault", ON_LOOK)
-async def test_an_upload_that_fails_is_told_for_what_it_is(open_world: OpenWorld, tmp_path: Path, fault: str) -> None:
+async def test_an_upload_that_fails_has_its_error_and_is_not_retried(
+    open_world: OpenWorld, tmp_path: Path, fault: str
+) -> None:
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n1")
     async with open_world() as world:
         world.sandbox.faults = [Fault(fault, "/files/upload", 99)]
@@ -149,7 +151,7 @@ async def test_an_upload_that_fails_is_told_for_what_it_is(open_world: OpenWorld
         assert sum(path.endswith("/files/upload") for _, path in world.sandbox.requests) == 1
 
 
-async def test_an_upload_without_a_usable_link_is_told_so(open_world: OpenWorld, tmp_path: Path) -> None:
+async def test_an_upload_without_a_usable_url_is_a_provider_error(open_world: OpenWorld, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n1")
     async with open_world() as world:
         world.sandbox.faults = [Fault("no_task_id", "/files/upload", 99)]
@@ -158,14 +160,14 @@ async def test_an_upload_without_a_usable_link_is_told_so(open_world: OpenWorld,
 
 
 @pytest.mark.parametrize("model", ["seedance2.0-sp", "sd2_mx_720p"])
-async def test_a_review_without_an_asset_is_told_so(open_world: OpenWorld, model: str) -> None:
+async def test_a_review_without_an_asset_is_a_provider_error(open_world: OpenWorld, model: str) -> None:
     async with open_world() as world:
         world.sandbox.faults = [Fault("no_task_id", "/assets/", 99)]
         answer = await world.call("upload_asset", {"source": "https://a.b/c.png", "model": model})
     assert answer.error["code"] == "provider_error"
 
 
-async def test_the_providers_words_are_cleaned_cut_and_marked(open_world: OpenWorld) -> None:
+async def test_the_providers_words_are_sanitized_and_marked(open_world: OpenWorld) -> None:
     async with open_world() as world:
         world.sandbox.faults = [Fault("hostile_words", CREATE)]
         answer = await world.create()
@@ -175,7 +177,7 @@ async def test_the_providers_words_are_cleaned_cut_and_marked(open_world: OpenWo
     assert len(answer.error["message"]) < 700
 
 
-async def test_patience_is_told_in_seconds(open_world: OpenWorld) -> None:
+async def test_a_rate_limit_says_its_retry_after_seconds(open_world: OpenWorld) -> None:
     async with open_world() as world:
         world.sandbox.faults = [Fault("rate_limited", CREATE)]
         answer = await world.create()
@@ -200,7 +202,7 @@ async def test_a_relative_link_is_made_absolute(open_world: OpenWorld) -> None:
     assert done["video_url"].startswith(f"https://provider.invalid/results/{task['task_id']}.mp4?signature=")
 
 
-async def test_a_status_nobody_knows_counts_as_processing_and_is_mentioned(open_world: OpenWorld) -> None:
+async def test_an_unknown_status_is_processing_with_a_warning(open_world: OpenWorld) -> None:
     async with open_world() as world:
         task = await world.create()
         world.sandbox.faults = [Fault("strange_status", "/videos/")]
@@ -219,7 +221,7 @@ async def test_an_expired_link_answers_403(open_world: OpenWorld) -> None:
 
 
 @pytest.mark.parametrize("task_id", ["../user/balance", "", ".", "..", "a/b", "a?b", "x" * 300, "a b", "é"])
-async def test_an_id_that_is_none_is_never_put_into_an_address(open_world: OpenWorld, task_id: str) -> None:
+async def test_a_malformed_task_id_is_never_put_into_a_url(open_world: OpenWorld, task_id: str) -> None:
     async with open_world() as world:
         answer = await world.call("get_task", {"task_id": task_id})
         assert answer.error["code"] == "task_not_found"
@@ -245,7 +247,7 @@ def test_the_transport_table_names_every_failure_once() -> None:
 
 
 @pytest.mark.parametrize("kind", [*BEFORE_SENDING, *AFTER_SENDING])
-async def test_every_transport_failure_of_a_create_is_told(kind: type[httpx.TransportError]) -> None:
+async def test_every_transport_failure_of_a_create_says_whether_it_was_charged(kind: type[httpx.TransportError]) -> None:
     def fail(request: httpx.Request) -> httpx.Response:
         raise kind("no", request=request)
 
@@ -264,7 +266,7 @@ def test_an_envelope_that_does_not_say_success_is_none(body: bytes) -> None:
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_an_answer_without_end_is_cut_off() -> None:
+async def test_a_response_without_end_is_cut_off_at_the_size_limit() -> None:
     sent: list[int] = []
 
     async def endless() -> AsyncIterator[bytes]:
@@ -282,7 +284,7 @@ async def test_an_answer_without_end_is_cut_off() -> None:
 
 
 @pytest.mark.parametrize("header", ["soon", "-3", "Mon, 01 Jan 2024 00:00:00"])
-async def test_a_senseless_retry_after_is_ignored(header: str) -> None:
+async def test_a_malformed_retry_after_is_ignored(header: str) -> None:
     tries: list[int] = []
 
     def answer(request: httpx.Request) -> httpx.Response:

@@ -53,7 +53,7 @@ def test_each_principal_has_a_folder_whatever_the_name(tmp_path: Path) -> None:
     assert max(len(name) for name in names(tmp_path)) < 100
 
 
-def test_a_folder_swapped_for_a_link_leads_nowhere(tmp_path: Path) -> None:
+def test_a_folder_swapped_for_a_symlink_leads_nowhere(tmp_path: Path) -> None:
     outside, videos = tmp_path / "outside", tmp_path / "videos"
     outside.mkdir()
     save(videos, "anna")
@@ -90,7 +90,7 @@ def at_most(size_bytes: int) -> Generator[None]:
 
 
 @pytest.mark.parametrize("size_bytes", [1000, 100_000])
-def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path, size_bytes: int) -> None:
+def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path: Path, size_bytes: int) -> None:
     with at_most(size_bytes - 1):
         part = LocalDisk(tmp_path).new("fox", "")
 
@@ -111,7 +111,7 @@ class WithoutLinks(Folder):
         raise PermissionError(1, "Operation not permitted")
 
 
-def test_a_file_system_without_second_names_replaces_nothing_either(tmp_path: Path) -> None:
+def test_a_file_system_without_hard_links_replaces_nothing_either(tmp_path: Path) -> None:
     (tmp_path / "fox.mp4").write_text("somebody else's", "utf-8")
     part = Part(WithoutLinks(tmp_path, None), "fox")
     part.write(b"film")
@@ -121,7 +121,7 @@ def test_a_file_system_without_second_names_replaces_nothing_either(tmp_path: Pa
     assert (tmp_path / "fox.mp4").read_text("utf-8") == "somebody else's"
 
 
-def test_a_name_that_was_claimed_is_given_back_when_the_part_cannot_take_it(tmp_path: Path) -> None:
+def test_a_reserved_name_is_freed_when_the_rename_fails(tmp_path: Path) -> None:
     folder = WithoutLinks(tmp_path, None)
     part = Part(folder, "fox")
     folder.remove(part.hidden_name)
@@ -165,7 +165,7 @@ def test_a_thousand_files_of_one_name_are_enough(tmp_path: Path) -> None:
     assert len(names(tmp_path)) == 999
 
 
-def test_a_held_folder_follows_no_link_and_waits_for_no_pipe(tmp_path: Path) -> None:
+def test_an_open_folder_follows_no_symlink_and_waits_for_no_pipe(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("key", "utf-8")
     (tmp_path / "link").symlink_to("secret")
     os.mkfifo(tmp_path / "pipe")
