@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,6 +27,7 @@ from seedance_mcp.provider.result_download import MOST_BYTES, Fetcher, Resolve
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.server.handlers import build_server, open_shared
 from seedance_mcp.settings import Settings
+from seedance_mcp.tools.observer import Observer
 from seedance_mcp.tools.session import utc_now
 
 PROVIDER = "https://provider.invalid"
@@ -148,7 +149,7 @@ OpenWorld = Callable[..., AbstractAsyncContextManager[World]]
 @pytest.fixture
 def open_world(tmp_path: Path) -> OpenWorld:
     """Open a world; keywords are settings, `key` the client's key, `client_name` and `mode` the MCP client's, `resolve` and
-    `most_bytes` what downloads go by.
+    `most_bytes` what downloads go by, `observers` who learns of what happens.
     """
 
     @asynccontextmanager
@@ -167,6 +168,7 @@ def open_world(tmp_path: Path) -> OpenWorld:
         usual["output_dir"] = tmp_path / "videos"
         resolve: Resolve = fields.pop("resolve", public_address)
         most_bytes: int = fields.pop("most_bytes", MOST_BYTES)
+        observers: Sequence[Observer] = fields.pop("observers", ())
         settings = Settings(**{**usual, **fields})
 
         def connect(_: Settings) -> ProviderClient:
@@ -175,7 +177,7 @@ def open_world(tmp_path: Path) -> OpenWorld:
         def reach(_: Settings) -> Fetcher:
             return Fetcher(PROVIDER, resolve, lambda: httpx.MockTransport(provider), most_bytes)
 
-        server = build_server(settings, lambda: open_shared(settings, connect, clock or utc_now, reach))
+        server = build_server(settings, lambda: open_shared(settings, connect, clock or utc_now, reach), observers)
         info = Implementation(name=client_name, version="1")
         async with Client(server, mode=mode, client_info=info, elicitation_callback=answer) as client:
             yield World(provider, client, settings)

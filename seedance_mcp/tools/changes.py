@@ -24,7 +24,9 @@ async def publish_change(session: Session, before: Record) -> Record:
     after = session.ledger.reread(before)
     if _state(before) != _state(after):
         with anyio.CancelScope(shield=True):  # no later look would find a change to tell
-            await session.publish(after)
+            await session.observer.task_changed(after)
+    if after.settled is not None and (before.settled, before.settled_by) != (after.settled, after.settled_by):
+        session.observer.money_settled(after)
     return after
 
 

@@ -34,6 +34,7 @@ from seedance_mcp.settings import Settings
 from seedance_mcp.task import ProviderTask
 from seedance_mcp.tools.arguments import ListTasks, NoArguments, read_request
 from seedance_mcp.tools.balance import get_balance
+from seedance_mcp.tools.observer import Observer
 from seedance_mcp.tools.session import Shared
 from seedance_mcp.tools.tasks import list_tasks
 from seedance_mcp.tools.views import Outlook, task_of
@@ -658,11 +659,14 @@ async def test_a_lost_answer_is_judged_by_whoever_looks_and_told_to_its_owner_al
     """The account is shared, so anybody's look at the balance is evidence; whose request it was stays theirs."""
     sandbox, told = Sandbox(no_film), list[tuple[str, str]]()
 
-    async def publish(record: Record) -> None:
-        told.append((record.principal, record.status))
+    class Listening(Observer):
+        async def task_changed(self, task: Record) -> None:
+            told.append((task.principal, task.status))
 
     settings = Settings(base_url=PROVIDER, data_dir=tmp_path)
-    shared = Shared(settings, lambda _: ProviderClient(PROVIDER, KEY, transport=httpx.MockTransport(sandbox)), publish=publish)
+    shared = Shared(
+        settings, lambda _: ProviderClient(PROVIDER, KEY, transport=httpx.MockTransport(sandbox)), observer=Listening()
+    )
     alice, bob = shared.session("alice"), shared.session("bob")
     lost, _ = alice.ledger.begin(Entry(BODY, "one", Decimal("0.25")), window_seconds=0, admit=print)
     alice.ledger.note_used(lost.request_id, Decimal(0))
