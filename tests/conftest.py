@@ -6,7 +6,7 @@ import math
 import os
 import signal
 import sys
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
@@ -35,6 +35,7 @@ from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.server.handlers import build_server, open_shared
 from seedance_mcp.settings import Settings
 from seedance_mcp.storage.video_store import VideoStore
+from seedance_mcp.tools.observer import Observer
 from seedance_mcp.tools.session import Keep, OpenLedger, Shared, keep_on_disk, utc_now
 
 PROVIDER = "https://provider.invalid"
@@ -198,7 +199,8 @@ OpenWorld = Callable[..., AbstractAsyncContextManager[World]]
 @pytest.fixture
 def open_world(tmp_path: Path, open_ledger: OpenLedger) -> OpenWorld:
     """Open a world; keywords are settings, `key` the client's key, `client_name` and `mode` the MCP client's, `resolve`,
-    `most_bytes` and `keep` what downloads go by, `edition` the catalogue of server and sandbox.
+    `most_bytes` and `keep` what downloads go by, `edition` the catalogue of server and sandbox,
+    `observers` what learns of what happens.
     """
 
     @asynccontextmanager
@@ -219,6 +221,7 @@ def open_world(tmp_path: Path, open_ledger: OpenLedger) -> OpenWorld:
         resolve: Resolve = fields.pop("resolve", public_address)
         most_bytes: int = fields.pop("most_bytes", MOST_BYTES)
         keep: Keep = fields.pop("keep", keep_on_disk)
+        observers: Sequence[Observer] = fields.pop("observers", ())
         settings = Settings(**{**usual, **fields})
         videos = keep(settings)
 
@@ -232,7 +235,7 @@ def open_world(tmp_path: Path, open_ledger: OpenLedger) -> OpenWorld:
             parts: dict[str, Any] = {"open_ledger": open_ledger, "edition": edition}
             return Shared(settings, connect, clock or utc_now, reach, lambda _: videos, **parts)
 
-        server = build_server(settings, lambda: open_shared(shared()))
+        server = build_server(settings, lambda: open_shared(shared()), observers)
         info = Implementation(name=client_name, version="1")
         async with Client(server, mode=mode, client_info=info, elicitation_callback=answer) as client:
             yield World(provider, client, settings, videos)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -55,6 +56,21 @@ AFTER_SENDING: tuple[type[httpx.TransportError], ...] = (
 """Transport failures after which the provider may have seen the request."""
 
 
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One HTTP request to the provider and its answer, when it ended."""
+
+    method: str
+    path: str
+    status: int | None
+    """`None`: no answer came."""
+    seconds: float
+
+
+def _ignore(exchange: Exchange) -> None:
+    """Take no note of a request."""
+
+
 class TooLarge(Exception):
     """An answer has more than `BODY_MAX_BYTES`."""
 
@@ -76,6 +92,8 @@ class ProviderClient:
         """
         self.base_url = base_url
         self._key = key
+        self.on_exchange: Callable[[Exchange], None] = _ignore
+        """Learns of every request."""
         self._http = httpx.AsyncClient(
             base_url=base_url,
             timeout=_TIMEOUT,
@@ -216,9 +234,14 @@ class ProviderClient:
         headers = self._headers(keyed=keyed)
         if options.get("content") is not None:
             headers["Content-Type"] = "application/json"
-        async with self._http.stream(method, path, headers=headers, **options) as response:
-            body = await read_body(response)
-            return Reply(response.status_code, body, _retry_after(response.headers.get("Retry-After")))
+        began, status = anyio.current_time(), None
+        try:
+            async with self._http.stream(method, path, headers=headers, **options) as response:
+                status = response.status_code
+                body = await read_body(response)
+                return Reply(response.status_code, body, _retry_after(response.headers.get("Retry-After")))
+        finally:
+            self.on_exchange(Exchange(method, path, status, anyio.current_time() - began))
 
     def _headers(self, *, keyed: bool) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.require_key()}"} if keyed else {}

@@ -12,8 +12,10 @@ from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
+import anyio
 import mcp_types as types
 from mcp.server import CacheHint, Server
+from mcp.server.caching import CacheableMethod
 from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import SecretStr
@@ -29,10 +31,8 @@ from seedance_mcp.server.subscriptions import TASK, TaskSubscriptions
 from seedance_mcp.server.tool_table import TOOLS, ToolSpec
 from seedance_mcp.settings import Settings
 from seedance_mcp.tools import results, tasks
-from seedance_mcp.tools.session import (
-    Session,
-    Shared,
-)
+from seedance_mcp.tools.observer import UNKNOWN_TOOL, LogLines, Observer, Observers, ToolCall
+from seedance_mcp.tools.session import Session, Shared
 
 log = logging.getLogger(__name__)
 
@@ -84,20 +84,26 @@ class _Door:
     async def call_tool(
         self, ctx: Context, params: types.CallToolRequestParams
     ) -> types.CallToolResult | types.InputRequiredResult | tasks_extension.Handle:
+        began, outcome, error = anyio.current_time(), "cancelled", None
         try:
-            spec = self._find(params.name)
-            given = spec.read(session_of(ctx).edition, params.arguments or {})
-            at_once = spec.at_once if tasks_extension.declared(ctx) else None
-            result = await (at_once or spec.run)(session_of(ctx), given, McpCaller(ctx, params))
-        except SeedanceError as error:
-            return self._failed(error)
+            answer = await self._call(ctx, params)
+            outcome = "answered"
         except Asked as asked:
-            return asked.as_result()
-        except Exception as error:  # noqa: BLE001 - the one place where a bug becomes a readable answer
-            where = "".join(traceback.format_tb(error.__traceback__))
-            # its message could hold a prompt or a link, so only its place is logged
-            log.error("%s in a tool call:\n%s", type(error).__name__, where)  # noqa: TRY400
-            return self._failed(ProviderFailed("An error inside seedance-mcp: the operator finds more in its log."))
+            outcome, answer = "asked", asked.as_result()
+        except Exception as failure:  # noqa: BLE001 - the one place where an error, and a bug too, becomes a readable answer
+            error = failure if isinstance(failure, SeedanceError) else _bug(failure)
+            outcome, answer = "failed", self._failed(error)
+        finally:
+            tool = params.name if params.name in self.tools else UNKNOWN_TOOL
+            call = ToolCall(tool, session_of(ctx).principal, anyio.current_time() - began, outcome, error)
+            ctx.lifespan_context.observer.tool_called(call)
+        return answer
+
+    async def _call(self, ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult | tasks_extension.Handle:
+        spec = self._find(params.name)
+        given = spec.read(session_of(ctx).edition, params.arguments or {})
+        at_once = spec.at_once if tasks_extension.declared(ctx) else None
+        result = await (at_once or spec.run)(session_of(ctx), given, McpCaller(ctx, params))
         if at_once and isinstance(result, results.Task) and tasks_extension.is_running(result):
             return tasks_extension.handle_for(result)
         return self.answer(result)
@@ -230,6 +236,13 @@ def _completion(fitting: list[str], *, counted: bool = True) -> types.Completion
     return types.Completion(values=fitting[:_COMPLETED_MOST], total=len(fitting) if counted else None, has_more=more)
 
 
+def _bug(failure: Exception) -> ProviderFailed:
+    """Log where an error of ours happened and make the one that the agent gets."""
+    where = "".join(traceback.format_tb(failure.__traceback__))  # its message could hold a prompt or a signed URL
+    log.error("%s in a tool call:\n%s", type(failure).__name__, where)
+    return ProviderFailed("An error inside seedance-mcp: the operator finds more in its log.")
+
+
 def _block(attached: results.FileLink | results.Picture) -> types.ContentBlock:
     """What goes with a result, as the protocol has it."""
     if isinstance(attached, results.Picture):
@@ -268,14 +281,25 @@ async def open_shared(shared: Shared) -> AsyncGenerator[Shared]:
         yield shared
 
 
-def build_server(settings: Settings, open_: Callable[[], AbstractAsyncContextManager[Shared]] | None = None) -> Server[Shared]:
-    """Make the MCP server; `open_` gives what it holds, by default opened from the settings for each connection."""
+def build_server(
+    settings: Settings,
+    open_: Callable[[], AbstractAsyncContextManager[Shared]] | None = None,
+    observers: Sequence[Observer] = (),
+) -> Server[Shared]:
+    """Make the MCP server.
+
+    Args:
+        settings: What the operator set.
+        open_: Gives what the server holds; by default it is opened from the settings for each connection.
+        observers: Learn what happens in the server, beside its subscriptions and log lines.
+    """
     door, subscriptions = _Door(settings), TaskSubscriptions()
+    observer = Observers((subscriptions, LogLines(), *observers))
 
     @asynccontextmanager
     async def lifespan(_: Server[Shared]) -> AsyncGenerator[Shared]:
         async with open_() if open_ else open_shared(Shared(settings)) as shared:
-            shared.publish = subscriptions.publish
+            shared.observer = observer
             yield shared
 
     server = Server(
@@ -285,13 +309,7 @@ def build_server(settings: Settings, open_: Callable[[], AbstractAsyncContextMan
         instructions=INSTRUCTIONS,
         website_url="https://github.com/seedance-mcp/seedance-mcp",
         lifespan=lifespan,
-        cache_hints={
-            "tools/list": CacheHint(ttl_ms=_DAY_MS, scope="private"),  # it depends on the client's name
-            "prompts/list": CacheHint(ttl_ms=_DAY_MS, scope="public"),
-            "resources/list": CacheHint(ttl_ms=_DAY_MS, scope="public"),
-            "resources/templates/list": CacheHint(ttl_ms=_DAY_MS, scope="public"),
-            "resources/read": CacheHint(ttl_ms=_HOUR_MS, scope="public"),
-        },
+        cache_hints=_CACHE_HINTS,
         on_list_tools=door.list_tools,
         on_list_resources=door.list_resources,
         on_list_resource_templates=door.list_templates,
@@ -308,6 +326,15 @@ def build_server(settings: Settings, open_: Callable[[], AbstractAsyncContextMan
     server.extensions[player.EXTENSION] = {}
     tasks_extension.serve_handles(server, door.look, door.answer)
     return server
+
+
+_CACHE_HINTS: dict[CacheableMethod, CacheHint] = {
+    "tools/list": CacheHint(ttl_ms=_DAY_MS, scope="private"),  # it depends on the client's name
+    "prompts/list": CacheHint(ttl_ms=_DAY_MS, scope="public"),
+    "resources/list": CacheHint(ttl_ms=_DAY_MS, scope="public"),
+    "resources/templates/list": CacheHint(ttl_ms=_DAY_MS, scope="public"),
+    "resources/read": CacheHint(ttl_ms=_HOUR_MS, scope="public"),
+}
 
 
 def _serve_discovery(server: Server[Shared]) -> None:

@@ -9,6 +9,7 @@ from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, Res
 
 from seedance_mcp.money.records import Record
 from seedance_mcp.server.client_session import Context, session_of
+from seedance_mcp.tools.observer import Observer
 
 TASK = "seedance://tasks/"
 """What follows is a task id or a request id."""
@@ -25,7 +26,7 @@ class _Listeners:
         self.serve = ListenHandler(self.bus)
 
 
-class TaskSubscriptions:
+class TaskSubscriptions(Observer):
     """Every open stream of one server, by principal; a principal without a stream leaves nothing behind."""
 
     def __init__(self) -> None:
@@ -50,8 +51,8 @@ class TaskSubscriptions:
             if not listeners.count:
                 del self._listeners[principal]
 
-    async def publish(self, record: Record) -> None:
+    async def task_changed(self, task: Record) -> None:
         """Report to its principal that a task changed, under both of its names."""
-        if listeners := self._listeners.get(record.principal):
-            for key in filter(None, (record.request_id, record.task_id)):
+        if listeners := self._listeners.get(task.principal):
+            for key in filter(None, (task.request_id, task.task_id)):
                 await listeners.bus.publish(ResourceUpdated(uri=f"{TASK}{key}"))

@@ -7,6 +7,7 @@ __all__ = [
     "create",
     "downloads",
     "models",
+    "observer",
     "results",
     "session",
     "tasks",

@@ -23,7 +23,9 @@ async def publish_change(session: Session, before: Record, after: Record) -> Rec
     """The row as it is now; whoever listens is told if that is another state (a link that was signed anew is none)."""
     if _state(before) != _state(after):
         with anyio.CancelScope(shield=True):  # no later look would find a change to tell
-            await session.publish(after)
+            await session.observer.task_changed(after)
+    if after.settled is not None and (before.settled, before.settled_by) != (after.settled, after.settled_by):
+        session.observer.money_settled(after)
     return after
 
 

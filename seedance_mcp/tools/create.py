@@ -74,11 +74,11 @@ async def _send(session: Session, record: Record, body: dict[str, Any]) -> Recor
     except Exception as failure:  # noqa: BLE001 - whatever it was, the request may have left
         error = failure if isinstance(failure, SeedanceError) else _unforeseen(failure)
         error.details["request_id"] = request_id
-        log.warning("create_video %s on %s: %s, charged: %s", request_id, body["model"], error.code, error.charged)
+        if error.charged == "maybe":
+            session.observer.answer_lost(record, error)
         with suppress(LedgerUnusable):  # what became of the money matters more than the book
             await publish_change(session, record, await session.ledger.fail(request_id, error))
         raise error from None
-    log.info("create_video %s on %s: task %s", request_id, body["model"], task.task_id)
     try:
         return await publish_change(session, record, await session.ledger.observe(request_id, task))
     except LedgerUnusable as error:

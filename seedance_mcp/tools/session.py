@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -22,12 +22,13 @@ from seedance_mcp.polling.shared import Polls
 from seedance_mcp.settings import Settings
 from seedance_mcp.storage.video_store import VideoStore
 from seedance_mcp.task import RUNNING
+from seedance_mcp.tools.observer import NoObserver, Observer
 from seedance_mcp.tools.results import Task
 from seedance_mcp.tools.views import Outlook, task_of
 
 if TYPE_CHECKING:
     from seedance_mcp.provider.answers import PriceRow
-    from seedance_mcp.provider.client import ProviderClient
+    from seedance_mcp.provider.client import Exchange, ProviderClient
     from seedance_mcp.provider.result_download import Fetcher
 
 
@@ -49,8 +50,6 @@ class Caller(Protocol):
 Connect = Callable[[Settings], "ProviderClient"]
 SESSIONS_KEPT = 256
 """A session holds nothing that cannot be made anew, so callers that are seen once leave nothing behind."""
-Publish = Callable[[Record], Awaitable[None]]
-"""Tells its principal, where they listen, that a task changed."""
 
 
 def connect_to_provider(settings: Settings) -> ProviderClient:
@@ -59,10 +58,6 @@ def connect_to_provider(settings: Settings) -> ProviderClient:
 
     key = settings.api_key.get_secret_value() if settings.api_key else None
     return ProviderClient(settings.base_url, key)
-
-
-async def publish_to_nobody(record: Record) -> None:
-    """What holds until a server opens its subscriptions."""
 
 
 Reach = Callable[[Settings], "Fetcher"]
@@ -101,17 +96,23 @@ class Shared:
     now: Callable[[], datetime] = utc_now
     reach: Reach = reach_hosts
     keep: Keep = keep_on_disk
-    publish: Publish = publish_to_nobody
     edition: Edition = field(default_factory=load_edition)
     open_ledger: OpenLedger = open_ledger
     saving: WeakValueDictionary[str, anyio.Lock] = field(default_factory=WeakValueDictionary[str, anyio.Lock])
     """By request id: held while a video is saved, so that calls for the same one share a file."""
+    observer: Observer = field(default_factory=NoObserver)
+    """Learns what happens; a server puts its subscriptions and log lines here."""
     _sessions: OrderedDict[str, Session] = field(default_factory=OrderedDict[str, "Session"])
 
     @cached_property
     def client(self) -> ProviderClient:
         """The provider."""
-        return self.connect(self.settings)
+        client = self.connect(self.settings)
+        client.on_exchange = self._pass_on
+        return client
+
+    def _pass_on(self, exchange: Exchange) -> None:
+        self.observer.provider_called(exchange)  # whoever observes by then
 
     @cached_property
     def fetcher(self) -> Fetcher:
@@ -210,9 +211,10 @@ class Session:
         """Give the time."""
         return self.shared.now()
 
-    async def publish(self, record: Record) -> None:
-        """Tell whoever listens that a task changed."""
-        await self.shared.publish(record)
+    @property
+    def observer(self) -> Observer:
+        """What learns of all that happens."""
+        return self.shared.observer
 
     @property
     def upload_roots(self) -> list[Path]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from contextlib import suppress
 
@@ -14,7 +13,7 @@ from seedance_mcp.errors import (
 )
 from seedance_mcp.money.records import Record
 from seedance_mcp.polling.schedule import Meter, wait
-from seedance_mcp.task import FINAL, RUNNING
+from seedance_mcp.task import FINAL, RUNNING, ProviderTask
 from seedance_mcp.tools import views
 from seedance_mcp.tools.arguments import (
     GetTask,
@@ -22,10 +21,9 @@ from seedance_mcp.tools.arguments import (
     WaitForVideo,
 )
 from seedance_mcp.tools.changes import publish_change, reconcile_account
+from seedance_mcp.tools.observer import Poll
 from seedance_mcp.tools.results import Task, TaskList
 from seedance_mcp.tools.session import Caller, Session
-
-log = logging.getLogger(__name__)
 
 _ID = re.compile(r"[\w:-][\w.:-]{0,199}", re.ASCII)
 """What a task id looks like that did not come from the provider itself."""
@@ -54,7 +52,7 @@ async def poll_task(session: Session, known: Record | None, task_id: str) -> Tas
 
 async def _look(session: Session, known: Record | None, task_id: str) -> Task:
     try:
-        seen = await session.client.get_task(task_id)
+        seen = await _ask_provider(session, task_id)
     except TaskNotFound:
         if known is None:
             raise
@@ -64,6 +62,16 @@ async def _look(session: Session, known: Record | None, task_id: str) -> Task:
     with anyio.CancelScope(shield=True):  # no later look would find a change to tell
         after = await publish_change(session, before, await session.ledger.observe(before.request_id, seen))
     return await session.view(after, seen.warnings)
+
+
+async def _ask_provider(session: Session, task_id: str) -> ProviderTask:
+    began, status = anyio.current_time(), None
+    try:
+        seen = await session.client.get_task(task_id)
+        status = seen.status
+        return seen
+    finally:
+        session.observer.poll_done(Poll(task_id, session.principal, anyio.current_time() - began, status))
 
 
 async def wait_for_video(session: Session, arguments: WaitForVideo, caller: Caller) -> Task:

@@ -37,6 +37,7 @@ from seedance_mcp.settings import Settings
 from seedance_mcp.task import ProviderTask
 from seedance_mcp.tools.arguments import ListTasks, NoArguments, read_request
 from seedance_mcp.tools.balance import get_balance
+from seedance_mcp.tools.observer import Observer
 from seedance_mcp.tools.session import OpenLedger, Shared
 from seedance_mcp.tools.tasks import list_tasks
 from seedance_mcp.tools.views import Outlook, task_of
@@ -668,13 +669,14 @@ async def test_a_lost_answer_is_judged_by_whoever_looks_and_told_to_its_owner_al
     """The account is shared, so anybody's look at the balance is evidence; whose request it was stays theirs."""
     sandbox, told = Sandbox(no_film), list[tuple[str, str]]()
 
-    async def publish(record: Record) -> None:
-        told.append((record.principal, record.status))
+    class Listening(Observer):
+        async def task_changed(self, task: Record) -> None:
+            told.append((task.principal, task.status))
 
     settings = Settings(base_url=PROVIDER, data_dir=tmp_path)
     transport = httpx.MockTransport(sandbox)
     shared = Shared(
-        settings, lambda _: ProviderClient(PROVIDER, KEY, transport=transport), publish=publish, open_ledger=open_ledger
+        settings, lambda _: ProviderClient(PROVIDER, KEY, transport=transport), observer=Listening(), open_ledger=open_ledger
     )
     alice, bob = shared.session("alice"), shared.session("bob")
     request = NewRequest(BODY, "one", Decimal("0.25"))

@@ -17,6 +17,7 @@ from seedance_mcp.polling.shared import FORGOTTEN_AFTER_SECONDS, TASKS_AT_MIN_IN
 from seedance_mcp.provider.client import ProviderClient
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.settings import Settings
+from seedance_mcp.tools.observer import Observer
 from seedance_mcp.tools.session import Shared
 from seedance_mcp.tools.tasks import poll_task
 
@@ -154,13 +155,14 @@ async def test_a_change_is_published_though_its_poll_is_cancelled(tmp_path: Path
     """The ledger knows it by then: no later poll would find a change to tell."""
     told: list[str] = []
 
-    async def publish(record: Record) -> None:
-        await anyio.sleep(2)
-        told.append(record.status)
+    class Slow(Observer):
+        async def task_changed(self, task: Record) -> None:
+            await anyio.sleep(2)
+            told.append(task.status)
 
     settings = Settings(base_url=PROVIDER, data_dir=tmp_path)
     sandbox = slow(0, work_seconds=1)
-    shared = Shared(settings, lambda _: ProviderClient(PROVIDER, KEY, transport=httpx.MockTransport(sandbox)), publish=publish)
+    shared = Shared(settings, lambda _: ProviderClient(PROVIDER, KEY, transport=httpx.MockTransport(sandbox)), observer=Slow())
     task = await shared.client.create_video({"model": "seedance2.0-sp", "prompt": "a fox", "duration": 5})
     await anyio.sleep(5)
     assert task.task_id

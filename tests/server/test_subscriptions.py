@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import anyio
 import httpx
@@ -15,10 +14,12 @@ from mcp.client.subscriptions import Subscription
 from mcp.server import Server
 from mcp.shared.subscriptions import ResourceUpdated
 
+from seedance_mcp.money.records import Record
 from seedance_mcp.sandbox.faults import Fault
 from seedance_mcp.sandbox.provider import Sandbox
 from seedance_mcp.server.handlers import open_shared
 from seedance_mcp.server.subscriptions import TaskSubscriptions
+from seedance_mcp.tools.observer import Observer
 from seedance_mcp.tools.session import Shared
 
 pytestmark = pytest.mark.anyio
@@ -106,17 +107,22 @@ async def test_what_the_balance_says_of_a_lost_answer_is_told(open_world: OpenWo
             assert await heard(subscription) == uri_of(lost.error["request_id"])
 
 
-async def test_who_stops_listening_leaves_nothing_behind_and_who_never_listened_neither(
-    open_world: OpenWorld, tmp_path: Path
-) -> None:
-    subscriptions = TaskSubscriptions()
-    async with open_world() as world:
+class Seen(Observer):
+    """Keeps the tasks that changed."""
+
+    def __init__(self) -> None:
+        self.tasks: list[Record] = []
+
+    async def task_changed(self, task: Record) -> None:
+        self.tasks.append(task)
+
+
+async def test_a_principal_without_a_stream_leaves_nothing_behind(open_world: OpenWorld) -> None:
+    subscriptions, seen = TaskSubscriptions(), Seen()
+    async with open_world(observers=[seen]) as world:
         task = await world.create()
-        ledger = Shared(world.settings).ledger
-        record = await ledger.get(task["task_id"])
-        await ledger.aclose()
     for number in range(5000):
-        await subscriptions.publish(dataclasses.replace(record, principal=f"caller {number}"))
+        await subscriptions.task_changed(dataclasses.replace(seen.tasks[0], principal=f"caller {number}"))
     assert len(subscriptions) == 0
     server = Server[Shared](
         "listening", on_subscriptions_listen=subscriptions.listen, lifespan=lambda _: open_shared(Shared(world.settings))
@@ -125,7 +131,7 @@ async def test_who_stops_listening_leaves_nothing_behind_and_who_never_listened_
         async with client.listen(resource_subscriptions=[uri_of("a")]), client.listen(resource_subscriptions=[uri_of("b")]):
             assert len(subscriptions) == 1
             async with client.listen(resource_subscriptions=[uri_of(task["task_id"])]) as subscription:
-                await subscriptions.publish(record)
+                await subscriptions.task_changed(seen.tasks[0])
                 assert await heard(subscription) == uri_of(task["task_id"])
         await anyio.wait_all_tasks_blocked()
         assert len(subscriptions) == 0

@@ -1,0 +1,149 @@
+"""What happens in a running server, for all that only watch: subscriptions, log lines, metrics, an audit."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from seedance_mcp.errors import SeedanceError
+from seedance_mcp.money.records import Record
+from seedance_mcp.task import Status
+
+if TYPE_CHECKING:
+    from seedance_mcp.provider.client import Exchange
+
+log = logging.getLogger(__name__)
+
+UNKNOWN_TOOL = "unknown"
+"""Stands for every tool name that is none, so that a client cannot make up names in a metric."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """One tool call of a client, when it ended."""
+
+    tool: str
+    principal: str
+    seconds: float
+    outcome: Literal["answered", "asked", "failed", "cancelled"]
+    """`asked`: the call ended with a question to the user and comes again with the answer."""
+    error: SeedanceError | None = None
+    """Why it failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """One question to the provider about a task, when it ended."""
+
+    task_id: str
+    principal: str
+    seconds: float
+    status: Status | None
+    """`None`: no answer could be used."""
+
+
+class Observer(Protocol):
+    """Learns what happens in a running server; each method does nothing unless a class says otherwise.
+
+    No method may block. `task_changed` is awaited, since a subscriber writes to a client.
+    """
+
+    def tool_called(self, call: ToolCall) -> None:
+        """Learn of one tool call."""
+
+    def provider_called(self, exchange: Exchange) -> None:
+        """Learn of one HTTP request to the provider's API."""
+
+    def poll_done(self, poll: Poll) -> None:
+        """Learn of one poll of a task."""
+
+    async def task_changed(self, task: Record) -> None:
+        """Learn of a task's new state: its id, status, progress, cost or evidence changed."""
+
+    def answer_lost(self, task: Record, error: SeedanceError) -> None:
+        """Learn of a paid request whose answer was lost."""
+
+    def money_settled(self, task: Record) -> None:
+        """Learn of money that was reserved and is now settled, or settled anew by a better source."""
+
+
+class NoObserver(Observer):
+    """Does nothing, whatever happens."""
+
+
+class Observers(Observer):
+    """Passes everything on to several observers; what one of them raises is logged and reaches nobody."""
+
+    def __init__(self, observers: Sequence[Observer]) -> None:
+        """Take them in the order in which they learn of things."""
+        self._observers = tuple(observers)
+
+    def tool_called(self, call: ToolCall) -> None:
+        """Pass it on."""
+        self._pass_on(lambda each: each.tool_called(call))
+
+    def provider_called(self, exchange: Exchange) -> None:
+        """Pass it on."""
+        self._pass_on(lambda each: each.provider_called(exchange))
+
+    def poll_done(self, poll: Poll) -> None:
+        """Pass it on."""
+        self._pass_on(lambda each: each.poll_done(poll))
+
+    async def task_changed(self, task: Record) -> None:
+        """Pass it on."""
+        for each in self._observers:
+            try:
+                await each.task_changed(task)
+            except Exception as error:  # noqa: BLE001 - who watches must not stop a paid request
+                _log_fault(each, error)
+
+    def answer_lost(self, task: Record, error: SeedanceError) -> None:
+        """Pass it on."""
+        self._pass_on(lambda each: each.answer_lost(task, error))
+
+    def money_settled(self, task: Record) -> None:
+        """Pass it on."""
+        self._pass_on(lambda each: each.money_settled(task))
+
+    def _pass_on(self, event: Callable[[Observer], None]) -> None:
+        for each in self._observers:
+            try:
+                event(each)
+            except Exception as error:  # noqa: BLE001 - likewise
+                _log_fault(each, error)
+
+
+def _log_fault(observer: Observer, error: Exception) -> None:
+    where = "".join(traceback.format_tb(error.__traceback__))  # its message could hold a prompt or a signed URL
+    log.error("%s in the observer %s:\n%s", type(error).__name__, type(observer).__name__, where)
+
+
+class LogLines(Observer):
+    """Writes a log line for what an operator may look for later; never a prompt, a key or a signed URL."""
+
+    def tool_called(self, call: ToolCall) -> None:
+        """Log a call that failed: as a warning where a request had been recorded and the provider or we refused it."""
+        if call.error:
+            request_id = call.error.details.get("request_id")
+            level = logging.WARNING if request_id and call.error.charged == "no" else logging.INFO
+            log.log(level, "%s (request %s): %s, charged: %s", call.tool, request_id, call.error.code, call.error.charged)
+
+    def provider_called(self, exchange: Exchange) -> None:
+        """Log every request, for a search of faults."""
+        log.debug("%s %s: HTTP %s after %.3f s", exchange.method, exchange.path, exchange.status, exchange.seconds)
+
+    async def task_changed(self, task: Record) -> None:
+        """Log the new state."""
+        log.info("Request %s on %s, task %s: %s, %s %%", task.request_id, task.model, task.task_id, task.status, task.progress)
+
+    def answer_lost(self, task: Record, error: SeedanceError) -> None:
+        """Log what an operator may have to settle."""
+        log.warning("Request %s on %s: %s, charged: %s", task.request_id, task.model, error.code, error.charged)
+
+    def money_settled(self, task: Record) -> None:
+        """Log the amount and its source."""
+        log.info("Request %s on %s: %s settled by %s", task.request_id, task.model, task.settled, task.settled_by)
