@@ -20,6 +20,7 @@ from pydantic import SecretStr
 
 import seedance_mcp
 from seedance_mcp import _version, settings
+from seedance_mcp.catalogue.edition import load_edition
 from seedance_mcp.cli import main
 from seedance_mcp.cli.mcp_clients import BY_NAME, CLIENTS, SERVER, ClientApp, uvx_command
 from seedance_mcp.errors import InvalidRequest
@@ -47,7 +48,10 @@ def variable(name: str) -> str:
 
 
 def tools_table() -> str:
-    rows = [(f"`{spec.name}`", ", ".join(_arguments(spec.listed("flat").input_schema)), spec.description) for spec in TOOLS]
+    rows = [
+        (f"`{spec.name}`", ", ".join(_arguments(spec.listed(load_edition(), "flat").input_schema)), spec.description)
+        for spec in TOOLS
+    ]
     return resources.table(("Tool", "Arguments", "What it does"), rows)
 
 
@@ -137,7 +141,7 @@ def _compact(value: Any) -> str:
 
 
 def limits() -> str:
-    return resources.limits_text().rstrip()
+    return resources.limits_text(load_edition()).rstrip()
 
 
 def folders_table() -> str:
@@ -184,7 +188,7 @@ TABLES = {
     "links": links,
     "tools": tools_table,
     "prompts": prompts_table,
-    "models": resources.models_table,
+    "models": lambda: resources.models_table(load_edition()),
     "limits": limits,
     "settings": settings_table,
 }
@@ -254,7 +258,7 @@ def test_client_blocks_are_json_and_start_the_command() -> None:
 def test_the_sample_refusal_is_a_real_one() -> None:
     request = {"model": "sd2_mx_1080p", "prompt": "a fox in snow", "duration": 15, "images": ["./fox.png"]}
     with pytest.raises(InvalidRequest) as caught:
-        read_create_video({"request": request})
+        read_create_video(load_edition(), {"request": request})
     assert caught.value.message in README.read_text("utf-8").replace("\n> ", " ")
 
 

@@ -71,7 +71,7 @@ def test_an_install_option_after_command_is_refused_and_nothing_is_written(
     [
         (["--fault", "grumpy"], "grumpy; known: "),
         (["--mood", "grumpy"], "Invalid --fault: "),
-        (["--fault", "lost:/x:often"], "lost:/x:often is no NAME[:PATH[:TIMES]]"),
+        (["--fault", "lost:/x:often"], "lost:/x:often is not NAME[:PATH[:TIMES]]"),
         (["--port", "70000"], "Port 70000 cannot be used"),
     ],
 )
