@@ -20,7 +20,7 @@ from deadline import LONGEST_SECONDS, fail
 
 from seedance_mcp import __version__
 
-pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"])]
+pytestmark = [pytest.mark.slow, pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"])]
 
 SCRIPT = str(Path(sys.executable).with_name("seedance-mcp"))
 MODULE = [sys.executable, "-m", "seedance_mcp"]
