@@ -168,6 +168,10 @@ class Settings(BaseSettings):
     """Hard limit for one UTC day, in JimiCoin."""
     max_cost_total: Amount = None
     """Hard limit for all time, in JimiCoin."""
+    max_cost_account_per_day: Amount = None
+    """Hard limit for one UTC day over all principals together, in JimiCoin."""
+    max_cost_account_total: Amount = None
+    """Hard limit for all time over all principals together, in JimiCoin."""
     allow_unpriced: Switch = False
     """1: with a limit set, requests without a known price are sent all the same."""
     confirm_above: Amount = None
@@ -223,8 +227,9 @@ class Settings(BaseSettings):
 
     @property
     def limits(self) -> dict[str, Decimal]:
-        """What the operator set of the three hard limits."""
-        names = ("max_cost_per_video", "max_cost_per_day", "max_cost_total")
+        """What the operator set of the hard limits."""
+        own = ("max_cost_per_video", "max_cost_per_day", "max_cost_total")
+        names = (*own, "max_cost_account_per_day", "max_cost_account_total")
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
     @field_validator("http_tokens")

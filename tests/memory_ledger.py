@@ -25,6 +25,7 @@ from seedance_mcp.money.records import (
     Token,
     Took,
     Upload,
+    Used,
     Verdict,
 )
 from seedance_mcp.task import ProviderTask, Status
@@ -80,15 +81,17 @@ class MemoryLedger:
     def _write(self, after: Record, event: str | None = None) -> Record:
         before = self._tables.requests.get(after.request_id)
         self._tables.requests[after.request_id] = after
-        if changed := event or (after.state if before is not None and before.state != after.state else None):
-            self._tables.events.append(Event(after.request_id, changed, self._now()))
+        state = after.state if before is not None and before.state != after.state else None
+        settled = policy.settled_anew(before, after) if before is not None else None
+        for what in filter(None, [event] if event else [state, settled]):
+            self._tables.events.append(Event(after.request_id, what, self._now()))
         return after
 
     async def reserve(
-        self, request: NewRequest, *, window_seconds: float, admit: Callable[[Spent], None], token: str | None = None
+        self, request: NewRequest, *, window_seconds: float | None, admit: Callable[[Spent], None], token: str | None = None
     ) -> Reservation:
-        since = self._now() - timedelta(seconds=window_seconds)
-        for record in self._mine():
+        since = self._now() - timedelta(seconds=window_seconds or 0)
+        for record in self._mine() if window_seconds is not None else []:
             if record.fingerprint == request.fingerprint and policy.is_duplicated_by(record, since):
                 return Reservation(record, is_new=False)
         admit(await self.spent())
@@ -168,12 +171,21 @@ class MemoryLedger:
         return policy.alike(ended[:40], record.duration)
 
     async def spent(self) -> Spent:
-        mine, today = self._mine(), self._now().date()
+        mine, everybodys, today = self._mine(), self._everybodys(), self._now().date()
         return Spent(
             total(policy.spent(record) for record in mine if record.created_at.date() == today),
             total(policy.spent(record) for record in mine),
             total(policy.reserved(record) for record in mine),
+            total(policy.spent(record) for record in everybodys if record.created_at.date() == today),
+            total(policy.spent(record) for record in everybodys),
         )
+
+    async def used_before(self) -> Used:
+        told = [
+            (each.created_at.date(), each.used_before) for each in reversed(self._everybodys()) if each.used_before is not None
+        ]
+        today = [used for day, used in told if day >= self._now().date()]
+        return Used(next(iter(today), None), next((used for _, used in told), None))
 
     async def spending_by_model(self) -> list[ModelSpending]:
         return policy.add_up(
@@ -185,18 +197,32 @@ class MemoryLedger:
     async def unknown_outcomes(self) -> list[Record]:
         return [record for record in reversed(self._everybodys()) if policy.is_of_unknown_outcome(record)]
 
-    async def movements(self, record: Record) -> Movements:
-        others = [each for each in self._everybodys() if each.request_id != record.request_id]
+    async def movements(self, record: Record, asked_at: datetime) -> Movements:
+        began, every = record.created_at, {each.request_id: each for each in self._everybodys()}
+        others = [each for each in every.values() if each.request_id != record.request_id]
         events = [event for event in self._tables.events if event.request_id != record.request_id]
-        began = record.created_at
         answered = {event.request_id for event in events if event.what != "sending" and event.at < began}
         around = {each.request_id for each in others if policy.overdue_before(began) <= each.created_at <= began}
-        settled = (each.settled or Decimal(0) for each in others if each.created_at >= began)
-        return Movements(
-            unanswered=not around <= answered,
-            failed=any(event.what in policy.CAME_TO_NOTHING and event.at >= began for event in events),
-            charged=total(settled),
+        since = [event for event in events if event.at >= began and every[event.request_id].created_at < began]
+        running = any(each.state in {"queued", "processing"} and each.settled is None for each in others)
+        guessed = (
+            each.created_at >= began and each.state == "completed" and each.settled_by in {None, "estimate"} for each in others
         )
+        return Movements(
+            unanswered=not around <= answered
+            or any(each.sending and each.settled is None for each in others)
+            or any(event.at >= asked_at for event in events),
+            failed=any(event.what in policy.CAME_TO_NOTHING and every[event.request_id].task_id for event in since),
+            unclear=running or any(guessed) or any(event.what in policy.CHARGES for event in since),
+            charged=total(each.settled or Decimal(0) for each in others if each.created_at >= began),
+        )
+
+    async def judge(self, record: Record, used: Decimal, asked_at: datetime, *, only_one: bool) -> Record:
+        before = self._known(record.request_id)
+        if not policy.is_of_unknown_outcome(before) or before.used_before != record.used_before:
+            return before
+        others = await self.movements(before, asked_at)
+        return await self.settle(before, policy.judge(before, used, others, asked_at, only_one=only_one))
 
     async def new_token(self, fingerprint: str, price: Decimal | None) -> str:
         token, expires_at = f"confirm_{secrets.token_hex(16)}", self._now() + timedelta(seconds=policy.TOKEN_SECONDS)

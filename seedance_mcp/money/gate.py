@@ -16,7 +16,7 @@ from seedance_mcp.catalogue.requests import VideoRequest
 from seedance_mcp.errors import BudgetExceeded, ConfirmationRequired
 from seedance_mcp.money.ledger import Ledger
 from seedance_mcp.money.prices import Estimate
-from seedance_mcp.money.records import NewRequest, Reservation, Spent, next_day
+from seedance_mcp.money.records import NewRequest, Reservation, Spent, Used, next_day
 from seedance_mcp.settings import Settings
 
 IN_FLIGHT_SECONDS, IN_FLIGHT_POLL_SECONDS = 10.0, 0.2
@@ -47,45 +47,87 @@ def fingerprint(request: VideoRequest) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
-def check_limits(settings: Settings, estimate: Estimate, spent: Spent, now: datetime) -> None:
+def check_limits(settings: Settings, estimate: Estimate, spent: Spent, now: datetime, drift: Drift | None = None) -> None:
     """Refuse a request that would pass a limit of the operator's.
 
     Args:
         settings: They hold the limits.
-        estimate: The price of the request.
+        estimate: The price of the request; the part of it that is known counts, even where the whole is not.
         spent: What is spent or reserved.
         now: The time, which decides when the day renews.
+        drift: What the account used beyond what the ledger knows.
 
     Raises:
-        BudgetExceeded: A limit would be passed, or is set and cannot be applied since the price is not known.
+        BudgetExceeded: A limit would be passed or is used up, or is set and cannot be applied since the price is not known.
     """
-    amount, currency = estimate.certain, estimate.currency
-    if amount is None:
-        return _check_unpriced(settings)
-    limits = (
-        ("per video", settings.max_cost_per_video, Decimal(0), "The limit holds for every single video."),
-        ("per day", settings.max_cost_per_day, spent.today, f"The day renews at {next_day(now):%Y-%m-%dT%H:%M:%SZ}."),
-        ("in total", settings.max_cost_total, spent.total, "The total never renews: the operator would have to raise it."),
-    )
-    for name, limit, gone, renewal in limits:
-        if limit is not None and gone + amount > limit:
-            left = max(Decimal(0), limit - gone)
-            raise BudgetExceeded(
-                f"This video would cost {amount} {currency} and pass the operator's limit of {limit} {name}: {gone} is spent "
-                f"or reserved, {left} is left. {renewal} Choose a cheaper request (list_models) or ask the operator.",
-                allowed=f"at most {left} {currency}",
-            )
-    return None
-
-
-def _check_unpriced(settings: Settings) -> None:
-    if settings.limits and not settings.allow_unpriced:
+    for limit in _limits(settings, spent, now, drift or Drift()):
+        if limit.is_passed_by(estimate):
+            raise limit.refusal(estimate)
+    if estimate.certain is None and settings.limits and not settings.allow_unpriced:
         raise BudgetExceeded(
             "The operator has set a limit and the whole price of this request is not known, so the limit cannot be applied. "
             "Choose a model with a price (list_models), or the operator adds one (SEEDANCE_PRICES) or sets "
             "SEEDANCE_ALLOW_UNPRICED=1.",
             allowed="a request with a known price",
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """What the account used beyond what the ledger knows, in JimiCoin; never negative."""
+
+    today: Decimal = Decimal(0)
+    total: Decimal = Decimal(0)
+
+
+def drift_of(used: Decimal, before: Used, spent: Spent) -> Drift:
+    """Compare what the account used since the first requests with what the ledger believes that they cost."""
+
+    def beyond(start: Decimal | None, believed: Decimal) -> Decimal:
+        return Decimal(0) if start is None else max(Decimal(0), used - start - believed)
+
+    return Drift(beyond(before.before_today, spent.account_today), beyond(before.before_all, spent.account_total))
+
+
+@dataclass(frozen=True, slots=True)
+class _Limit:
+    """One limit that the operator set, and what is gone of it."""
+
+    limit: Decimal
+    name: str
+    gone: Decimal
+    renewal: str
+
+    def is_passed_by(self, estimate: Estimate) -> bool:
+        """Say whether a request would pass it; one of unknown price passes a limit that is used up."""
+        more = self.gone + (estimate.amount or Decimal(0))
+        return more > self.limit or (estimate.certain is None and more >= self.limit)
+
+    def refusal(self, estimate: Estimate) -> BudgetExceeded:
+        """Make the error."""
+        left, currency = max(Decimal(0), self.limit - self.gone), estimate.currency
+        amount = "an unpublished price" if estimate.amount is None else f"{estimate.amount} {currency}"
+        return BudgetExceeded(
+            f"This video would cost {'at least ' if estimate.at_least else ''}{amount} and pass the operator's limit of "
+            f"{self.limit} {self.name}: {self.gone} is spent or reserved, {left} is left. {self.renewal} Choose a cheaper "
+            "request (list_models) or ask the operator.",
+            allowed=f"at most {left} {currency}",
+        )
+
+
+def _limits(settings: Settings, spent: Spent, now: datetime, drift: Drift) -> list[_Limit]:
+    day = f"The day renews at {next_day(now):%Y-%m-%dT%H:%M:%SZ}."
+    never = "The total never renews: the operator would have to raise it."
+    today, total = spent.today + drift.today, spent.total + drift.total
+    everybody, ever = spent.account_today + drift.today, spent.account_total + drift.total
+    rows = (
+        (settings.max_cost_per_video, "per video", Decimal(0), "The limit holds for every single video."),
+        (settings.max_cost_per_day, "per day", today, day),
+        (settings.max_cost_total, "in total", total, never),
+        (settings.max_cost_account_per_day, "per day for the whole account", everybody, day),
+        (settings.max_cost_account_total, "in total for the whole account", ever, never),
+    )
+    return [_Limit(limit, name, gone, renewal) for limit, name, gone, renewal in rows if limit is not None]
 
 
 def must_ask(settings: Settings, estimate: Estimate) -> bool:
@@ -107,6 +149,7 @@ class Gate:
     now: Callable[[], datetime]
     ask: Ask
     reply: Reply | None = None
+    drift: Drift | None = None
 
     async def admit(
         self, request: VideoRequest, estimate: Estimate, *, allow_duplicate: bool = False, confirm_token: str | None = None
@@ -123,7 +166,7 @@ class Gate:
             BudgetExceeded: A limit of the operator's refuses; nothing was sent.
             ConfirmationRequired: The user has to agree first, or declined; nothing was sent.
         """
-        window_seconds = 0.0 if allow_duplicate else self.settings.dedupe_seconds
+        window_seconds = None if allow_duplicate else self.settings.dedupe_seconds
         wanted, token = NewRequest(request.to_body(), fingerprint(request), estimate.amount), None
         deadline = anyio.current_time() + IN_FLIGHT_SECONDS
         while True:
@@ -136,9 +179,11 @@ class Gate:
                 return found
             await anyio.sleep(IN_FLIGHT_POLL_SECONDS)
 
-    async def _reserve(self, wanted: NewRequest, estimate: Estimate, window_seconds: float, token: str | None) -> Reservation:
+    async def _reserve(
+        self, wanted: NewRequest, estimate: Estimate, window_seconds: float | None, token: str | None
+    ) -> Reservation:
         def admit(spent: Spent) -> None:
-            check_limits(self.settings, estimate, spent, self.now())
+            check_limits(self.settings, estimate, spent, self.now(), self.drift)
             if token is None and must_ask(self.settings, estimate):
                 raise _Unasked
 

@@ -20,6 +20,7 @@ from seedance_mcp.money.records import (
     Saved,
     Spent,
     Upload,
+    Used,
     Verdict,
 )
 from seedance_mcp.settings import Settings
@@ -42,13 +43,14 @@ class Ledger(Protocol):
         ...
 
     async def reserve(
-        self, request: NewRequest, *, window_seconds: float, admit: Callable[[Spent], None], token: str | None = None
+        self, request: NewRequest, *, window_seconds: float | None, admit: Callable[[Spent], None], token: str | None = None
     ) -> Reservation:
         """Write a request down and reserve its estimate before it is sent, or find the one that it duplicates.
 
         Args:
             request: The request.
-            window_seconds: How old a request may be to be found as the one that this duplicates; 0 finds none.
+            window_seconds: How old a request may be to be found as the one that this duplicates; one of unknown outcome may
+                have any age. `None` finds none.
             admit: Sees what is spent, in the same transaction, and refuses by raising; it does nothing else.
             token: A confirmation token, which is used up.
 
@@ -116,6 +118,10 @@ class Ledger(Protocol):
         """Add up what was spent and what is reserved."""
         ...
 
+    async def used_before(self) -> Used:
+        """Give what the account had used before the first requests of today and of all time, whoever made them."""
+        ...
+
     async def spending_by_model(self) -> list[ModelSpending]:
         """Compare estimates with charges for settled requests, in the order of the models' names."""
         ...
@@ -124,8 +130,15 @@ class Ledger(Protocol):
         """Give every principal's requests whose money is still reserved though no answer is awaited, oldest first."""
         ...
 
-    async def movements(self, record: Record) -> Movements:
-        """Say what else may have moved the account's balance since shortly before an unsettled request was sent."""
+    async def movements(self, record: Record, asked_at: datetime) -> Movements:
+        """Say what else may have moved the account's balance between an unsettled request and a time it was asked at."""
+        ...
+
+    async def judge(self, record: Record, used: Decimal, asked_at: datetime, *, only_one: bool) -> Record:
+        """Judge a request of unknown outcome by what the account had used when it was asked, and settle what is certain.
+
+        Judgement and settlement are one step: a request that changed since it was read stays as it is.
+        """
         ...
 
     async def new_token(self, fingerprint: str, price: Decimal | None) -> str:

@@ -72,7 +72,12 @@ def overdue_before(now: datetime) -> datetime:
 
 
 def is_duplicated_by(earlier: Record, since: datetime) -> bool:
-    """Say whether the same request again is a duplicate of an `earlier` one: made after `since` and not come to nothing."""
+    """Say whether the same request again is a duplicate of an `earlier` one.
+
+    That is one made after `since` that did not come to nothing, or one of unknown outcome, whatever its age.
+    """
+    if is_of_unknown_outcome(earlier):
+        return True
     return earlier.created_at > since and earlier.state not in CAME_TO_NOTHING
 
 
@@ -89,16 +94,20 @@ def observe(record: Record, task: ProviderTask, now: datetime) -> Record:
         task: The report.
         now: When it came; the end of a task that ended and for which the provider names no time.
     """
+    if record.task_id is None and task.task_id is not None:
+        record = _answered(record)
     ended_at = task.ended_at(record.created_at) or (now if task.status in FINAL else None)
-    settled, settled_by = _settlement(record, task)
+    state = record.state if record.state in FINAL else task.status
+    cost = task.cost if task.cost or state in FINAL else None  # a 0 before the end may be charged at the end
+    settled, settled_by = _settlement(record, cost, state)
     return replace(
         record,
-        state=record.state if record.state in FINAL else task.status,
+        state=state,
         overdue=False,
         task_id=_first(record.task_id, task.task_id),
         model=_first(record.model, task.model),
         progress=max(record.progress, task.progress),
-        cost=_first(task.cost, record.cost),
+        cost=_first(cost, record.cost),
         settled=settled,
         settled_by=settled_by,
         completed_at=_first(record.completed_at, ended_at),
@@ -112,14 +121,34 @@ def _first(one: T | None, other: T | None) -> T | None:
     return other if one is None else one
 
 
-def _settlement(record: Record, task: ProviderTask) -> tuple[Decimal | None, SettledBy | None]:
-    """Give what a request counts for from now on: the provider's cost, what was settled before, or the estimate."""
+def _answered(record: Record) -> Record:
+    """Take back what was judged of a request for want of an answer: an answer that comes late proves more."""
+    judged = record.evidence == "not charged"
+    return replace(
+        record,
+        state="queued",
+        settled=None if judged else record.settled,
+        settled_by=None if judged else record.settled_by,
+        evidence=None,
+        completed_at=None,
+        error=None,
+        error_code=None,
+    )
+
+
+def _settlement(record: Record, cost: Decimal | None, state: State) -> tuple[Decimal | None, SettledBy | None]:
+    """Give what a request counts for from now on: the provider's cost, what was settled before, or the estimate.
+
+    An estimate stays reserved until the end. A failed task without a cost counts nothing: upstream charges only successes.
+    """
     if record.adopted:
         return _NOTHING, record.settled_by
-    if task.cost is not None:
-        return exact(task.cost), "provider"
-    if record.settled is not None:
+    if cost is not None:
+        return exact(cost), "provider"
+    if record.settled is not None or state not in FINAL:
         return record.settled, record.settled_by
+    if state in CAME_TO_NOTHING:
+        return _NOTHING, "estimate"
     return (None, None) if record.estimate is None else (exact(record.estimate), "estimate")
 
 
@@ -156,17 +185,29 @@ def judge(record: Record, used: Decimal, others: Movements, now: datetime, *, on
         record: The request.
         used: What the account has used in all, in JimiCoin.
         others: What else may have moved it since the request was sent.
-        now: When the account said so.
+        now: When the account was asked.
         only_one: Whether this is the only request of unknown outcome.
     """
     if record.used_before is None or others.unanswered or others.failed:
         return Verdict("cannot tell")
-    moved = used - record.used_before - others.charged
-    if moved == 0 and (now - record.created_at).total_seconds() >= JUDGED_AFTER_SECONDS:
+    moved_in_all = used - record.used_before
+    moved = None if others.unclear else moved_in_all - others.charged
+    if 0 in {moved_in_all, moved} and (now - record.created_at).total_seconds() >= JUDGED_AFTER_SECONDS:
         return Verdict("not charged", _NOTHING, "balance")
-    if only_one and record.estimate is not None and moved == record.estimate > 0:
+    if only_one and moved is not None and moved > 0:
         return Verdict("charged", moved, "balance")
     return Verdict("cannot tell")
+
+
+def settled_anew(before: Record, after: Record) -> str | None:
+    """Name the event that a request was settled by a report, or `None` where it was not."""
+    if after.settled_by is None or (before.settled, before.settled_by) == (after.settled, after.settled_by):
+        return None
+    return f"settled by {after.settled_by}"
+
+
+CHARGES = ("settled by provider", "settled by estimate")
+"""Events at which a charge of a task may have moved the balance."""
 
 
 def settle(record: Record, verdict: Verdict) -> Record:

@@ -148,6 +148,18 @@ class Spent:
     total: Decimal
     reserved: Decimal
     """The part of `total` that is not settled yet."""
+    account_today: Decimal = Decimal(0)
+    """Of every principal, like `account_total`."""
+    account_total: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What the account had used in all, in JimiCoin, when the first request was sent; `None` where it was not told then."""
+
+    before_today: Decimal | None
+    """Before the first one since midnight UTC."""
+    before_all: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,9 +191,11 @@ class Movements:
     """What else may have moved the account's balance since shortly before a request was sent, of every principal."""
 
     unanswered: bool
-    """Another request had no answer yet when this one was sent."""
+    """Another request had no answer yet when this one was sent or the account was asked, or changed since that."""
     failed: bool
-    """Another request failed or was cancelled since, so its charge may have been given back."""
+    """A task that was begun before failed or was cancelled since, so its charge may have been given back."""
+    unclear: bool
+    """A task runs, or ended at an estimate, of which it is not known what it was charged since."""
     charged: Decimal
     """What the requests made since then are known to have cost."""
 

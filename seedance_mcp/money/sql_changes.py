@@ -25,19 +25,23 @@ class Changing:
     """What the transaction itself sees."""
 
     def reserve(
-        self, request: NewRequest, window_seconds: float, admit: Callable[[Spent], None], token_digest: str | None
+        self, request: NewRequest, window_seconds: float | None, admit: Callable[[Spent], None], token_digest: str | None
     ) -> Reservation:
         """Give a new request its place, or the earlier one that it duplicates."""
-        since = self.read.now - timedelta(seconds=window_seconds)
-        for earlier in self.read.same_requests(request.fingerprint, since):
-            if policy.is_duplicated_by(earlier, since):
-                return Reservation(earlier, is_new=False)
+        earlier = None if window_seconds is None else self._duplicated(request.fingerprint, window_seconds)
+        if earlier:
+            return Reservation(earlier, is_new=False)
         admit(self.read.spent())
         if token_digest:
             self._use_token(token_digest)
         record = policy.reserve(request, self.read.principal, self.read.now)
         insert_record(self.db, record, request)
         return Reservation(record, is_new=True)
+
+    def _duplicated(self, fingerprint: str, window_seconds: float) -> Record | None:
+        since = self.read.now - timedelta(seconds=window_seconds)
+        found = self.read.same_requests(fingerprint, since)
+        return next((earlier for earlier in found if policy.is_duplicated_by(earlier, since)), None)
 
     def _use_token(self, digest: str) -> None:
         if self.db.run("UPDATE tokens SET used_at = ? WHERE digest = ? AND used_at IS NULL", self.read.at, digest) != 1:
@@ -82,11 +86,20 @@ class Changing:
             insert_event(self.db, request_id, f"settled by {verdict.by}: {verdict.evidence}", self.read.at)
         return after
 
+    def judge(self, known: Record, used: Decimal, asked_at: datetime, *, only_one: bool) -> Record:
+        """Judge a request of unknown outcome, unless it changed since it was read, and settle what is certain."""
+        before = self._known(known.request_id)
+        if not policy.is_of_unknown_outcome(before) or before.used_before != known.used_before:
+            return before
+        others = self.read.movements(before, asked_at)
+        return self.settle(before.request_id, policy.judge(before, used, others, asked_at, only_one=only_one))
+
     def _write(self, before: Record, after: Record) -> Record:
         """Write a change, and that it happened where it led to another state."""
         update_record(self.db, before, after)
-        if before.state != after.state:
-            insert_event(self.db, after.request_id, after.state, self.read.at)
+        changed = (after.state if before.state != after.state else None, policy.settled_anew(before, after))
+        for event in filter(None, changed):
+            insert_event(self.db, after.request_id, event, self.read.at)
         return after
 
     def _known(self, request_id: str) -> Record:

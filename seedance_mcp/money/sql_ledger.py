@@ -25,6 +25,7 @@ from seedance_mcp.money.records import (
     Saved,
     Spent,
     Upload,
+    Used,
     Verdict,
 )
 from seedance_mcp.money.sql_changes import Changing
@@ -101,7 +102,7 @@ class SqlLedger:
     # requests
 
     async def reserve(
-        self, request: NewRequest, *, window_seconds: float, admit: Callable[[Spent], None], token: str | None = None
+        self, request: NewRequest, *, window_seconds: float | None, admit: Callable[[Spent], None], token: str | None = None
     ) -> Reservation:
         """Write a request down before it is sent, or find the one that it duplicates."""
         digest = _digest(token) if token else None
@@ -167,6 +168,10 @@ class SqlLedger:
         """Add up what was spent and what is reserved."""
         return await self._read(lambda ledger: ledger.spent())
 
+    async def used_before(self) -> Used:
+        """Give what the account had used before the first requests of today and of all time."""
+        return await self._read(lambda ledger: ledger.used_before())
+
     async def spending_by_model(self) -> list[ModelSpending]:
         """Compare estimates with charges."""
         return await self._read(lambda ledger: ledger.spending_by_model())
@@ -175,9 +180,13 @@ class SqlLedger:
         """Give every principal's requests of unknown outcome."""
         return await self._read(lambda ledger: ledger.unknown_outcomes())
 
-    async def movements(self, record: Record) -> Movements:
+    async def movements(self, record: Record, asked_at: datetime) -> Movements:
         """Say what else may have moved the account's balance."""
-        return await self._read(lambda ledger: ledger.movements(record))
+        return await self._read(lambda ledger: ledger.movements(record, asked_at))
+
+    async def judge(self, record: Record, used: Decimal, asked_at: datetime, *, only_one: bool) -> Record:
+        """Judge a request of unknown outcome, and settle what is certain."""
+        return await self._write(lambda ledger: ledger.judge(record, used, asked_at, only_one=only_one), record.principal)
 
     # confirmation tokens, references, uploads
 

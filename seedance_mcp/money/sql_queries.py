@@ -9,9 +9,9 @@ from typing import Any
 
 from seedance_mcp.errors import TaskNotFound
 from seedance_mcp.money import policy
-from seedance_mcp.money.amounts import from_nano
-from seedance_mcp.money.records import ModelSpending, Movements, Page, Record, Spent, Took, Upload
-from seedance_mcp.money.sql_rows import day_of, read_record, read_token, read_upload
+from seedance_mcp.money.amounts import from_nano, from_text
+from seedance_mcp.money.records import ModelSpending, Movements, Page, Record, Spent, Took, Upload, Used
+from seedance_mcp.money.sql_rows import DAY_SECONDS, day_of, read_record, read_token, read_upload
 from seedance_mcp.money.stores.store import Queries, Row
 from seedance_mcp.task import Status
 
@@ -85,10 +85,10 @@ class Reading:
         return self.record(row) if row else None
 
     def same_requests(self, fingerprint: str, since: datetime) -> list[Record]:
-        """Give the requests of a fingerprint that were made after `since`, newest first."""
+        """Give the requests of a fingerprint that were made after `since` or may be unsettled, newest first."""
         rows = self.db.all(
-            f"SELECT * FROM requests WHERE scope = ? AND fingerprint = ? AND created_at > ?"
-            f" ORDER BY created_at DESC, {self.insertion_order} DESC",
+            f"SELECT * FROM requests WHERE scope = ? AND fingerprint = ? AND (created_at > ? OR (settled IS NULL"
+            f" AND state IN ('sending', 'unknown'))) ORDER BY created_at DESC, {self.insertion_order} DESC",
             *(self.principal, fingerprint, since.timestamp()),
         )
         return [self.record(row) for row in rows]
@@ -158,13 +158,28 @@ class Reading:
         return Page([self.record(row) for row in rows], count["requests"])
 
     def spent(self) -> Spent:
-        """Add up what was spent and what is reserved."""
+        """Add up what was spent and what is reserved, by this principal and by all of them."""
+        today, total, reserved = self._sums("scope = ?", self.principal)
+        return Spent(today, total, reserved, *self._sums("scope >= ''")[:2])
+
+    def _sums(self, where: str, *values: object) -> tuple[Decimal, Decimal, Decimal]:
         (row,) = self.db.all(
             "SELECT coalesce(sum(CASE WHEN day = ? THEN spent ELSE 0 END), 0) AS today, coalesce(sum(spent), 0) AS total,"
-            " coalesce(sum(reserved), 0) AS reserved FROM totals WHERE scope = ?",
-            *(day_of(self.at), self.principal),
+            f" coalesce(sum(reserved), 0) AS reserved FROM totals WHERE {where}",
+            *(day_of(self.at), *values),
         )
-        return Spent(from_nano(row["today"]), from_nano(row["total"]), from_nano(row["reserved"]))
+        return from_nano(row["today"]), from_nano(row["total"]), from_nano(row["reserved"])
+
+    def used_before(self) -> Used:
+        """Give what the account had used before the first requests of today and of all time, whoever made them."""
+        return Used(self._first_used(day_of(self.at) * DAY_SECONDS), self._first_used(0))
+
+    def _first_used(self, since: float) -> Decimal | None:
+        row = self.db.one(
+            "SELECT used_before FROM requests WHERE created_at >= ? AND used_before IS NOT NULL ORDER BY created_at LIMIT 1",
+            since,
+        )
+        return from_text(row["used_before"]) if row else None
 
     def spending_by_model(self) -> list[ModelSpending]:
         """Compare estimates with charges, model by model."""
@@ -197,22 +212,66 @@ class Reading:
         )
         return [record for record in map(self.record, rows) if policy.is_of_unknown_outcome(record)]
 
-    def movements(self, record: Record) -> Movements:
-        """Say what else may have moved the balance since shortly before a request was sent."""
-        sent_at, earliest = record.created_at.timestamp(), policy.overdue_before(record.created_at).timestamp()
-        unanswered = self.db.one(
-            "SELECT 1 AS there FROM requests WHERE request_id <> ? AND created_at BETWEEN ? AND ? AND NOT EXISTS"
-            " (SELECT 1 FROM events WHERE events.request_id = requests.request_id AND events.state <> 'sending'"
-            " AND events.at < ?) LIMIT 1",
-            *(record.request_id, earliest, sent_at, sent_at),
-        )
-        failed = self.db.one(
-            "SELECT 1 AS there FROM events WHERE state IN ('failed', 'cancelled') AND at >= ? AND request_id <> ? LIMIT 1",
-            *(sent_at, record.request_id),
-        )
+    def movements(self, record: Record, asked_at: datetime) -> Movements:
+        """Say what else may have moved the balance between a request and the time that the account was asked at."""
+        sent_at = record.created_at.timestamp()
         (row,) = self.db.all("SELECT coalesce(sum(settled), 0) AS charged FROM requests WHERE created_at >= ?", sent_at)
         own = policy.spent(record) - policy.reserved(record)
-        return Movements(unanswered is not None, failed is not None, from_nano(row["charged"]) - own)
+        return Movements(
+            unanswered=self._unanswered(record, sent_at, asked_at.timestamp()),
+            failed=self._is_there(
+                "SELECT 1 AS there FROM events JOIN requests ON requests.request_id = events.request_id"
+                " WHERE events.state IN ('failed', 'cancelled') AND events.at >= ? AND requests.request_id <> ?"
+                " AND created_at < ? AND task_id IS NOT NULL LIMIT 1",
+                *(sent_at, record.request_id, sent_at),
+            ),
+            unclear=self._unclear(record, sent_at),
+            charged=from_nano(row["charged"]) - own,
+        )
+
+    def _is_there(self, statement: str, *values: object) -> bool:
+        return self.db.one(statement, *values) is not None
+
+    def _unanswered(self, record: Record, sent_at: float, asked_at: float) -> bool:
+        """Say whether another request was under way at either time, or changed since the second one."""
+        earliest, edge = (policy.overdue_before(each).timestamp() for each in (record.created_at, self.now))
+        return (
+            self._is_there(
+                "SELECT 1 AS there FROM requests WHERE request_id <> ? AND created_at BETWEEN ? AND ? AND NOT EXISTS"
+                " (SELECT 1 FROM events WHERE events.request_id = requests.request_id AND events.state <> 'sending'"
+                " AND events.at < ?) LIMIT 1",
+                *(record.request_id, earliest, sent_at, sent_at),
+            )
+            or self._is_there(
+                "SELECT 1 AS there FROM requests WHERE state = 'sending' AND settled IS NULL AND created_at >= ?"
+                " AND request_id <> ? LIMIT 1",
+                *(edge, record.request_id),
+            )
+            or self._is_there(
+                "SELECT 1 AS there FROM events WHERE at >= ? AND request_id <> ? LIMIT 1", asked_at, record.request_id
+            )
+        )
+
+    def _unclear(self, record: Record, sent_at: float) -> bool:
+        """Say whether a task may have been charged since a request by an amount that is not known."""
+        first, other = policy.CHARGES
+        return (
+            self._is_there(
+                "SELECT 1 AS there FROM requests WHERE state IN ('queued', 'processing') AND settled IS NULL"
+                " AND request_id <> ? LIMIT 1",
+                record.request_id,
+            )
+            or self._is_there(
+                "SELECT 1 AS there FROM requests WHERE created_at >= ? AND state = 'completed' AND request_id <> ?"
+                " AND (settled IS NULL OR settled_by = 'estimate') LIMIT 1",
+                *(sent_at, record.request_id),
+            )
+            or self._is_there(
+                "SELECT 1 AS there FROM events JOIN requests ON requests.request_id = events.request_id"
+                " WHERE events.at >= ? AND events.state IN (?, ?) AND created_at < ? AND requests.request_id <> ? LIMIT 1",
+                *(sent_at, first, other, sent_at, record.request_id),
+            )
+        )
 
     def token_fault(self, digest: str, fingerprint: str, price: Decimal | None) -> str | None:
         """Say why a token does not confirm a request at a price."""

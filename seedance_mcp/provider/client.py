@@ -36,6 +36,9 @@ _RETRY_AFTER_TOLD_SECONDS = 86_400.0
 _LENGTH_MAX_CHARS = 20
 """A longer number of bytes is no length, and costs time to read."""
 
+CREATE_SECONDS = 40.0
+"""How long the answer to a create is awaited in all, however it trickles."""
+
 _TIMEOUT = httpx.Timeout(60.0, connect=10.0, pool=10.0)
 _UPLOAD_TIMEOUT = httpx.Timeout(300.0, connect=10.0, pool=10.0)
 _V1 = "/api/open-api/v1"
@@ -130,7 +133,11 @@ class ProviderClient:
         """
         content = _body(body)
         try:
-            data = open_reply(await self._exchange("POST", f"{_V1}/seedance/videos", content=content), proof="task_id")
+            with anyio.fail_after(CREATE_SECONDS):
+                reply = await self._exchange("POST", f"{_V1}/seedance/videos", content=content)
+            data = open_reply(reply, proof="task_id")
+        except TimeoutError as error:
+            raise _lost(f"not whole after {CREATE_SECONDS:.0f} s") from error
         except errors.ProviderFailed as error:
             if error.proven:
                 raise

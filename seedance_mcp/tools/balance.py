@@ -12,8 +12,9 @@ from seedance_mcp.tools.session import Caller, Session
 
 async def get_balance(session: Session, arguments: NoArguments, caller: Caller) -> Balance:
     """Look at the account and the key, and judge requests whose answer was lost by what they say."""
+    asked_at = session.now()
     account, key = await session.client.get_user_balance(), await session.client.get_key_balance()
-    unclear = await judge_unknown(session, account.used)
+    unclear = await judge_unknown(session, account.used, asked_at)
     spent, day = await session.ledger.spent(), session.settings.max_cost_per_day
     return Balance(
         currency=session.edition.currency,

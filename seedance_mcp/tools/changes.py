@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -33,10 +34,10 @@ def _state(record: Record) -> tuple[Any, ...]:
     return record.task_id, record.status, record.progress, record.cost, record.evidence
 
 
-async def judge_unknown(session: Session, used: Decimal | None) -> list[Record]:
+async def judge_unknown(session: Session, used: Decimal | None, asked_at: datetime) -> list[Record]:
     """Judge lost answers by what the account has used, as far as that is told; gives those that stay unclear."""
     lost = await session.ledger.unknown_outcomes()
-    judged = lost if used is None else await reconcile(session.ledger, lost, used, session.now())
+    judged = lost if used is None else await reconcile(session.ledger, lost, used, asked_at)
     for before, after in zip(lost, judged, strict=True):
         await publish_change(session, before, after)
     return [record for record in judged if is_of_unknown_outcome(record)]
@@ -45,7 +46,8 @@ async def judge_unknown(session: Session, used: Decimal | None) -> list[Record]:
 async def reconcile_account(session: Session) -> None:
     """Look at the balance where an answer was lost."""
     if await session.ledger.unknown_outcomes():
-        await judge_unknown(session, await used_now(session.client))
+        asked_at = session.now()
+        await judge_unknown(session, await used_now(session.client), asked_at)
 
 
 async def used_now(client: ProviderClient) -> Decimal | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import traceback
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import anyio
@@ -12,13 +13,16 @@ import anyio
 from seedance_mcp.catalogue.requests import VideoRequest, conflicting_sources
 from seedance_mcp.errors import BudgetExceeded, LedgerUnusable, NotConfigured, OutcomeUnknown, SeedanceError
 from seedance_mcp.money import gate
+from seedance_mcp.money.policy import is_of_unknown_outcome
 from seedance_mcp.money.prices import Estimate, billed_video
-from seedance_mcp.money.records import NewRequest, Record
+from seedance_mcp.money.records import JUDGED_AFTER_SECONDS, NewRequest, Record
+from seedance_mcp.task import RUNNING
 from seedance_mcp.tools import views
 from seedance_mcp.tools.arguments import CreateVideo
-from seedance_mcp.tools.changes import publish_change, used_now
+from seedance_mcp.tools.changes import judge_unknown, publish_change, reconcile_account, used_now
 from seedance_mcp.tools.results import Next, Task
 from seedance_mcp.tools.session import Caller, Session
+from seedance_mcp.tools.tasks import poll_task
 
 log = logging.getLogger(__name__)
 
@@ -36,12 +40,18 @@ async def create_video(session: Session, arguments: CreateVideo, caller: Caller)
     if options.dry_run:
         return await _would_send(session, request.to_body(), estimate, warnings)
     session.client.require_key()
-    admission = gate.Gate(session.settings, session.ledger, session.now, caller.ask, caller.reply)
-    found = await admission.admit(
-        request, estimate, allow_duplicate=options.allow_duplicate, confirm_token=options.confirm_token
+    drift = await _settle_what_can_be(session)
+    admission = gate.Gate(session.settings, session.ledger, session.now, caller.ask, caller.reply, drift)
+    admit = partial(
+        admission.admit, request, estimate, allow_duplicate=options.allow_duplicate, confirm_token=options.confirm_token
     )
+    found = await admit()
+    if not found.is_new and is_of_unknown_outcome(found.record) and _is_quiet(session, found.record):
+        await reconcile_account(session)
+        found = await admit()
     if not found.is_new:
-        return (await session.view(found.record, [*warnings, _REPEATED])).model_copy(update={"deduplicated": True})
+        told = _UNSETTLED if is_of_unknown_outcome(found.record) else _REPEATED
+        return (await session.view(found.record, [*warnings, told])).model_copy(update={"deduplicated": True})
     record = found.record
     with anyio.CancelScope(shield=True):  # a paid request that left is written down whatever the caller does
         record = await _send(session, record, request.to_body())
@@ -49,6 +59,46 @@ async def create_video(session: Session, arguments: CreateVideo, caller: Caller)
 
 
 _REPEATED = "The same request was made a short while ago and this is its task; allow_duplicate: true pays for another one."
+
+_UNSETTLED = (
+    "The same request was sent before and its money is not settled: get_balance, or the operator, settles it; after the user "
+    "agreed, allow_duplicate: true pays for another one."
+)
+REFRESH_MOST = 8
+"""How many running tasks are polled before a create, the newest first."""
+REFRESH_SECONDS = 5.0
+"""How long they may take together."""
+
+
+def _is_quiet(session: Session, record: Record) -> bool:
+    """Say whether the balance can tell by now that a request was not charged."""
+    return (session.now() - record.created_at).total_seconds() >= JUDGED_AFTER_SECONDS
+
+
+async def _settle_what_can_be(session: Session) -> gate.Drift | None:
+    """Learn what earlier requests cost, and what the account used beyond that, where the operator set a limit."""
+    ledger = session.ledger
+    if not session.settings.limits:
+        return None
+    await _poll_unsettled(session)
+    asked_at, used = session.now(), await used_now(session.client)
+    await judge_unknown(session, used, asked_at)
+    return None if used is None else gate.drift_of(used, await ledger.used_before(), await ledger.spent())
+
+
+async def _poll_unsettled(session: Session) -> None:
+    """Poll the newest tasks whose cost is not known; one that cannot be polled stays as it was."""
+    running = [record for status in RUNNING for record in (await session.ledger.page(status, REFRESH_MOST)).records]
+    open_ones = [record for record in running if record.task_id and record.settled is None]
+
+    async def poll(record: Record) -> None:
+        with suppress(SeedanceError):
+            await poll_task(session, record, record.request_id)
+
+    with anyio.move_on_after(REFRESH_SECONDS):
+        async with anyio.create_task_group() as group:
+            for record in open_ones[:REFRESH_MOST]:
+                group.start_soon(poll, record)
 
 
 async def _obstacles(session: Session, estimate: Estimate) -> list[str]:
@@ -60,7 +110,8 @@ async def _obstacles(session: Session, estimate: Estimate) -> list[str]:
         found.append("No key is set: it could not be sent before the operator sets SEEDANCE_API_KEY.")
     try:
         if session.settings.limits:
-            gate.check_limits(session.settings, estimate, await session.ledger.spent(), session.now())
+            drift = await _settle_what_can_be(session)
+            gate.check_limits(session.settings, estimate, await session.ledger.spent(), session.now(), drift)
     except BudgetExceeded as refusal:
         found.append(f"It would be refused: {refusal.message}")
     return found

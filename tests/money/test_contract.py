@@ -108,6 +108,14 @@ def is_settled(number: int, verdict: Verdict) -> Step:
     return changes(number, act)
 
 
+def is_judged(number: int, used: Decimal, seconds: int) -> Step:
+    async def act(ledger: Ledger, request_id: str) -> Record:
+        record = await ledger.get(request_id)
+        return await ledger.judge(record, used, NOON + timedelta(seconds=seconds), only_one=True)
+
+    return changes(number, act)
+
+
 def adopts(principal: str, number: int) -> Step:
     async def step(ledger: Ledger, play: Play) -> Any:
         task_id = f"vid_elsewhere_{number}"
@@ -144,6 +152,7 @@ steps: st.SearchStrategy[Step] = st.one_of(
     st.builds(is_sent, numbers, amounts),
     st.builds(is_settled, numbers, verdicts),
     st.builds(is_saved, numbers),
+    st.builds(is_judged, numbers, st.decimals(0, 9, places=9), st.sampled_from([0, 60, 300])),
     st.builds(adopts, principals, numbers),
 )
 
@@ -164,7 +173,7 @@ async def told(ledger: Ledger) -> list[Any]:
         for record in (await mine.page()).records:
             key = record.task_id or record.request_id
             found += [seen(await mine.get(key)), await mine.similar_durations(record), await mine.belongs_elsewhere(key)]
-            found.append(await mine.movements(record) if record.settled is None else None)
+            found.append(await mine.movements(record, NOON + timedelta(seconds=60)) if record.settled is None else None)
         expiring = await mine.expiring(100, 90_000, 3)
         found += [expiring.total, [seen(record) for record in expiring.records]]
         found += [await mine.spent(), await mine.spending_by_model(), (await mine.health()).requests]

@@ -97,13 +97,14 @@ def history(record: Record, changes: list[Step]) -> list[Record]:
 def test_what_is_known_is_never_forgotten_and_what_is_final_never_moves(record: Record, changes: list[Step]) -> None:
     for before, after in pairwise(history(record, changes)):
         assert after.progress >= before.progress
-        if before.state in FINAL:
+        is_late_answer = before.task_id is None and after.task_id is not None
+        if before.state in FINAL and not is_late_answer:
             assert after.state == before.state
         for name in ("request_id", "principal", "fingerprint", "created_at", "estimate", "prompt"):
             assert getattr(after, name) == getattr(before, name)
-        for name in ("task_id", "model", "completed_at"):
+        for name in ("task_id", "model", *([] if is_late_answer else ["completed_at"])):
             assert getattr(before, name) in {None, getattr(after, name)}
-        for name in ("cost", "settled", "video_url", "error", "saved", "evidence"):
+        for name in ("cost", "video_url", "saved", *([] if is_late_answer else ["settled", "error", "evidence"])):
             assert getattr(before, name) is None or getattr(after, name) is not None
 
 
@@ -125,9 +126,37 @@ def test_money_that_may_have_gone_always_counts(record: Record, changes: list[St
 def test_the_provider_is_believed_before_the_estimate_and_the_estimate_before_nothing(task: ProviderTask) -> None:
     for record in (NEW, UNPRICED):
         after = policy.observe(record, task, NOON)
-        told = (exact(task.cost), "provider") if task.cost is not None else None
-        guessed = (Decimal("2.5"), "estimate") if record.estimate else (None, None)
-        assert (after.settled, after.settled_by) == (told or guessed)
+        told = (exact(task.cost), "provider") if task.cost or (task.cost == 0 and task.status in FINAL) else None
+        guessed = (Decimal("2.5"), "estimate") if record.estimate and task.status in FINAL else (None, None)
+        free = (Decimal(0), "estimate") if task.status in {"failed", "cancelled"} else None
+        assert (after.settled, after.settled_by) == (told or free or guessed)
+
+
+def test_a_reservation_ends_with_the_end_and_never_with_a_cost_of_nothing() -> None:
+    made = policy.observe(NEW, ProviderTask("vid_1", "queued", cost=Decimal(0)), NOON)
+    assert (made.cost, made.settled, policy.reserved(made)) == (None, None, Decimal("2.5"))
+    for cost, counts in ((Decimal(0), 0), (Decimal(9), 9), (None, Decimal("2.5"))):
+        assert policy.spent(policy.observe(made, ProviderTask("vid_1", "completed", cost=cost), NOON)) == counts
+    dear = policy.observe(made, ProviderTask("vid_1", "processing", cost=Decimal(50)), NOON)
+    assert (policy.spent(dear), policy.reserved(dear)) == (50, 0)
+    assert policy.spent(policy.observe(dear, ProviderTask("vid_1", "processing", cost=Decimal(0)), NOON)) == 50
+
+
+@pytest.mark.parametrize("status", ["failed", "cancelled"])
+def test_a_failed_task_without_a_cost_counts_nothing(status: Status) -> None:
+    made = policy.observe(NEW, ProviderTask("vid_1", "queued"), NOON)
+    failed = policy.observe(made, ProviderTask("vid_1", status), NOON)
+    assert (policy.spent(failed), failed.settled_by) == (0, "estimate")
+
+
+def test_a_late_answer_with_a_task_wins_over_a_judgement() -> None:
+    free = policy.settle(LOST, Verdict("not charged", Decimal(0), "balance"))
+    paid = policy.settle(LOST, Verdict("charged", Decimal("2.4"), "balance"))
+    for judged, spent in ((free, "2.5"), (paid, "2.4"), (LOST, "2.5")):
+        late = policy.observe(judged, ProviderTask("vid_1", "queued"), NOON)
+        assert (late.state, late.task_id, policy.spent(late)) == ("queued", "vid_1", Decimal(spent))
+        assert (late.evidence, late.error, late.error_code) == (None, None, None)
+    assert policy.observe(free, ProviderTask(None, "queued"), NOON).state == "failed"
 
 
 @pytest.mark.parametrize(
@@ -161,10 +190,12 @@ def test_a_request_that_is_sent_for_too_long_is_of_unknown_outcome(
 def test_a_duplicate_is_what_was_asked_for_in_the_window_and_did_not_come_to_nothing(state: State, *, duplicate: bool) -> None:
     earlier = replace(NEW, state=state)
     assert policy.is_duplicated_by(earlier, NOON - timedelta(seconds=1)) is duplicate
-    assert not policy.is_duplicated_by(earlier, NOON)
+    assert policy.is_duplicated_by(earlier, NOON) is (state == "unknown")
+    assert policy.is_duplicated_by(policy.as_of(replace(earlier, state="sending"), NOON + timedelta(days=1)), NOON)
+    assert not policy.is_duplicated_by(replace(earlier, settled=Decimal(1)), NOON)
 
 
-QUIET = Movements(unanswered=False, failed=False, charged=Decimal(0))
+QUIET = Movements(unanswered=False, failed=False, unclear=False, charged=Decimal(0))
 LATER = NOON + timedelta(seconds=120)
 
 
@@ -173,7 +204,10 @@ LATER = NOON + timedelta(seconds=120)
     [
         ("12.5", QUIET, NOON, True, "charged", "2.5"),
         ("12.5", QUIET, NOON, False, "cannot tell", None),
-        ("12.4", QUIET, LATER, True, "cannot tell", None),
+        ("12.4", QUIET, LATER, True, "charged", "2.4"),
+        ("9", QUIET, LATER, True, "cannot tell", None),
+        ("12.5", replace(QUIET, unclear=True), LATER, True, "cannot tell", None),
+        ("10", replace(QUIET, unclear=True, charged=Decimal(1)), LATER, True, "not charged", "0"),
         ("10", QUIET, LATER, False, "not charged", "0"),
         ("10", QUIET, LATER - timedelta(seconds=1), True, "cannot tell", None),
         ("11", replace(QUIET, charged=Decimal(1)), LATER, True, "not charged", "0"),
@@ -191,11 +225,10 @@ def test_the_balance_says_what_became_of_a_lost_answer(
     assert (verdict.evidence, verdict.amount) == (evidence, None if amount is None else Decimal(amount))
 
 
-@pytest.mark.parametrize(
-    "record", [LOST, replace(LOST, used_before=Decimal(0), estimate=None)], ids=["no balance", "no price"]
-)
-def test_without_a_balance_before_or_a_price_nothing_is_proven_by_a_movement(record: Record) -> None:
-    assert policy.judge(record, Decimal("2.5"), QUIET, LATER, only_one=True).evidence == "cannot tell"
+def test_without_a_balance_before_nothing_is_proven_by_a_movement_and_no_price_is_needed() -> None:
+    unpriced = replace(LOST, used_before=Decimal(0), estimate=None)
+    assert policy.judge(LOST, Decimal("2.5"), QUIET, LATER, only_one=True).evidence == "cannot tell"
+    assert policy.judge(unpriced, Decimal("2.5"), QUIET, LATER, only_one=True).amount == Decimal("2.5")
 
 
 def test_what_was_not_charged_is_free_again_and_what_was_stays_unknown() -> None:

@@ -137,19 +137,27 @@ def make(path: Path, version: int) -> None:
                 " created_at) VALUES (?, ?, 'm', '{\"duration\": 7}', ?, '2.5', 2500000000, ?, ?, 'x', ?)",
                 (name, f"vid_{name}", state, cost, settled, NOON.timestamp()),
             )
+        if version > TOTALS_BY_TRIGGER:
+            db.execute("INSERT INTO totals VALUES ('', ?, 4900000000, 2500000000)", (NOON.timestamp() // 86_400,))
+            db.execute("INSERT INTO counts SELECT scope, state, count(*) FROM requests GROUP BY scope, state")
+            db.execute("UPDATE requests SET duration = 7")
         db.commit()
+
+
+TOTALS_BY_TRIGGER = 4
+"""The last version whose totals the file kept by itself."""
 
 
 @pytest.mark.parametrize("version", range(2, len(migrations())))
 async def test_a_ledger_of_every_version_is_migrated_with_its_money(tmp_path: Path, version: int) -> None:
     make(tmp_path / LEDGER_FILE, version)
     async with aclosing(open_ledger(Settings(data_dir=tmp_path), lambda: NOON)) as ledger:
-        assert await ledger.spent() == Spent(Decimal("4.9"), Decimal("4.9"), Decimal("2.5"))
+        assert await ledger.spent() == Spent(*map(Decimal, ("4.9", "4.9", "2.5", "4.9", "4.9")))
         assert [(await ledger.page(status)).total for status in (None, "completed", "unknown", "failed")] == [2, 1, 1, 0]
         assert (await ledger.get("a")).duration == 7
         observed = await ledger.observe("b", ProviderTask("vid_b", "completed", cost=Decimal(3)))
         assert (observed.status, observed.settled) == ("completed", 3)
-        assert await ledger.spent() == Spent(Decimal("5.4"), Decimal("5.4"), Decimal(0))
+        assert await ledger.spent() == Spent(*map(Decimal, ("5.4", "5.4", "0", "5.4", "5.4")))
         assert (await ledger.page("completed")).total == 2
 
 
@@ -199,7 +207,9 @@ def test_whatever_an_agent_asks_for_is_found_by_an_index(tmp_path: Path) -> None
         read.spent()
         read.similar_durations(record)
         read.unknown_outcomes()
-        read.movements(record)
+        read.movements(record, NOON)
+        read.used_before()
+        read.is_refused("x")
         read.token_fault("x", "x", None)
         read.media_seconds("x")
         read.find_upload("x", 1)
