@@ -106,7 +106,11 @@ class MemoryLedger:
         return self._write(policy.mark_sending(self._known(request_id), used))
 
     async def observe(self, request_id: str, task: ProviderTask) -> Record:
-        return self._write(policy.observe(self._known(request_id), task, self._now()))
+        after = self._write(policy.observe(self._known(request_id), task, self._now()))
+        for other in self._everybodys():
+            if other.task_id == after.task_id is not None and other.request_id != request_id:
+                self._write(policy.observe(other, task, self._now()))
+        return after
 
     async def fail(self, request_id: str, error: SeedanceError) -> Record:
         return self._write(policy.fail(self._known(request_id), error, self._now()))
@@ -119,7 +123,7 @@ class MemoryLedger:
         return self._write(after, f"settled by {verdict.by}: {verdict.evidence}" if settled else None)
 
     async def adopt(self, task_id: str, made_at: datetime | None) -> Record:
-        for known in self._everybodys():
+        for known in [*self._mine(), *self._everybodys()]:
             if known.task_id == task_id and known.principal != self._principal:
                 raise TaskNotFound("No such task here")
             if known.task_id == task_id:
@@ -140,6 +144,10 @@ class MemoryLedger:
 
     async def belongs_elsewhere(self, task_id: str) -> bool:
         return any(record.task_id == task_id and record.principal != self._principal for record in self._everybodys())
+
+    async def sharing(self, record: Record) -> list[str]:
+        mine = [each for each in reversed(self._mine()) if each.task_id == record.task_id is not None]
+        return [each.request_id for each in mine if each.request_id != record.request_id]
 
     async def page(self, status: Status | None = None, limit: int | None = None) -> Page:
         fitting = [record for record in self._mine() if status in {None, record.status}]

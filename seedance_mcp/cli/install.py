@@ -33,7 +33,15 @@ _DIGEST_CHARS = 16
 _CHANGED = "The file was changed since: only the entry is removed."
 _COPY = "Its earlier content: "
 _UNLIMITED = "none in the entry; to add one, set SEEDANCE_MAX_COST_PER_DAY in this shell and install again"
-_PASSED_ON = ("max_cost_per_video", "max_cost_per_day", "max_cost_total", "confirm_above", "output_dir")
+_PASSED_ON = (
+    "max_cost_per_video",
+    "max_cost_per_day",
+    "max_cost_total",
+    "max_cost_account_per_day",
+    "max_cost_account_total",
+    "confirm_above",
+    "output_dir",
+)
 _KEPT, _ABSENT = "before-seedance", "none-before-seedance"
 """In the name of a copy: the file had content, or did not exist."""
 

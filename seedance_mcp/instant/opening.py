@@ -36,12 +36,13 @@ _AMOUNT, _POSITIVE, _FOLDER, _SWITCH, _NEVER = (
     "[01]",
     "(?!)",
 )
+_LIMITS = ("PER_VIDEO", "PER_DAY", "TOTAL", "ACCOUNT_PER_DAY", "ACCOUNT_TOTAL")
 SURE = {
     **dict.fromkeys(("SEEDANCE_API_KEY", "JIMMYAI_API_KEY"), _KEY),
     **dict.fromkeys(("SEEDANCE_BASE_URL", "JIMMYAI_BASE_URL"), _ADDRESS),
     **dict.fromkeys([f"SEEDANCE_{name}" for name in ("SANDBOX", "ALLOW_UNPRICED")], _SWITCH),
     **dict.fromkeys([f"SEEDANCE_{name}" for name in ("DATA_DIR", "OUTPUT_DIR", "PRICES")], _FOLDER),
-    **dict.fromkeys([f"SEEDANCE_MAX_COST_{name}" for name in ("PER_VIDEO", "PER_DAY", "TOTAL")], _AMOUNT),
+    **dict.fromkeys([f"SEEDANCE_MAX_COST_{name}" for name in _LIMITS], _AMOUNT),
     **dict.fromkeys([f"SEEDANCE_{name}" for name in ("CONFIRM_ABOVE", "DEDUPE_SECONDS")], _AMOUNT),
     **dict.fromkeys([f"SEEDANCE_{name}" for name in ("POLL_FLOOR_SECONDS", "HTTP_REQUESTS_PER_MINUTE")], _POSITIVE),
     **dict.fromkeys([f"SEEDANCE_HTTP_{name}" for name in ("TOKENS", "OAUTH_ISSUER", "OAUTH_AUDIENCE", "HOSTS")], _NEVER),

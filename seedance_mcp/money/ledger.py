@@ -95,6 +95,10 @@ class Ledger(Protocol):
         """Say whether a task was made by another principal."""
         ...
 
+    async def sharing(self, record: Record) -> list[str]:
+        """Give the request ids of this principal's other requests for the same task; nearly always none."""
+        ...
+
     async def page(self, status: Status | None = None, limit: int | None = None) -> Page:
         """Give the newest requests of a status, at most `limit` of them, and how many there are in all."""
         ...

@@ -49,7 +49,7 @@ class Changing:
 
     def adopt(self, request_id: str, task_id: str, made_at: datetime | None) -> Record:
         """Take in a task that was made elsewhere, unless it is known."""
-        known = self.read.find_anybodys("task_id", task_id)
+        known = self.read.find(task_id) or self.read.find_anybodys("task_id", task_id)
         if known and known.principal != self.read.principal:
             raise TaskNotFound(NO_SUCH_TASK)
         record = known or policy.adopt(request_id, task_id, self.read.principal, made_at or self.read.now)
@@ -63,9 +63,13 @@ class Changing:
         return self._write(before, policy.mark_sending(before, used))
 
     def observe(self, request_id: str, task: ProviderTask) -> Record:
-        """Take in what the provider reports."""
+        """Take in what the provider reports, for every request that shares the task."""
         before = self._known(request_id)
-        return self._write(before, policy.observe(before, task, self.read.now))
+        after = self._write(before, policy.observe(before, task, self.read.now))
+        for other in self.read.requests_of(after.task_id) if after.task_id else []:
+            if other.request_id != request_id:
+                self._write(other, policy.observe(other, task, self.read.now))
+        return after
 
     def fail(self, request_id: str, error: SeedanceError) -> Record:
         """Take in that a request got no task."""

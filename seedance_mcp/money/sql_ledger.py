@@ -146,6 +146,13 @@ class SqlLedger:
         found = await self._read(lambda ledger: ledger.find_anybodys("task_id", task_id))
         return found is not None and found.principal != self._principal
 
+    async def sharing(self, record: Record) -> list[str]:
+        """Give the other requests for the same task."""
+        found = await self._read(lambda ledger: ledger.requests_of(record.task_id or ""))
+        return [
+            each.request_id for each in found if each.principal == self._principal and each.request_id != record.request_id
+        ]
+
     async def page(self, status: Status | None = None, limit: int | None = None) -> Page:
         """Give the newest requests of a status."""
         return await self._read(lambda ledger: ledger.page(status, limit))

@@ -67,7 +67,7 @@ class Reading:
         """Find the request of a task id or request id."""
         row = self.db.one(
             "SELECT * FROM requests WHERE request_id = ? AND scope = ?"
-            " UNION ALL SELECT * FROM requests WHERE task_id = ? AND scope = ?",
+            " UNION ALL SELECT * FROM (SELECT * FROM requests WHERE task_id = ? AND scope = ? ORDER BY created_at DESC)",
             *(key, self.principal, key, self.principal),
         )
         return self.record(row) if row else None
@@ -83,6 +83,11 @@ class Reading:
         """Find the request of any principal by its `request_id` or `task_id`."""
         row = self.db.one(f"SELECT * FROM requests WHERE {column} = ?", value)
         return self.record(row) if row else None
+
+    def requests_of(self, task_id: str) -> list[Record]:
+        """Give the requests of a task, whoever made them: nearly always one."""
+        rows = self.db.all(f"SELECT * FROM requests WHERE task_id = ? ORDER BY created_at, {self.insertion_order}", task_id)
+        return [self.record(row) for row in rows]
 
     def same_requests(self, fingerprint: str, since: datetime) -> list[Record]:
         """Give the requests of a fingerprint that were made after `since` or may be unsettled, newest first."""

@@ -30,6 +30,23 @@ async def publish_change(session: Session, before: Record, after: Record) -> Rec
     return after
 
 
+async def write_again(session: Session, task_id: str) -> Record | None:
+    """Write down a task of this principal that was paid and could not be written down; `None` where there is none."""
+    principal, request_id, task = session.shared.unwritten.get(task_id, (None, "", None))
+    if task is None or principal != session.principal:
+        return None
+    record = await session.ledger.observe(request_id, task)
+    del session.shared.unwritten[task_id]
+    return record
+
+
+async def sharing_warnings(session: Session, record: Record) -> list[str]:
+    """Tell where the provider gave one task to several requests; none for none."""
+    others = await session.ledger.sharing(record)
+    told = "The provider gave this task id to other requests as well ({}): tell the user, each may have been charged."
+    return [told.format(", ".join(others))] if others else []
+
+
 def _state(record: Record) -> tuple[Any, ...]:
     return record.task_id, record.status, record.progress, record.cost, record.evidence
 

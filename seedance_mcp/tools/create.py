@@ -16,10 +16,10 @@ from seedance_mcp.money import gate
 from seedance_mcp.money.policy import is_of_unknown_outcome
 from seedance_mcp.money.prices import Estimate, billed_video
 from seedance_mcp.money.records import JUDGED_AFTER_SECONDS, NewRequest, Record
-from seedance_mcp.task import RUNNING
+from seedance_mcp.task import RUNNING, ProviderTask
 from seedance_mcp.tools import views
 from seedance_mcp.tools.arguments import CreateVideo
-from seedance_mcp.tools.changes import judge_unknown, publish_change, reconcile_account, used_now
+from seedance_mcp.tools.changes import judge_unknown, publish_change, reconcile_account, sharing_warnings, used_now
 from seedance_mcp.tools.results import Next, Task
 from seedance_mcp.tools.session import Caller, Session
 from seedance_mcp.tools.tasks import poll_task
@@ -55,7 +55,7 @@ async def create_video(session: Session, arguments: CreateVideo, caller: Caller)
     record = found.record
     with anyio.CancelScope(shield=True):  # a paid request that left is written down whatever the caller does
         record = await _send(session, record, request.to_body())
-    return await session.view(record, warnings)
+    return await _told(session, record, warnings)
 
 
 _REPEATED = "The same request was made a short while ago and this is its task; allow_duplicate: true pays for another one."
@@ -131,24 +131,63 @@ async def _send(session: Session, record: Record, body: dict[str, Any]) -> Recor
             await publish_change(session, record, await session.ledger.fail(request_id, error))
         raise error from None
     try:
-        return await publish_change(session, record, await session.ledger.observe(request_id, task))
+        after = await _write_down(session, request_id, task)
     except LedgerUnusable as error:
+        _keep_unwritten(session, request_id, task)
         raise LedgerUnusable(
             f"The video is being made as task {task.task_id}, but that could not be written down. Keep this id and call "
             f"wait_for_video with it; do not create it again. {error.message}",
             charged="yes",
             request_id=request_id,
         ) from None
+    return await publish_change(session, record, after)
+
+
+def _keep_unwritten(session: Session, request_id: str, task: ProviderTask) -> None:
+    """Keep a paid task in this process, until a call for it finds the ledger usable, and name it to the operator."""
+    session.shared.unwritten[task.task_id or ""] = session.principal, request_id, task
+    log.error("Request %s was made as task %s, which could not be written down", request_id, task.task_id)
+
+
+WRITE_PAUSES_SECONDS = (0.1, 0.5, 2.0)
+"""How long to wait between two tries to write down what was paid."""
+
+
+async def _write_down(session: Session, request_id: str, task: ProviderTask) -> Record:
+    """Keep a task that was paid; a ledger that cannot be written for a moment is tried again."""
+    for pause_seconds in WRITE_PAUSES_SECONDS:
+        with suppress(LedgerUnusable):
+            return await session.ledger.observe(request_id, task)
+        await anyio.sleep(pause_seconds)
+    return await session.ledger.observe(request_id, task)
+
+
+async def _told(session: Session, record: Record, warnings: list[str]) -> Task:
+    """Give the result of a request that was paid; an error of ours is never told as if nothing had gone."""
+    try:
+        return await session.view(record, [*warnings, *await sharing_warnings(session, record)])
+    except Exception as failure:
+        _log_unforeseen(failure)
+        raise OutcomeUnknown(
+            f"The video is being made as task {record.task_id}, and an error inside seedance-mcp keeps its result back. Call "
+            "wait_for_video with this id; do not create it again.",
+            charged="yes",
+            request_id=record.request_id,
+        ) from failure
 
 
 def _unforeseen(failure: Exception) -> OutcomeUnknown:
-    where = "".join(traceback.format_tb(failure.__traceback__))  # its message could hold a prompt or a link
-    log.error("%s while a request was on its way:\n%s", type(failure).__name__, where)
+    _log_unforeseen(failure)
     return OutcomeUnknown(
         "An error inside seedance-mcp while the request was on its way: the operator finds more in its log. Do not send it "
         "again before get_balance tells whether money went.",
         charged="maybe",
     )
+
+
+def _log_unforeseen(failure: Exception) -> None:
+    where = "".join(traceback.format_tb(failure.__traceback__))  # its message could hold a prompt or a link
+    log.error("%s while a request was on its way:\n%s", type(failure).__name__, where)
 
 
 def _warnings(request: VideoRequest, estimate: Estimate) -> list[str]:

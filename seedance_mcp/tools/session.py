@@ -21,7 +21,7 @@ from seedance_mcp.money.records import Record
 from seedance_mcp.polling.shared import Polls
 from seedance_mcp.settings import Settings
 from seedance_mcp.storage.video_store import VideoStore
-from seedance_mcp.task import RUNNING
+from seedance_mcp.task import RUNNING, ProviderTask
 from seedance_mcp.tools.observer import NoObserver, Observer
 from seedance_mcp.tools.results import Task
 from seedance_mcp.tools.views import Outlook, task_of
@@ -100,6 +100,8 @@ class Shared:
     open_ledger: OpenLedger = open_ledger
     saving: WeakValueDictionary[str, anyio.Lock] = field(default_factory=WeakValueDictionary[str, anyio.Lock])
     """By request id: held while a video is saved, so that calls for the same one share a file."""
+    unwritten: dict[str, tuple[str, str, ProviderTask]] = field(default_factory=dict[str, tuple[str, str, "ProviderTask"]])
+    """By task id: whose request was paid, which one it was, and its task, where the ledger could not be written."""
     observer: Observer = field(default_factory=NoObserver)
     """Learns what happens; a server puts its subscriptions and log lines here."""
     _sessions: OrderedDict[str, Session] = field(default_factory=OrderedDict[str, "Session"])

@@ -20,7 +20,7 @@ from seedance_mcp.tools.arguments import (
     ListTasks,
     WaitForVideo,
 )
-from seedance_mcp.tools.changes import publish_change, reconcile_account
+from seedance_mcp.tools.changes import publish_change, reconcile_account, sharing_warnings, write_again
 from seedance_mcp.tools.observer import Poll
 from seedance_mcp.tools.results import Task, TaskList
 from seedance_mcp.tools.session import Caller, Session
@@ -40,6 +40,7 @@ async def get_task(session: Session, arguments: GetTask, caller: Caller) -> Task
 
 async def poll_task(session: Session, known: Record | None, task_id: str) -> Task:
     """Ask the provider about a task, unless the ledger knows that there is nothing to ask or it was asked just now."""
+    known = known or await write_again(session, task_id)
     if known and (known.task_id is None or known.status in FINAL - {"completed"}):
         return await session.view(known)
     if known is None and (session.principal or not _ID.fullmatch(task_id) or await session.ledger.belongs_elsewhere(task_id)):
@@ -61,7 +62,7 @@ async def _look(session: Session, known: Record | None, task_id: str) -> Task:
     before = after = known or await session.ledger.adopt(task_id, seen.created_at)
     with anyio.CancelScope(shield=True):  # no later look would find a change to tell
         after = await publish_change(session, before, await session.ledger.observe(before.request_id, seen))
-    return await session.view(after, seen.warnings)
+    return await session.view(after, [*seen.warnings, *await sharing_warnings(session, after)])
 
 
 async def _ask_provider(session: Session, task_id: str) -> ProviderTask:

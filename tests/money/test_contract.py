@@ -84,7 +84,8 @@ def changes(number: int, act: Callable[[Ledger, str], Awaitable[Record]]) -> Ste
 
 def observes(number: int, task: ProviderTask) -> Step:
     def act(ledger: Ledger, request_id: str) -> Awaitable[Record]:
-        return ledger.observe(request_id, replace(task, task_id=f"vid_{request_id}"))
+        task_id = f"vid_{int(request_id.removeprefix('req_')) // 2}"  # every two requests share a task
+        return ledger.observe(request_id, replace(task, task_id=task_id))
 
     return changes(number, act)
 
@@ -173,11 +174,12 @@ async def told(ledger: Ledger) -> list[Any]:
         for record in (await mine.page()).records:
             key = record.task_id or record.request_id
             found += [seen(await mine.get(key)), await mine.similar_durations(record), await mine.belongs_elsewhere(key)]
+            found.append(await mine.sharing(record))
             found.append(await mine.movements(record, NOON + timedelta(seconds=60)) if record.settled is None else None)
         expiring = await mine.expiring(100, 90_000, 3)
         found += [expiring.total, [seen(record) for record in expiring.records]]
         found += [await mine.spent(), await mine.spending_by_model(), (await mine.health()).requests]
-        found.append(await mine.keys("vid_req", 5))
+        found.append(await mine.keys("vid_", 5))
     return found
 
 

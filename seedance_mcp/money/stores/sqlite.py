@@ -37,11 +37,13 @@ class SqliteStore:
         """
         with _translated():
             _make(path)
+            self._path = path
             self._writer = _Connection(path)
             try:
                 _share(self._writer.db)
                 _migrate(self._writer.db)
                 self._reader = _Connection(path)
+                self._file = _identity(path)
             except BaseException:
                 self._writer.close()
                 raise
@@ -55,6 +57,7 @@ class SqliteStore:
     def transaction(self, principal: str) -> Generator[_Connection]:
         """Hold the write lock of the file, which every principal shares, from the beginning to the commit."""
         with self._writer.turn, _translated():
+            self._check_file()
             self._writer.db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._writer
@@ -63,6 +66,18 @@ class SqliteStore:
                 if self._writer.db.in_transaction:
                     self._writer.db.execute("ROLLBACK")
                 raise
+
+    def _check_file(self) -> None:
+        """Raise where the open file is not the one at the path any more: another program would count from zero."""
+        try:
+            is_there = _identity(self._path) == self._file
+        except FileNotFoundError:
+            is_there = False
+        if not is_there:
+            raise LedgerUnusable(
+                "The ledger's file was removed or replaced while this server runs: nothing is sent. The operator should put "
+                "it back and restart the server."
+            )
 
     def all(self, statement: str, *values: object) -> list[Row]:
         """Give every row of a result."""
@@ -116,6 +131,12 @@ def _make(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """Name the file at a path, whatever it is called; it is not opened, since closing it would lose SQLite's locks."""
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 def _connect(path: Path) -> sqlite3.Connection:
