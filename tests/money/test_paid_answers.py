@@ -16,7 +16,7 @@ import httpx
 import pytest
 from conftest import OpenWorld, no_film
 
-from seedance_mcp.errors import OutcomeUnknown
+from seedance_mcp.errors import LedgerUnusable, OutcomeUnknown
 from seedance_mcp.money.ledger import Ledger
 from seedance_mcp.money.records import NewRequest, Record, Spent
 from seedance_mcp.sandbox.faults import Fault
@@ -268,3 +268,28 @@ async def test_a_lone_request_without_a_price_is_charged_what_the_account_moved(
         assert (await world.call("get_balance"))["unclear"] == []
         task = await world.call("get_task", {"task_id": answer.error["request_id"]})
         assert (task["status"], task["cost"]) == ("unknown", 0.25)
+
+
+@dataclass
+class Breaking(Sandbox):
+    """A provider whose answer to a create breaks our own program."""
+
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith(CREATE):
+            raise ZeroDivisionError
+        return await super().__call__(request)
+
+
+async def test_an_error_of_ours_while_a_request_is_on_its_way_is_of_unknown_outcome(open_world: OpenWorld) -> None:
+    async with open_world(sandbox=Breaking(no_film)) as world:
+        answer = await world.create()
+        assert (answer.error["code"], answer.error["charged"]) == ("outcome_unknown", "maybe")
+        assert (await world.call("get_task", {"task_id": answer.error["request_id"]}))["status"] == "unknown"
+
+
+@pytest.mark.sqlite_file
+async def test_a_request_that_the_ledger_lost_is_told(open_ledger: OpenLedger, tmp_path: Path) -> None:
+    ledger = open_ledger(Settings(data_dir=tmp_path), lambda: NOON)
+    with pytest.raises(LedgerUnusable, match="does not hold request req_1"):
+        await ledger.mark_sending("req_1", None)
+    await ledger.aclose()
