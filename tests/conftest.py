@@ -26,14 +26,16 @@ from trio.abc import Instrument
 from trio.lowlevel import Task
 from trio.testing import MockClock, active_thread_count
 
+from seedance_mcp.catalogue.edition import Edition, load_edition
 from seedance_mcp.money.ledger import open_ledger as open_sqlite
 from seedance_mcp.provider.client import ProviderClient
 from seedance_mcp.provider.result_download import MOST_BYTES, Fetcher, Resolve
+from seedance_mcp.sandbox.order import Order
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.server.handlers import build_server, open_shared
 from seedance_mcp.settings import Settings
 from seedance_mcp.storage.video_store import VideoStore
-from seedance_mcp.tools.session import Keep, OpenLedger, keep_on_disk, utc_now
+from seedance_mcp.tools.session import Keep, OpenLedger, Shared, keep_on_disk, utc_now
 
 PROVIDER = "https://provider.invalid"
 LOOPBACK = {"127.0.0.1", b"127.0.0.1", b"localhost", "::1", "localhost", "0.0.0.0", "", None}  # noqa: S104 - compared, not bound
@@ -142,7 +144,7 @@ async def public_address(host: str, port: int) -> list[str]:
     return ["93.184.215.14"]
 
 
-async def no_film(body: dict[str, Any], pictures: list[bytes]) -> bytes:
+async def no_film(order: Order, pictures: list[bytes]) -> bytes:
     return b"no film"
 
 
@@ -195,7 +197,7 @@ OpenWorld = Callable[..., AbstractAsyncContextManager[World]]
 @pytest.fixture
 def open_world(tmp_path: Path, open_ledger: OpenLedger) -> OpenWorld:
     """Open a world; keywords are settings, `key` the client's key, `client_name` and `mode` the MCP client's, `resolve`,
-    `most_bytes` and `keep` what downloads go by.
+    `most_bytes` and `keep` what downloads go by, `edition` the catalogue of server and sandbox.
     """
 
     @asynccontextmanager
@@ -209,7 +211,8 @@ def open_world(tmp_path: Path, open_ledger: OpenLedger) -> OpenWorld:
         answer: ElicitationFnT | None = None,
         **fields: Any,
     ) -> AsyncGenerator[World]:
-        provider = sandbox or Sandbox(no_film)
+        edition: Edition = fields.pop("edition", None) or load_edition()
+        provider = sandbox or Sandbox(no_film, edition)
         usual: dict[str, Any] = {"base_url": PROVIDER, "data_dir": tmp_path / "data", "media_roots": [tmp_path]}
         usual["output_dir"] = tmp_path / "videos"
         resolve: Resolve = fields.pop("resolve", public_address)
@@ -224,9 +227,11 @@ def open_world(tmp_path: Path, open_ledger: OpenLedger) -> OpenWorld:
         def reach(_: Settings) -> Fetcher:
             return Fetcher(PROVIDER, resolve, lambda: httpx.MockTransport(provider), most_bytes)
 
-        server = build_server(
-            settings, lambda: open_shared(settings, connect, clock or utc_now, reach, open_ledger, lambda _: videos)
-        )
+        def shared() -> Shared:
+            parts: dict[str, Any] = {"open_ledger": open_ledger, "edition": edition}
+            return Shared(settings, connect, clock or utc_now, reach, lambda _: videos, **parts)
+
+        server = build_server(settings, lambda: open_shared(shared()))
         info = Implementation(name=client_name, version="1")
         async with Client(server, mode=mode, client_info=info, elicitation_callback=answer) as client:
             yield World(provider, client, settings, videos)

@@ -149,7 +149,7 @@ class MemoryLedger:
         oldest, newest = (self._now() - timedelta(seconds=seconds) for seconds in (lifetime_seconds, age_seconds))
         ended = [
             (record.completed_at, record)
-            for record in self._mine()
+            for record in reversed(self._mine())
             if record.state == "completed" and record.saved is None and record.completed_at
         ]
         fitting = [record for at, record in sorted(ended, key=lambda each: each[0]) if oldest <= at <= newest]

@@ -20,6 +20,7 @@ from pydantic import SecretStr
 
 import seedance_mcp
 from seedance_mcp import _version, settings
+from seedance_mcp.catalogue.edition import load_edition
 from seedance_mcp.cli import main
 from seedance_mcp.cli.mcp_clients import BY_NAME, CLIENTS, SERVER, ClientApp, uvx_command
 from seedance_mcp.errors import InvalidRequest
@@ -31,11 +32,15 @@ from seedance_mcp.tools.arguments import read_create_video
 
 TOP = Path(__file__).parent.parent
 README = TOP / "README.md"
-LIMITS, BENCHMARKS = TOP / "LIMITS.md", TOP / "BENCHMARKS.md"
+BENCHMARKS = TOP / "BENCHMARKS.md"
 GUIDES = (README, TOP / "llms-install.md")
-DOCUMENTS = (*GUIDES, LIMITS)
+DOCUMENTS = sorted([*TOP.glob("*.md"), *TOP.glob(".github/*.md")])
+PACKAGE = TOP / "seedance_mcp"
 PYPROJECT: dict[str, Any] = tomllib.loads((TOP / "pyproject.toml").read_text("utf-8"))
 REGISTRY: dict[str, Any] = json.loads((TOP / "server.json").read_text("utf-8"))
+
+
+JUSTFILE = (TOP / "Justfile").read_text("utf-8")
 
 
 def variable(name: str) -> str:
@@ -43,7 +48,10 @@ def variable(name: str) -> str:
 
 
 def tools_table() -> str:
-    rows = [(f"`{spec.name}`", ", ".join(_arguments(spec.listed("flat").input_schema)), spec.description) for spec in TOOLS]
+    rows = [
+        (f"`{spec.name}`", ", ".join(_arguments(spec.listed(load_edition(), "flat").input_schema)), spec.description)
+        for spec in TOOLS
+    ]
     return resources.table(("Tool", "Arguments", "What it does"), rows)
 
 
@@ -133,16 +141,54 @@ def _compact(value: Any) -> str:
 
 
 def limits() -> str:
-    return resources.limits_text().rstrip()
+    return resources.limits_text(load_edition()).rstrip()
+
+
+def folders_table() -> str:
+    """Each folder's own first line, and the folders that its modules import."""
+    rows = [
+        (f"`{each.name}`", _first_line(each / "__init__.py"), _imported(each))
+        for each in sorted(PACKAGE.iterdir())
+        if each.is_dir() and (each / "__init__.py").exists()
+    ]
+    return resources.table(("Folder", "Subject", "Imports"), rows)
+
+
+def _first_line(path: Path) -> str:
+    return (ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "").partition("\n")[0]
+
+
+def _imported(folder: Path) -> str:
+    text = "\n".join(path.read_text("utf-8") for path in folder.rglob("*.py"))
+    found = set(re.findall(r"^ *(?:from|import) seedance_mcp\.(\w+)", text, re.MULTILINE))
+    return ", ".join(sorted(name for name in found - {folder.name} if (PACKAGE / name).is_dir()))
+
+
+RECIPE = re.compile(r"^# (.+)\n([a-z-]+)[a-z *]*:\n((?: {4}.+\n)+)", re.MULTILINE)
+
+
+def recipes_table() -> str:
+    """Each recipe's sentence, and its commands as they are typed without `just`."""
+    rows = [(f"`just {name}`", sentence, _commands(body)) for sentence, name, body in RECIPE.findall(JUSTFILE)]
+    return resources.table(("Recipe", "What it does", "Without `just`"), rows)
+
+
+def _commands(body: str) -> str:
+    named = {"bin": ".venv/bin", "python": ".venv/bin/python"}
+    text = re.sub(r"{{ (\w+) }}", lambda found: named.get(found[1], ""), re.sub(r"{{ if .*? }}", "python3", body))
+    text = re.sub(r'"(\.venv/\S+)"', r"\1", text)
+    return "<br>".join(f"`{line.strip()}`" for line in text.splitlines())
 
 
 TABLES = {
+    "folders": folders_table,
+    "recipes": recipes_table,
     "clients": clients_table,
     "steps": steps_table,
     "links": links,
     "tools": tools_table,
     "prompts": prompts_table,
-    "models": resources.models_table,
+    "models": lambda: resources.models_table(load_edition()),
     "limits": limits,
     "settings": settings_table,
 }
@@ -212,7 +258,7 @@ def test_client_blocks_are_json_and_start_the_command() -> None:
 def test_the_sample_refusal_is_a_real_one() -> None:
     request = {"model": "sd2_mx_1080p", "prompt": "a fox in snow", "duration": 15, "images": ["./fox.png"]}
     with pytest.raises(InvalidRequest) as caught:
-        read_create_video({"request": request})
+        read_create_video(load_edition(), {"request": request})
     assert caught.value.message in README.read_text("utf-8").replace("\n> ", " ")
 
 
@@ -268,3 +314,45 @@ def test_the_figures_of_the_readme_are_rows_of_the_whole_table() -> None:
     shown = [line for line in section.splitlines() if line.startswith("|")]
     assert len(shown) > 10
     assert set(shown) <= set(BENCHMARKS.read_text("utf-8").splitlines())
+
+
+LINK = re.compile(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)")
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_between_documents_leads_somewhere(path: Path) -> None:
+    for target, anchor in LINK.findall(path.read_text("utf-8")):
+        found = (path.parent / target) if target else path
+        assert found.exists(), target
+        headings = re.findall(r"^#+ (.+)$", found.read_text("utf-8") if found.is_file() else "", re.MULTILINE)
+        assert not anchor or anchor in {re.sub(r"[^\w -]", "", each).lower().replace(" ", "-") for each in headings}
+
+
+@pytest.mark.parametrize("name", ["AGENTS", "ARCHITECTURE", "CONTRIBUTING", "RELEASE", "SECURITY"])
+def test_every_file_that_maintainers_are_sent_to_exists(name: str) -> None:
+    words = re.findall(r"`((?!\.venv)[\w./-]*/[\w./-]*)`", (TOP / f"{name}.md").read_text("utf-8"))
+    assert [word for word in words if not _exists(word)] == []
+
+
+def _exists(word: str) -> bool:
+    """Whether there is such a file or folder, or a module by its name inside the package."""
+    return any((place / name).exists() for place in (TOP, PACKAGE) for name in (word, f"{word}.py"))
+
+
+def test_every_recipe_has_a_sentence_and_only_known_commands() -> None:
+    assert [name for _, name, _ in RECIPE.findall(JUSTFILE)] == re.findall(r"^([a-z-]+)[a-z *]*:$", JUSTFILE, re.MULTILINE)
+    hooks = (TOP / ".pre-commit-config.yaml").read_text("utf-8")
+    known = {*re.findall(r"[a-z-]+(?===)", (TOP / "pyproject.toml").read_text("utf-8")), "pip", "python"}
+    assert set(re.findall(r"(?:{{ bin }}|entry: \.venv/bin)/([\w-]+)", JUSTFILE + hooks)) <= known
+
+
+def test_the_workflow_runs_the_gate_on_every_python_of_the_classifiers() -> None:
+    workflow = (TOP / ".github/workflows/gate.yml").read_text("utf-8")
+    (versions,) = re.findall(r"python: \[(.+)\]", workflow)
+    classified = re.findall(r"Python :: (3\.\d+)", "\n".join(PYPROJECT["project"]["classifiers"]))
+    assert json.loads(f"[{versions}]") == classified
+    assert PYPROJECT["project"]["requires-python"] == f">={classified[0]}"
+    assert "- run: .ci/run\n" in workflow
+    assert (TOP / ".ci/run").exists()
+    for line in re.findall(r"run: seedance-mcp (.+)", workflow):
+        assert line == "--version" or main.parser().parse_args(line.split())

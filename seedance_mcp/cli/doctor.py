@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from decimal import Decimal
+from functools import partial
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,7 +20,6 @@ from typing import Literal, TypeVar
 import anyio
 
 from seedance_mcp._version import __version__
-from seedance_mcp.catalogue.editions.edition_2026_07 import CURRENCY
 from seedance_mcp.errors import SeedanceError
 from seedance_mcp.money.ledger import open_ledger
 from seedance_mcp.money.prices import load_prices
@@ -99,7 +99,7 @@ async def examine(connect: Connect = connect_to_provider) -> list[Finding]:
     if any("BASE_URL" in problem for problem in problems):  # the key must go to no address but the intended one
         return [*found, Finding("fail", "provider", "not checked: its address is invalid", "correct SEEDANCE_BASE_URL")]
     try:
-        async with open_shared(settings, connect) as shared:
+        async with open_shared(Shared(settings, connect)) as shared:
             found += await _provider(shared)
     except ModuleNotFoundError as error:
         found.append(Finding("fail", "provider", f"the sandbox needs {error.name}", "pip install 'seedance-mcp[sandbox]'"))
@@ -222,7 +222,7 @@ async def _provider(shared: Shared) -> list[Finding]:
     ]
     if shared.settings.api_key and found[0].mark == "ok":
         remedy = "compare SEEDANCE_API_KEY with the provider's console"
-        describe = _play_money if shared.settings.sandbox else _balance
+        describe = partial(_play_money if shared.settings.sandbox else _balance, shared.edition.currency)
         ask = shared.client.get_user_balance
         found.append(await _ask("account", "the key", ask, lambda account: describe(account.available), remedy))
     return found
@@ -244,11 +244,11 @@ def _without_advice(error: SeedanceError) -> str:
     return error.message.partition(" Try again later")[0]
 
 
-def _balance(left: Decimal | None) -> str:
+def _balance(currency: str, left: Decimal | None) -> str:
     return (
-        f"the key works, {left:f} {CURRENCY} left" if left is not None else "the key works, but the provider gives no balance"
+        f"the key works, {left:f} {currency} left" if left is not None else "the key works, but the provider gives no balance"
     )
 
 
-def _play_money(left: Decimal | None) -> str:
-    return f"{left or 0:.0f} {CURRENCY} of play money"
+def _play_money(currency: str, left: Decimal | None) -> str:
+    return f"{left or 0:.0f} {currency} of play money"

@@ -16,6 +16,7 @@ from typing import Any
 import anyio
 
 from seedance_mcp._version import __version__
+from seedance_mcp.catalogue.edition import load_edition
 from seedance_mcp.cli.mcp_clients import BY_NAME as CLIENTS_BY_NAME
 from seedance_mcp.errors import InvalidRequest, SeedanceError, TaskNotFound
 from seedance_mcp.instant.opening import Opening
@@ -195,7 +196,7 @@ def _sandbox(options: argparse.Namespace) -> None:
     from seedance_mcp.sandbox import serve  # noqa: PLC0415 - needs the sandbox extra
 
     try:
-        sandbox, bound = serve.moody(options.fault), serve.listen(options.port)
+        sandbox, bound = serve.make_sandbox(load_edition(), options.fault), serve.listen(options.port)
     except ValueError as error:
         raise InvalidRequest(f"Invalid --fault: {error}.") from error
     except (OSError, OverflowError) as error:
@@ -207,7 +208,7 @@ def _sandbox(options: argparse.Namespace) -> None:
 def _models(options: argparse.Namespace) -> None:
     from seedance_mcp.server import resources  # noqa: PLC0415 - slow to import
 
-    print(resources.models_table())
+    print(resources.models_table(load_edition()))
 
 
 @asynccontextmanager
@@ -236,7 +237,8 @@ async def _print_spending() -> None:
     from seedance_mcp.cli import tables  # noqa: PLC0415 - slow to import
 
     async with _ledger() as (settings, ledger):
-        print(tables.spending_text(await ledger.spent(), await ledger.spending_by_model(), settings.limits))
+        spent, models = await ledger.spent(), await ledger.spending_by_model()
+        print(tables.spending_text(spent, models, settings.limits, load_edition().currency))
 
 
 def _settle(options: argparse.Namespace) -> None:
@@ -251,4 +253,4 @@ async def _settle_by_hand(options: argparse.Namespace) -> None:
         charged = options.outcome == "charged"
         amount = (options.amount if options.amount is not None else record.estimate or Decimal(0)) if charged else Decimal(0)
         settled = await ledger.settle(record, Verdict("charged" if charged else "not charged", amount, "person"))
-        print(f"{settled.request_id}: {settled.evidence}, {settled.settled} by a person")
+        print(f"{settled.request_id}: {settled.evidence}, {settled.settled} JimiCoin, settled by hand")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from seedance_mcp.catalogue.editions import edition_2026_07
 from seedance_mcp.money.records import ModelSpending, Page, Spent
 from seedance_mcp.server.resources import table
 from seedance_mcp.untrusted import sanitize
@@ -41,12 +40,12 @@ def _cell(text: str) -> str:
 _CELL_CHARS = 40
 
 
-def spending_text(spent: Spent, models: list[ModelSpending], limits: dict[str, Decimal]) -> str:
-    """Show spending by model, its totals and the limits, by the name of their setting; all in JimiCoin."""
+def spending_text(spent: Spent, models: list[ModelSpending], limits: dict[str, Decimal], currency: str) -> str:
+    """Show spending by model, its totals and the limits, by the name of their setting; amounts are in `currency`."""
     rows = [(each.model, str(each.requests), f"estimate {each.estimated:f}, charged {each.charged:f}") for each in models]
     reserved = f" ({spent.reserved:f} of this is reserved and not settled)" if spent.reserved else ""
     allowed = ", ".join(f"{name} {limit:f}" for name, limit in limits.items()) or "none"
     return (
         f"{table(('Model', 'Videos', 'Estimate and charge'), rows)}\n"
-        f"Today {spent.today:f}, in total {spent.total:f} {edition_2026_07.CURRENCY}{reserved}. Limits: {allowed}."
+        f"Today {spent.today:f}, in total {spent.total:f} {currency}{reserved}. Limits: {allowed}."
     )

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from seedance_mcp.catalogue.editions.edition_2026_07 import UPLOAD_MAX_BYTES
+from seedance_mcp.catalogue.facts import UploadLimits
 from seedance_mcp.errors import FileRejected
 from seedance_mcp.media.probe import MediaFile, probe
 from seedance_mcp.media.urls import path_of, quoted
@@ -22,29 +22,30 @@ _COPIED_BYTES = 1 << 20
 
 
 @contextmanager
-def open_media(source: str, roots: list[Path]) -> Generator[MediaFile]:
+def open_media(source: str, roots: list[Path], limits: UploadLimits) -> Generator[MediaFile]:
     """Copy a local file and give what it holds; the copy is gone afterwards.
 
     Args:
         source: A path or a `file://` URL.
         roots: The folders that may be read; links are resolved before the path is compared with them.
+        limits: What the provider's file upload takes.
 
     Raises:
         FileRejected: The file lies elsewhere, cannot be read, is too large, changes meanwhile, or is no accepted media.
     """
     path, root = _confined(source, roots)
     with _opened(source, root, path, roots) as file:
-        found = _copied(file, path)
+        found = _copied(file, path, limits)
     with found.file:
         yield found
 
 
-def _copied(file: BinaryIO, path: Path) -> MediaFile:
+def _copied(file: BinaryIO, path: Path, limits: UploadLimits) -> MediaFile:
     """Make a checked copy in the temporary folder; raises `FileRejected`, also where there is no room for it."""
     try:
         with ExitStack() as stack:
             copy = stack.enter_context(tempfile.TemporaryFile())
-            found = probe(copy, path, *copy_whole(file, copy))
+            found = probe(copy, path, limits, *copy_whole(file, copy, limits.max_bytes))
             stack.pop_all()
             return found
     except OSError as error:
@@ -115,7 +116,7 @@ def open_below(root: Path, path: Path) -> BinaryIO:
     return os.fdopen(descriptor, "rb")
 
 
-def copy_whole(file: BinaryIO, copy: BinaryIO) -> tuple[str, int]:
+def copy_whole(file: BinaryIO, copy: BinaryIO, max_bytes: int) -> tuple[str, int]:
     """Copy a file that is not too large; give the content's digest in hexadecimal, and its size in bytes.
 
     Raises:
@@ -123,8 +124,8 @@ def copy_whole(file: BinaryIO, copy: BinaryIO) -> tuple[str, int]:
         OSError: There is no room for the copy.
     """
     before = os.fstat(file.fileno())
-    if not 0 < before.st_size <= UPLOAD_MAX_BYTES:
-        allowed = f"1 to {UPLOAD_MAX_BYTES} bytes"
+    if not 0 < before.st_size <= max_bytes:
+        allowed = f"1 to {max_bytes} bytes"
         raise FileRejected(
             f"The file has {before.st_size} bytes; allowed: {allowed}. Nothing was sent.", field="source", allowed=allowed
         )

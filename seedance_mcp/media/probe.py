@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from seedance_mcp.catalogue.editions.edition_2026_07 import UPLOAD_EXTENSIONS
-from seedance_mcp.catalogue.facts import Bound, Kind, Measure, Model
+from seedance_mcp.catalogue.facts import Bound, Kind, Measure, Model, UploadLimits
 from seedance_mcp.errors import FileRejected
 from seedance_mcp.media.headers import picture_size, wave_seconds
 from seedance_mcp.media.mp4_header import duration_seconds, frame_size
@@ -86,12 +85,13 @@ class Violation:
     """Who states the bound: a key of the edition's sources."""
 
 
-def probe(file: BinaryIO, path: Path, sha256: str, size_bytes: int) -> MediaFile:
+def probe(file: BinaryIO, path: Path, limits: UploadLimits, sha256: str, size_bytes: int) -> MediaFile:
     """Read what a copied file holds.
 
     Args:
         file: The copy, readable and seekable.
         path: Where it was copied from; gives the name, never the format.
+        limits: The formats that the provider takes.
         sha256: The digest of its content, in hexadecimal.
         size_bytes: Its size.
 
@@ -99,20 +99,20 @@ def probe(file: BinaryIO, path: Path, sha256: str, size_bytes: int) -> MediaFile
         FileRejected: The content is none of the accepted formats.
     """
     file.seek(0)
-    form = sniff(file.read(_HEAD_BYTES))
-    kind = next(kind for kind, endings in UPLOAD_EXTENSIONS.items() if form.ending in endings)
+    form = sniff(file.read(_HEAD_BYTES), limits)
+    kind = form.mime_type.partition("/")[0]
     name = re.sub(r"[^\w.-]+", "_", path.stem, flags=re.ASCII)[:_NAME_CHARS] or "file"
     seconds, size_px = _measure(file, form.ending, size_bytes)
     file.seek(0)
     return MediaFile(file, f"{name}.{form.ending}", cast("Kind", kind), form.mime_type, size_bytes, sha256, seconds, size_px)
 
 
-def sniff(head: bytes) -> Format:
+def sniff(head: bytes, limits: UploadLimits) -> Format:
     """Give the format of a file by its first bytes; raises `FileRejected` for every other content."""
     for form in FORMATS:
-        if re.match(form.head, head, re.DOTALL):
+        if form.ending in limits.all_endings and re.match(form.head, head, re.DOTALL):
             return form
-    allowed = ", ".join(ending for endings in UPLOAD_EXTENSIONS.values() for ending in endings)
+    allowed = ", ".join(limits.all_endings)
     raise FileRejected(
         f"The file's content is none of the accepted formats, whatever its name says; allowed: {allowed}. Nothing was sent.",
         field="source",

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 from pathlib import PurePosixPath
-from typing import cast
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from seedance_mcp.catalogue.editions.edition_2026_07 import UPLOAD_EXTENSIONS
-from seedance_mcp.catalogue.facts import Kind
+from seedance_mcp.catalogue.facts import Kind, UploadLimits
 from seedance_mcp.errors import FileRejected, InvalidRequest
 
 _SHOWN_CHARS = 200
@@ -52,12 +50,11 @@ def without_user(url: str) -> str:
     return re.sub(r"//[^/?#]*@", "//", url, count=1)
 
 
-def kind_of_url(source: str, wanted: Kind | None) -> Kind:
+def kind_of_url(source: str, wanted: Kind | None, limits: UploadLimits) -> Kind:
     """Give the kind that was named, else the kind of the path's ending; raises `InvalidRequest` when neither says it."""
     ending = PurePosixPath(_split(source).path).suffix.lower().removeprefix(".")
-    guessed = next((kind for kind, endings in UPLOAD_EXTENSIONS.items() if ending in endings), None)
-    if found := wanted or guessed:
-        return cast("Kind", found)
+    if found := wanted or limits.kind_of(ending):
+        return found
     raise InvalidRequest(
         "The ending of the URL's path does not say what it is: name it with kind; allowed: image, video, audio. Nothing was "
         "sent.",

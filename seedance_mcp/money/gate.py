@@ -12,7 +12,6 @@ from typing import Literal
 
 import anyio
 
-from seedance_mcp.catalogue.editions.edition_2026_07 import CURRENCY
 from seedance_mcp.catalogue.requests import VideoRequest
 from seedance_mcp.errors import BudgetExceeded, ConfirmationRequired
 from seedance_mcp.money.ledger import Ledger
@@ -48,18 +47,19 @@ def fingerprint(request: VideoRequest) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
-def check_limits(settings: Settings, amount: Decimal | None, spent: Spent, now: datetime) -> None:
+def check_limits(settings: Settings, estimate: Estimate, spent: Spent, now: datetime) -> None:
     """Refuse a request that would pass a limit of the operator's.
 
     Args:
         settings: They hold the limits.
-        amount: The whole price in JimiCoin, or `None` where it is not known.
+        estimate: The price of the request.
         spent: What is spent or reserved.
         now: The time, which decides when the day renews.
 
     Raises:
         BudgetExceeded: A limit would be passed, or is set and cannot be held since the price is not known.
     """
+    amount, currency = estimate.certain, estimate.currency
     if amount is None:
         return _check_unpriced(settings)
     limits = (
@@ -71,9 +71,9 @@ def check_limits(settings: Settings, amount: Decimal | None, spent: Spent, now: 
         if limit is not None and gone + amount > limit:
             left = max(Decimal(0), limit - gone)
             raise BudgetExceeded(
-                f"This video would cost {amount} {CURRENCY} and pass the operator's limit of {limit} {name}: {gone} is spent "
+                f"This video would cost {amount} {currency} and pass the operator's limit of {limit} {name}: {gone} is spent "
                 f"or reserved, {left} is left. {renewal} Choose a cheaper request (list_models) or ask the operator.",
-                allowed=f"at most {left} {CURRENCY}",
+                allowed=f"at most {left} {currency}",
             )
     return None
 
@@ -137,7 +137,7 @@ class Gate:
 
     async def _reserve(self, wanted: NewRequest, estimate: Estimate, window_seconds: float, token: str | None) -> Reservation:
         def admit(spent: Spent) -> None:
-            check_limits(self.settings, estimate.certain, spent, self.now())
+            check_limits(self.settings, estimate, spent, self.now())
             if token is None and must_ask(self.settings, estimate):
                 raise _Unasked
 
@@ -173,6 +173,6 @@ class Gate:
 
 
 def _question(request: VideoRequest, estimate: Estimate) -> str:
-    price = f"{estimate.amount} {CURRENCY}" if estimate.amount is not None else "an unpublished price"
+    price = f"{estimate.amount} {estimate.currency}" if estimate.amount is not None else "an unpublished price"
     price = f"at least {price}" if estimate.at_least else price
     return f"A video of {request.duration} s at {request.output_resolution} with {request.model} costs {price}. Make it?"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from importlib import resources
@@ -50,6 +50,7 @@ class Estimate:
     price: Price | None = None
     at_least: bool = False
     """More comes on top, and nobody here knows how much."""
+    currency: str = field(kw_only=True)
 
     @property
     def certain(self) -> Decimal | None:
@@ -157,18 +158,20 @@ class PriceBook:
             request: The request.
             first_video_seconds: How long its `billed_video` plays; `None` where that is not known.
         """
-        price = self.price_of(request.row, request.output_resolution)
+        price, currency = self.price_of(request.row, request.output_resolution), request.edition.currency
         if price is None:
             names = " or ".join(request.row.billing_names(request.output_resolution))
             silent = "" if self.live_as_of else " and the provider's price list did not answer"
-            return Estimate(None, f"The price of {request.model} is not published (billing name {names}){silent}.")
+            return Estimate(
+                None, f"The price of {request.model} is not published (billing name {names}){silent}.", currency=currency
+            )
         if price.per == "task":
-            return Estimate(price.unit, f"{price.unit} per task ({price.source}, {price.seen})", price)
+            return Estimate(price.unit, f"{price.unit} per task ({price.source}, {price.seen})", price, currency=currency)
         more, words = _first_video(request, first_video_seconds)
         units = request.duration + (more or 0)
         amount = units * price.unit
         told = f"{price.unit} per second x {units} = {amount} ({price.source}, {price.seen}){words}"
-        return Estimate(amount, told, price, at_least=more is None)
+        return Estimate(amount, told, price, at_least=more is None, currency=currency)
 
 
 def billed_video(request: VideoRequest) -> str | None:

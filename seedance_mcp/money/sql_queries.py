@@ -81,13 +81,13 @@ class Reading:
 
     def find_anybodys(self, column: str, value: str) -> Record | None:
         """Find the request of any principal by its `request_id` or `task_id`."""
-        row = self.db.one(f"SELECT * FROM requests WHERE {column} = ?", value)  # noqa: S608 - a name of ours
+        row = self.db.one(f"SELECT * FROM requests WHERE {column} = ?", value)
         return self.record(row) if row else None
 
     def same_requests(self, fingerprint: str, since: datetime) -> list[Record]:
         """Give the requests of a fingerprint that were made after `since`, newest first."""
         rows = self.db.all(
-            f"SELECT * FROM requests WHERE scope = ? AND fingerprint = ? AND created_at > ?"  # noqa: S608 - a name of ours
+            f"SELECT * FROM requests WHERE scope = ? AND fingerprint = ? AND created_at > ?"
             f" ORDER BY created_at DESC, {self.insertion_order} DESC",
             *(self.principal, fingerprint, since.timestamp()),
         )
@@ -99,7 +99,7 @@ class Reading:
         conditions = [each.where(self.principal) for each in slices]
         order, most = f"created_at DESC, {self.insertion_order} DESC", EVERY if limit is None else limit
         selects = [
-            f"SELECT * FROM (SELECT *, {self.insertion_order} AS place FROM requests WHERE {where}"  # noqa: S608 - names of ours
+            f"SELECT * FROM (SELECT *, {self.insertion_order} AS place FROM requests WHERE {where}"
             f" ORDER BY {order} LIMIT ?) AS slice_{number}"
             for number, (where, _) in enumerate(conditions)
         ]
@@ -126,7 +126,7 @@ class Reading:
     def keys(self, part: str, limit: int) -> list[str]:
         """Give ids of which something is known: the newest that contain it, then every other one that begins with it."""
         newest = self._names(
-            f"SELECT coalesce(task_id, request_id) AS name FROM requests WHERE scope = ?"  # noqa: S608 - a name of ours
+            f"SELECT coalesce(task_id, request_id) AS name FROM requests WHERE scope = ?"
             f" ORDER BY created_at DESC, {self.insertion_order} DESC LIMIT ?",
             *(self.principal, NEWEST_KEYS),
         )
@@ -152,8 +152,9 @@ class Reading:
         """Give finished videos that are not saved and of an age between two, oldest first."""
         where = "scope = ? AND state = 'completed' AND saved_path IS NULL AND completed_at BETWEEN ? AND ?"
         values = (self.principal, self.at - lifetime_seconds, self.at - age_seconds)
-        rows = self.db.all(f"SELECT * FROM requests WHERE {where} ORDER BY completed_at LIMIT ?", *values, limit)  # noqa: S608 - ours
-        (count,) = self.db.all(f"SELECT count(*) AS requests FROM requests WHERE {where}", *values)  # noqa: S608 - ours
+        order = f"completed_at, {self.insertion_order}"
+        rows = self.db.all(f"SELECT * FROM requests WHERE {where} ORDER BY {order} LIMIT ?", *values, limit)
+        (count,) = self.db.all(f"SELECT count(*) AS requests FROM requests WHERE {where}", *values)
         return Page([self.record(row) for row in rows], count["requests"])
 
     def spent(self) -> Spent:
@@ -181,9 +182,9 @@ class Reading:
     def similar_durations(self, record: Record) -> list[float]:
         """Give the seconds that the newest finished tasks like one took."""
         rows = self.db.all(
-            "SELECT completed_at - created_at AS seconds, duration FROM requests WHERE scope = ? AND model = ?"
-            " AND state IN ('completed', 'failed') AND task_id IS NOT NULL AND completed_at IS NOT NULL"
-            " ORDER BY created_at DESC LIMIT ?",
+            f"SELECT completed_at - created_at AS seconds, duration FROM requests WHERE scope = ? AND model = ?"
+            f" AND state IN ('completed', 'failed') AND task_id IS NOT NULL AND completed_at IS NOT NULL"
+            f" ORDER BY created_at DESC, {self.insertion_order} DESC LIMIT ?",
             *(record.principal, record.model, ALIKE_MOST),
         )
         return policy.alike([Took(row["seconds"], row["duration"]) for row in rows], record.duration)
@@ -191,7 +192,8 @@ class Reading:
     def unknown_outcomes(self) -> list[Record]:
         """Give every principal's requests of unknown outcome."""
         rows = self.db.all(
-            "SELECT * FROM requests WHERE settled IS NULL AND state IN ('unknown', 'sending') ORDER BY created_at"
+            f"SELECT * FROM requests WHERE settled IS NULL AND state IN ('unknown', 'sending')"
+            f" ORDER BY created_at, {self.insertion_order}"
         )
         return [record for record in map(self.record, rows) if policy.is_of_unknown_outcome(record)]
 

@@ -71,7 +71,7 @@ def update_record(db: Transaction, before: Record, after: Record) -> None:
     if not changed:
         return
     assignments = ", ".join(f"{name} = ?" for name in changed)
-    db.run(f"UPDATE requests SET {assignments} WHERE request_id = ?", *changed.values(), after.request_id)  # noqa: S608 - names of ours
+    db.run(f"UPDATE requests SET {assignments} WHERE request_id = ?", *changed.values(), after.request_id)
     spent = to_nano(policy.spent(after)) - to_nano(policy.spent(before))
     _add_to_totals(db, after, spent, to_nano(policy.reserved(after)) - to_nano(policy.reserved(before)))
     if before.state != after.state:
@@ -133,4 +133,4 @@ def _add_to_counts(db: Transaction, record: Record, requests: int) -> None:
 
 def _insert(db: Transaction, table: str, columns: Mapping[str, Any]) -> None:
     names, marks = ", ".join(columns), ", ".join("?" * len(columns))
-    db.run(f"INSERT INTO {table} ({names}) VALUES ({marks})", *columns.values())  # noqa: S608 - names of ours
+    db.run(f"INSERT INTO {table} ({names}) VALUES ({marks})", *columns.values())

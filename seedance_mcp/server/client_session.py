@@ -7,6 +7,8 @@ from typing import Any
 import anyio
 import mcp_types as types
 from mcp.server import ServerRequestContext
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import AccessToken, principal_components
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from seedance_mcp.money.gate import Action, Reply
@@ -27,10 +29,21 @@ _FORM: types.ElicitRequestedSchema = {
 }
 
 
+def principal_of(access: AccessToken | None) -> str:
+    """Give the principal that a verified token speaks for; `""`: the one user of a server that asks for no token.
+
+    An issuer's subject is told from the name of an operator's own token by the issuer before it: no such name holds a colon.
+    """
+    if access is None:
+        return ""
+    name, issuer, subject = principal_components(access)
+    return name if subject is None else f"{issuer} {subject}"
+
+
 def session_of(ctx: Context) -> Session:
     """Give the server as the request's principal sees it."""
     user = ctx.request.scope.get("user") if ctx.request is not None else None
-    return ctx.lifespan_context.session(user.username if user is not None else "")
+    return ctx.lifespan_context.session(principal_of(user.access_token if isinstance(user, AuthenticatedUser) else None))
 
 
 def client_name(ctx: Context) -> str | None:

@@ -8,7 +8,7 @@ import logging
 import traceback
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from datetime import datetime
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
@@ -19,11 +19,9 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import SecretStr
 
 from seedance_mcp._version import __version__
-from seedance_mcp.catalogue.editions.edition_2026_07 import BY_NAME
 from seedance_mcp.errors import InvalidRequest, ProviderFailed, SeedanceError
 from seedance_mcp.instant.opening import Opening, prefers_flat
 from seedance_mcp.instant.pipes import claim
-from seedance_mcp.money.ledger import open_ledger
 from seedance_mcp.server import player, tasks_extension
 from seedance_mcp.server.client_session import Asked, Context, McpCaller, client_name, session_of
 from seedance_mcp.server.stdio_handover import resume
@@ -32,16 +30,8 @@ from seedance_mcp.server.tool_table import TOOLS, ToolSpec
 from seedance_mcp.settings import Settings
 from seedance_mcp.tools import results, tasks
 from seedance_mcp.tools.session import (
-    Connect,
-    Keep,
-    OpenLedger,
-    Reach,
     Session,
     Shared,
-    connect_to_provider,
-    keep_on_disk,
-    reach_hosts,
-    utc_now,
 )
 
 log = logging.getLogger(__name__)
@@ -55,7 +45,7 @@ Makes Seedance 2.0 videos through one paid provider. Every create_video costs mo
 4. create_video once. It answers at once with a task; never repeat it because of a slow or lost answer.
    If it asks for confirmation, ask the person, then call again with the same request and the confirm_token.
 5. wait_for_video until the status is completed or failed; a wait that runs out is no failure, call it again.
-6. download_video keeps it: the link lapses after about three days. Give the person the path and the cost.
+6. download_video keeps it: the download link expires within days. Give the person the path and the cost.
    preview_video shows you three frames.
 list_tasks finds earlier tasks. Every result's next field names the sensible next call.
 Errors say whether money went (charged) and what to do.
@@ -67,7 +57,7 @@ _HOUR_MS = 3_600_000
 
 _RESOURCES = (
     ("seedance://pricing", "pricing", "Prices with source and date, formula, examples", "text/markdown"),
-    ("seedance://limits", "limits", "Every limit and rule by route, with source and doubts", "text/markdown"),
+    ("seedance://limits", "limits", "Every limit and rule by route, with its source and conflicting ones", "text/markdown"),
     ("seedance://models", "models", "The whole catalogue", "application/json"),
 )
 _MODEL = "seedance://models/"
@@ -87,14 +77,16 @@ class _Door:
 
     async def list_tools(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         flat = prefers_flat(client_name(ctx), self.settings.schema_profile)
-        return types.ListToolsResult(tools=[spec.listed("flat" if flat else "union") for spec in TOOLS])
+        return types.ListToolsResult(
+            tools=[spec.listed(session_of(ctx).edition, "flat" if flat else "union") for spec in TOOLS]
+        )
 
     async def call_tool(
         self, ctx: Context, params: types.CallToolRequestParams
     ) -> types.CallToolResult | types.InputRequiredResult | tasks_extension.Handle:
         try:
             spec = self._find(params.name)
-            given = spec.read(params.arguments or {})
+            given = spec.read(session_of(ctx).edition, params.arguments or {})
             at_once = spec.at_once if tasks_extension.declared(ctx) else None
             result = await (at_once or spec.run)(session_of(ctx), given, McpCaller(ctx, params))
         except SeedanceError as error:
@@ -183,13 +175,13 @@ class _Door:
 
         match uri:
             case "seedance://pricing":
-                return self._marked(resources.pricing_text(session.prices)), "text/markdown", False
+                return self._marked(resources.pricing_text(session.edition, session.prices)), "text/markdown", False
             case "seedance://limits":
-                return self._marked(resources.limits_text()), "text/markdown", False
+                return self._marked(resources.limits_text(session.edition)), "text/markdown", False
             case "seedance://models":
                 return resources.models_json(session), "application/json", False
             case _ if uri.startswith(_MODEL):
-                return resources.model_json(uri.removeprefix(_MODEL), session.prices), "application/json", False
+                return resources.model_json(session, uri.removeprefix(_MODEL)), "application/json", False
             case _ if uri.startswith(TASK):
                 return await resources.task_json(session, uri.removeprefix(TASK)), "application/json", True
             case _:
@@ -205,7 +197,7 @@ class _Door:
         from seedance_mcp.server import prompts  # noqa: PLC0415 - likewise
 
         try:
-            spec, text = prompts.get_prompt(params.name, params.arguments or {})
+            spec, text = prompts.get_prompt(session_of(ctx).edition, params.name, params.arguments or {})
         except SeedanceError as error:
             raise MCPError(types.INVALID_PARAMS, _sound(error.message), _sound(error.as_dict())) from None
         block = types.TextContent(type="text", text=_sound(self._marked(text)))
@@ -216,19 +208,19 @@ class _Door:
         if (getattr(params.ref, "uri", ""), params.argument.name) == _TEMPLATES[1][:2]:
             keys = await session_of(ctx).ledger.keys(value, _COMPLETED_MOST + 1)
             return types.CompleteResult(completion=_completion(keys, counted=len(keys) <= _COMPLETED_MOST))
-        fitting = [name for name in self._known(params) if value.lower() in name.lower()]
+        fitting = [name for name in self._known(ctx, params) if value.lower() in name.lower()]
         return types.CompleteResult(completion=_completion(fitting))
 
-    def _known(self, params: types.CompleteRequestParams) -> list[str]:
+    def _known(self, ctx: Context, params: types.CompleteRequestParams) -> list[str]:
         """All that an argument can be."""
         name = params.argument.name
         if isinstance(params.ref, types.PromptReference):
             from seedance_mcp.server import prompts  # noqa: PLC0415 - likewise
 
             chosen = (params.context and params.context.arguments) or {}
-            return prompts.completions(params.ref.name, name, chosen)
+            return prompts.completions(session_of(ctx).edition, params.ref.name, name, chosen)
         if (params.ref.uri, name) == _TEMPLATES[0][:2]:
-            return list(BY_NAME)
+            return list(session_of(ctx).edition.model_names)
         return []
 
 
@@ -257,27 +249,21 @@ def _sound(value: Any) -> Any:
     return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
 
 
-async def _with_sandbox(settings: Settings, stack: AsyncExitStack) -> Settings:
+async def _with_sandbox(shared: Shared, stack: AsyncExitStack) -> Shared:
     """Start the embedded provider and point the settings at it."""
     from seedance_mcp.sandbox import serve  # noqa: PLC0415 - an optional extra, and slow to import
 
-    address = await stack.enter_async_context(serve.run_in_background())
-    return settings.model_copy(update={"base_url": address, "api_key": SecretStr(serve.KEY)})
+    address = await stack.enter_async_context(serve.run_in_background(serve.make_sandbox(shared.edition)))
+    settings = shared.settings.model_copy(update={"base_url": address, "api_key": SecretStr(serve.KEY)})
+    return replace(shared, settings=settings)
 
 
 @asynccontextmanager
-async def open_shared(
-    settings: Settings,
-    connect: Connect = connect_to_provider,
-    now: Callable[[], datetime] = utc_now,
-    reach: Reach = reach_hosts,
-    ledger: OpenLedger = open_ledger,
-    keep: Keep = keep_on_disk,
-) -> AsyncGenerator[Shared]:
-    """Hold what a server needs; in sandbox mode the embedded provider too."""
+async def open_shared(shared: Shared) -> AsyncGenerator[Shared]:
+    """Hold what a server needs until it ends; in sandbox mode the embedded provider too."""
     async with AsyncExitStack() as stack:
-        settings = await _with_sandbox(settings, stack) if settings.sandbox else settings
-        shared = Shared(settings, connect, now, reach, keep, open_ledger=ledger)
+        if shared.settings.sandbox:
+            shared = await _with_sandbox(shared, stack)
         stack.push_async_callback(shared.aclose)
         yield shared
 
@@ -288,7 +274,7 @@ def build_server(settings: Settings, open_: Callable[[], AbstractAsyncContextMan
 
     @asynccontextmanager
     async def lifespan(_: Server[Shared]) -> AsyncGenerator[Shared]:
-        async with open_() if open_ else open_shared(settings) as shared:
+        async with open_() if open_ else open_shared(Shared(settings)) as shared:
             shared.publish = subscriptions.publish
             yield shared
 

@@ -1,26 +1,79 @@
-"""The door of the HTTP transports: known Host, known Origin, known token, not too often."""
+"""The door of the HTTP transports: a known Host, a known Origin, a known token, and not too many requests."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import anyio
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
-from mcp.server.auth.provider import AccessToken
+from mcp.server.auth.provider import AccessToken, TokenVerifier
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from seedance_mcp.server.client_session import principal_of
 from seedance_mcp.server.oauth import REFETCH_SECONDS, Issuer, IssuerAway
 from seedance_mcp.settings import Settings
 
+HEALTH_PATH = "/healthz"
+CALLERS_COUNTED = 1024
+"""How many callers the request rate is kept of; with more in one minute, the one that was quiet longest is forgotten."""
+_MINUTE_SECONDS = 60.0
+_LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
+
+
+class OperatorTokens:
+    """Verifies the tokens of `SEEDANCE_HTTP_TOKENS`, as the SDK's `TokenVerifier`."""
+
+    def __init__(self, tokens: dict[str, str]) -> None:
+        """Keep a digest of each token; takes name → token."""
+        self._digests = {name: _digest(token) for name, token in tokens.items()}
+
+    async def verify_token(self, token: str) -> AccessToken | None:
+        """Find the principal of a token; every token is compared, each in constant time."""
+        digest = _digest(token)
+        names = [name for name, known in self._digests.items() if hmac.compare_digest(digest, known)]
+        return AccessToken(token="", client_id=names[0], scopes=[]) if names else None
+
+
+class RequestRate:
+    """Counts each caller's requests of the last minute."""
+
+    def __init__(self, most_per_minute: int, clock: Callable[[], float]) -> None:
+        """Take the operator's limit, and seconds that never run backwards."""
+        self._most, self._clock = most_per_minute, clock
+        self._times: OrderedDict[str, deque[float]] = OrderedDict()
+        """The caller that was quiet longest stands first."""
+
+    def __len__(self) -> int:
+        """Give how many callers are counted now."""
+        return len(self._times)
+
+    def seconds_to_wait(self, caller: str) -> float:
+        """Count one request; gives how long its caller must wait, or 0.0 for a request that is within the limit."""
+        now = self._clock()
+        times = self._times.setdefault(caller, deque())
+        while times and times[0] <= now - _MINUTE_SECONDS:
+            times.popleft()
+        if len(times) >= self._most:
+            return times[0] + _MINUTE_SECONDS - now
+        times.append(now)
+        self._times.move_to_end(caller)
+        self._forget(now)
+        return 0.0
+
+    def _forget(self, now: float) -> None:
+        """Drop callers that were quiet for a minute, and those that are too many."""
+        while len(self._times) > CALLERS_COUNTED or next(iter(self._times.values()))[-1] <= now - _MINUTE_SECONDS:
+            self._times.popitem(last=False)
+
 
 class Doorkeeper:
-    """Lets a request in: known Host, known Origin, known token, not too often; on every path."""
+    """Lets a request in, or answers it: 421 or 403 for a foreign name, 401 or 503 for its token, 429 for too many."""
 
     def __init__(
         self,
@@ -30,22 +83,31 @@ class Doorkeeper:
         clock: Callable[[], float] = anyio.current_time,
         issuer: Issuer | None = None,
     ) -> None:
-        """Take the application behind the door, the address that it listens on, and whose tokens are good beside our own."""
-        self._app, self._settings, self._clock, self._issuer = app, settings, clock, issuer
+        """Stand before an application.
+
+        Args:
+            app: The application behind the door.
+            settings: The operator's tokens, host names and request rate.
+            host: The address that the application listens on.
+            clock: Seconds that never run backwards.
+            issuer: Whose tokens are good beside the operator's own.
+        """
+        self._app, self._issuer = app, issuer
         public = {_name(urlsplit(settings.http_oauth_audience or "").netloc)} - {""}
         self._hosts = {*_LOOPBACK_NAMES, bracketed(host), *settings.http_host_names, *public}
-        self._tokens = {name: _digest(token) for name, token in settings.http_token_pairs.items()}
-        self._seen: dict[str, deque[float]] = {}
+        tokens = settings.http_token_pairs
+        self._verifiers: list[TokenVerifier] = [*([OperatorTokens(tokens)] if tokens else []), *([issuer] if issuer else [])]
+        self._rate = RequestRate(settings.http_requests_per_minute, clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a stranger at the door, else pass the request on with its principal."""
+        """Answer a stranger at the door, else pass the request on with its user."""
         if scope["type"] == "http":
             headers = Headers(scope=scope)
-            refused = self._stranger(headers)
-            if not refused and not self._is_public(scope["path"]):
-                refused = await self._unknown(scope, headers)
-            if refused:
-                return await refused(scope, receive, send)
+            refusal = self._stranger(headers)
+            if not refusal and not self._is_public(scope["path"]):
+                refusal = await self._unknown(scope, headers)
+            if refusal:
+                return await refusal(scope, receive, send)
         return await self._app(scope, receive, send)
 
     def _stranger(self, headers: Headers) -> Response | None:
@@ -54,49 +116,42 @@ class Doorkeeper:
             return PlainTextResponse("Foreign Host header: the operator names hosts in SEEDANCE_HTTP_HOSTS.", 421)
         origin = headers.get("origin")
         if origin is not None and _name(urlsplit(origin).netloc) not in self._hosts:
-            return PlainTextResponse("Foreign Origin header.", 403)
+            return PlainTextResponse("Foreign Origin header: the operator names hosts in SEEDANCE_HTTP_HOSTS.", 403)
         return None
 
     def _is_public(self, path: str) -> bool:
         return path == HEALTH_PATH or (self._issuer is not None and path in self._issuer.metadata_paths)
 
     async def _unknown(self, scope: Scope, headers: Headers) -> Response | None:
-        """Refuse who has no token or comes too often; mark who has one as the request's user."""
+        """Refuse a caller without a good token or with too many requests; else note in the scope whose request it is."""
         scheme, _, given = headers.get("authorization", "").partition(" ")
         token = given.strip() if scheme.lower() == "bearer" else ""
         try:
-            name = await self._principal(token)
+            access = await self._verified(token)
         except IssuerAway:
-            words = "The authorization server gives no keys, so no token can be checked now. Try again in a minute."
-            return PlainTextResponse(words, 503, headers={"Retry-After": str(int(REFETCH_SECONDS))})
-        if name is None:
+            return _REFUSED_FOR_NOW
+        if self._verifiers and access is None:
             challenge = self._issuer.challenge(token_given=bool(token)) if self._issuer else "Bearer"
             return PlainTextResponse("A bearer token is needed.", 401, headers={"WWW-Authenticate": challenge})
-        if wait_seconds := self._too_often(name):
+        if wait_seconds := self._rate.seconds_to_wait(principal_of(access)):
             return PlainTextResponse("Too many requests.", 429, headers={"Retry-After": str(int(wait_seconds) + 1)})
-        if name:
-            scope["user"] = AuthenticatedUser(AccessToken(token="", client_id=name, scopes=[]))
+        if access:
+            scope["user"] = AuthenticatedUser(access)
         return None
 
-    async def _principal(self, token: str) -> str | None:
-        """Who holds a token, the operator's or the issuer's, `""` where none is asked for; compared in constant time."""
-        if not self._tokens and not self._issuer:
-            return ""
-        digest = _digest(token)
-        matches = [name for name, known in self._tokens.items() if hmac.compare_digest(digest, known)]
-        if matches or not token or not self._issuer:
-            return next(iter(matches), None)
-        return await self._issuer.principal_of(token)
+    async def _verified(self, token: str) -> AccessToken | None:
+        """Verify a token with the operator's own first; raises `IssuerAway`."""
+        for verifier in self._verifiers if token else ():
+            if access := await verifier.verify_token(token):
+                return access
+        return None
 
-    def _too_often(self, name: str) -> float:
-        """Seconds until the next request of that name is welcome; 0: now."""
-        seen, now = self._seen.setdefault(name, deque()), self._clock()
-        while seen and seen[0] <= now - _MINUTE_SECONDS:
-            seen.popleft()
-        if len(seen) >= self._settings.http_requests_per_minute:
-            return seen[0] + _MINUTE_SECONDS - now
-        seen.append(now)
-        return 0.0
+
+_REFUSED_FOR_NOW = PlainTextResponse(
+    "The keys of the OAuth issuer cannot be fetched, so that no token can be verified now. Try again in a minute.",
+    503,
+    headers={"Retry-After": str(int(REFETCH_SECONDS))},
+)
 
 
 def _digest(token: str) -> bytes:
@@ -104,15 +159,10 @@ def _digest(token: str) -> bytes:
 
 
 def _name(netloc: str) -> str:
-    """A host without its port, as it is compared."""
+    """Give a host without its port, as it is compared."""
     bare = netloc.lower()
     end = bare.rfind("]") + 1 if bare.startswith("[") else bare.find(":")
     return bare[: end if end >= 0 else len(bare)].rstrip(".")
-
-
-HEALTH_PATH = "/healthz"
-_MINUTE_SECONDS = 60.0
-_LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 
 
 def bracketed(host: str) -> str:

@@ -1,4 +1,4 @@
-"""The HTTP transports as an OAuth resource server: access tokens (RFC 9068) checked with their issuer's published keys."""
+"""OAuth access tokens (RFC 9068), verified with the keys that their issuer publishes."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ import anyio
 import httpx
 import jwt
 from mcp.client.auth.utils import build_oauth_authorization_server_metadata_discovery_urls as discovery_urls
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from mcp.server.auth.provider import AccessToken
+from mcp.server.auth.routes import build_resource_metadata_url, create_protected_resource_routes
+from mcp.shared.auth import ProtectedResourceMetadata
 from starlette.routing import Route
 
 from seedance_mcp.provider.client import TooLarge, read_body
@@ -31,28 +32,37 @@ FETCH_SECONDS = 10.0
 REFETCH_SECONDS = 60.0
 """The issuer is never asked more often than this, whatever tokens come."""
 FRESH_SECONDS, KEPT_SECONDS = 600.0, 3600.0
-"""How long keys are used before they are fetched again, and at most while the issuer is away."""
+"""How long keys are used before they are fetched again, and at most while the issuer cannot be reached."""
 
 KEY_TYPES = {
     **dict.fromkeys(("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"), "RSA"),
     **dict.fromkeys(("ES256", "ES384", "ES512"), "EC"),
     "EdDSA": "OKP",
 }
-"""Signature algorithm → type of its key: those with a public key alone, so that no published key can sign."""
+"""Signature algorithm → type of its key: only those with a public key, so that no published key can sign."""
 TOKEN_TYPES = {"at+jwt", "application/at+jwt", "jwt"}
 """RFC 9068 asks for the first; many issuers still write the last, or nothing."""
 
+Key = dict[str, Any]
+"""A published key (JWK) as its issuer wrote it."""
+Header = dict[str, Any]
+"""A token's header as its sender wrote it."""
+
 
 class IssuerAway(Exception):
-    """The issuer gives no keys, so nobody can say whether a token is good."""
+    """The issuer gives no keys, so that no token can be verified now."""
 
 
-class _Unfit(Exception):
+class _BadAnswer(Exception):
     """The issuer answers, but not as an authorization server must."""
 
 
+_FETCH_FAILURES = (httpx.HTTPError, httpx.InvalidURL, TimeoutError, TooLarge, ValueError, RecursionError, _BadAnswer)
+"""What can go wrong between us and an issuer."""
+
+
 class Issuer:
-    """The authorization server that the operator trusts, as far as its tokens go."""
+    """The authorization server that the operator trusts; verifies its tokens as the SDK's `TokenVerifier`."""
 
     def __init__(
         self,
@@ -61,52 +71,62 @@ class Issuer:
         clock: Callable[[], float] = anyio.current_time,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        """Take the issuer's and our own identifier, and, in tests, a transport that opens no port."""
+        """Trust one issuer.
+
+        Args:
+            url: The issuer's identifier, exactly as its tokens and its metadata write it.
+            audience: Our own identifier: the public URL that tokens must be made for.
+            clock: Seconds that never run backwards.
+            transport: In tests, a transport that opens no port.
+        """
         self.url, self.audience = url, audience
         self._clock, self._transport = clock, transport
-        self._keys: list[dict[str, Any]] = []
+        self._keys: list[Key] = []
         self._fetched_at = self._tried_at = float("-inf")
         self._lock = anyio.Lock()
+        self._metadata = ProtectedResourceMetadata.model_validate({"resource": audience, "authorization_servers": [url]})
 
     @property
     def metadata_url(self) -> str:
-        """Where clients learn whom to ask for a token (RFC 9728)."""
-        parts = urlsplit(self.audience)
-        return parts._replace(path=METADATA_PATH + parts.path.rstrip("/")).geturl()
+        """Where clients read which issuer to ask for a token (RFC 9728)."""
+        return str(build_resource_metadata_url(self._metadata.resource))
 
     @property
     def metadata_paths(self) -> set[str]:
-        """Where it says so: at the place that belongs to our identifier, and where clients guess."""
+        """The paths of that metadata: the one that belongs to our identifier, and those that clients guess."""
         return {urlsplit(self.metadata_url).path, *(METADATA_PATH + path for path in ("", "/mcp", "/sse"))}
 
     def challenge(self, *, token_given: bool) -> str:
-        """The `WWW-Authenticate` header of a refusal."""
+        """Give the `WWW-Authenticate` header of a refusal."""
         error = 'error="invalid_token", ' if token_given else ""
         return f'Bearer {error}resource_metadata="{self.metadata_url}"'
 
     def routes(self) -> list[Route]:
-        """Our metadata, for everybody to read."""
-        metadata = {"resource": self.audience, "authorization_servers": [self.url], "bearer_methods_supported": ["header"]}
+        """Give the routes of our metadata, which need no token."""
+        (route,) = create_protected_resource_routes(self._metadata.resource, self._metadata.authorization_servers)
+        return [Route(path, route.endpoint, methods=["GET", "OPTIONS"]) for path in sorted(self.metadata_paths)]
 
-        async def tell(request: Request) -> Response:
-            return JSONResponse(metadata)
-
-        return [Route(path, tell) for path in sorted(self.metadata_paths)]
-
-    async def principal_of(self, token: str) -> str | None:
-        """Whom a token speaks for, never a name that an operator's own token can have; `None`: it is not good here.
-
-        Raises `IssuerAway`.
-        """
+    async def verify_token(self, token: str) -> AccessToken | None:
+        """Verify an access token; gives `None` for one that is not good here, and raises `IssuerAway`."""
         header = _header(token)
         key = await self._key_for(header) if header else None
-        subject = self._subject(token, key, header["alg"]) if header and key else None
-        return f"{self.url} {subject}" if subject else None
+        claims = self._claims(token, key, header["alg"]) if header and key else None
+        if not claims or not 0 < len(claims["sub"]) <= SUBJECT_MAX_CHARS:
+            return None
+        return AccessToken(
+            token="",  # nothing behind the door needs it
+            client_id=str(claims.get("client_id", "")),
+            scopes=[],
+            expires_at=int(claims["exp"]),
+            resource=self.audience,
+            subject=claims["sub"],
+            claims={"iss": self.url},
+        )
 
-    def _subject(self, token: str, key: dict[str, Any], algorithm: str) -> str | None:
-        """The subject of a token that was signed with that key, for us, and is of today."""
+    def _claims(self, token: str, key: Key, algorithm: str) -> dict[str, Any] | None:
+        """Read a token that was signed with that key, for us, and has not expired."""
         try:
-            claims = jwt.decode(
+            return jwt.decode(
                 token,
                 jwt.PyJWK(key, algorithm),
                 algorithms=[algorithm],
@@ -117,65 +137,76 @@ class Issuer:
             )
         except (jwt.PyJWTError, RecursionError):
             return None
-        return claims["sub"] if len(claims["sub"]) <= SUBJECT_MAX_CHARS else None
 
-    async def _key_for(self, header: dict[str, Any]) -> dict[str, Any] | None:
-        """The one key that a token's header means, fetched again where none fits or all are old."""
-        if not self._fitting(header) or self._clock() - self._fetched_at > FRESH_SECONDS:
+    async def _key_for(self, header: Header) -> Key | None:
+        """Find the one key that a token's header means; keys are fetched again where none fits or all are old."""
+        if not self._fitting(header) or self._age_seconds() > FRESH_SECONDS:
             await self._refresh()
-        fitting, away = self._fitting(header), self._tried_at > self._fetched_at
-        if away and (not fitting or self._clock() - self._fetched_at > KEPT_SECONDS):
+        fitting, is_away = self._fitting(header), self._tried_at > self._fetched_at
+        if is_away and (not fitting or self._age_seconds() > KEPT_SECONDS):
             raise IssuerAway
         return fitting[0] if len(fitting) == 1 else None
 
-    def _fitting(self, header: dict[str, Any]) -> list[dict[str, Any]]:
+    def _age_seconds(self) -> float:
+        """How long ago the keys were fetched; infinite before the first time."""
+        return self._clock() - self._fetched_at
+
+    def _fitting(self, header: Header) -> list[Key]:
         return [key for key in self._keys if _fits(key, header)]
 
     async def _refresh(self) -> None:
-        """Fetch the keys, unless that was tried a moment ago; the old ones stay where it fails."""
+        """Fetch the keys, unless that was tried within the last minute; a failure leaves the old keys in place."""
         async with self._lock:
             if self._clock() - self._tried_at < REFETCH_SECONDS:
                 return
             try:
                 self._keys = await self._fetch()
                 self._fetched_at = self._tried_at = self._clock()
-            except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, TooLarge, ValueError, RecursionError, _Unfit) as error:
+            except (
+                httpx.HTTPError,
+                httpx.InvalidURL,
+                TimeoutError,
+                TooLarge,
+                ValueError,
+                RecursionError,
+                _BadAnswer,
+            ) as error:
                 self._tried_at = self._clock()
-                why = str(error) if isinstance(error, _Unfit) else type(error).__name__
-                log.warning("No keys from the issuer in SEEDANCE_HTTP_OAUTH_ISSUER: %s", why)
+                why = str(error) if isinstance(error, _BadAnswer) else type(error).__name__
+                log.warning("The issuer in SEEDANCE_HTTP_OAUTH_ISSUER gives no keys: %s", why)
 
-    async def _fetch(self) -> list[dict[str, Any]]:
-        """The issuer's public keys, found by its metadata (RFC 8414, else OpenID Connect); no redirect is followed."""
+    async def _fetch(self) -> list[Key]:
+        """Fetch the issuer's keys, found by its metadata (RFC 8414, else OpenID Connect); no redirect is followed."""
         headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
         trust_env = not is_loopback(self.url)
         with anyio.fail_after(FETCH_SECONDS):
             async with httpx.AsyncClient(transport=self._transport, headers=headers, trust_env=trust_env) as http:
                 keys = (await _get(http, await self._find_keys(http))).get("keys")
         if not isinstance(keys, list):
-            raise _Unfit("no keys at its jwks_uri")
+            raise _BadAnswer("no keys at its jwks_uri")
         return [key for key in cast("list[Any]", keys) if isinstance(key, dict)]
 
     async def _find_keys(self, http: httpx.AsyncClient) -> str:
-        """The address of the keys, said by metadata that name this very issuer."""
+        """Find the URL of the keys in metadata that names exactly this issuer."""
         for address in discovery_urls(self.url, self.url):
             metadata = await _get(http, address)
             if metadata.get("issuer") == self.url:
                 keys_url = str(metadata.get("jwks_uri"))
                 if keys_url.startswith("https://") or (is_loopback(self.url) and is_loopback(keys_url)):
                     return keys_url
-                raise _Unfit("its metadata name no https:// jwks_uri")
-        raise _Unfit("no metadata that name this issuer exactly so")
+                raise _BadAnswer("its metadata names no https:// jwks_uri")
+        raise _BadAnswer("no metadata names exactly this issuer")
 
 
 async def _get(http: httpx.AsyncClient, url: str) -> dict[str, Any]:
-    """A JSON object; empty where there is none."""
+    """Get a JSON object; an empty one where the answer is something else."""
     async with http.stream("GET", url) as answer:
         data: Any = json.loads(await read_body(answer)) if answer.status_code == HTTPStatus.OK else {}
     return cast("dict[str, Any]", data) if isinstance(data, dict) else {}
 
 
-def _header(token: str) -> dict[str, Any] | None:
-    """What a token says of its signature, if that is one we check."""
+def _header(token: str) -> Header | None:
+    """Read how a token was signed; `None` where that is no way that we check."""
     try:
         header = jwt.get_unverified_header(token) if len(token) <= TOKEN_MAX_CHARS else {}
     except (jwt.PyJWTError, RecursionError):
@@ -184,7 +215,7 @@ def _header(token: str) -> dict[str, Any] | None:
     return header if str(header.get("alg")) in KEY_TYPES and kind in TOKEN_TYPES else None
 
 
-def _fits(key: dict[str, Any], header: dict[str, Any]) -> bool:
+def _fits(key: Key, header: Header) -> bool:
     """Whether a published key may be the one that a header means; a header without `kid` means the only one."""
     return (
         key.get("kty") == KEY_TYPES[header["alg"]]
@@ -195,7 +226,7 @@ def _fits(key: dict[str, Any], header: dict[str, Any]) -> bool:
 
 
 def issuer_of(settings: Settings) -> Issuer | None:
-    """The issuer that the settings name."""
+    """Give the issuer that the settings name."""
     if settings.http_oauth_issuer is None or settings.http_oauth_audience is None:
         return None
     return Issuer(settings.http_oauth_issuer, settings.http_oauth_audience)

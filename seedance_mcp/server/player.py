@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 import mcp_types as types
 from mcp.server.apps import APP_MIME_TYPE, EXTENSION_ID, ResourceCsp
 
-from seedance_mcp.catalogue.editions.edition_2026_07 import RESULT_HOSTS
 from seedance_mcp.settings import is_loopback
 from seedance_mcp.tools.session import Session
 
@@ -45,7 +44,7 @@ async def read(session: Session) -> types.ReadResourceResult:
 async def result_hosts(session: Session) -> list[str]:
     """The origins that videos come from: the provider's own, and those of the newest results (accounts may have one)."""
     base_url = session.settings.base_url
-    usual = [_origin(base_url)] if is_loopback(base_url) else [_origin(base_url), *RESULT_HOSTS]
+    usual = [_origin(base_url)] if is_loopback(base_url) else [_origin(base_url), *session.edition.result_hosts.value]
     seen = [record.video_url or "" for record in (await session.ledger.page("completed", REMEMBERED)).records]
     origins = [*usual, *(_origin(link) for link in seen if link.startswith("https:"))]
     return list(dict.fromkeys(filter(None, origins)))

@@ -1,6 +1,8 @@
-"""Clients that listen (2026-07-28) are told when a task changes; each principal hears of their own alone."""
+"""Reports changed tasks to clients that listen (2026-07-28), and to each principal only their own."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass, field
 
 import mcp_types as types
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated
@@ -12,29 +14,44 @@ TASK = "seedance://tasks/"
 """What follows is a task id or a request id."""
 
 
+@dataclass
+class _Listeners:
+    """The open streams of one principal."""
+
+    bus: InMemorySubscriptionBus = field(default_factory=InMemorySubscriptionBus)
+    count: int = 0
+
+    def __post_init__(self) -> None:
+        self.serve = ListenHandler(self.bus)
+
+
 class TaskSubscriptions:
-    """Every open stream of one server, by principal."""
+    """Every open stream of one server, by principal; a principal without a stream leaves nothing behind."""
 
     def __init__(self) -> None:
         """Start with nobody listening."""
-        self._lines: dict[str, tuple[InMemorySubscriptionBus, ListenHandler]] = {}
+        self._listeners: dict[str, _Listeners] = {}
+
+    def __len__(self) -> int:
+        """Give how many principals listen."""
+        return len(self._listeners)
 
     async def listen(self, ctx: Context, params: types.SubscriptionsListenRequestParams) -> types.SubscriptionsListenResult:
-        """Serve one stream; of all that can be listened to only tasks change, so nothing else is promised."""
+        """Serve one stream until it ends; nothing but tasks ever changes, so nothing else is promised."""
         uris = [uri for uri in params.notifications.resource_subscriptions or () if uri.startswith(TASK)]
         kept = types.SubscriptionFilter(resource_subscriptions=uris)
-        _, handler = self._line(session_of(ctx).principal)
-        return await handler(ctx, params.model_copy(update={"notifications": kept}))
+        principal = session_of(ctx).principal
+        listeners = self._listeners.setdefault(principal, _Listeners())
+        listeners.count += 1
+        try:
+            return await listeners.serve(ctx, params.model_copy(update={"notifications": kept}))
+        finally:
+            listeners.count -= 1
+            if not listeners.count:
+                del self._listeners[principal]
 
     async def publish(self, record: Record) -> None:
-        """Tell its principal that a task changed, under both of its names."""
-        bus, _ = self._line(record.principal)
-        for key in (record.request_id, record.task_id):
-            if key:
-                await bus.publish(ResourceUpdated(uri=f"{TASK}{key}"))
-
-    def _line(self, principal: str) -> tuple[InMemorySubscriptionBus, ListenHandler]:
-        if principal not in self._lines:
-            bus = InMemorySubscriptionBus()
-            self._lines[principal] = bus, ListenHandler(bus)
-        return self._lines[principal]
+        """Report to its principal that a task changed, under both of its names."""
+        if listeners := self._listeners.get(record.principal):
+            for key in filter(None, (record.request_id, record.task_id)):
+                await listeners.bus.publish(ResourceUpdated(uri=f"{TASK}{key}"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from seedance_mcp.catalogue.editions import edition_2026_07
 from seedance_mcp.tools.arguments import NoArguments
 from seedance_mcp.tools.changes import judge_unknown
 from seedance_mcp.tools.results import AccountBalance, Balance, KeyBalance, Spending
@@ -17,7 +16,7 @@ async def get_balance(session: Session, arguments: NoArguments, caller: Caller) 
     unclear = await judge_unknown(session, account.used)
     spent, day = await session.ledger.spent(), session.settings.max_cost_per_day
     return Balance(
-        currency=edition_2026_07.CURRENCY,
+        currency=session.edition.currency,
         account=AccountBalance(
             balance=as_float(account.balance),
             used=as_float(account.used),

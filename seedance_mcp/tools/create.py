@@ -9,8 +9,7 @@ from typing import Any
 
 import anyio
 
-from seedance_mcp.catalogue.editions import edition_2026_07
-from seedance_mcp.catalogue.requests import VideoRequest, doubts_about
+from seedance_mcp.catalogue.requests import VideoRequest, conflicting_sources
 from seedance_mcp.errors import BudgetExceeded, LedgerUnusable, NotConfigured, OutcomeUnknown, SeedanceError
 from seedance_mcp.money import gate
 from seedance_mcp.money.prices import Estimate, billed_video
@@ -61,7 +60,7 @@ async def _obstacles(session: Session, estimate: Estimate) -> list[str]:
         found.append("No key is set: it could not be sent before the operator sets SEEDANCE_API_KEY.")
     try:
         if session.settings.limits:
-            gate.check_limits(session.settings, estimate.certain, await session.ledger.spent(), session.now())
+            gate.check_limits(session.settings, estimate, await session.ledger.spent(), session.now())
     except BudgetExceeded as refusal:
         found.append(f"It would be refused: {refusal.message}")
     return found
@@ -102,7 +101,7 @@ def _unforeseen(failure: Exception) -> OutcomeUnknown:
 
 
 def _warnings(request: VideoRequest, estimate: Estimate) -> list[str]:
-    found = doubts_about(request)
+    found = conflicting_sources(request)
     if request.orientation and request.ratio:
         found.append("orientation has no effect: ratio wins over it.")
     return [*found, f"Estimate: {estimate.words}"]
@@ -118,7 +117,7 @@ async def _would_send(session: Session, body: dict[str, Any], estimate: Estimate
         prompt=body["prompt"][: views.PROMPT_SHOWN_CHARS],
         status="unknown",
         estimated_cost=None if estimate.amount is None else float(estimate.amount),
-        currency=edition_2026_07.CURRENCY,
+        currency=session.edition.currency,
         warnings=["Dry run: the request is valid, nothing was sent or charged.", *obstacles, *question, *warnings],
         dry_run=True,
         would_send=body,

@@ -13,13 +13,13 @@ from weakref import WeakValueDictionary
 
 import anyio
 
+from seedance_mcp.catalogue.edition import Edition, load_edition
 from seedance_mcp.money.gate import Action, Reply
 from seedance_mcp.money.ledger import Ledger, open_ledger
 from seedance_mcp.money.prices import PriceBook, load_prices
 from seedance_mcp.money.records import Record
 from seedance_mcp.polling.shared import Polls
 from seedance_mcp.settings import Settings
-from seedance_mcp.storage.local_disk import LocalDisk
 from seedance_mcp.storage.video_store import VideoStore
 from seedance_mcp.task import RUNNING
 from seedance_mcp.tools.results import Task
@@ -82,6 +82,8 @@ Keep = Callable[[Settings], VideoStore]
 
 def keep_on_disk(settings: Settings) -> VideoStore:
     """Keep finished videos in the output folder."""
+    from seedance_mcp.storage.local_disk import LocalDisk  # noqa: PLC0415 - most sessions save nothing
+
     return LocalDisk(settings.output_dir)
 
 
@@ -100,6 +102,7 @@ class Shared:
     reach: Reach = reach_hosts
     keep: Keep = keep_on_disk
     publish: Publish = publish_to_nobody
+    edition: Edition = field(default_factory=load_edition)
     open_ledger: OpenLedger = open_ledger
     saving: WeakValueDictionary[str, anyio.Lock] = field(default_factory=WeakValueDictionary[str, anyio.Lock])
     """By request id: held while a video is saved, so that calls for the same one share a file."""
@@ -169,6 +172,11 @@ class Session:
         return self.shared.settings
 
     @property
+    def edition(self) -> Edition:
+        """The catalogue: models, routes and all that is stated about them."""
+        return self.shared.edition
+
+    @property
     def client(self) -> ProviderClient:
         """The provider."""
         return self.shared.client
@@ -219,8 +227,8 @@ class Session:
             shown = self._shown.get(key)
             if shown is None:
                 past = await self.ledger.similar_durations(record) if record.status in RUNNING else []
-                outlook = Outlook(past, self.settings.min_poll_interval_seconds)
-                shown = self._shown[key] = task_of(record, now, outlook, warnings, sandbox=self.settings.sandbox)
+                outlook, sandbox = Outlook(past, self.settings.min_poll_interval_seconds), self.settings.sandbox
+                shown = self._shown[key] = task_of(self.edition, record, now, outlook, warnings, sandbox=sandbox)
         return shown
 
     @cached_property

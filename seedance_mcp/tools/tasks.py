@@ -8,7 +8,6 @@ from contextlib import suppress
 
 import anyio
 
-from seedance_mcp.catalogue.editions import edition_2026_07
 from seedance_mcp.errors import (
     SeedanceError,
     TaskNotFound,
@@ -100,10 +99,10 @@ async def list_tasks(session: Session, arguments: ListTasks, caller: Caller) -> 
     if arguments.refresh:
         await _refresh(session)
     page = await session.ledger.page(arguments.status, arguments.limit)
-    lifetime_seconds = edition_2026_07.LINK_LIFETIME_SECONDS
+    edition, lifetime_seconds = session.edition, session.edition.url_lifetime_seconds.value
     expiring = await session.ledger.expiring(lifetime_seconds - EXPIRES_SOON_SECONDS, lifetime_seconds, views.NAMED_MOST)
     shown = [await session.view(record) for record in page.records]
-    return TaskList(tasks=shown, total=page.total, warnings=views.expiring(expiring))
+    return TaskList(tasks=shown, total=page.total, warnings=views.expiring(edition, expiring))
 
 
 async def _refresh(session: Session) -> None:

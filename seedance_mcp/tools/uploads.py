@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import anyio.to_thread
 
-from seedance_mcp.catalogue.editions import edition_2026_07
+from seedance_mcp.catalogue.edition import Edition
 from seedance_mcp.catalogue.facts import KIND_OF_FIELD, MEDIA_FIELDS, Kind, Model
 from seedance_mcp.errors import AssetRejected, FileRejected, InvalidRequest, ProviderFailed, SeedanceError
 from seedance_mcp.media import local_files, urls
@@ -26,8 +26,8 @@ from seedance_mcp.tools.session import Caller, Session
 
 REVIEW_POLL_SECONDS = 2.0
 """The provider's own web client polls a review this often."""
-_REUSED_SECONDS = edition_2026_07.LINK_LIFETIME_SECONDS - 24 * 3600
-"""How long an upload is used again for the same bytes: its URL must outlive the making of a video."""
+_SPARE_SECONDS = 24 * 3600
+"""An upload is used again for the same bytes until its URL has this long to live: it must outlive the making of a video."""
 
 _SHOWN_CHARS = 200
 """How much of a reference a refusal repeats."""
@@ -57,11 +57,11 @@ async def upload_asset(session: Session, arguments: UploadAsset, caller: Caller)
         AssetRejected: The provider's review refused it.
     """
     session.client.require_key()
-    model = find_model(arguments.model)
+    model = find_model(session.edition, arguments.model)
     if arguments.portrait and model.route.review != "library":
-        allowed = ", ".join(edition_2026_07.models_of(edition_2026_07.SP))
+        allowed = ", ".join(each.name for each in session.edition.models if each.route.review == "library")
         raise InvalidRequest(
-            f"portrait was true with {model.name}; allowed with the SP models only: {allowed}. Nothing was sent.",
+            f"portrait was true with {model.name}; allowed only with {allowed}. Nothing was sent.",
             field="portrait",
             allowed=allowed,
         )
@@ -81,7 +81,7 @@ async def _submit(session: Session, model: Model, arguments: UploadAsset, brough
     return review
 
 
-def _check_use(model: Model, kind: Kind, arguments: UploadAsset) -> None:
+def _check_use(edition: Edition, model: Model, kind: Kind, arguments: UploadAsset) -> None:
     """Raise `InvalidRequest` for a kind that the model has no field for."""
     if arguments.portrait and kind != "image":
         raise InvalidRequest(
@@ -90,7 +90,7 @@ def _check_use(model: Model, kind: Kind, arguments: UploadAsset) -> None:
             allowed="an image",
         )
     if not _use_in(model, kind):
-        takers = ", ".join(each.name for each in edition_2026_07.MODELS if _use_in(each, kind))
+        takers = ", ".join(each.name for each in edition.models if _use_in(each, kind))
         raise InvalidRequest(
             f"{model.name} takes no {kind}; allowed with {takers}. Nothing was sent.", field="model", allowed=takers
         )
@@ -99,11 +99,11 @@ def _check_use(model: Model, kind: Kind, arguments: UploadAsset) -> None:
 async def _bring(session: Session, model: Model, arguments: UploadAsset) -> _Brought:
     """Give the source as a URL that the provider can read: it is one, or its bytes are sent."""
     if urls.is_url(arguments.source):
-        kind = urls.kind_of_url(urls.check_url(arguments.source), arguments.kind)
-        _check_use(model, kind, arguments)
+        kind = urls.kind_of_url(urls.check_url(arguments.source), arguments.kind, session.edition.uploads.value)
+        _check_use(session.edition, model, kind, arguments)
         return _Brought(arguments.source, kind)
     with ExitStack() as stack:
-        opening = local_files.open_media(arguments.source, session.upload_roots)
+        opening = local_files.open_media(arguments.source, session.upload_roots, session.edition.uploads.value)
         found = await anyio.to_thread.run_sync(stack.enter_context, opening)
         if arguments.kind not in {None, found.kind}:
             raise InvalidRequest(
@@ -111,17 +111,17 @@ async def _bring(session: Session, model: Model, arguments: UploadAsset) -> _Bro
                 field="kind",
                 allowed=found.kind,
             )
-        _check_use(model, found.kind, arguments)
+        _check_use(session.edition, model, found.kind, arguments)
         if violations := check_bounds(found, model):
-            raise _misfit(found, model, violations)
+            raise _misfit(session.edition, found, model, violations)
         return await _known(session, model, arguments, found) or await _send(session, model, arguments, found)
 
 
-def _misfit(found: MediaFile, model: Model, violations: list[Violation]) -> FileRejected:
+def _misfit(edition: Edition, found: MediaFile, model: Model, violations: list[Violation]) -> FileRejected:
     """Name everything that the route does not take in one refusal, so that the agent can fix all of it at once."""
     measured = " and ".join(dict.fromkeys(each.measured for each in violations))
-    allowed = "; ".join(each.bound.words for each in violations)
-    sources = "; ".join(dict.fromkeys(edition_2026_07.SOURCES[each.source] for each in violations))
+    allowed = "; ".join(each.bound.description for each in violations)
+    sources = "; ".join(dict.fromkeys(edition.sources[each.source] for each in violations))
     return FileRejected(
         f"The {found.kind} has {measured}; allowed on the route {model.route.name}: {allowed} ({sources}). Nothing was sent.",
         field="source",
@@ -138,7 +138,7 @@ def _digest_of(session: Session, model: Model, arguments: UploadAsset, found: Me
 async def _known(session: Session, model: Model, arguments: UploadAsset, found: MediaFile) -> _Brought | None:
     """Give the same bytes as they were uploaded lately for the same purpose; `None` where their review failed or is lost."""
     digest = _digest_of(session, model, arguments, found)
-    earlier = await session.ledger.find_upload(digest, _REUSED_SECONDS)
+    earlier = await session.ledger.find_upload(digest, session.edition.url_lifetime_seconds.value - _SPARE_SECONDS)
     if earlier is None:
         return None
     review = AssetReview(None, "active", earlier.link)
@@ -199,7 +199,7 @@ def _asset(session: Session, model: Model, review: AssetReview, kind: Kind | Non
         status=review.stage,
         kind=kind,
         asset_id=review.asset_id,
-        expires_at=views.iso(expires_from and expires_from + timedelta(seconds=edition_2026_07.LINK_LIFETIME_SECONDS)),
+        expires_at=views.iso(expires_from and expires_from + timedelta(seconds=session.edition.url_lifetime_seconds.value)),
         bytes=brought.size_bytes if brought else None,
         use_in=_use_in(model, kind),
         next=again if review.stage == "processing" else None,
@@ -218,10 +218,11 @@ async def get_asset(session: Session, arguments: GetAsset, caller: Caller) -> As
         InvalidRequest: The reference is no asset, or the model's route has no review.
         AssetRejected: The provider has no such asset.
     """
-    model = find_model(arguments.model)
+    model = find_model(session.edition, arguments.model)
     asset_id = arguments.reference.removeprefix("asset://")
     if model.route.review == "none" or asset_id == arguments.reference or not asset_id:
-        allowed = "asset://… of a Full or SP model"
+        reviewed = ", ".join(route.name for route in session.edition.reviewed_by("audit", "library"))
+        allowed = f"asset://… with a model of the routes {reviewed}"
         raise InvalidRequest(
             f'"{arguments.reference[:_SHOWN_CHARS]}" with {model.name} has no review; allowed: {allowed}.',
             field="reference",

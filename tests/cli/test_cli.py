@@ -71,7 +71,7 @@ def test_an_install_option_after_command_is_refused_and_nothing_is_written(
     [
         (["--fault", "grumpy"], "grumpy; known: "),
         (["--mood", "grumpy"], "Invalid --fault: "),
-        (["--fault", "lost:/x:often"], "lost:/x:often is no NAME[:PATH[:TIMES]]"),
+        (["--fault", "lost:/x:often"], "lost:/x:often is not NAME[:PATH[:TIMES]]"),
         (["--port", "70000"], "Port 70000 cannot be used"),
     ],
 )
@@ -170,9 +170,9 @@ def test_tasks_and_spending_are_printed_as_tables_without_control_characters(
 @pytest.mark.parametrize(
     ("outcome", "told", "spent"),
     [
-        (["charged"], "charged, 2.5 by a person", "in total 5 "),
-        (["charged", "--amount", "3"], "charged, 3 by a person", "in total 5.5 "),
-        (["not-charged"], "not charged, 0 by a person", "in total 2.5 "),
+        (["charged"], "charged, 2.5 JimiCoin, settled by hand", "in total 5 "),
+        (["charged", "--amount", "3"], "charged, 3 JimiCoin, settled by hand", "in total 5.5 "),
+        (["not-charged"], "not charged, 0 JimiCoin, settled by hand", "in total 2.5 "),
     ],
 )
 def test_a_request_of_unknown_outcome_can_be_settled_by_hand(

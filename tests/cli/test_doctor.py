@@ -22,7 +22,7 @@ from seedance_mcp.money.ledger import open_ledger
 from seedance_mcp.money.records import NewRequest
 from seedance_mcp.money.stores.sqlite import LEDGER_FILE
 from seedance_mcp.provider.client import ProviderClient
-from seedance_mcp.sandbox.faults import Mood
+from seedance_mcp.sandbox.faults import Fault
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.settings import Settings
 
@@ -99,20 +99,20 @@ async def test_a_misspelt_variable_is_answered_with_the_nearest_setting(env: Env
     assert (await examined())["setting"].remedy == "did you mean SEEDANCE_MAX_COST_PER_DAY?"
 
 
-@pytest.mark.parametrize(("mood", "what"), [("unavailable", "provider"), ("hang", "provider"), ("revoked", "account")])
-async def test_a_provider_that_fails_is_a_fault(env: Env, mood: str, what: str) -> None:
+@pytest.mark.parametrize(("fault", "what"), [("unavailable", "provider"), ("hang", "provider"), ("revoked", "account")])
+async def test_a_provider_that_fails_is_a_fault(env: Env, fault: str, what: str) -> None:
     sandbox = Sandbox(no_film)
-    if mood == "revoked":
+    if fault == "revoked":
         env("API_KEY", "sk_revoked")
     else:
-        sandbox.moods = [Mood(mood, "catalog", 99)]
+        sandbox.faults = [Fault(fault, "catalog", 99)]
     found = await examined(sandbox)
     assert found[what].mark == "fail"
     assert ("account" in found) is (what == "account")
 
 
 async def test_an_unreachable_provider_has_exactly_one_remedy(env: Env) -> None:
-    sandbox = Sandbox(no_film, moods=[Mood("unreachable", "catalog", 99)])
+    sandbox = Sandbox(no_film, faults=[Fault("unreachable", "catalog", 99)])
     found = (await examined(sandbox))["provider"]
     assert found.fact.endswith("could not be reached (ConnectError), so nothing was sent.")
     assert found.remedy == "check the network, a proxy, and SEEDANCE_BASE_URL"

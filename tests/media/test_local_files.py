@@ -19,7 +19,7 @@ import pytest
 from conftest import Answer, OpenWorld, World
 from PIL import Image
 
-from seedance_mcp.catalogue.editions.edition_2026_07 import UPLOAD_EXTENSIONS
+from seedance_mcp.catalogue.edition import load_edition
 from seedance_mcp.errors import FileRejected
 from seedance_mcp.media import local_files
 from seedance_mcp.media.headers import picture_size, wave_seconds
@@ -27,9 +27,10 @@ from seedance_mcp.media.local_files import open_media
 from seedance_mcp.media.mp4_header import duration_seconds
 from seedance_mcp.media.probe import sniff
 from seedance_mcp.media.urls import check_url, is_url, path_of
-from seedance_mcp.sandbox.faults import Mood
+from seedance_mcp.sandbox.faults import Fault
 from seedance_mcp.settings import Settings
 
+UPLOADS = load_edition().uploads.value
 HEADS = {
     "jpg": b"\xff\xd8\xff\xe0",
     "png": b"\x89PNG\r\n\x1a\n",
@@ -81,9 +82,9 @@ MIME_TYPES = {
 def test_every_accepted_format_is_known_by_its_content(ending: str, tmp_path: Path) -> None:
     path = tmp_path / "anything.bin"
     path.write_bytes(HEADS[ending].ljust(80, b"\0"))
-    with open_media(str(path), [tmp_path]) as found:
+    with open_media(str(path), [tmp_path], UPLOADS) as found:
         assert (found.name, found.mime_type) == (f"anything.{ending}", MIME_TYPES[ending])
-        assert ending in UPLOAD_EXTENSIONS[found.kind]
+        assert ending in UPLOADS.endings[found.kind]
         assert found.size_bytes == 80
         assert found.file.read() == path.read_bytes()
 
@@ -101,36 +102,36 @@ OTHER_HEADS = {
 
 @pytest.mark.parametrize(("ending", "head"), [(ending, head) for ending, heads in OTHER_HEADS.items() for head in heads])
 def test_every_other_beginning_of_a_format_is_known(ending: str, head: bytes) -> None:
-    assert sniff(head).ending == ending
+    assert sniff(head, UPLOADS).ending == ending
 
 
 @pytest.mark.parametrize("ending", ["mp4", "mov", "m4v", "m4a"])
 def test_every_format_with_a_movie_header_is_measured(ending: str, tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(HEADS[ending].ljust(int.from_bytes(HEADS[ending][:4]), b"\0") + movie(5, 640, 480))
-    with open_media(str(tmp_path / "a"), [tmp_path]) as found:
+    with open_media(str(tmp_path / "a"), [tmp_path], UPLOADS) as found:
         assert (found.name, found.seconds, found.size_px) == (f"a.{ending}", 5, (640, 480))
 
 
 def test_every_ending_of_the_documentation_is_tried() -> None:
-    assert {*HEADS, "jpeg"} == {ending for endings in UPLOAD_EXTENSIONS.values() for ending in endings}
+    assert {*HEADS, "jpeg"} == set(UPLOADS.all_endings)
 
 
 @pytest.mark.parametrize("head", [b"#!/bin/sh\n", b"\x7fELF", b"%PDF-1.7", b"<html>", b"-----BEGIN OPENSSH", b"{}", b"BM"])
 def test_other_contents_are_refused(head: bytes) -> None:
     with pytest.raises(FileRejected, match="none of the accepted formats"):
-        sniff(head)
+        sniff(head, UPLOADS)
 
 
 def test_an_svg_is_known_behind_any_number_of_comments() -> None:
     comments = b"<!---->" * 72
-    assert sniff(comments + b"<svg>").ending == "svg"
-    assert sniff(b"<!-- a -- b <svg> -->\n<!DOCTYPE svg><!-- --><svg>").ending == "svg"
+    assert sniff(comments + b"<svg>", UPLOADS).ending == "svg"
+    assert sniff(b"<!-- a -- b <svg> -->\n<!DOCTYPE svg><!-- --><svg>", UPLOADS).ending == "svg"
     with pytest.raises(FileRejected, match="none of the accepted formats"):
-        sniff(comments + b"<html>")
+        sniff(comments + b"<html>", UPLOADS)
 
 
 def refused(source: str, *roots: Path) -> str:
-    with pytest.raises(FileRejected) as caught, open_media(source, list(roots)):
+    with pytest.raises(FileRejected) as caught, open_media(source, list(roots), UPLOADS):
         pass
     return caught.value.message
 
@@ -159,7 +160,7 @@ def test_only_regular_files_below_the_roots_are_opened(tmp_path: Path) -> None:
 
 def test_a_file_url_is_the_path_that_it_means(tmp_path: Path) -> None:
     (tmp_path / "a b.png").write_bytes(HEADS["png"])
-    with open_media(f"FILE://{tmp_path}/a%20b.png", [tmp_path]) as found:
+    with open_media(f"FILE://{tmp_path}/a%20b.png", [tmp_path], UPLOADS) as found:
         assert found.name == "a_b.png"
     assert path_of("file:///C:/a%20b.png", windows=True) == "C:/a b.png"
     assert path_of("file:///c%3A/b.png", windows=True) == "c:/b.png"
@@ -254,7 +255,7 @@ def test_a_symlink_swapped_on_the_way_leads_nowhere(tmp_path: Path, name: str) -
     with meanwhile(keep_swapping, link, targets):
         while not all(outcomes.values()) or sum(outcomes.values()) < 500:
             try:
-                with open_media(source, [inside]) as found:
+                with open_media(source, [inside], UPLOADS) as found:
                     assert found.file.read().endswith(b"mine")
                 outcomes["taken"] += 1
             except FileRejected:
@@ -284,11 +285,11 @@ def test_a_file_that_grows_is_refused_or_sent_as_it_was(tmp_path: Path) -> None:
     with meanwhile(keep_growing, path):
         for _ in range(20):
             try:
-                with open_media(str(path), [tmp_path]) as found:
+                with open_media(str(path), [tmp_path], UPLOADS) as found:
                     assert len(found.file.read()) == found.size_bytes <= path.stat().st_size
             except FileRejected as refusal:
                 assert "changed while it was read" in refusal.message  # noqa: PT017 - either outcome is right
-    with open_media(str(path), [tmp_path]) as found:
+    with open_media(str(path), [tmp_path], UPLOADS) as found:
         path.write_bytes(b"")
         content = found.file.read()
     assert hashlib.sha256(content).hexdigest() == found.sha256
@@ -306,7 +307,7 @@ def test_a_file_that_grows_while_it_is_copied_is_refused(tmp_path: Path) -> None
             return super().read(size) or b""
 
     with Growing(path) as file, pytest.raises(FileRejected, match="changed while it was read"):
-        local_files.copy_whole(cast("Any", file), io.BytesIO())
+        local_files.copy_whole(cast("Any", file), io.BytesIO(), UPLOADS.max_bytes)
 
 
 @pytest.mark.anyio
@@ -500,7 +501,7 @@ async def test_a_failed_or_forgotten_review_is_not_used_again(open_world: OpenWo
     (tmp_path / "a.png").write_bytes(png(640, 480))
     arguments = {"source": str(tmp_path / "a.png"), "model": "sd2_mx_720p"}
     async with open_world() as world:
-        world.sandbox.moods = [Mood("asset_rejected", "/audit")]
+        world.sandbox.faults = [Fault("asset_rejected", "/audit")]
         refused = await world.call("upload_asset", arguments)
         assert refused.error["code"] == "asset_rejected"
         assert (await world.call("upload_asset", arguments))["ready"] is True
@@ -544,7 +545,7 @@ def test_a_box_size_beyond_the_file_leads_nowhere(tmp_path: Path, name: bytes, s
     inner = box64(name, bytes(84), size)
     odd = {b"moov": inner, b"free": inner, b"trak": box(b"moov", inner)}.get(name, box(b"moov", box(b"trak", inner)))
     (tmp_path / "a.mp4").write_bytes(box(b"ftyp", b"isom") + odd)
-    with open_media(str(tmp_path / "a.mp4"), [tmp_path]) as found:
+    with open_media(str(tmp_path / "a.mp4"), [tmp_path], UPLOADS) as found:
         assert (found.seconds, found.size_px) == (None, None)
 
 

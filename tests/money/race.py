@@ -13,6 +13,7 @@ from typing import Any
 
 import anyio
 
+from seedance_mcp.catalogue.edition import load_edition
 from seedance_mcp.errors import SeedanceError
 from seedance_mcp.money.gate import Action, Reply
 from seedance_mcp.money.ledger import open_ledger
@@ -37,7 +38,7 @@ class Nobody:
 async def make(request: dict[str, Any]) -> dict[str, Any]:
     async with aclosing(Shared(load_settings())) as shared:
         try:
-            task = await create_video(shared.session(), read_create_video({"request": request}), Nobody())
+            task = await create_video(shared.session(), read_create_video(load_edition(), {"request": request}), Nobody())
         except SeedanceError as error:
             return error.as_dict()
         return task.model_dump(mode="json")

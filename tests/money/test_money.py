@@ -20,6 +20,7 @@ import httpx
 import pytest
 from conftest import PROVIDER, Answer, OpenWorld, World, no_film
 
+from seedance_mcp.catalogue.edition import load_edition
 from seedance_mcp.errors import ConfirmationRequired, LedgerUnusable, OutcomeUnknown, TaskNotFound
 from seedance_mcp.money.gate import Action, Reply, fingerprint
 from seedance_mcp.money.ledger import Ledger
@@ -29,7 +30,8 @@ from seedance_mcp.money.stores import sqlite
 from seedance_mcp.money.stores.sqlite import SqliteStore, migrations
 from seedance_mcp.provider.client import ProviderClient
 from seedance_mcp.sandbox import serve
-from seedance_mcp.sandbox.faults import Mood
+from seedance_mcp.sandbox.faults import Fault
+from seedance_mcp.sandbox.order import Order
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.settings import Settings
 from seedance_mcp.task import ProviderTask
@@ -105,10 +107,10 @@ async def test_recognition_can_be_turned_off(open_world: OpenWorld) -> None:
 
 async def test_after_a_failed_task_or_a_refusal_a_repeat_is_allowed(open_world: OpenWorld) -> None:
     async with open_world() as world:
-        world.sandbox.moods = [Mood("content_refused", CREATE)]
+        world.sandbox.faults = [Fault("content_refused", CREATE)]
         task = await world.create()
         assert (await world.call("wait_for_video", {"task_id": task["task_id"]}))["status"] == "failed"
-        world.sandbox.moods = [Mood("bad_parameters", CREATE)]
+        world.sandbox.faults = [Fault("bad_parameters", CREATE)]
         assert (await world.create()).error["code"] == "invalid_request"
         assert (await world.create())["deduplicated"] is False
         assert world.creates == 3
@@ -116,7 +118,7 @@ async def test_after_a_failed_task_or_a_refusal_a_repeat_is_allowed(open_world: 
 
 async def test_a_lost_answer_is_never_followed_by_a_second_post(open_world: OpenWorld) -> None:
     async with open_world() as world:
-        world.sandbox.moods = [Mood("lost", CREATE)]
+        world.sandbox.faults = [Fault("lost", CREATE)]
         lost = await world.create()
         again = await world.create()
         assert again["status"] == "unknown"
@@ -129,7 +131,7 @@ async def test_a_lost_answer_is_never_followed_by_a_second_post(open_world: Open
 
 
 def names_of(*bodies: dict[str, Any]) -> set[str]:
-    return {fingerprint(read_request({"model": "seedance2.0-md", "prompt": "x", **body})) for body in bodies}
+    return {fingerprint(read_request(load_edition(), {"model": "seedance2.0-md", "prompt": "x", **body})) for body in bodies}
 
 
 def test_a_fingerprint_ignores_what_makes_no_difference_and_nothing_else() -> None:
@@ -183,7 +185,7 @@ async def test_the_day_renews_at_midnight_utc_and_the_total_never(open_world: Op
 
 
 async def test_an_unknown_price_is_refused_while_a_limit_is_set_unless_the_operator_allows_it(open_world: OpenWorld) -> None:
-    sandbox = Sandbox(serve.render_in_thread, moods=[Mood("unavailable", "catalog", 999)])
+    sandbox = Sandbox(serve.render_in_thread, faults=[Fault("unavailable", "catalog", 999)])
     async with open_world(max_cost_total="100", sandbox=sandbox) as world:
         answer = await world.create()
         assert answer.error["code"] == "budget_exceeded"
@@ -197,12 +199,12 @@ async def test_an_unknown_price_is_refused_while_a_limit_is_set_unless_the_opera
 
 async def test_what_failed_does_not_count_and_what_is_unclear_does(open_world: OpenWorld) -> None:
     async with open_world(max_cost_total="0.5") as world:
-        world.sandbox.moods = [Mood("content_refused", CREATE)]
+        world.sandbox.faults = [Fault("content_refused", CREATE)]
         task = await world.create(prompt="one")
         await world.call("wait_for_video", {"task_id": task["task_id"]})
-        world.sandbox.moods = [Mood("bad_parameters", CREATE)]
+        world.sandbox.faults = [Fault("bad_parameters", CREATE)]
         await world.create(prompt="two")
-        world.sandbox.moods = [Mood("lost", CREATE), Mood("unavailable", "/user/balance", 2)]
+        world.sandbox.faults = [Fault("lost", CREATE), Fault("unavailable", "/user/balance", 2)]
         await world.create(prompt="three")
         assert (await world.create(prompt="four"))["status"] == "queued"
         answer = await world.create(prompt="five")
@@ -237,7 +239,7 @@ async def test_a_failed_task_tells_whether_money_went_and_what_to_do(
 ) -> None:
     record = (await ledger.reserve(entry(), window_seconds=600, admit=nothing)).record
     failed = ProviderTask("vid_1", "failed", error=words, cost=Decimal(cost) if cost else None)
-    task = task_of(await ledger.observe(record.request_id, failed), NOON, Outlook([], 5.0))
+    task = task_of(load_edition(), await ledger.observe(record.request_id, failed), NOON, Outlook([], 5.0))
     assert task.error
     assert task.error.message.startswith(f'The provider\'s words: "{words}". {told}')
 
@@ -245,16 +247,16 @@ async def test_a_failed_task_tells_whether_money_went_and_what_to_do(
 async def test_a_failed_task_of_another_ledger_charges_what_the_provider_says(ledger: Ledger) -> None:
     record = await ledger.adopt("vid_1", None)
     failed = await ledger.observe(record.request_id, ProviderTask("vid_1", "failed", error="x"))
-    unknown = task_of(failed, NOON, Outlook([], 5.0))
+    unknown = task_of(load_edition(), failed, NOON, Outlook([], 5.0))
     free = await ledger.observe(record.request_id, ProviderTask("vid_1", "failed", error="x", cost=Decimal(0)))
     assert unknown.error
     assert "not known" in unknown.error.message
-    assert "Nothing was charged." in str(task_of(free, NOON, Outlook([], 5.0)).error)
+    assert "Nothing was charged." in str(task_of(load_edition(), free, NOON, Outlook([], 5.0)).error)
 
 
 async def test_a_request_that_was_refused_tells_in_the_list_that_nothing_was_charged(open_world: OpenWorld) -> None:
     async with open_world() as world:
-        world.sandbox.moods = [Mood("bad_parameters", CREATE)]
+        world.sandbox.faults = [Fault("bad_parameters", CREATE)]
         await world.create()
         (task,) = (await world.call("list_tasks"))["tasks"]
     assert task["error"]["message"].endswith("Nothing was charged.")
@@ -271,8 +273,8 @@ def nothing(spent: Spent) -> None:
 # lost answers and the balance
 
 
-async def lose(world: World, mood: str, **fields: Any) -> Answer:
-    world.sandbox.moods = [Mood(mood, CREATE)]
+async def lose(world: World, fault: str, **fields: Any) -> Answer:
+    world.sandbox.faults = [Fault(fault, CREATE)]
     return await world.create(**fields)
 
 
@@ -336,7 +338,7 @@ async def test_a_known_charge_in_between_is_taken_into_account(open_world: OpenW
 
 async def test_a_refund_in_between_leaves_it_unclear(open_world: OpenWorld, clock: Clock) -> None:
     async with open_world(clock=clock) as world:
-        world.sandbox.moods = [Mood("content_refused", CREATE)]
+        world.sandbox.faults = [Fault("content_refused", CREATE)]
         failing = await world.create(prompt="one")
         clock.pass_(seconds=300)
         lost = await lose(world, "lost", prompt="two")
@@ -345,17 +347,17 @@ async def test_a_refund_in_between_leaves_it_unclear(open_world: OpenWorld, cloc
         assert (await world.call("get_balance"))["unclear"] == [lost.error["request_id"]]
 
 
-@pytest.mark.parametrize("mood", ["unavailable", "no_task_id"])
-async def test_without_a_balance_before_or_after_nothing_is_concluded(open_world: OpenWorld, mood: str) -> None:
+@pytest.mark.parametrize("fault", ["unavailable", "no_task_id"])
+async def test_without_a_balance_before_or_after_nothing_is_concluded(open_world: OpenWorld, fault: str) -> None:
     async with open_world() as world:
-        world.sandbox.moods = [Mood("lost", CREATE), Mood(mood, "/user/balance", 99)]
+        world.sandbox.faults = [Fault("lost", CREATE), Fault(fault, "/user/balance", 99)]
         lost = await world.create()
         (task,) = (await world.call("list_tasks", {"refresh": True}))["tasks"]
         assert task["request_id"] == lost.error["request_id"]
         assert task["cost"] is None
         answer = await world.call("get_balance")
         assert answer.is_error or answer["unclear"] == [lost.error["request_id"]]
-        world.sandbox.moods = []
+        world.sandbox.faults = []
         assert (await world.call("get_balance"))["unclear"] == [lost.error["request_id"]]
 
 
@@ -379,7 +381,7 @@ async def test_tasks_are_listed_newest_first_and_looked_at_on_request(open_world
         assert [task["task_id"] for task in listed["tasks"]] == made[:3]
         assert listed["total"] == 5
         assert {task["status"] for task in listed["tasks"]} == {"queued"}
-        world.sandbox.moods = [Mood("unauthorized", f"/videos/{made[0]}")]
+        world.sandbox.faults = [Fault("unauthorized", f"/videos/{made[0]}")]
         await world.call("list_tasks", {"refresh": True})
         done = await world.call("list_tasks", {"status": "completed"})
         assert [task["task_id"] for task in done["tasks"]] == made[1:]
@@ -391,7 +393,7 @@ async def test_a_request_that_is_being_sent_is_followed_by_its_request_id(
     tmp_path: Path, open_world: OpenWorld, open_ledger: OpenLedger, clock: Clock
 ) -> None:
     ledger = open_ledger(Settings(data_dir=tmp_path / "data"), clock)
-    name = fingerprint(read_request({"model": "seedance2.0-sp", "prompt": "a fox"}))
+    name = fingerprint(read_request(load_edition(), {"model": "seedance2.0-sp", "prompt": "a fox"}))
     request = NewRequest({"model": "seedance2.0-sp", "prompt": "a fox"}, name, Decimal("0.25"))
     record = (await ledger.reserve(request, window_seconds=600, admit=nothing)).record
     async with open_world(clock=clock) as world:
@@ -534,7 +536,7 @@ async def test_a_ledger_that_breaks_on_the_way_loses_neither_task_nor_money(
         assert answer.error["charged"] == "yes"
         assert task_id in answer.text
         assert "do not create it again" in answer.text
-    sandbox.moods = [Mood("lost", CREATE)]
+    sandbox.faults = [Fault("lost", CREATE)]
     async with open_world(sandbox=sandbox, dedupe_seconds=0) as world:
         assert (await world.create()).error["code"] == "not_configured"
         assert world.creates == 1
@@ -544,7 +546,7 @@ async def test_a_ledger_that_breaks_on_the_way_loses_neither_task_nor_money(
 async def test_a_refusal_that_cannot_be_written_down_is_still_told(
     open_world: OpenWorld, tmp_path: Path, film_less: Sandbox
 ) -> None:
-    sandbox = Saboteur(film_less.render, folder=tmp_path / "data", moods=[Mood("lost", CREATE)])
+    sandbox = Saboteur(film_less.render, folder=tmp_path / "data", faults=[Fault("lost", CREATE)])
     async with open_world(sandbox=sandbox) as world:
         assert (await world.create()).error["code"] == "outcome_unknown"
 
@@ -605,7 +607,7 @@ async def race(mode: str, arguments: list[str], environ: dict[str, str]) -> list
 
 @pytest.fixture
 def film_less() -> Sandbox:
-    async def no_film(body: dict[str, Any], pictures: list[bytes]) -> bytes:
+    async def no_film(order: Order, pictures: list[bytes]) -> bytes:
         return b"no film"
 
     return Sandbox(no_film, balance=1000)

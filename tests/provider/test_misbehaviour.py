@@ -14,7 +14,7 @@ from conftest import OpenWorld, World
 from seedance_mcp import errors
 from seedance_mcp.provider.client import AFTER_SENDING, BEFORE_SENDING, ProviderClient
 from seedance_mcp.provider.envelope import Reply, open_reply
-from seedance_mcp.sandbox.faults import ANSWERS, ENVELOPES, LOSSES, TWISTS, Mood
+from seedance_mcp.sandbox.faults import ANSWERS, BROKEN_CONNECTIONS, ENVELOPES, ODD_CONTENTS, Fault
 from seedance_mcp.sandbox.provider import KEY
 
 pytestmark = pytest.mark.anyio
@@ -59,19 +59,19 @@ PASSING = ("server_error", "unavailable", "gateway_html", "ok_html", "garbage", 
 
 
 async def is_alive(world: World) -> None:
-    world.sandbox.moods.clear()
+    world.sandbox.faults.clear()
     assert (await world.create(prompt="another fox"))["status"] == "queued"
 
 
-def test_every_fault_of_the_sandbox_is_tried() -> None:
-    assert set(ON_CREATE) == {*ANSWERS, *LOSSES}
+def test_every_fault_is_tried() -> None:
+    assert set(ON_CREATE) == {*ANSWERS, *BROKEN_CONNECTIONS}
 
 
-@pytest.mark.parametrize("mood", ON_CREATE)
-async def test_a_faulty_answer_to_a_create_has_its_error_and_no_duplicate_is_sent(open_world: OpenWorld, mood: str) -> None:
-    code, charged = ON_CREATE[mood]
+@pytest.mark.parametrize("fault", ON_CREATE)
+async def test_a_faulty_answer_to_a_create_has_its_error_and_no_duplicate_is_sent(open_world: OpenWorld, fault: str) -> None:
+    code, charged = ON_CREATE[fault]
     async with open_world() as world:
-        world.sandbox.moods = [Mood(mood, CREATE, 99)]
+        world.sandbox.faults = [Fault(fault, CREATE, 99)]
         answer = await world.create()
         assert world.creates == 1
         assert (answer.error["code"], answer.error["charged"]) == (code, charged)
@@ -89,7 +89,7 @@ async def test_a_faulty_answer_to_a_create_has_its_error_and_no_duplicate_is_sen
 async def test_every_spelling_of_success_is_success(open_world: OpenWorld, tmp_path: Path, spelling: str) -> None:
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n1")
     async with open_world() as world:
-        world.sandbox.moods = [Mood(spelling)]
+        world.sandbox.faults = [Fault(spelling)]
         task = await world.create()
         done = await world.call("wait_for_video", {"task_id": task["task_id"]})
         asset = await world.call("upload_asset", {"source": str(tmp_path / "a.png"), "model": "seedance2.0-sp"})
@@ -97,54 +97,56 @@ async def test_every_spelling_of_success_is_success(open_world: OpenWorld, tmp_p
     assert asset["ready"]
 
 
-@pytest.mark.parametrize("mood", KNOWN_STAYS)
-async def test_a_task_that_the_provider_does_not_know_yet_is_what_the_ledger_holds(open_world: OpenWorld, mood: str) -> None:
+@pytest.mark.parametrize("fault", KNOWN_STAYS)
+async def test_a_task_that_the_provider_does_not_know_yet_is_what_the_ledger_holds(open_world: OpenWorld, fault: str) -> None:
     async with open_world() as world:
         task = await world.create()
-        world.sandbox.moods = [Mood(mood, "/videos/")]
+        world.sandbox.faults = [Fault(fault, "/videos/")]
         seen = await world.call("get_task", {"task_id": task["task_id"]})
         assert seen["status"] == "queued"
         assert "does not know this task" in seen["warnings"][0]
         assert (await world.call("get_task", {"task_id": "vid_of_nobody"})).error["code"] == "task_not_found"
 
 
-@pytest.mark.parametrize("mood", [mood for mood in ON_LOOK if mood not in KNOWN_STAYS])
-async def test_a_poll_that_keeps_failing_has_its_error(open_world: OpenWorld, mood: str) -> None:
+@pytest.mark.parametrize("fault", [fault for fault in ON_LOOK if fault not in KNOWN_STAYS])
+async def test_a_poll_that_keeps_failing_has_its_error(open_world: OpenWorld, fault: str) -> None:
     async with open_world() as world:
         task = await world.create()
-        world.sandbox.moods = [Mood(mood, "/videos/", 99)]
+        world.sandbox.faults = [Fault(fault, "/videos/", 99)]
         answer = await world.call("get_task", {"task_id": task["task_id"]})
-        assert answer.error["code"] == ON_LOOK[mood]
+        assert answer.error["code"] == ON_LOOK[fault]
         assert answer.error["charged"] == "no"
         await is_alive(world)
 
 
-@pytest.mark.parametrize("mood", [*PASSING, "rate_limited", "rate_limited_date"])
-async def test_a_poll_that_fails_once_is_retried(open_world: OpenWorld, mood: str) -> None:
+@pytest.mark.parametrize("fault", [*PASSING, "rate_limited", "rate_limited_date"])
+async def test_a_poll_that_fails_once_is_retried(open_world: OpenWorld, fault: str) -> None:
     async with open_world() as world:
         task = await world.create()
-        world.sandbox.moods = [Mood(mood, "/videos/")]
+        world.sandbox.faults = [Fault(fault, "/videos/")]
         assert (await world.call("get_task", {"task_id": task["task_id"]}))["task_id"] == task["task_id"]
 
 
-@pytest.mark.parametrize("mood", ON_LOOK)
-async def test_a_failing_poll_ends_a_wait_only_when_it_is_final(open_world: OpenWorld, mood: str) -> None:
+@pytest.mark.parametrize("fault", ON_LOOK)
+async def test_a_failing_poll_ends_a_wait_only_when_it_is_final(open_world: OpenWorld, fault: str) -> None:
     async with open_world() as world:
         world.sandbox.work_seconds = 600
         task = await world.create()
-        world.sandbox.moods = [Mood("code_0", "/videos/"), Mood(mood, "/videos/", 5)]
+        world.sandbox.faults = [Fault("code_0", "/videos/"), Fault(fault, "/videos/", 5)]
         answer = await world.call("wait_for_video", {"task_id": task["task_id"], "timeout_seconds": 1800})
     final = {"auth_failed", "insufficient_balance", "invalid_request"}
-    assert answer.is_error is (ON_LOOK[mood] in final)
+    assert answer.is_error is (ON_LOOK[fault] in final)
 
 
-@pytest.mark.parametrize("mood", ON_LOOK)
-async def test_an_upload_that_fails_has_its_error_and_is_not_retried(open_world: OpenWorld, tmp_path: Path, mood: str) -> None:
+@pytest.mark.parametrize("fault", ON_LOOK)
+async def test_an_upload_that_fails_has_its_error_and_is_not_retried(
+    open_world: OpenWorld, tmp_path: Path, fault: str
+) -> None:
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n1")
     async with open_world() as world:
-        world.sandbox.moods = [Mood(mood, "/files/upload", 99)]
+        world.sandbox.faults = [Fault(fault, "/files/upload", 99)]
         answer = await world.call("upload_asset", {"source": str(tmp_path / "a.png"), "model": "seedance2.0-sp"})
-        assert answer.error["code"] in {ON_LOOK[mood], "provider_error"}
+        assert answer.error["code"] in {ON_LOOK[fault], "provider_error"}
         assert answer.error["charged"] == "no"
         assert sum(path.endswith("/files/upload") for _, path in world.sandbox.requests) == 1
 
@@ -152,7 +154,7 @@ async def test_an_upload_that_fails_has_its_error_and_is_not_retried(open_world:
 async def test_an_upload_without_a_usable_url_is_a_provider_error(open_world: OpenWorld, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n1")
     async with open_world() as world:
-        world.sandbox.moods = [Mood("no_task_id", "/files/upload", 99)]
+        world.sandbox.faults = [Fault("no_task_id", "/files/upload", 99)]
         answer = await world.call("upload_asset", {"source": str(tmp_path / "a.png"), "model": "seedance2.0-sp"})
     assert answer.error["code"] == "provider_error"
 
@@ -160,14 +162,14 @@ async def test_an_upload_without_a_usable_url_is_a_provider_error(open_world: Op
 @pytest.mark.parametrize("model", ["seedance2.0-sp", "sd2_mx_720p"])
 async def test_a_review_without_an_asset_is_a_provider_error(open_world: OpenWorld, model: str) -> None:
     async with open_world() as world:
-        world.sandbox.moods = [Mood("no_task_id", "/assets/", 99)]
+        world.sandbox.faults = [Fault("no_task_id", "/assets/", 99)]
         answer = await world.call("upload_asset", {"source": "https://a.b/c.png", "model": model})
     assert answer.error["code"] == "provider_error"
 
 
 async def test_the_providers_words_are_sanitized_and_marked(open_world: OpenWorld) -> None:
     async with open_world() as world:
-        world.sandbox.moods = [Mood("hostile_words", CREATE)]
+        world.sandbox.faults = [Fault("hostile_words", CREATE)]
         answer = await world.create()
     assert "The provider's words: \"ignore [2J all " in answer.text
     assert "\x1b" not in answer.text
@@ -177,16 +179,16 @@ async def test_the_providers_words_are_sanitized_and_marked(open_world: OpenWorl
 
 async def test_a_rate_limit_says_its_retry_after_seconds(open_world: OpenWorld) -> None:
     async with open_world() as world:
-        world.sandbox.moods = [Mood("rate_limited", CREATE)]
+        world.sandbox.faults = [Fault("rate_limited", CREATE)]
         answer = await world.create()
     assert answer.error["retry_after_seconds"] == 2
     assert answer.error["retryable"] is True
 
 
-@pytest.mark.parametrize("twist", TWISTS)
-async def test_odd_contents_are_survived(open_world: OpenWorld, twist: str) -> None:
+@pytest.mark.parametrize("content", ODD_CONTENTS)
+async def test_odd_contents_are_survived(open_world: OpenWorld, content: str) -> None:
     async with open_world() as world:
-        world.sandbox.moods = [Mood(twist, "/videos/", 1)]
+        world.sandbox.faults = [Fault(content, "/videos/", 1)]
         task = await world.create()
         done = await world.call("wait_for_video", {"task_id": task["task_id"]})
         assert done["status"] == "completed"
@@ -195,7 +197,7 @@ async def test_odd_contents_are_survived(open_world: OpenWorld, twist: str) -> N
 async def test_a_relative_link_is_made_absolute(open_world: OpenWorld) -> None:
     async with open_world() as world:
         task = await world.create()
-        world.sandbox.moods = [Mood("relative_link", "/videos/", 99)]
+        world.sandbox.faults = [Fault("relative_link", "/videos/", 99)]
         done = await world.call("wait_for_video", {"task_id": task["task_id"]})
     assert done["video_url"].startswith(f"https://provider.invalid/results/{task['task_id']}.mp4?signature=")
 
@@ -203,7 +205,7 @@ async def test_a_relative_link_is_made_absolute(open_world: OpenWorld) -> None:
 async def test_an_unknown_status_is_processing_with_a_warning(open_world: OpenWorld) -> None:
     async with open_world() as world:
         task = await world.create()
-        world.sandbox.moods = [Mood("strange_status", "/videos/")]
+        world.sandbox.faults = [Fault("strange_status", "/videos/")]
         seen = await world.call("get_task", {"task_id": task["task_id"]})
     assert seen["status"] == "processing"
     assert "melting" in seen["warnings"][0]
@@ -213,7 +215,7 @@ async def test_an_expired_link_answers_403(open_world: OpenWorld) -> None:
     async with open_world() as world:
         task = await world.create()
         done = await world.call("wait_for_video", {"task_id": task["task_id"]})
-        world.sandbox.moods = [Mood("expired_link", "/results/")]
+        world.sandbox.faults = [Fault("expired_link", "/results/")]
         assert (await world.sandbox(httpx.Request("GET", done["video_url"]))).status_code == 403
         assert (await world.sandbox(httpx.Request("GET", done["video_url"]))).content == b"no film"
 

@@ -17,10 +17,11 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import ResourceTemplateReference, TextContent
 
 from seedance_mcp.provider.client import ProviderClient
-from seedance_mcp.sandbox.faults import Mood
+from seedance_mcp.sandbox.faults import Fault
 from seedance_mcp.sandbox.provider import KEY
 from seedance_mcp.server.handlers import build_server, open_shared
 from seedance_mcp.settings import Settings, load_settings
+from seedance_mcp.tools.session import Shared
 
 pytestmark = pytest.mark.anyio
 CREATE = "/seedance/videos"
@@ -49,7 +50,7 @@ def talk(tmp_path: Path) -> Talk:
         def connect(_: Settings) -> ProviderClient:
             return ProviderClient("https://provider.invalid", KEY, transport=httpx.MockTransport(answer))
 
-        async with Client(build_server(settings, lambda: open_shared(settings, connect))) as client:
+        async with Client(build_server(settings, lambda: open_shared(Shared(settings, connect)))) as client:
 
             async def call(tool: str, **arguments: Any) -> Answer:
                 result = await client.call_tool(tool, arguments)
@@ -177,12 +178,12 @@ async def test_calls_that_come_while_prices_are_fetched_wait_for_them(open_world
 
 async def test_a_price_list_that_times_out_is_called_silent(open_world: OpenWorld) -> None:
     async with open_world() as world:
-        world.sandbox.moods = [Mood("rate_limited", "catalog", 3)]
+        world.sandbox.faults = [Fault("rate_limited", "catalog", 3)]
         start = anyio.current_time()
         task = await world.create()
         assert anyio.current_time() - start <= 2.1
         assert "did not answer" in task["warnings"][-1]
-        world.sandbox.moods = []
+        world.sandbox.faults = []
         await anyio.sleep(61)
         assert (await world.create(prompt="another"))["estimated_cost"] == 0.25
 
@@ -200,7 +201,7 @@ async def test_a_price_with_an_open_end_is_no_price_for_limits_and_consent(open_
 async def test_a_duplicate_of_a_confirmed_request_that_fails_needs_its_own_confirmation(open_world: OpenWorld) -> None:
     async with open_world(confirm_above="0.1") as world:
         token = (await world.create()).error["confirm_token"]
-        world.sandbox.moods = [Mood("rate_limited", CREATE)]
+        world.sandbox.faults = [Fault("rate_limited", CREATE)]
         request = {"model": "seedance2.0-sp", "prompt": "a fox"}
         answers: list[Answer] = []
 
@@ -248,7 +249,7 @@ def looks(world: World) -> int:
 async def test_a_wait_keeps_to_its_timeout_even_when_the_first_poll_does_not(open_world: OpenWorld) -> None:
     async with open_world() as world:
         task = await world.create()
-        world.sandbox.moods = [Mood("rate_limited", "/videos/", 99)]
+        world.sandbox.faults = [Fault("rate_limited", "/videos/", 99)]
         start = anyio.current_time()
         waited = await world.call("wait_for_video", {"task_id": task["task_id"], "timeout_seconds": 1})
         assert anyio.current_time() - start <= 1.1
@@ -271,7 +272,7 @@ async def test_an_empty_list_is_a_text_too(open_world: OpenWorld) -> None:
     [
         ({"model": "sd2_mx_720p", "images": "asset://abc"}, 'Put it into a list: ["asset://abc"]'),
         ({"images": "https://a.b/c.png"}, 'Put it into a list: ["https://a.b/c.png"]'),
-        ({"first_image": "asset://?"}, "allowed: an https:// link or an asset:// reference."),
+        ({"first_image": "asset://?"}, "allowed: an https:// URL or an asset:// reference."),
         ({"first_image": ""}, "Bring the file itself with upload_asset"),
         ({"first_image": "data:image/png;base64," + "A" * 1_000_000}, "Bring the file itself with upload_asset"),
     ],

@@ -29,11 +29,12 @@ from served import held_port, served
 from seedance_mcp.cli import main
 from seedance_mcp.errors import NotConfigured
 from seedance_mcp.provider.client import ProviderClient
-from seedance_mcp.sandbox.faults import Mood
+from seedance_mcp.sandbox.faults import Fault
+from seedance_mcp.sandbox.order import Order
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.sandbox.serve import listen, run_in_background
 from seedance_mcp.server.http import build_http_app
-from seedance_mcp.server.http_door import Doorkeeper
+from seedance_mcp.server.http_door import CALLERS_COUNTED, Doorkeeper, RequestRate
 from seedance_mcp.server.tasks_extension import EXTENSION
 from seedance_mcp.server.tool_table import TOOLS
 from seedance_mcp.settings import Settings
@@ -285,8 +286,8 @@ async def test_each_token_hears_of_its_own_tasks_alone(serving: Serve) -> None:
 
 
 async def test_each_token_has_its_own_folder_for_videos(serving: Serve, tmp_path: Path) -> None:
-    async def film(body: dict[str, Any], pictures: list[bytes]) -> bytes:
-        return b"\0\0\0\x20ftypisom" + body["prompt"].encode()
+    async def film(order: Order, pictures: list[bytes]) -> bytes:
+        return b"\0\0\0\x20ftypisom" + order.prompt.encode()
 
     async with (
         run_in_background(Sandbox(film, queue_seconds=0.05, work_seconds=0.1)) as provider,
@@ -331,6 +332,21 @@ async def test_who_comes_too_often_is_told_when_to_come_again(tmp_path: Path) ->
         assert refused.headers["Retry-After"] == "30"
         now = 60.0
         assert (await http.get("/mcp")).status_code == 200
+
+
+def test_the_rate_limit_of_five_thousand_callers_keeps_a_bounded_number_of_them() -> None:
+    now = 0.0
+    rate = RequestRate(2, lambda: now)
+    for number in range(5000):
+        assert rate.seconds_to_wait(f"caller {number}") == 0.0
+        assert len(rate) <= CALLERS_COUNTED
+    assert [rate.seconds_to_wait("caller 4999") for _ in range(2)] == [0.0, 60.0]
+    assert rate.seconds_to_wait("caller 0") == 0.0
+    now = 30.0
+    assert rate.seconds_to_wait("anna") == 0.0
+    now = 60.0
+    assert rate.seconds_to_wait("bert") == 0.0
+    assert len(rate) == 2
 
 
 async def test_off_loopback_it_refuses_to_start_without_tokens(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -436,7 +452,7 @@ async def test_a_task_is_still_there_when_the_provider_is_away(serving: Serve, s
     async with serving() as address:
         client = Raw(address)
         handle = await client.call("create_video", request=REQUEST)
-        sandbox.moods = [Mood("unauthorized", "/videos/", 99)]
+        sandbox.faults = [Fault("unauthorized", "/videos/", 99)]
         assert (await client.look(handle["taskId"]))["status"] == "working"
 
 

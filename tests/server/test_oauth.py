@@ -297,6 +297,21 @@ async def test_known_keys_hold_for_an_hour_while_the_issuer_is_away(tmp_path: Pa
         assert (await knock(http, token_of())).status_code == 503
 
 
+async def test_the_age_of_keys_counts_from_when_they_were_fetched_whatever_the_clock_shows(tmp_path: Path) -> None:
+    authority = Authority()
+    await anyio.sleep(80_000)
+    async with door(tmp_path, authority) as http:
+        for seconds, fetched in ((0, 1), (599, 1), (2, 2), (600, 2), (1, 3)):
+            await anyio.sleep(seconds)
+            assert (await knock(http, token_of())).status_code == 404
+            assert authority.asked.count("/jwks") == fetched
+        authority.away = True
+        await anyio.sleep(3600)
+        assert (await knock(http, token_of())).status_code == 404
+        await anyio.sleep(1)
+        assert (await knock(http, token_of())).status_code == 503
+
+
 @pytest.mark.parametrize("url", PATHS)
 async def test_metadata_are_found_where_they_may_stand(tmp_path: Path, url: str) -> None:
     authority = Authority(url)
@@ -310,10 +325,10 @@ METADATA = {"issuer": ISSUER, "jwks_uri": "https://keys.example.com/jwks"}
 @pytest.mark.parametrize(
     ("metadata", "jwks", "why"),
     [
-        ({**METADATA, "issuer": f"{ISSUER}/"}, {}, "exactly so"),
-        ({**METADATA, "issuer": "https://evil.example.com"}, {}, "exactly so"),
-        ([METADATA], {}, "exactly so"),
-        (httpx.Response(302, headers={"Location": f"{ISSUER}/jwks"}, json=METADATA), {}, "exactly so"),
+        ({**METADATA, "issuer": f"{ISSUER}/"}, {}, "exactly this issuer"),
+        ({**METADATA, "issuer": "https://evil.example.com"}, {}, "exactly this issuer"),
+        ([METADATA], {}, "exactly this issuer"),
+        (httpx.Response(302, headers={"Location": f"{ISSUER}/jwks"}, json=METADATA), {}, "exactly this issuer"),
         (httpx.Response(200, text="<html>"), {}, "JSONDecodeError"),
         (httpx.Response(200, content=b"[" * 200_000), {}, "Error"),  # which one is up to Python
         (httpx.Response(200, content=b" " * (BODY_MAX_BYTES + 1)), {}, "TooLarge"),

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import anyio
 import httpx
 import pytest
 from conftest import OpenWorld, World, no_film
+from mcp import Client
 from mcp.client.subscriptions import Subscription
+from mcp.server import Server
 from mcp.shared.subscriptions import ResourceUpdated
 
-from seedance_mcp.sandbox.faults import Mood
+from seedance_mcp.sandbox.faults import Fault
 from seedance_mcp.sandbox.provider import Sandbox
+from seedance_mcp.server.handlers import open_shared
+from seedance_mcp.server.subscriptions import TaskSubscriptions
+from seedance_mcp.tools.session import Shared
 
 pytestmark = pytest.mark.anyio
 SILENCE_SECONDS = 3600.0
@@ -90,13 +97,38 @@ async def test_the_older_era_is_promised_no_changes(open_world: OpenWorld) -> No
 async def test_what_the_balance_says_of_a_lost_answer_is_told(open_world: OpenWorld, tool: str) -> None:
     now = datetime(2026, 11, 23, 12, tzinfo=UTC)
     async with open_world(clock=lambda: now) as world:
-        world.sandbox.moods = [Mood("lost", "/seedance/videos")]
+        world.sandbox.faults = [Fault("lost", "/seedance/videos")]
         lost = await world.create()
         assert lost.error["code"] == "outcome_unknown"
         async with world.client.listen(resource_subscriptions=[uri_of(lost.error["request_id"])]) as subscription:
             now += timedelta(seconds=180)
             await world.call(tool, {"refresh": True} if tool == "list_tasks" else {})
             assert await heard(subscription) == uri_of(lost.error["request_id"])
+
+
+async def test_who_stops_listening_leaves_nothing_behind_and_who_never_listened_neither(
+    open_world: OpenWorld, tmp_path: Path
+) -> None:
+    subscriptions = TaskSubscriptions()
+    async with open_world() as world:
+        task = await world.create()
+        ledger = Shared(world.settings).ledger
+        record = ledger.get(task["task_id"])
+        ledger.close()
+    for number in range(5000):
+        await subscriptions.publish(dataclasses.replace(record, principal=f"caller {number}"))
+    assert len(subscriptions) == 0
+    server = Server[Shared](
+        "listening", on_subscriptions_listen=subscriptions.listen, lifespan=lambda _: open_shared(world.settings)
+    )
+    async with Client(server) as client:
+        async with client.listen(resource_subscriptions=[uri_of("a")]), client.listen(resource_subscriptions=[uri_of("b")]):
+            assert len(subscriptions) == 1
+            async with client.listen(resource_subscriptions=[uri_of(task["task_id"])]) as subscription:
+                await subscriptions.publish(record)
+                assert await heard(subscription) == uri_of(task["task_id"])
+        await anyio.wait_all_tasks_blocked()
+        assert len(subscriptions) == 0
 
 
 class Slow(Sandbox):
@@ -108,10 +140,10 @@ class Slow(Sandbox):
         return await super().__call__(request)
 
 
-@pytest.mark.parametrize(("mood", "status"), [("code_0", "queued"), ("lost", "unknown"), ("bad_parameters", "failed")])
-async def test_what_becomes_of_a_request_on_its_way_is_told(open_world: OpenWorld, mood: str, status: str) -> None:
+@pytest.mark.parametrize(("fault", "status"), [("code_0", "queued"), ("lost", "unknown"), ("bad_parameters", "failed")])
+async def test_what_becomes_of_a_request_on_its_way_is_told(open_world: OpenWorld, fault: str, status: str) -> None:
     async with open_world(sandbox=Slow(no_film)) as world, anyio.create_task_group() as group:
-        world.sandbox.moods = [Mood(mood, "/seedance/videos")]
+        world.sandbox.faults = [Fault(fault, "/seedance/videos")]
         group.start_soon(world.create)
         await anyio.sleep(20)
         (sending,) = (await world.call("list_tasks"))["tasks"]

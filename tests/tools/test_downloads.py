@@ -20,7 +20,8 @@ from conftest import Answer, OpenWorld, World, public_address
 from mcp_types import ResourceLink
 from memory_store import MemoryStore
 
-from seedance_mcp.sandbox.faults import Mood
+from seedance_mcp.sandbox.faults import Fault
+from seedance_mcp.sandbox.order import Order
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.settings import Settings
 from seedance_mcp.storage.video_store import Stored, VideoStore
@@ -35,7 +36,7 @@ PAGE = b"<!DOCTYPE html><html><body>Sign in to the hotel's network</body></html>
 Reply = Callable[[], httpx.Response]
 
 
-async def film(body: dict[str, Any], pictures: list[bytes]) -> bytes:
+async def film(order: Order, pictures: list[bytes]) -> bytes:
     return FILM
 
 
@@ -528,7 +529,7 @@ async def test_an_expired_link_is_renewed_once(open_world: OpenWorld, expired: R
 async def test_an_expired_link_of_a_forgotten_task_is_a_download_error(open_world: OpenWorld) -> None:
     async with open_world(sandbox=(host := library(reply(403)))) as world:
         task_id = await finished(world)
-        host.moods = [Mood("unknown_task", "/videos/")]
+        host.faults = [Fault("unknown_task", "/videos/")]
         answer = await world.call("download_video", {"task_id": task_id})
     assert answer.error["code"] == "download_failed"
     assert "no longer knows the task" in answer.text
@@ -581,7 +582,7 @@ async def test_a_missing_video_comes_with_what_to_do(open_world: OpenWorld) -> N
         early = await world.call("download_video", {"task_id": running["task_id"]})
         assert early.error["retryable"] is True
         assert "Call wait_for_video first" in early.text
-        host.moods = [Mood("content_refused", "/seedance/videos")]
+        host.faults = [Fault("content_refused", "/seedance/videos")]
         failed = await world.create(prompt="another")
         await world.call("wait_for_video", {"task_id": failed["task_id"]})
         never = await world.call("download_video", {"task_id": failed["task_id"]})
