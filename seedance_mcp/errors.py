@@ -1,24 +1,26 @@
-"""What can go wrong, and whether money went.
+"""What can go wrong, what an agent reads, and whether money went.
 
 SeedanceError
-  InvalidRequest            refused by our own checks: nothing was sent
-  NotConfigured             no key, or a setting that cannot be used
-    LedgerUnusable          the book on disk cannot be read or written
-  AuthFailed                the provider refused the key
-  InsufficientBalance       the provider refused for lack of balance or quota
-  BudgetExceeded            the operator's limit refused
-  ConfirmationRequired      a person has to agree first
-  RateLimited               the provider asks for patience
-  ProviderFailed            the provider answered with an error
-  ProviderUnreachable       no connection: nothing was sent
-  OutcomeUnknown            sent, but the answer was lost: it may have been charged
-  TaskNotFound              no such task
-  AssetRejected             the provider's review refused the file
-  AssetNotReady             the review is still running
-  FileRejected              a local file or link that may not be sent
-  DownloadFailed            the finished video could not be fetched or saved
-    DownloadRefused         and a repeat would change nothing
-      LinkExpired            its link gives no video any more
+├── InvalidRequest            our own checks refused it: nothing was sent
+├── NotConfigured             no key, or a setting that cannot be used: nothing was sent
+│   └── LedgerUnusable        the ledger cannot be read or written
+├── AuthFailed                the provider refused the key
+├── InsufficientBalance       the provider refused for lack of balance or quota
+├── BudgetExceeded            a limit of the operator refused it: nothing was sent
+├── ConfirmationRequired      the user has to agree to the price first: nothing was sent
+├── RateLimited               the provider takes no more requests just now
+├── ProviderFailed            the provider answered with an error, or with nothing that can be used
+├── ProviderUnreachable       no connection came about: nothing was sent
+├── OutcomeUnknown            sent, and the answer was lost: it may have been charged
+├── TaskNotFound              no such task
+├── AssetRejected             the provider's review refused the file
+├── AssetNotReady             the provider's review has not finished
+├── FileRejected              a local file or a URL that may not be sent: nothing was sent
+└── DownloadFailed            the finished video could not be fetched or saved; its task and its price are as they were
+    └── DownloadRefused       and a repeat would change nothing
+        └── LinkExpired       because its link gives no video any more
+
+The provider's refusals charge nothing. Each error says for itself what went: see `charged`.
 """
 
 from __future__ import annotations
@@ -35,18 +37,30 @@ _AFTERWARDS: dict[Charged, str] = {
 
 
 class SeedanceError(Exception):
-    """A failure in words for the agent; `message` says what was wrong, what is allowed and what to do next."""
+    """A failure, in words for the agent."""
 
     code: ClassVar[str] = "provider_error"
+    """What the result calls it; one of the contract's codes."""
     retryable: ClassVar[bool] = False
+    """Whether the same call may succeed later."""
 
     def __init__(self, message: str, *, charged: Charged = "no", **details: Any) -> None:
-        """Take the message and any of `field`, `allowed`, `request_id`, `retry_after_seconds`, `confirm_token`."""
+        """Describe the failure.
+
+        Args:
+            message: What was wrong, what is allowed, and what to do next; whether money went is added from `charged`.
+            charged: Whether money went.
+            details: Any of `field`, `allowed`, `request_id`, `retry_after_seconds` and `confirm_token`; `None` is left out.
+        """
         super().__init__(message)
         self.message = message
         self.charged: Charged = charged
         self.proven = True
-        """Whether the provider's answer itself shows that nothing was charged."""
+        """Whether it is certain that the provider did not carry the request out.
+
+        False only for a provider's error of its own, such as "server error", which may have come after the video was begun:
+        `create_video` then counts its outcome as unknown.
+        """
         self.details = {name: value for name, value in details.items() if value is not None}
 
     @property
@@ -55,7 +69,7 @@ class SeedanceError(Exception):
         return self.retryable and self.charged == "no"
 
     def as_dict(self) -> dict[str, Any]:
-        """The `error` object of a tool result."""
+        """Give the `error` object of a tool result."""
         return {
             "code": self.code,
             "message": self.message,
@@ -65,27 +79,27 @@ class SeedanceError(Exception):
         }
 
     def as_text(self) -> str:
-        """The same facts as one readable text; what the message allows already is not said twice."""
-        told = {name: value for name, value in self.details.items() if name != "allowed" or str(value) not in self.message}
-        details = "".join(f"\n{name}: {value}" for name, value in told.items())
+        """Give the same facts as one readable text; `allowed` is left out where the message holds it already."""
+        shown = {name: value for name, value in self.details.items() if name != "allowed" or str(value) not in self.message}
+        details = "".join(f"\n{name}: {value}" for name, value in shown.items())
         retry = "may be repeated" if self.may_be_repeated else "do not repeat unchanged"
         return f"{self.message} {_AFTERWARDS[self.charged]}\ncode: {self.code} ({retry}), charged: {self.charged}{details}"
 
 
 class InvalidRequest(SeedanceError):
-    """Refused by our own checks."""
+    """Our own checks refused the call."""
 
     code = "invalid_request"
 
 
 class NotConfigured(SeedanceError):
-    """No key is set."""
+    """No key is set, or a setting cannot be used."""
 
     code = "not_configured"
 
 
 class LedgerUnusable(NotConfigured):
-    """The book on disk cannot be read or written."""
+    """The ledger cannot be read or written."""
 
 
 class AuthFailed(SeedanceError):
@@ -101,46 +115,46 @@ class InsufficientBalance(SeedanceError):
 
 
 class BudgetExceeded(SeedanceError):
-    """A limit that the operator set would be passed."""
+    """The request would pass a limit that the operator set."""
 
     code = "budget_exceeded"
 
 
 class ConfirmationRequired(SeedanceError):
-    """A person has to agree to the price first."""
+    """The user has to agree to the price first."""
 
     code = "confirmation_required"
 
 
 class RateLimited(SeedanceError):
-    """The provider asks for patience."""
+    """The provider takes no more requests just now."""
 
     code = "rate_limited"
     retryable = True
 
 
 class ProviderFailed(SeedanceError):
-    """The provider answered with an error."""
+    """The provider answered with an error, or with nothing that can be used."""
 
     code = "provider_error"
     retryable = True
 
 
 class ProviderUnreachable(SeedanceError):
-    """No connection came about, so nothing was sent."""
+    """No connection came about, so that nothing was sent."""
 
     code = "provider_unreachable"
     retryable = True
 
 
 class OutcomeUnknown(SeedanceError):
-    """The request left and its answer is lost."""
+    """The request was sent and its answer is lost."""
 
     code = "outcome_unknown"
 
 
 class TaskNotFound(SeedanceError):
-    """No task of that id."""
+    """There is no task of that id."""
 
     code = "task_not_found"
 
@@ -159,7 +173,7 @@ class AssetNotReady(SeedanceError):
 
 
 class FileRejected(SeedanceError):
-    """A local file or link that may not be sent."""
+    """A local file or a URL may not be sent."""
 
     code = "file_rejected"
 
@@ -172,10 +186,10 @@ class DownloadFailed(SeedanceError):
 
 
 class DownloadRefused(DownloadFailed):
-    """It could not, and a repeat would change nothing."""
+    """The finished video could not be fetched or saved, and a repeat would change nothing."""
 
     retryable = False
 
 
 class LinkExpired(DownloadRefused):
-    """The link gives no video any more."""
+    """The link of the finished video gives no video any more."""

@@ -1,4 +1,4 @@
-"""Text, numbers and times from strangers, made safe to store and to show."""
+"""Makes foreign text, numbers and times safe to store and to show."""
 
 from __future__ import annotations
 
@@ -7,20 +7,31 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
-"""Characters that steer a terminal or hide text, and halves of characters that no JSON message can carry."""
+_UNSAFE_RANGES: tuple[tuple[int, int, str], ...] = (
+    (0x0000, 0x001F, "control characters of ASCII: line breaks, escapes of a terminal"),
+    (0x007F, 0x009F, "delete, and the control characters of Latin-1"),
+    (0x200B, 0x200F, "blanks without width, and marks of direction"),
+    (0x2028, 0x202E, "line and paragraph breaks, and overrides of direction"),
+    (0x2066, 0x2069, "isolates of direction"),
+    (0xD800, 0xDFFF, "halves of characters, which no JSON message can carry"),
+)
+"""First and last code point of what steers a terminal, hides text or breaks a message, and what it is."""
 
-_MOST_CHARS = 500
+UNSAFE = re.compile(f"[{''.join(f'{chr(first)}-{chr(last)}' for first, last, _ in _UNSAFE_RANGES)}]+")
+"""Finds every run of unsafe characters."""
+
+TEXT_MOST_CHARS = 500
 _MILLISECONDS_FROM = 10**11
+"""A larger time is in milliseconds: as seconds it would lie after the year 5000."""
 _LARGEST_TIME = Decimal(10**14)
 _LARGEST = Decimal(10**9)
-"""No count or sum of coins is larger: a larger number is nonsense."""
+"""No count and no sum of coins is larger: a larger number makes no sense."""
 
 
 def sanitize(text: Any) -> str:
-    """Give a stranger's words without control characters, at most 500 characters long."""
-    clean = CONTROL.sub(" ", str(text)).strip()
-    return clean if len(clean) <= _MOST_CHARS else clean[: _MOST_CHARS - 1] + "…"
+    """Give foreign text with a blank for each run of unsafe characters, at most 500 characters long."""
+    clean = UNSAFE.sub(" ", str(text)).strip()
+    return clean if len(clean) <= TEXT_MOST_CHARS else clean[: TEXT_MOST_CHARS - 1] + "…"
 
 
 def read_amount(value: Any) -> Decimal | None:
@@ -30,7 +41,7 @@ def read_amount(value: Any) -> Decimal | None:
 
 
 def read_number(value: Any, largest: Decimal = _LARGEST) -> Decimal | None:
-    """Read a finite number whose size is at most `largest`; `None` for anything else."""
+    """Read a finite number from `-largest` to `largest`; `None` for anything else."""
     try:
         amount = Decimal(str(value))
     except InvalidOperation:
@@ -39,7 +50,7 @@ def read_number(value: Any, largest: Decimal = _LARGEST) -> Decimal | None:
 
 
 def read_time(value: Any) -> datetime | None:
-    """Read Unix seconds or milliseconds, which the provider's examples mix; `None` for zero and nonsense."""
+    """Read Unix seconds or milliseconds, which the provider's examples mix; `None` for zero and what makes no sense."""
     amount = read_number(value, _LARGEST_TIME)
     if not amount or amount < 0:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import sys
@@ -20,15 +21,22 @@ from hypothesis import settings as hypothesis_settings
 from mcp import Client
 from mcp.client.session import ElicitationFnT
 from mcp_types import ContentBlock, Implementation, TextContent
-from trio.testing import MockClock
+from memory_ledger import memory_ledgers
+from trio.abc import Instrument
+from trio.lowlevel import Task
+from trio.testing import MockClock, active_thread_count
 
+from seedance_mcp.catalogue.edition import Edition, load_edition
+from seedance_mcp.money.ledger import open_ledger as open_sqlite
 from seedance_mcp.provider.client import ProviderClient
 from seedance_mcp.provider.result_download import MOST_BYTES, Fetcher, Resolve
+from seedance_mcp.sandbox.order import Order
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.server.handlers import build_server, open_shared
 from seedance_mcp.settings import Settings
+from seedance_mcp.storage.video_store import VideoStore
 from seedance_mcp.tools.observer import Observer
-from seedance_mcp.tools.session import utc_now
+from seedance_mcp.tools.session import Keep, OpenLedger, Shared, keep_on_disk, utc_now
 
 PROVIDER = "https://provider.invalid"
 LOOPBACK = {"127.0.0.1", b"127.0.0.1", b"localhost", "::1", "localhost", "0.0.0.0", "", None}  # noqa: S104 - compared, not bound
@@ -74,8 +82,9 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
 
 @pytest.fixture(autouse=True)
 def an_end(request: pytest.FixtureRequest) -> Generator[None]:
-    """End a test that nothing else ends; those of the folders beside this one give their tools the time they need."""
-    with alarm(2 * LONGEST_SECONDS) if request.path.parent == HERE else nullcontext():
+    """End a test that nothing else ends; other programs get the time that they need."""
+    folder = request.path.relative_to(HERE).parts[0]
+    with nullcontext() if folder in {"browser", "conformance", "interop"} else alarm(2 * LONGEST_SECONDS):
         yield
 
 
@@ -87,17 +96,57 @@ def a_bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SEEDANCE_BASE_URL", "http://127.0.0.1:9")
 
 
+class JumpsWhenIdle(Instrument):
+    """Lets a clock jump when everybody sleeps; a task that waits for a worker thread does not sleep, though trio thinks so."""
+
+    def __init__(self, clock: MockClock) -> None:
+        self._clock = clock
+
+    def after_task_step(self, task: Task) -> None:
+        threshold = math.inf if active_thread_count() else 0
+        if threshold != self._clock.autojump_threshold:
+            self._clock.autojump_threshold = threshold
+
+
 @pytest.fixture
 def anyio_backend() -> tuple[str, dict[str, Any]]:
     """Trio with a clock that jumps whenever everybody sleeps."""
-    return "trio", {"clock": MockClock(autojump_threshold=0)}
+    clock = MockClock(autojump_threshold=0)
+    return "trio", {"clock": clock, "instruments": [JumpsWhenIdle(clock)]}
+
+
+ENGINES: dict[str, Callable[[], OpenLedger]] = {"sqlite": lambda: open_sqlite, "memory": memory_ledgers}
+"""How each implementation of the ledger is opened: `memory` is a second one, which shows that the contract is the contract."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "sqlite_file: it looks into the ledger's file, or breaks it")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Let tests of money run on every implementation, unless they look into the file."""
+    if "engine" in metafunc.fixturenames:
+        every = metafunc.definition.path.parent.name == "money" and not metafunc.definition.get_closest_marker("sqlite_file")
+        metafunc.parametrize("engine", list(ENGINES) if every else ["sqlite"])
+
+
+@pytest.fixture
+def engine() -> str:
+    """Name an implementation of the ledger."""
+    return "sqlite"
+
+
+@pytest.fixture
+def open_ledger(engine: str) -> OpenLedger:
+    """Open ledgers of one test: two of one folder are the same one."""
+    return ENGINES[engine]()
 
 
 async def public_address(host: str, port: int) -> list[str]:
     return ["93.184.215.14"]
 
 
-async def no_film(body: dict[str, Any], pictures: list[bytes]) -> bytes:
+async def no_film(order: Order, pictures: list[bytes]) -> bytes:
     return b"no film"
 
 
@@ -127,6 +176,7 @@ class World:
     sandbox: Sandbox
     client: Client
     settings: Settings
+    videos: VideoStore
 
     async def call(self, tool: str, arguments: dict[str, Any] | None = None, **options: Any) -> Answer:
         result = await self.client.call_tool(tool, arguments or {}, **options)
@@ -147,9 +197,10 @@ OpenWorld = Callable[..., AbstractAsyncContextManager[World]]
 
 
 @pytest.fixture
-def open_world(tmp_path: Path) -> OpenWorld:
-    """Open a world; keywords are settings, `key` the client's key, `client_name` and `mode` the MCP client's, `resolve` and
-    `most_bytes` what downloads go by, `observers` who learns of what happens.
+def open_world(tmp_path: Path, open_ledger: OpenLedger) -> OpenWorld:
+    """Open a world; keywords are settings, `key` the client's key, `client_name` and `mode` the MCP client's, `resolve`,
+    `most_bytes` and `keep` what downloads go by, `edition` the catalogue of server and sandbox,
+    `observers` what learns of what happens.
     """
 
     @asynccontextmanager
@@ -163,13 +214,16 @@ def open_world(tmp_path: Path) -> OpenWorld:
         answer: ElicitationFnT | None = None,
         **fields: Any,
     ) -> AsyncGenerator[World]:
-        provider = sandbox or Sandbox(no_film)
+        edition: Edition = fields.pop("edition", None) or load_edition()
+        provider = sandbox or Sandbox(no_film, edition)
         usual: dict[str, Any] = {"base_url": PROVIDER, "data_dir": tmp_path / "data", "media_roots": [tmp_path]}
         usual["output_dir"] = tmp_path / "videos"
         resolve: Resolve = fields.pop("resolve", public_address)
         most_bytes: int = fields.pop("most_bytes", MOST_BYTES)
+        keep: Keep = fields.pop("keep", keep_on_disk)
         observers: Sequence[Observer] = fields.pop("observers", ())
         settings = Settings(**{**usual, **fields})
+        videos = keep(settings)
 
         def connect(_: Settings) -> ProviderClient:
             return ProviderClient(PROVIDER, key, transport=httpx.MockTransport(provider))
@@ -177,9 +231,13 @@ def open_world(tmp_path: Path) -> OpenWorld:
         def reach(_: Settings) -> Fetcher:
             return Fetcher(PROVIDER, resolve, lambda: httpx.MockTransport(provider), most_bytes)
 
-        server = build_server(settings, lambda: open_shared(settings, connect, clock or utc_now, reach), observers)
+        def shared() -> Shared:
+            parts: dict[str, Any] = {"open_ledger": open_ledger, "edition": edition}
+            return Shared(settings, connect, clock or utc_now, reach, lambda _: videos, **parts)
+
+        server = build_server(settings, lambda: open_shared(shared()), observers)
         info = Implementation(name=client_name, version="1")
         async with Client(server, mode=mode, client_info=info, elicitation_callback=answer) as client:
-            yield World(provider, client, settings)
+            yield World(provider, client, settings, videos)
 
     return opened

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import seedance_mcp
+from seedance_mcp.catalogue.edition import edition_names
 
 ROOT = Path(seedance_mcp.__file__).parent
 PACKAGE = "seedance_mcp"
@@ -17,7 +18,7 @@ PACKAGE = "seedance_mcp"
 ARROWS = """
 cli: server tools money sandbox instant catalogue settings errors untrusted _version
 server: tools money provider sandbox instant catalogue settings task errors _version
-tools: money provider media storage polling catalogue settings task errors untrusted
+tools: money provider media storage polling catalogue settings task errors
 money: catalogue settings task errors untrusted
 provider: catalogue settings task errors untrusted
 media: storage catalogue errors
@@ -86,7 +87,19 @@ def test_no_cycle_inside_a_folder(folder: str) -> None:
     TopologicalSorter(inside).prepare()
 
 
-@pytest.mark.parametrize("folder", sorted(name.removesuffix(".__init__") for name in MODULES if name.endswith(".__init__")))
+EDITIONS = "catalogue.editions"
+"""One more edition is one more file there, and nothing else."""
+FOLDERS = sorted({name.removesuffix(".__init__") for name in MODULES if name.endswith(".__init__")} - {EDITIONS})
+
+
+def test_editions_are_loaded_by_name_and_imported_by_no_module() -> None:
+    assert {name for name, tree in MODULES.items() if any(each.startswith(EDITIONS) for each in ours(tree))} == set()
+    assert [name.removeprefix(f"{EDITIONS}.") for name in MODULES if name.startswith(f"{EDITIONS}.")][1:] == [
+        f"edition_{name.replace('-', '_')}" for name in edition_names()
+    ]
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
 def test_a_folder_lists_its_modules_and_loads_none(folder: str) -> None:
     document, listing = MODULES[f"{folder}.__init__"].body
     assert isinstance(document, ast.Expr)

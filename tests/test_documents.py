@@ -1,4 +1,4 @@
-"""README, server.json and changelog say what the code says. `UPDATE=1 pytest` rewrites the tables, `pytest` compares."""
+"""The documents agree with the code. `UPDATE=1 pytest` rewrites their tables, `pytest` compares."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ import tomllib
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import pytest
 from derived import check
 from pydantic import SecretStr
 
-from seedance_mcp import __version__ as version
-from seedance_mcp import settings
+import seedance_mcp
+from seedance_mcp import _version, settings
+from seedance_mcp.catalogue.edition import load_edition
 from seedance_mcp.cli import main
-from seedance_mcp.cli.mcp_clients import BY_NAME, CLIENTS, ClientApp, install_link, uvx_command
+from seedance_mcp.cli.mcp_clients import BY_NAME, CLIENTS, SERVER, ClientApp, uvx_command
 from seedance_mcp.errors import InvalidRequest
 from seedance_mcp.server import resources
 from seedance_mcp.server.prompts import PROMPTS, PromptSpec
@@ -31,11 +32,15 @@ from seedance_mcp.tools.arguments import read_create_video
 
 TOP = Path(__file__).parent.parent
 README = TOP / "README.md"
-LIMITS, BENCHMARKS = TOP / "LIMITS.md", TOP / "BENCHMARKS.md"
-TOLD = (README, TOP / "llms-install.md")
-DOCUMENTS = (*TOLD, LIMITS)
+BENCHMARKS = TOP / "BENCHMARKS.md"
+GUIDES = (README, TOP / "llms-install.md")
+DOCUMENTS = sorted([*TOP.glob("*.md"), *TOP.glob(".github/*.md")])
+PACKAGE = TOP / "seedance_mcp"
 PYPROJECT: dict[str, Any] = tomllib.loads((TOP / "pyproject.toml").read_text("utf-8"))
-SERVER: dict[str, Any] = json.loads((TOP / "server.json").read_text("utf-8"))
+REGISTRY: dict[str, Any] = json.loads((TOP / "server.json").read_text("utf-8"))
+
+
+JUSTFILE = (TOP / "Justfile").read_text("utf-8")
 
 
 def variable(name: str) -> str:
@@ -43,7 +48,10 @@ def variable(name: str) -> str:
 
 
 def tools_table() -> str:
-    rows = [(f"`{spec.name}`", ", ".join(_arguments(spec.listed("flat").input_schema)), spec.description) for spec in TOOLS]
+    rows = [
+        (f"`{spec.name}`", ", ".join(_arguments(spec.listed(load_edition(), "flat").input_schema)), spec.description)
+        for spec in TOOLS
+    ]
     return resources.table(("Tool", "Arguments", "What it does"), rows)
 
 
@@ -84,11 +92,11 @@ FOLDERS = {
     "output_dir": "`seedance-videos` in `~/Videos`, or in `~` where that is missing",
     "media_roots": "the output and the working folder, pictures, videos, music, downloads; never `~` itself",
 }
-"""What is found out at the start."""
+"""Defaults that are found at start."""
 
 
 def default(name: str) -> str:
-    """As it is typed into the variable; nothing for what starts unset."""
+    """The default as it is typed into the variable; empty for a setting that starts unset."""
     value = Settings.model_fields[name].default
     told = str(int(value) if isinstance(value, bool) else value) if isinstance(value, (int, str)) else ""
     return f"`{told}`" if told else ""
@@ -104,27 +112,83 @@ def clients_table() -> str:
 
 
 def steps_table() -> str:
-    rows = [(f"`{client.name}`", client.title, shown_path(client), client.key_told, client.then) for client in CLIENTS]
+    rows = [(f"`{client.name}`", client.title, shown_path(client), client.key_hint, client.reload_hint) for client in CLIENTS]
     return resources.table(("CLIENT", "Which is", "Its file", "The key", "Afterwards"), rows)
 
 
+LINKED = [(BY_NAME[name], sandbox) for name in ("cursor", "vscode") for sandbox in (False, True)]
+"""The clients that take an entry from a link; only the README has such links, so they are made here."""
+
+
 def links() -> str:
-    named = [(BY_NAME[name], sandbox) for name in ("cursor", "vscode") for sandbox in (False, True)]
-    shown = [f"[{each.title}{', sandbox' * sandbox}]({install_link(each, sandbox=sandbox)})" for each, sandbox in named]
-    return " · ".join(shown)
+    return " · ".join(f"[{each.title}{', sandbox' * sandbox}]({link(each, sandbox)})" for each, sandbox in LINKED)
+
+
+def link(client: ClientApp, sandbox: bool) -> str:  # noqa: FBT001
+    """The link that lets a client ask its user whether to add the server, started by uvx."""
+    text = _compact(client.entry(uvx_command(sandbox=sandbox), sandbox=sandbox))
+    if client.name == "cursor":
+        config = base64.b64encode(text.encode()).decode()
+        return "https://cursor.com/install-mcp?" + urlencode({"name": SERVER, "config": config})
+    question = {} if sandbox else {"inputs": _compact([client.input])}
+    return "https://vscode.dev/redirect/mcp/install?" + urlencode(
+        {"name": SERVER, **question, "config": text}, quote_via=quote
+    )
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
 def limits() -> str:
-    return resources.limits_text().rstrip()
+    return resources.limits_text(load_edition()).rstrip()
+
+
+def folders_table() -> str:
+    """Each folder's own first line, and the folders that its modules import."""
+    rows = [
+        (f"`{each.name}`", _first_line(each / "__init__.py"), _imported(each))
+        for each in sorted(PACKAGE.iterdir())
+        if each.is_dir() and (each / "__init__.py").exists()
+    ]
+    return resources.table(("Folder", "Subject", "Imports"), rows)
+
+
+def _first_line(path: Path) -> str:
+    return (ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "").partition("\n")[0]
+
+
+def _imported(folder: Path) -> str:
+    text = "\n".join(path.read_text("utf-8") for path in folder.rglob("*.py"))
+    found = set(re.findall(r"^ *(?:from|import) seedance_mcp\.(\w+)", text, re.MULTILINE))
+    return ", ".join(sorted(name for name in found - {folder.name} if (PACKAGE / name).is_dir()))
+
+
+RECIPE = re.compile(r"^# (.+)\n([a-z-]+)[a-z *]*:\n((?: {4}.+\n)+)", re.MULTILINE)
+
+
+def recipes_table() -> str:
+    """Each recipe's sentence, and its commands as they are typed without `just`."""
+    rows = [(f"`just {name}`", sentence, _commands(body)) for sentence, name, body in RECIPE.findall(JUSTFILE)]
+    return resources.table(("Recipe", "What it does", "Without `just`"), rows)
+
+
+def _commands(body: str) -> str:
+    named = {"bin": ".venv/bin", "python": ".venv/bin/python"}
+    text = re.sub(r"{{ (\w+) }}", lambda found: named.get(found[1], ""), re.sub(r"{{ if .*? }}", "python3", body))
+    text = re.sub(r'"(\.venv/\S+)"', r"\1", text)
+    return "<br>".join(f"`{line.strip()}`" for line in text.splitlines())
 
 
 TABLES = {
+    "folders": folders_table,
+    "recipes": recipes_table,
     "clients": clients_table,
     "steps": steps_table,
     "links": links,
     "tools": tools_table,
     "prompts": prompts_table,
-    "models": resources.models_table,
+    "models": lambda: resources.models_table(load_edition()),
     "limits": limits,
     "settings": settings_table,
 }
@@ -140,18 +204,20 @@ def test_tables_in_the_documents_are_made_by_the_code(name: str) -> None:
 
 
 def test_one_version_everywhere() -> None:
-    assert SERVER["version"] == version
-    assert [package["version"] for package in SERVER["packages"]] == [version]
+    version = _version.__version__
+    assert seedance_mcp.__version__ == version
+    assert REGISTRY["version"] == version
+    assert [package["version"] for package in REGISTRY["packages"]] == [version]
     sections = re.findall(r"^## (\S+)", (TOP / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
     assert sections[0] == version
 
 
 def test_the_registry_entry_is_ours() -> None:
-    assert f"<!-- mcp-name: {SERVER['name']} -->" in README.read_text("utf-8")
-    (package,) = SERVER["packages"]
+    assert f"<!-- mcp-name: {REGISTRY['name']} -->" in README.read_text("utf-8")
+    (package,) = REGISTRY["packages"]
     assert package["identifier"] == PYPROJECT["project"]["name"]
     assert "registryBaseUrl" not in package
-    assert len(SERVER["description"]) <= 100
+    assert len(REGISTRY["description"]) <= 100
     known = {variable(name) for name in Settings.model_fields}
     assert {each["name"] for each in package["environmentVariables"]} == known
     secrets = {each["name"] for each in package["environmentVariables"] if each.get("isSecret")}
@@ -161,7 +227,7 @@ def test_the_registry_entry_is_ours() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the page tells the folders of Linux")
-def test_the_folders_that_are_told_are_those_of_linux(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_documented_folders_are_those_of_linux(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_VIDEOS_DIR"):
         monkeypatch.delenv(name, raising=False)
     home = Path.home()
@@ -171,7 +237,7 @@ def test_the_folders_that_are_told_are_those_of_linux(monkeypatch: pytest.Monkey
     assert Settings().output_dir == home / "Videos" / "seedance-videos"
 
 
-def test_the_tokens_that_are_shown_are_taken() -> None:
+def test_the_documented_http_tokens_are_accepted() -> None:
     section = README.read_text("utf-8").partition("## Over HTTP")[2]
     (shown,) = re.findall(r"SEEDANCE_HTTP_TOKENS=(\S+)", section)
     (sent,) = re.findall(r"Bearer ([\w-]+)'", section)
@@ -188,29 +254,31 @@ def test_client_blocks_are_json_and_start_the_command() -> None:
 def test_the_sample_refusal_is_a_real_one() -> None:
     request = {"model": "sd2_mx_1080p", "prompt": "a fox in snow", "duration": 15, "images": ["./fox.png"]}
     with pytest.raises(InvalidRequest) as caught:
-        read_create_video({"request": request})
+        read_create_video(load_edition(), {"request": request})
     assert caught.value.message in README.read_text("utf-8").replace("\n> ", " ")
 
 
-@pytest.mark.parametrize("path", TOLD, ids=lambda path: path.name)
-def test_every_command_that_is_told_is_one(path: Path) -> None:
+@pytest.mark.parametrize("path", GUIDES, ids=lambda path: path.name)
+def test_every_documented_command_is_accepted_by_the_parser(path: Path) -> None:
     told = re.findall(r"(?:^|`)seedance-mcp ([^`…\n]+)", path.read_text("utf-8"), re.MULTILINE)
     assert len(told) >= 5
     for line in told:
         main.parser().parse_args(line.replace("CLIENT", "cursor").replace("REQUEST_ID", "req_1").split())  # else it exits
 
 
-@pytest.mark.parametrize("sandbox", [False, True])
-def test_links_carry_the_entry_that_installation_writes(sandbox: bool) -> None:  # noqa: FBT001
-    for name in ("cursor", "vscode"):
-        client = BY_NAME[name]
-        asked = parse_qs(urlsplit(install_link(client, sandbox=sandbox)).query)
-        (config,) = asked["config"]
-        entry = json.loads(base64.b64decode(config) if name == "cursor" else config)
-        assert asked["name"] == ["seedance"]
+def test_the_links_of_the_readme_carry_the_entries_that_install_writes() -> None:
+    found: list[tuple[str, str, str]] = re.findall(
+        r"\[([\w ]+)(, sandbox)?\]\((https://\S+config=\S+)\)", README.read_text("utf-8")
+    )
+    assert [(title, bool(sandbox)) for title, sandbox, _ in found] == [(client.title, sandbox) for client, sandbox in LINKED]
+    for (client, sandbox), (_, _, url) in zip(LINKED, found, strict=True):
+        query = parse_qs(urlsplit(url).query)
+        (config,) = query["config"]
+        assert query["name"] == [SERVER]
+        entry = json.loads(base64.b64decode(config) if client.name == "cursor" else config)
         assert entry == client.entry(uvx_command(sandbox=sandbox), sandbox=sandbox)
-        assert ("inputs" in asked) is (name == "vscode" and not sandbox)
-        assert [json.loads(each) for each in asked.get("inputs", [])] == [[client.input]] * ("inputs" in asked)
+        assert ("inputs" in query) is (client.name == "vscode" and not sandbox)
+        assert [json.loads(each) for each in query.get("inputs", [])] == [[client.input]] * ("inputs" in query)
 
 
 def instructions() -> list[tuple[str, str]]:
@@ -219,7 +287,7 @@ def instructions() -> list[tuple[str, str]]:
     return [(name, rest) for name, _, rest in (line.partition(" ") for line in text.splitlines()) if name.isupper()]
 
 
-def test_the_image_starts_a_command_that_exists_as_nobody_special() -> None:
+def test_the_docker_image_starts_an_existing_command_as_an_ordinary_user() -> None:
     image = dict(instructions())
     assert json.loads(image["ENTRYPOINT"]) == list(PYPROJECT["project"]["scripts"])
     assert image["USER"] != "root"
@@ -230,7 +298,7 @@ def test_the_image_starts_a_command_that_exists_as_nobody_special() -> None:
     assert f":{image['EXPOSE']}/healthz" in image["HEALTHCHECK"]
 
 
-def test_the_image_is_made_of_all_that_the_build_reads() -> None:
+def test_the_docker_image_copies_everything_that_the_build_reads() -> None:
     copied = [word for name, rest in instructions() if name == "COPY" for word in rest.split()[:-1]]
     assert all((TOP / word).exists() for word in copied)
     project, build = PYPROJECT["project"], PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
@@ -242,3 +310,45 @@ def test_the_figures_of_the_readme_are_rows_of_the_whole_table() -> None:
     shown = [line for line in section.splitlines() if line.startswith("|")]
     assert len(shown) > 10
     assert set(shown) <= set(BENCHMARKS.read_text("utf-8").splitlines())
+
+
+LINK = re.compile(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)")
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_between_documents_leads_somewhere(path: Path) -> None:
+    for target, anchor in LINK.findall(path.read_text("utf-8")):
+        found = (path.parent / target) if target else path
+        assert found.exists(), target
+        headings = re.findall(r"^#+ (.+)$", found.read_text("utf-8") if found.is_file() else "", re.MULTILINE)
+        assert not anchor or anchor in {re.sub(r"[^\w -]", "", each).lower().replace(" ", "-") for each in headings}
+
+
+@pytest.mark.parametrize("name", ["AGENTS", "ARCHITECTURE", "CONTRIBUTING", "RELEASE", "SECURITY"])
+def test_every_file_that_maintainers_are_sent_to_exists(name: str) -> None:
+    words = re.findall(r"`((?!\.venv)[\w./-]*/[\w./-]*)`", (TOP / f"{name}.md").read_text("utf-8"))
+    assert [word for word in words if not _exists(word)] == []
+
+
+def _exists(word: str) -> bool:
+    """Whether there is such a file or folder, or a module by its name inside the package."""
+    return any((place / name).exists() for place in (TOP, PACKAGE) for name in (word, f"{word}.py"))
+
+
+def test_every_recipe_has_a_sentence_and_only_known_commands() -> None:
+    assert [name for _, name, _ in RECIPE.findall(JUSTFILE)] == re.findall(r"^([a-z-]+)[a-z *]*:$", JUSTFILE, re.MULTILINE)
+    hooks = (TOP / ".pre-commit-config.yaml").read_text("utf-8")
+    known = {*re.findall(r"[a-z-]+(?===)", (TOP / "pyproject.toml").read_text("utf-8")), "pip", "python"}
+    assert set(re.findall(r"(?:{{ bin }}|entry: \.venv/bin)/([\w-]+)", JUSTFILE + hooks)) <= known
+
+
+def test_the_workflow_runs_the_gate_on_every_python_of_the_classifiers() -> None:
+    workflow = (TOP / ".github/workflows/gate.yml").read_text("utf-8")
+    (versions,) = re.findall(r"python: \[(.+)\]", workflow)
+    classified = re.findall(r"Python :: (3\.\d+)", "\n".join(PYPROJECT["project"]["classifiers"]))
+    assert json.loads(f"[{versions}]") == classified
+    assert PYPROJECT["project"]["requires-python"] == f">={classified[0]}"
+    assert "- run: .ci/run\n" in workflow
+    assert (TOP / ".ci/run").exists()
+    for line in re.findall(r"run: seedance-mcp (.+)", workflow):
+        assert line == "--version" or main.parser().parse_args(line.split())

@@ -1,6 +1,7 @@
-"""What the models take: every limit with its source, and the request models and schemas made from it."""
+"""The facts about the provider's models, dated and with their sources, and the request models and schemas made of them."""
 
 __all__ = [
+    "edition",
     "editions",
     "facts",
     "json_schema",

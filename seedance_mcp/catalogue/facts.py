@@ -1,32 +1,35 @@
-"""The shapes of a fact: a limit, who states it and who disagrees; and the routes and models made of such facts."""
+"""The shapes of a fact: a value, the source that states it, the sources that disagree; and of routes and models."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Generic, Literal, NamedTuple, TypeVar, cast
 
 T_co = TypeVar("T_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
-    """Another statement about the same fact."""
+class ConflictingSource:
+    """A source that states something else about a fact."""
 
-    says: str
+    statement: str
     source: str
+    """Key of `Edition.sources`."""
     value: object = None
-    """What that source would allow, in the shape of the fact's value; `None` when it has no such shape."""
+    """What this source would allow, as a `Span`, a count, a flag or a tuple of values; `None` where it has no such shape."""
     models: tuple[str, ...] = ()
-    """The models it speaks of; empty for the whole route."""
+    """The models that the statement is about; empty for the whole route."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fact(Generic[T_co]):
-    """A value, who states it, and who says otherwise."""
+    """A value, the source that states it, and the sources that disagree."""
 
     value: T_co
     source: str
-    doubts: tuple[Doubt, ...] = ()
+    """Key of `Edition.sources`."""
+    conflicting: tuple[ConflictingSource, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,26 +43,34 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A closed list of words; `default` is `None` where no source names one."""
+    """A closed list of values; `default` is `None` where no source names one."""
 
     allowed: tuple[str, ...]
     default: str | None = None
 
 
+class FrameSize(NamedTuple):
+    """Width and height of a picture or video, in pixels."""
+
+    width_px: int
+    height_px: int
+
+
 Measure = Literal["bytes", "seconds", "sides_px", "a_side_px", "pixels", "aspect"]
+"""What of a file is measured; `aspect` is width / height."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """From where to where, both included, one measure of a file may go."""
+    """The smallest and the largest value that one measure of a file may have."""
 
     measure: Measure
     low: float
     high: float
 
     @property
-    def words(self) -> str:
-        """The bound as a refusal and the tables write it."""
+    def description(self) -> str:
+        """The bound as refusals and tables write it."""
         if self.measure == "bytes":
             return f"up to {self.high / 2**20:.0f} MB"
         return _MEASURES[self.measure].format(low=f"{self.low:.9g}", high=f"{self.high:.9g}")
@@ -73,6 +84,9 @@ _MEASURES: dict[Measure, str] = {
     "aspect": "width / height {low} to {high}",
 }
 
+Kind = Literal["image", "video", "audio"]
+"""What a media file is."""
+
 
 @dataclass(frozen=True, slots=True)
 class FileBounds:
@@ -82,27 +96,43 @@ class FileBounds:
     bounds: tuple[Bound, ...]
 
 
-Kind = Literal["image", "video", "audio"]
-"""What a media file is."""
+@dataclass(frozen=True, slots=True)
+class UploadLimits:
+    """What the provider's file upload takes, whatever the model."""
+
+    max_bytes: int
+    endings: Mapping[Kind, tuple[str, ...]]
+    """File name endings by kind, lower case, without the dot."""
+
+    @property
+    def all_endings(self) -> tuple[str, ...]:
+        """Every ending, in the order of the kinds."""
+        return tuple(ending for endings in self.endings.values() for ending in endings)
+
+    def kind_of(self, ending: str) -> Kind | None:
+        """Give the kind of files that end like this, or `None` for an ending that is not taken."""
+        return next((kind for kind, endings in self.endings.items() if ending in endings), None)
+
 
 Review = Literal["audit", "library", "none"]
-"""How a file becomes a reference: mandatory audit, optional library (portraits: whitelist), or a plain link."""
+"""How a file becomes a reference: a mandatory audit, an optional library (with a whitelist for portraits), or just a URL."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Route:
-    """One line of the provider: the limits that all its models share."""
+    """One line of the provider: the limits that all its models share. A row is itself alone: equal values are another row."""
 
     name: str
     title: str
     duration: Fact[Span]
     """Seconds of video."""
     resolution: Fact[Choice] | None
-    """`None`: the model's name fixes it and the field is refused."""
+    """`None`: the model's name fixes it, and a request that names one is refused."""
     sends_resolution: bool = True
+    """Whether the HTTP body names the resolution."""
     ratio: Fact[Choice]
     prompt_max_chars: Fact[int] | None = None
-    """Code points; `None`: not stated."""
+    """Unicode code points; `None`: not stated."""
     schemes: Fact[tuple[str, ...]]
     """URL schemes of every media field."""
     images: Fact[int]
@@ -114,9 +144,12 @@ class Route:
     reference_audios: Fact[int]
     """How many at most; 0: the route takes none."""
     both_frames: bool = False
-    audio_with_frames: Fact[bool] = Fact(value=True, source="seed")
+    """Whether a first frame needs a last one, and the reverse."""
+    audio_with_frames: Fact[bool] | None = None
+    """Whether reference audio may accompany frames; `None`: the route takes no audio."""
     review: Review
     per: Literal["second", "task"]
+    """What one unit of the price pays for."""
     billing: Fact[tuple[str, ...]]
     """Names in the provider's price list, best first; `{model}` and `{resolution}` are filled in."""
     files: tuple[Fact[FileBounds], ...]
@@ -125,21 +158,29 @@ class Route:
 
     @property
     def rules(self) -> tuple[str, ...]:
-        """Names of the rules between fields that hold on this route (keys of `RULES`)."""
-        held = {
+        """Names of the rules between fields that apply to this route (keys of `RULES`)."""
+        applies = {
             "images_or_frames": True,
             "both_frames": self.both_frames,
             "video_models_only": bool(self.video_models),
             "audio_not_alone": self.reference_audios.value > 0,
-            "no_audio_with_frames": self.reference_audios.value > 0 and not self.audio_with_frames.value,
+            "no_audio_with_frames": self.audio_with_frames is not None and not self.audio_with_frames.value,
         }
-        return tuple(name for name in RULES if held[name])
+        return tuple(name for name in RULES if applies[name])
 
-    def doubts(self, name: str, model: str) -> tuple[Doubt, ...]:
-        """What other sources say about one field, as far as it concerns `model`."""
-        fact: object = getattr(self, name, None)
-        found = fact.doubts if isinstance(fact, Fact) else ()
-        return tuple(doubt for doubt in found if not doubt.models or model in doubt.models)
+    @property
+    def facts(self) -> dict[str, Fact[object]]:
+        """The facts by the name of their field; those about files are in `files`."""
+        values: dict[str, object] = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: cast("Fact[object]", value) for name, value in values.items() if isinstance(value, Fact)}
+
+    def conflicting(self, model: str) -> dict[str, list[ConflictingSource]]:
+        """Give the sources that disagree about one model, by the name of the field that they disagree about."""
+        found = {
+            name: [each for each in fact.conflicting if model in (each.models or (model,))]
+            for name, fact in self.facts.items()
+        }
+        return {name: sources for name, sources in found.items() if sources}
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,30 +193,38 @@ class Model:
     resolution: str | None = None
     """The output resolution that the name fixes."""
     billing: tuple[str, ...] = ()
-    """Price list names of this model alone, tried before those of its route."""
+    """Price list names of this model only, tried before those of its route."""
     bills_first_video: bool = False
-    """Whether the length of the first reference video is billed on top of the duration."""
+    """Whether the seconds of the first reference video are billed on top of the duration."""
 
     @property
     def takes_videos(self) -> bool:
-        """Whether `reference_videos` is open to this model."""
+        """Whether the model takes `reference_videos`."""
         return self.route.reference_videos.value > 0 and self.name in (self.route.video_models or (self.name,))
 
-    def takes(self, what: str) -> bool:
-        """Whether a field, `frames`, or a link of a scheme is open to this model."""
-        if what in {"frames", *FRAME_FIELDS}:
+    def takes(self, feature: str) -> bool:
+        """Whether the model takes a media field, `frames`, or references of a scheme (`https`, `asset`)."""
+        if feature in {"frames", *FRAME_FIELDS}:
             return True
-        if what in {"https", "asset"}:
-            return what in self.route.schemes.value
-        return self.takes_videos if what == "reference_videos" else getattr(self.route, what).value > 0
+        if feature in {"https", "asset"}:
+            return feature in self.route.schemes.value
+        return self.takes_videos if feature == "reference_videos" else getattr(self.route, feature).value > 0
 
     @property
     def default_resolution(self) -> str:
         """The resolution of a request that names none."""
-        return self.resolution or (self.route.resolution.value.default if self.route.resolution else None) or "720p"
+        stated = self.route.resolution.value.default if self.route.resolution else None
+        return self.resolution or stated or self.resolutions[0]
+
+    @property
+    def resolutions(self) -> tuple[str, ...]:
+        """Every resolution that a video of this model can have."""
+        if self.resolution:
+            return (self.resolution,)
+        return self.route.resolution.value.allowed if self.route.resolution else ()
 
     def billing_names(self, resolution: str) -> tuple[str, ...]:
-        """Names to look for in a price list, best first."""
+        """Give the names to look for in a price list, best first."""
         names = (*self.billing, *self.route.billing.value)
         return tuple(name.format(model=self.name, resolution=resolution) for name in names)
 
@@ -187,12 +236,12 @@ RULES = {
     "audio_not_alone": "reference_audios need a companion: reference images, reference videos or frames",
     "no_audio_with_frames": "reference_audios cannot be combined with first_image or last_image",
 }
-"""Rule name → the sentence that a refusal, `list_models` and the limits page quote."""
+"""Rule name → the sentence that refusals, `list_models` and the limits page quote."""
 
 FRAME_FIELDS = ("first_image", "last_image")
 LIST_FIELDS = ("images", "reference_videos", "reference_audios")
 MEDIA_FIELDS = ("images", *FRAME_FIELDS, "reference_videos", "reference_audios")
-KIND_OF_FIELD = {
+KIND_OF_FIELD: dict[str, Kind] = {
     "images": "image",
     "first_image": "image",
     "last_image": "image",

@@ -1,4 +1,4 @@
-"""Request models: one for each route, made from its catalogue row, and the rules between their fields."""
+"""Request models: one for each route of an edition, made from its row, and the rules between their fields."""
 
 from __future__ import annotations
 
@@ -19,31 +19,32 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from seedance_mcp.catalogue.editions import edition_2026_07
-from seedance_mcp.catalogue.facts import FRAME_FIELDS, LIST_FIELDS, ORIENTATIONS, Model, Route, Span
+from seedance_mcp.catalogue.edition import Edition
+from seedance_mcp.catalogue.facts import FRAME_FIELDS, ORIENTATIONS, Model, Route, Span
 
 
 def _with_rules(schema: dict[str, Any], kind: type[VideoRequest]) -> None:
-    """State the rules between fields, so that a plain JSON Schema validator decides them too."""
+    """Add the rules between fields to a schema, so that a plain JSON Schema validator decides them too."""
     schema["dependentSchemas"] = _dependent_schemas(kind.route)
 
 
 class VideoRequest(BaseModel):
-    """What every route knows; each route's own model narrows the fields or closes them."""
+    """The fields of all routes; the model of each route narrows them or closes them."""
 
     model_config = ConfigDict(defer_build=True, extra="forbid", hide_input_in_errors=True, json_schema_extra=_with_rules)
+    edition: ClassVar[Edition]
     route: ClassVar[Route]
 
     model: str
     """Model name; list_models compares them."""
     prompt: str
-    """What to show: subject, action, camera, style."""
+    """Subject, action, camera, style."""
     duration: int = 5
     """Seconds."""
     resolution: str | None = None
     """Output size."""
     orientation: str | None = None
-    """ratio wins over it."""
+    """Has no effect beside ratio."""
     ratio: str | None = None
     """Aspect ratio."""
     images: list[str] | None = None
@@ -59,21 +60,21 @@ class VideoRequest(BaseModel):
 
     @property
     def row(self) -> Model:
-        """The catalogue row of the chosen model."""
-        return edition_2026_07.BY_NAME[self.model]
+        """The row of the chosen model."""
+        return self.edition.by_name[self.model]
 
     @property
     def output_resolution(self) -> str:
-        """The resolution that the model's name, the request or the route's default gives."""
+        """The resolution that the request, the model's name or the route's default gives."""
         return self.resolution or self.row.default_resolution
 
     @property
     def has_frames(self) -> bool:
-        """Whether a first or a last frame is given."""
+        """Whether the request has a first or a last frame."""
         return bool(self.first_image or self.last_image)
 
     def to_body(self) -> dict[str, Any]:
-        """The HTTP body: what was asked and the documented defaults, nothing else."""
+        """Give the HTTP body: what the request names and the documented defaults, nothing else."""
         body = self.model_dump(exclude_none=True)
         if self.route.resolution and self.route.sends_resolution:
             return {**body, "resolution": self.output_resolution}
@@ -118,28 +119,28 @@ _BROKEN: dict[str, Callable[[VideoRequest], str | None]] = {
     "audio_not_alone": _audio_alone,
     "no_audio_with_frames": _audio_with_frames,
 }
-"""Rule name → the field at fault in a request, or `None`."""
+"""Rule name → a function that gives the field of a request that breaks the rule, or `None`."""
 
 
 @dataclass(frozen=True)
 class OneOf:
-    """Annotates a string with its closed list of values."""
+    """Annotation that limits a string to a closed list of values."""
 
     values: tuple[str, ...]
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Build pydantic's literal schema, which JSON Schema shows as `enum`."""
+        """Make pydantic's literal schema, which JSON Schema shows as `enum`."""
         return core_schema.literal_schema(list(self.values))
 
 
-def link_pattern(schemes: tuple[str, ...]) -> str:
-    """The pattern of a media link: scheme, the first letter or digit of a host or id, no white space."""
+def reference_pattern(schemes: tuple[str, ...]) -> str:
+    """Give the pattern of a media reference: a scheme, a host or id that starts with a letter or digit, no white space."""
     scheme = schemes[0] if len(schemes) == 1 else f"({'|'.join(schemes)})"
     return rf"^{scheme}://\w\S*$"
 
 
 def _dependent_schemas(route: Route) -> dict[str, Any]:
-    """The route's rules in JSON Schema: field → what its presence demands of the others."""
+    """Give the rules of a route in JSON Schema: field → a schema for the whole request where that field is present."""
     frames: list[Any] = [{"required": [name]} for name in FRAME_FIELDS]
     demands: dict[str, Any] = {"images": {"not": {"anyOf": frames}}}
     if "both_frames" in route.rules:
@@ -156,7 +157,7 @@ def _dependent_schemas(route: Route) -> dict[str, Any]:
 
 
 def _whole(value: Any) -> Any:
-    """Refuse true and false, which Python counts among the integers and JSON does not."""
+    """Refuse true and false, which are integers in Python and not in JSON."""
     if isinstance(value, bool):
         raise PydanticCustomError("int_type", "a boolean is no number")
     return value
@@ -166,59 +167,63 @@ def _optional(kind: Any) -> Any:
     return (kind | None, None)
 
 
-def _media_list(most: int, link: Any) -> Any:
-    return _optional(Annotated[list[link], Field(min_length=1, max_length=most)]) if most else _CLOSED
+def _media_list(most: int, reference: Any) -> Any:
+    return _optional(Annotated[list[reference], Field(min_length=1, max_length=most)]) if most else _CLOSED
 
 
 _CLOSED: Any = (None, None)
-"""A field that the route does not have."""
+"""Type and default of a field that the route does not have."""
 
 
-def _narrowed(route: Route) -> dict[str, Any]:
-    """The route's own definition of each field."""
+def _narrowed(edition: Edition, route: Route) -> dict[str, Any]:
+    """Give the route's own definition of each field."""
     span, longest = route.duration.value, route.prompt_max_chars
-    link = Annotated[str, StringConstraints(pattern=link_pattern(route.schemes.value))]
+    reference = Annotated[str, StringConstraints(pattern=reference_pattern(route.schemes.value))]
     prompt = StringConstraints(max_length=longest.value if longest else None, pattern=r"\S")
     return {
-        "model": Annotated[str, OneOf(edition_2026_07.models_of(route))],
+        "model": Annotated[str, OneOf(tuple(model.name for model in edition.models_of(route)))],
         "prompt": Annotated[str, prompt],
         "duration": (Annotated[int, Field(ge=span.min, le=span.max), BeforeValidator(_whole)], span.default),
         "resolution": _optional(Annotated[str, OneOf(route.resolution.value.allowed)]) if route.resolution else _CLOSED,
         "orientation": _optional(Annotated[str, OneOf(ORIENTATIONS)]),
         "ratio": _optional(Annotated[str, OneOf(route.ratio.value.allowed)]),
-        "images": _media_list(route.images.value, link),
-        "first_image": _optional(link),
-        "last_image": _optional(link),
-        "reference_videos": _media_list(route.reference_videos.value, link),
-        "reference_audios": _media_list(route.reference_audios.value, link),
+        "images": _media_list(route.images.value, reference),
+        "first_image": _optional(reference),
+        "last_image": _optional(reference),
+        "reference_videos": _media_list(route.reference_videos.value, reference),
+        "reference_audios": _media_list(route.reference_audios.value, reference),
     }
 
 
 @cache
-def request_model(route: Route) -> type[VideoRequest]:
-    """The pydantic model of one route, named after it."""
+def request_model(edition: Edition, route: Route) -> type[VideoRequest]:
+    """Give the pydantic model of one route of an edition; it is made at its first use."""
     name = "".join(part.capitalize() for part in route.name.split("-")) + "Request"
-    made = create_model(name, __base__=VideoRequest, __doc__=f"{route.title}.", **_narrowed(route))
-    made.route = route
+    made = create_model(name, __base__=VideoRequest, __doc__=f"{route.title}.", **_narrowed(edition, route))
+    made.edition, made.route = edition, route
     return made
 
 
-def doubts_about(request: VideoRequest) -> list[str]:
-    """What another source would refuse in a request that the contract allows."""
-    names = ("duration", "resolution", *LIST_FIELDS, "audio_with_frames")
-    doubts = [(name, doubt) for name in names for doubt in request.route.doubts(name, request.model)]
+def conflicting_sources(request: VideoRequest) -> list[str]:
+    """Give a sentence for each source that would refuse the request, although the edition allows it."""
+    edition, conflicting = request.edition, request.route.conflicting(request.model)
     return [
-        f"{name}: {doubt.says} ({edition_2026_07.SOURCES[doubt.source]}); the contract allows it."
-        for name, doubt in doubts
-        if _outside(_asked(request, name), doubt.value)
+        f"{field}: {other.statement} ({edition.sources[other.source]}); the edition {edition.name} allows it."
+        for field, asked in _ASKED.items()
+        for other in conflicting.get(field, ())
+        if _outside(asked(request), other.value)
     ]
 
 
-def _asked(request: VideoRequest, name: str) -> Any:
-    if name == "audio_with_frames":
-        return bool(request.reference_audios and request.has_frames)
-    value = request.output_resolution if name == "resolution" else getattr(request, name)
-    return len(value or ()) if name in LIST_FIELDS else value
+_ASKED: dict[str, Callable[[VideoRequest], Any]] = {
+    "duration": lambda request: request.duration,
+    "resolution": lambda request: request.output_resolution,
+    "images": lambda request: len(request.images or ()),
+    "reference_videos": lambda request: len(request.reference_videos or ()),
+    "reference_audios": lambda request: len(request.reference_audios or ()),
+    "audio_with_frames": lambda request: bool(request.reference_audios and request.has_frames),
+}
+"""Field of `Route` → what a request asks of it, in the shape of `ConflictingSource.value`."""
 
 
 def _outside(asked: Any, allowed: Any) -> bool:
@@ -226,7 +231,7 @@ def _outside(asked: Any, allowed: Any) -> bool:
         case Span(min=low, max=high):
             return not low <= asked <= high
         case bool():
-            return bool(asked) and not allowed
+            return asked and not allowed
         case int():
             return asked > allowed
         case _:

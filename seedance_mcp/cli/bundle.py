@@ -1,4 +1,4 @@
-"""`seedance-mcp bundle`: this very installation as an MCPB file, which Claude Desktop installs by a double click."""
+"""`seedance-mcp bundle` packs this installation into an MCPB file, which Claude Desktop installs with a double click."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from seedance_mcp.server.tool_table import TOOLS
 
 PACKAGE = "seedance-mcp"
 _EXTRA = re.compile(r"""\s*;\s*extra\s*==\s*['"](\w+)['"]$""")
-_MADE = (2026, 1, 1, 0, 0, 0)
-"""When every file was made, so that the same content gives the same bundle."""
+_FILE_TIME = (2026, 1, 1, 0, 0, 0)
+"""The time stamp of every file inside: the same content gives the same bundle."""
 
-_ASKED: dict[str, dict[str, Any]] = {
+_QUESTIONS: dict[str, dict[str, Any]] = {
     "api_key": {
         "type": "string",
         "title": "API key",
@@ -48,13 +48,13 @@ _ASKED: dict[str, dict[str, Any]] = {
         "required": False,
     },
 }
-"""What Claude Desktop asks its person for, by the setting's name."""
+"""The questions that Claude Desktop asks the user, by the setting's name."""
 
 
 def manifest() -> dict[str, Any]:
-    """The bundle's manifest, version 0.4."""
+    """Give the bundle's manifest, version 0.4 of the MCPB format."""
     about = metadata.metadata(PACKAGE)
-    environment = {f"SEEDANCE_{name.upper()}": f"${{user_config.{name}}}" for name in _ASKED}
+    environment = {f"SEEDANCE_{name.upper()}": f"${{user_config.{name}}}" for name in _QUESTIONS}
     start = {
         "command": "uv",
         "args": ["run", "--directory", "${__dirname}", "python", "-m", "seedance_mcp"],
@@ -73,35 +73,43 @@ def manifest() -> dict[str, Any]:
         "server": {"type": "uv", "entry_point": "seedance_mcp/__main__.py", "mcp_config": start},
         "tools": [{"name": tool.name, "description": tool.description} for tool in TOOLS],
         "prompts_generated": True,
-        "user_config": _ASKED,
+        "user_config": _QUESTIONS,
         "compatibility": {"platforms": ["darwin", "win32", "linux"], "runtimes": {"python": about["Requires-Python"]}},
     }
 
 
 def build(output: str) -> Path:
-    """Write the bundle: the manifest, the package, and what uv has to install for it."""
+    """Write the bundle: the manifest, the package, and a project file from which uv installs its dependencies.
+
+    Returns:
+        The absolute path of the file.
+
+    Raises:
+        InvalidRequest: The file cannot be written.
+    """
     path = Path(output).absolute()
     files = {"manifest.json": json.dumps(manifest(), indent=2), "pyproject.toml": _project()}
     try:
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as bundle:
             for name, text in files.items():
-                bundle.writestr(_entry(name), text.encode())
+                bundle.writestr(_member(name), text.encode())
             for name, source in _sources(resources.files("seedance_mcp"), "seedance_mcp"):
-                bundle.writestr(_entry(name), source.read_bytes())
+                bundle.writestr(_member(name), source.read_bytes())
     except OSError as error:
-        raise InvalidRequest(f"{path} cannot be written ({error}).") from None
+        raise InvalidRequest(f"{path} cannot be written ({error}).") from error
     return path
 
 
-def _entry(name: str) -> zipfile.ZipInfo:
-    entry = zipfile.ZipInfo(name, _MADE)
-    entry.compress_type = zipfile.ZIP_DEFLATED
-    entry.external_attr = 0o644 << 16
-    return entry
+def _member(name: str) -> zipfile.ZipInfo:
+    """Describe one file of the archive without anything that differs from one run to the next."""
+    member = zipfile.ZipInfo(name, _FILE_TIME)
+    member.compress_type = zipfile.ZIP_DEFLATED
+    member.external_attr = 0o644 << 16
+    return member
 
 
 def _sources(folder: Traversable, name: str) -> list[tuple[str, Traversable]]:
-    """Every file of the package, by its path in the bundle."""
+    """List every file of the package with its path in the bundle."""
     found: list[tuple[str, Traversable]] = []
     for each in sorted(folder.iterdir(), key=lambda each: each.name):
         inner = f"{name}/{each.name}"
@@ -113,7 +121,7 @@ def _sources(folder: Traversable, name: str) -> list[tuple[str, Traversable]]:
 
 
 def _project() -> str:
-    """The project that uv makes an environment for: what the package needs, its sandbox included."""
+    """Give the project file from which uv makes an environment: the package's dependencies and those of its sandbox."""
     about = metadata.metadata(PACKAGE)
     wanted = [_EXTRA.sub("", each) for each in about.get_all("Requires-Dist") or [] if _extra(each) in {None, "sandbox"}]
     return (
@@ -123,5 +131,6 @@ def _project() -> str:
 
 
 def _extra(requirement: str) -> str | None:
+    """Give the extra that a requirement belongs to, `None` for one that is always installed."""
     found = _EXTRA.search(requirement)
     return found[1] if found else None

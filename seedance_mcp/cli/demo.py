@@ -1,4 +1,4 @@
-"""`seedance-mcp demo`: a real MCP client and the real server make three videos on the sandbox."""
+"""`seedance-mcp demo` makes three videos on the sandbox with a real MCP client and the real server."""
 
 from __future__ import annotations
 
@@ -20,11 +20,13 @@ WAIT_SECONDS = 120
 
 @dataclass(slots=True)
 class Shot:
-    """One video of the demo and the pictures that it needs, by request field."""
+    """One video of the demo."""
 
     title: str
     request: dict[str, Any]
+    """The arguments of `create_video`, without pictures."""
     pictures: dict[str, str] = field(default_factory=dict[str, str])
+    """Request field → file that is uploaded for it."""
 
 
 SHOTS = (
@@ -43,7 +45,11 @@ SHOTS = (
 
 
 def run(output: str | None = None) -> None:
-    """Run the demo and save its videos below `output`."""
+    """Make the three videos and save them.
+
+    Args:
+        output: Folder for the videos; by default `seedance-videos` in the working folder.
+    """
     folder = Path(output or "seedance-videos").absolute()
     with tempfile.TemporaryDirectory() as scratch:
         paint(Path(scratch))
@@ -51,11 +57,11 @@ def run(output: str | None = None) -> None:
 
 
 def _server(scratch: Path, folder: Path) -> StdioServerParameters:
-    """The package itself over stdio, without a key, reading only the demo's own pictures."""
-    ours = {"SEEDANCE_SANDBOX": "1", "SEEDANCE_DATA_DIR": str(scratch / "data"), "SEEDANCE_MEDIA_ROOTS": str(scratch)}
-    ours["SEEDANCE_OUTPUT_DIR"] = str(folder)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SEEDANCE_", "JIMMYAI_"))}
-    return StdioServerParameters(command=sys.executable, args=["-m", "seedance_mcp"], env={**kept, **ours})
+    """Give the command of this very package over stdio: no key, and only the demo's own pictures can be uploaded."""
+    set_here = {"SEEDANCE_SANDBOX": "1", "SEEDANCE_DATA_DIR": str(scratch / "data"), "SEEDANCE_MEDIA_ROOTS": str(scratch)}
+    set_here["SEEDANCE_OUTPUT_DIR"] = str(folder)
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("SEEDANCE_", "JIMMYAI_"))}
+    return StdioServerParameters(command=sys.executable, args=["-m", "seedance_mcp"], env={**inherited, **set_here})
 
 
 async def _play(scratch: Path, folder: Path, screen: Console) -> None:
@@ -64,6 +70,7 @@ async def _play(scratch: Path, folder: Path, screen: Console) -> None:
 
 
 async def _direct(client: Client, scratch: Path, screen: Console) -> None:
+    """Make all videos side by side, then save them one after the other."""
     listed = await _call(client, "list_models")
     screen.print(f"[bold]SANDBOX[/]: no key, no cost. {len(listed['models'])} models listed, three videos side by side:")
     finished: dict[str, dict[str, Any]] = {}
@@ -89,6 +96,7 @@ async def _direct(client: Client, scratch: Path, screen: Console) -> None:
 
 
 async def _make(client: Client, shot: Shot, scratch: Path, bars: Progress, finished: dict[str, dict[str, Any]]) -> None:
+    """Make one video; its finished task goes into `finished` under the shot's title."""
     bar = bars.add_task(shot.title, total=100, state="")
     request: dict[str, Any] = dict(shot.request)
     for name, picture in shot.pictures.items():
@@ -109,14 +117,18 @@ async def _call(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
 
 
 def checked(result: Any) -> dict[str, Any]:
-    """The structured content of a tool result; raises `RuntimeError` with an error's text."""
+    """Give the structured content of a tool result.
+
+    Raises:
+        RuntimeError: The tool answered with an error, whose text this carries.
+    """
     if result.is_error:
         raise RuntimeError(result.content[0].text)
     return result.structured_content
 
 
 def paint(folder: Path) -> None:
-    """Draw the two pictures that the demo uploads: a bay with a lighthouse, morning and evening."""
+    """Draw the two pictures that the demo uploads: a bay with a lighthouse in the morning and in the evening."""
     for name, sky, sea in (("morning.png", "#ffd7a8", "#4f8fc0"), ("evening.png", "#3b2a5c", "#14233f")):
         picture = Image.new("RGB", (1280, 720), sky)
         draw = ImageDraw.Draw(picture)

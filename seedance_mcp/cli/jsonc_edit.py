@@ -1,4 +1,4 @@
-"""Changes to JSON that people wrote: comments, order, indentation, line ends and trailing commas stay as they are."""
+"""Edits JSON written by hand: comments, order, indentation, line ends and trailing commas stay as they are."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _TOKEN = re.compile(
     |(?P<word>[^\s{}\[\],:"/]+)""",
     re.DOTALL | re.VERBOSE,
 )
-_DEEPEST = 100
-"""Levels; no configuration has as many."""
-_KINDS: dict[type, str] = {list: "list", dict: "object"}
+_MAX_DEPTH = 100
+"""Nested levels; no configuration has as many."""
+_KINDS: dict[type, str] = {list: "a list", dict: "an object"}
 _LINE_END = re.compile(r"[ \t]*(\r?\n|$)")
 _INDENT = re.compile(r"^([ \t]+)\S", re.MULTILINE)
 
@@ -32,7 +32,7 @@ class _Token(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Member:
-    """One entry of an object, or one item of an array, where it stands in the text."""
+    """One entry of an object or one item of an array, with its place in the text."""
 
     name: str
     start: int
@@ -45,7 +45,7 @@ class _Member:
 
 @dataclass(frozen=True, slots=True)
 class _Node:
-    """One value where it stands in the text; an array's items are named by their `id`."""
+    """One value with its place in the text; the items of an array are named by their `id`."""
 
     start: int
     end: int
@@ -53,12 +53,25 @@ class _Node:
     members: tuple[_Member, ...] | None = None
 
     def find(self, name: str) -> _Member | None:
-        """The entry that counts: the last of its name."""
+        """Give the entry that counts: the last one of this name."""
         return next((member for member in reversed(self.members or ()) if member.name == name), None)
 
 
 def put(text: str, path: tuple[str, ...], value: Any) -> str:
-    """Set one entry, in place or else at the end; an array's item is the one with its `id`. Raises `InvalidRequest`."""
+    """Set one entry: in place where it exists, else at the end of its container.
+
+    Args:
+        text: The whole file; may be empty.
+        path: Field names from the top to the entry. If `value` has an `id` equal to the last name, that name stands for the
+            item of an array with this `id`.
+        value: Anything that JSON can hold.
+
+    Returns:
+        The changed text; missing containers are added.
+
+    Raises:
+        InvalidRequest: The text is no JSON, or a container on the way has another type.
+    """
     root = _Reader(text).root()
     if root is None:
         gap = "" if not text or text[-1] in "\r\n" else _newline(text)
@@ -67,7 +80,7 @@ def put(text: str, path: tuple[str, ...], value: Any) -> str:
     for depth, name in enumerate(path):
         kind = list if _is_item(path, depth, value) else dict
         if not isinstance(node.value, kind):
-            raise InvalidRequest(f"{'.'.join(path[:depth]) or 'The whole'} is no {_KINDS[kind]}.", field="config")
+            raise InvalidRequest(f"{'.'.join(path[:depth]) or 'The whole file'} must be {_KINDS[kind]}.", field="config")
         member = node.find(name)
         if member is None:
             return _inserted(text, node, name, _nested(path[depth + 1 :], value))
@@ -76,7 +89,11 @@ def put(text: str, path: tuple[str, ...], value: Any) -> str:
 
 
 def remove(text: str, path: tuple[str, ...]) -> str:
-    """Take one entry out with its comma and its line; the same text where it is not there."""
+    """Remove one entry with its comma and its line; give the text unchanged if there is no such entry.
+
+    Raises:
+        InvalidRequest: The text is no JSON.
+    """
     node = _Reader(text).root()
     for name in path[:-1]:
         found = node.find(name) if node else None
@@ -86,7 +103,11 @@ def remove(text: str, path: tuple[str, ...]) -> str:
 
 
 def prune(text: str, name: str) -> str:
-    """Take a container at the top out where nothing at all is in it, not even a comment."""
+    """Remove a top-level container if it is empty and holds no comment either.
+
+    Raises:
+        InvalidRequest: The text is no JSON.
+    """
     root = _Reader(text).root()
     member = root.find(name) if root else None
     if member is None or member.node.members is None or text[member.node.start + 1 : member.end - 1].strip():
@@ -95,7 +116,7 @@ def prune(text: str, name: str) -> str:
 
 
 def _nested(path: tuple[str, ...], value: Any) -> Any:
-    """A value with the containers that it needs around it; one that has an `id` stands in an array."""
+    """Wrap a value in the containers of its path; a value with an `id` goes into an array."""
     wrapped = value
     for depth, name in reversed(list(enumerate(path))):
         wrapped = [wrapped] if _is_item(path, depth, value) else {name: wrapped}
@@ -111,6 +132,7 @@ def _identity(value: Any) -> Any:
 
 
 def _inserted(text: str, container: _Node, name: str, value: Any) -> str:
+    """Add an entry behind the last one, on the same line if the container is on one line."""
     inner = [token for token in _tokens(text, container.start + 1) if token.end < container.end]
     solid = [token for token in inner if token.kind != "blank"]
     written = [token for token in inner if token.kind != "blank" or token.text.strip()]
@@ -132,12 +154,13 @@ def _inserted(text: str, container: _Node, name: str, value: Any) -> str:
 
 
 def _without(text: str, member: _Member) -> str:
+    """Cut out an entry, one of the commas beside it, and its line if nothing else is on it."""
     after = next((token for token in _tokens(text, member.end) if token.kind != "blank"), None)
     end = after.end if after and after.text == "," else member.end
     before = [token for token in _tokens(text, 0) if token.end <= member.start and token.kind != "blank"][-1]
-    alone = _own_indent(text, member.start) is not None and _LINE_END.match(text, end)
-    start = len(text[: member.start].rstrip(" \t\r\n" if alone else " \t"))
-    if not alone and end > member.end:
+    own_line = _own_indent(text, member.start) is not None and _LINE_END.match(text, end)
+    start = len(text[: member.start].rstrip(" \t\r\n" if own_line else " \t"))
+    if not own_line and end > member.end:
         end += len(text[end:]) - len(text[end:].lstrip(" \t"))
     if before.text == "," and end == member.end:  # it was the last: the comma before it goes too
         return text[: before.start] + text[before.end : start] + text[end:]
@@ -145,11 +168,13 @@ def _without(text: str, member: _Member) -> str:
 
 
 def _rendered(value: Any, text: str, indent: str) -> str:
+    """Write a value over several lines in the style of the text; `indent` is that of its first line."""
     lines = json.dumps(value, indent=_unit(text), ensure_ascii=False).split("\n")
     return (_newline(text) + indent).join(lines)
 
 
 def _unit(text: str) -> str:
+    """Give the white space by which the text indents one level."""
     found = _INDENT.search(text)
     return found[1] if found else "  "
 
@@ -159,12 +184,13 @@ def _newline(text: str) -> str:
 
 
 def _line_indent(text: str, position: int) -> str:
+    """Give the white space at the start of the line of a position."""
     line = text[text.rfind("\n", 0, position) + 1 : position]
     return line[: len(line) - len(line.lstrip(" \t"))]
 
 
 def _own_indent(text: str, position: int) -> str | None:
-    """What stands before an entry on its line; `None` where it is not the first there."""
+    """Give the white space before an entry; `None` if something else precedes it on its line."""
     line = text[text.rfind("\n", 0, position) + 1 : position]
     return line if not line.strip(" \t") and len(line) < position else None
 
@@ -182,11 +208,11 @@ def _tokens(text: str, position: int) -> list[_Token]:
 
 def _broken(text: str, position: int) -> InvalidRequest:
     line = text.count("\n", 0, position) + 1
-    return InvalidRequest(f"It is no JSON at line {line}.", field="config")
+    return InvalidRequest(f"Invalid JSON at line {line}.", field="config")
 
 
 class _Reader:
-    """One pass over the tokens that matter."""
+    """Reads the text into nodes, in one pass over the tokens that are not white space or comments."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -194,6 +220,7 @@ class _Reader:
         self.at = self.depth = 0
 
     def root(self) -> _Node | None:
+        """Give the whole value, `None` for a text without one."""
         if not self.tokens:
             return None
         node = self._node()
@@ -202,7 +229,7 @@ class _Reader:
         return node
 
     def _next(self, *marks: str) -> _Token:
-        """The next token, which must be one of these marks, where any are given."""
+        """Take the next token; it must be one of `marks` if any are given."""
         if self.at == len(self.tokens):
             raise _broken(self.text, len(self.text))
         token = self.tokens[self.at]
@@ -222,13 +249,13 @@ class _Reader:
     def _scalar(self, token: _Token) -> Any:
         try:
             return json.loads(token.text)
-        except ValueError:
-            raise _broken(self.text, token.start) from None
+        except ValueError as error:
+            raise _broken(self.text, token.start) from error
 
     def _container(self, opener: _Token, closer: str) -> _Node:
         members: list[_Member] = []
         self.depth += 1
-        if self.depth > _DEEPEST:
+        if self.depth > _MAX_DEPTH:
             raise _broken(self.text, opener.start)
         while self.at == len(self.tokens) or self.tokens[self.at].text != closer:
             members.append(self._entry() if closer == "}" else self._item())

@@ -1,12 +1,13 @@
-"""The command line."""
+"""The command `seedance-mcp`: its options, and one function for each subcommand."""
 
 from __future__ import annotations
 
 import argparse
+import errno
 import logging
 import sys
-from collections.abc import Generator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from importlib import import_module
@@ -15,22 +16,31 @@ from typing import Any
 import anyio
 
 from seedance_mcp._version import __version__
+from seedance_mcp.catalogue.edition import load_edition
 from seedance_mcp.cli.mcp_clients import BY_NAME as CLIENTS_BY_NAME
 from seedance_mcp.errors import InvalidRequest, SeedanceError, TaskNotFound
 from seedance_mcp.instant.opening import Opening
 from seedance_mcp.instant.pipes import claim
-from seedance_mcp.money.ledger import Ledger
+from seedance_mcp.money.ledger import Ledger, open_ledger
+from seedance_mcp.money.records import Verdict
 from seedance_mcp.settings import Settings, load_settings
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
-_OWN_OPTIONS = {"--sandbox", "--key-from-env", "--dry-run", "--undo", "--command"}
-"""What `install` takes."""
+_INSTALL_OPTIONS = {"--sandbox", "--key-from-env", "--dry-run", "--undo", "--command"}
 
 
 def main(argv: Sequence[str] | None = None, opening: Opening | None = None) -> int:
-    """Run one command, for a client whose `opening` may have been answered; gives the exit code."""
+    """Run one command.
+
+    Args:
+        argv: The words after `seedance-mcp`; by default those of this process.
+        opening: The messages of a client that were read, and partly answered, before the server was loaded.
+
+    Returns:
+        The exit code: 0, `EXIT_FAILED`, `EXIT_USAGE` or `EXIT_INTERRUPTED`.
+    """
     options = parser().parse_args(argv, argparse.Namespace(opening=opening or Opening({})))
     try:
         return options.run(options) or 0
@@ -45,26 +55,28 @@ def main(argv: Sequence[str] | None = None, opening: Opening | None = None) -> i
 
 
 def parser() -> argparse.ArgumentParser:
-    """What can be typed."""
+    """Give the parser of the whole command line; `options.run` is the function of the chosen command."""
     parser = argparse.ArgumentParser(prog="seedance-mcp", description="Seedance 2.0 video for MCP clients.")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.set_defaults(run=_serve, transport="stdio")
     commands = parser.add_subparsers(title="commands", metavar="")
-    serve = commands.add_parser("serve", help="serve MCP (the default: stdio)")
-    serve.add_argument("--transport", choices=["stdio", "http", "sse"], default="stdio")
+    serve = commands.add_parser("serve", help="serve MCP (the default, over stdio)")
+    serve.add_argument("--transport", choices=["stdio", "http", "sse"], default="stdio", help="default: stdio")
     serve.add_argument(
-        "--host", default="127.0.0.1", help="address to listen on; off loopback tokens or an OAuth issuer must be set"
+        "--host", default="127.0.0.1", help="address to listen on; outside loopback, tokens or an OAuth issuer must be set"
     )
-    serve.add_argument("--port", type=int, default=8931)
-    serve.add_argument("--tls-certificate", help="PEM file: serve https")
-    serve.add_argument("--tls-key", help="PEM file")
+    serve.add_argument("--port", type=int, default=8931, help="port of http and sse; default: 8931")
+    serve.add_argument("--tls-certificate", help="PEM file; with --tls-key the server speaks https")
+    serve.add_argument("--tls-key", help="PEM file of the certificate's private key")
     serve.set_defaults(run=_serve)
     demo = commands.add_parser("demo", help="make three videos on the sandbox: no key, no cost")
-    demo.add_argument("--output", help="folder for the videos")
+    demo.add_argument("--output", help="folder for the videos; default: ./seedance-videos")
     demo.set_defaults(run=_demo)
-    sandbox = commands.add_parser("sandbox", help="run the imitation of the provider alone, on loopback")
-    sandbox.add_argument("--port", type=int, default=8930)
-    sandbox.add_argument("--mood", action="append", default=[], metavar="NAME[:PATH[:TIMES]]", help="misbehave on purpose")
+    sandbox = commands.add_parser("sandbox", help="run only the sandbox, an imitation of the provider, on loopback")
+    sandbox.add_argument("--port", type=int, default=8930, help="default: 8930; 0 takes a free one")
+    sandbox.add_argument(
+        *("--fault", "--mood"), action="append", default=[], metavar="NAME[:PATH[:TIMES]]", help="misbehave on purpose"
+    )
     sandbox.set_defaults(run=_sandbox)
     models = commands.add_parser("models", help="list the models and their limits")
     models.set_defaults(run=_models)
@@ -74,32 +86,37 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _add_money(commands: Any) -> None:
-    """The commands that read and mend the ledger."""
-    tasks = commands.add_parser("tasks", help="list what was asked for, newest first")
-    tasks.add_argument("--limit", type=int, default=20)
+    """Add the commands that read and correct the ledger."""
+    tasks = commands.add_parser("tasks", help="list the requests of the ledger, newest first")
+    tasks.add_argument("--limit", type=int, default=20, help="how many; default: 20")
     tasks.set_defaults(run=_tasks)
-    spending = commands.add_parser("spending", help="what was spent, and how estimates compare with what was charged")
+    spending = commands.add_parser("spending", help="show what was spent, and estimates beside charges")
     spending.set_defaults(run=_spending)
-    settle = commands.add_parser("settle", help="say what became of a request whose answer was lost")
-    settle.add_argument("request_id")
+    settle = commands.add_parser("settle", help="record by hand whether a request of unknown outcome was charged")
+    settle.add_argument("request_id", help="as `seedance-mcp tasks` shows it")
     settle.add_argument("outcome", choices=["charged", "not-charged"])
-    settle.add_argument("--amount", type=Decimal, help="what was charged; default: the estimate")
+    settle.add_argument("--amount", type=Decimal, help="JimiCoin that were charged; default: the estimate")
     settle.set_defaults(run=_settle)
 
 
 def _add_setup(commands: Any) -> None:
-    """The commands that put the server into its place."""
-    doctor = commands.add_parser("doctor", help="check key, provider, folders, ledger and versions, and say what to do")
-    doctor.add_argument("--json", action="store_true", help="for programs")
+    """Add the commands that set the server up."""
+    doctor = commands.add_parser("doctor", help="check key, provider, folders, ledger and versions")
+    doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
     doctor.set_defaults(run=_doctor)
-    install = commands.add_parser("install", help="add the server to a client's configuration, or take it out again")
+    install = commands.add_parser("install", help="add the server to a client's configuration, or remove it")
     install.add_argument("client", choices=list(CLIENTS_BY_NAME))
-    install.add_argument("--sandbox", action="store_true", help="no key, nothing charged")
-    install.add_argument("--key-from-env", action="store_true", help="write the key into the file, where nothing else works")
-    install.add_argument("--dry-run", action="store_true", help="show the change and write nothing")
-    install.add_argument("--undo", action="store_true", help="take the entry out")
+    install.add_argument("--sandbox", action="store_true", help="an entry for the sandbox: no key, nothing is charged")
     install.add_argument(
-        "--command", nargs=argparse.REMAINDER, type=_part, help="what the client starts, or uvx; the rest of the line"
+        "--key-from-env", action="store_true", help="write the key into the file; only for a client that has no other way"
+    )
+    install.add_argument("--dry-run", action="store_true", help="show the change and write nothing")
+    install.add_argument("--undo", action="store_true", help="remove the entry")
+    install.add_argument(
+        "--command",
+        nargs=argparse.REMAINDER,
+        type=_command_word,
+        help="the command that the client starts, or uvx; takes the rest of the line",
     )
     install.set_defaults(run=_install)
     bundle = commands.add_parser("bundle", help="make an MCPB file for Claude Desktop")
@@ -107,23 +124,23 @@ def _add_setup(commands: Any) -> None:
     bundle.set_defaults(run=_bundle)
 
 
-def _part(text: str) -> str:
-    """One word of a client's command; an option of ours among them was meant for us, and would be written into the file."""
-    if text in _OWN_OPTIONS:
+def _command_word(text: str) -> str:
+    """Take one word of a client's command; refuse an option of `install`, which would be written into the file."""
+    if text in _INSTALL_OPTIONS:
         raise argparse.ArgumentTypeError(f"{text} belongs before --command, which takes the rest of the line")
     return text
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    from seedance_mcp.cli import doctor  # noqa: PLC0415 - loads what it looks at
+    from seedance_mcp.cli import doctor  # noqa: PLC0415 - loads everything that it checks
 
-    return EXIT_FAILED if anyio.run(doctor.tell, options.json) else 0
+    return EXIT_FAILED if anyio.run(doctor.report, options.json) else 0
 
 
 def _install(options: argparse.Namespace) -> None:
     from seedance_mcp.cli import install  # noqa: PLC0415 - the server does not need it
 
-    install.run(install.Wish(**{name: getattr(options, name) for name in install.Wish.__slots__}))
+    install.run(install.InstallOptions(**{name: getattr(options, name) for name in install.InstallOptions.__slots__}))
 
 
 def _bundle(options: argparse.Namespace) -> None:
@@ -135,7 +152,7 @@ def _bundle(options: argparse.Namespace) -> None:
 def _settings() -> Settings:
     settings = load_settings()
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("seedance_mcp").setLevel(settings.log_level)  # ours alone: others' lines hold links and prompts
+    logging.getLogger("seedance_mcp").setLevel(settings.log_level)  # only ours: libraries log URLs and prompts
     return settings
 
 
@@ -164,7 +181,7 @@ def _serve_http(settings: Settings, options: argparse.Namespace) -> None:
 
 
 def _need_sandbox() -> None:
-    """Let a missing extra be told here, before a protocol begins or a child process fails."""
+    """Raise `ModuleNotFoundError` for a missing extra before a protocol begins or a child process fails."""
     import_module("seedance_mcp.sandbox.serve")
 
 
@@ -179,48 +196,61 @@ def _sandbox(options: argparse.Namespace) -> None:
     from seedance_mcp.sandbox import serve  # noqa: PLC0415 - needs the sandbox extra
 
     try:
-        sandbox, bound = serve.moody(options.mood), serve.listen(options.port)
+        sandbox, bound = serve.make_sandbox(load_edition(), options.fault), serve.listen(options.port)
     except ValueError as error:
-        raise InvalidRequest(f"The sandbox cannot be like this: {error}.") from None
+        raise InvalidRequest(f"Invalid --fault: {error}.") from error
     except (OSError, OverflowError) as error:
-        raise InvalidRequest(f"Port {options.port} cannot be had ({error}): --port takes another, 0 a free one.") from None
+        fault = "is in use" if getattr(error, "errno", 0) == errno.EADDRINUSE else f"cannot be used ({error})"
+        raise InvalidRequest(f"Port {options.port} {fault}: give another with --port; 0 takes a free one.") from error
     serve.run(sandbox, bound)
 
 
 def _models(options: argparse.Namespace) -> None:
     from seedance_mcp.server import resources  # noqa: PLC0415 - slow to import
 
-    print(resources.models_table())
+    print(resources.models_table(load_edition()))
 
 
-@contextmanager
-def _ledger() -> Generator[tuple[Settings, Ledger]]:
+@asynccontextmanager
+async def _ledger() -> AsyncGenerator[tuple[Settings, Ledger]]:
     settings = _settings()
-    ledger = Ledger(settings.ledger_dir, lambda: datetime.now(UTC))
-    with closing(ledger):
+    async with aclosing(open_ledger(settings, lambda: datetime.now(UTC))) as ledger:
         yield settings, ledger
 
 
 def _tasks(options: argparse.Namespace) -> None:
+    anyio.run(_print_tasks, options.limit)
+
+
+async def _print_tasks(limit: int) -> None:
     from seedance_mcp.cli import tables  # noqa: PLC0415 - slow to import
 
-    with _ledger() as (_, ledger):
-        print(tables.tasks_table(*ledger.list(limit=options.limit)))
+    async with _ledger() as (_, ledger):
+        print(tables.tasks_table(await ledger.page(limit=limit)))
 
 
 def _spending(options: argparse.Namespace) -> None:
+    anyio.run(_print_spending)
+
+
+async def _print_spending() -> None:
     from seedance_mcp.cli import tables  # noqa: PLC0415 - slow to import
 
-    with _ledger() as (settings, ledger):
-        print(tables.spending_text(ledger.spent(), ledger.spending_by_model(), settings.limits))
+    async with _ledger() as (settings, ledger):
+        spent, models = await ledger.spent(), await ledger.spending_by_model()
+        print(tables.spending_text(spent, models, settings.limits, load_edition().currency))
 
 
 def _settle(options: argparse.Namespace) -> None:
-    with _ledger() as (_, ledger):
-        record = ledger.find(options.request_id)
+    anyio.run(_settle_by_hand, options)
+
+
+async def _settle_by_hand(options: argparse.Namespace) -> None:
+    async with _ledger() as (_, ledger):
+        record = await ledger.find(options.request_id)
         if record is None or record.status != "unknown":
-            raise TaskNotFound("Only a request whose answer was lost can be settled: see seedance-mcp tasks.")
+            raise TaskNotFound(f"{options.request_id} is no request of unknown outcome; seedance-mcp tasks lists them.")
         charged = options.outcome == "charged"
         amount = (options.amount if options.amount is not None else record.estimate or Decimal(0)) if charged else Decimal(0)
-        settled = ledger.settle(record, amount, "person", "charged" if charged else "not charged")
-        print(f"{settled.request_id}: {settled.evidence}, {settled.settled} by a person")
+        settled = await ledger.settle(record, Verdict("charged" if charged else "not charged", amount, "person"))
+        print(f"{settled.request_id}: {settled.evidence}, {settled.settled} JimiCoin, settled by hand")

@@ -1,9 +1,7 @@
-"""The client table: where each keeps its MCP servers, what an entry looks like, and how the key gets there."""
+"""The table of client applications: where each keeps its MCP servers, the form of an entry, and how the key gets there."""
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 import sys
 import sysconfig
@@ -12,54 +10,61 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import quote, urlencode
 
 from seedance_mcp._version import __version__
 
 SERVER = "seedance"
-"""What the server is called in every client."""
+"""The server's name in every client."""
 
 KEY = "SEEDANCE_API_KEY"
 
-Entry = dict[str, Any]
+ServerEntry = dict[str, Any]
+"""A client's configuration of one server, in the client's own field names."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClientApp:
-    """One row: a client that runs on this machine."""
+    """A client application on this machine."""
 
     name: str
     title: str
     file: str
-    """Its configuration; `{…}` is a folder of `folders`."""
+    """Path of its configuration; `{…}` is a folder of `folders`."""
     servers: str
     """The field that holds all servers."""
-    key: Entry
-    """What an entry says so that the key arrives without standing in the file."""
-    key_told: str
-    """The same for a person."""
-    then: str
-    """What makes the client read its configuration again."""
+    key_fields: ServerEntry
+    """Fields through which the key reaches the server without being in the file."""
+    key_hint: str
+    """The same in words, for the user."""
+    reload_hint: str
+    """The user's next step: it makes the client read its configuration again."""
     format: Literal["json", "toml"] = "json"
-    more: Entry = field(default_factory=Entry)
-    """What every entry of this client has too."""
-    input: Entry | None = None
-    """How the client asks for the key."""
+    common_fields: ServerEntry = field(default_factory=ServerEntry)
+    """Fields that every entry of this client has."""
+    input: ServerEntry | None = None
+    """The client's own question for the key, where it has one."""
 
     def path(self, platform: str = sys.platform, environment: Mapping[str, str] = os.environ) -> Path:
-        """Where its configuration is on one platform."""
+        """Give the path of its configuration on a platform, named as in `sys.platform`."""
         return Path(self.file.format(**folders(platform, environment)))
 
     def entry(
-        self, command: list[str], *, sandbox: bool = False, key: str | None = None, given: Mapping[str, str] | None = None
-    ) -> Entry:
-        """What stands under the server's name; `given` are further variables, which are no secrets."""
-        start = {**self.more, "command": command[0], "args": command[1:]}
-        access = {"env": {"SEEDANCE_SANDBOX": "1"}} if sandbox else {"env": {KEY: key}} if key else self.key
-        return {**start, **access, **({"env": {**access.get("env", {}), **given}} if given else {})}
+        self, command: list[str], *, sandbox: bool = False, key: str | None = None, variables: Mapping[str, str] | None = None
+    ) -> ServerEntry:
+        """Make the entry that is written under the server's name.
+
+        Args:
+            command: The program that the client starts, and its arguments.
+            sandbox: Use the sandbox, which needs no key.
+            key: The key itself, for a client that has no other way; by default the entry only refers to it.
+            variables: Further environment variables; none of them is secret.
+        """
+        start = {**self.common_fields, "command": command[0], "args": command[1:]}
+        access = {"env": {"SEEDANCE_SANDBOX": "1"}} if sandbox else {"env": {KEY: key}} if key else self.key_fields
+        return {**start, **access, **({"env": {**access.get("env", {}), **variables}} if variables else {})}
 
 
-_FROM_ENVIRONMENT = f"set {KEY} where the client is started; the file holds its name alone"
+_FROM_ENVIRONMENT = f"set {KEY} where the client is started; the file holds only its name"
 _INPUT = "seedance-api-key"
 
 CLIENTS = (
@@ -68,42 +73,42 @@ CLIENTS = (
         title="Claude Desktop",
         file="{config}/Claude/claude_desktop_config.json",
         servers="mcpServers",
-        key={},
-        key_told=(
-            "this client fills in no variables. Take the bundle instead (seedance-mcp bundle seedance.mcpb), which asks for "
-            f"it, or let --key-from-env write {KEY} into the file, mode 0600"
+        key_fields={},
+        key_hint=(
+            "this client expands no variables in its file. Use the bundle instead (seedance-mcp bundle seedance.mcpb), which "
+            f"asks for the key, or let --key-from-env write {KEY} into the file, mode 0600"
         ),
-        then="Quit Claude Desktop and start it again.",
+        reload_hint="Quit Claude Desktop and start it again.",
     ),
     ClientApp(
         name="claude-code",
         title="Claude Code",
         file="{claude}/.claude.json",
         servers="mcpServers",
-        more={"type": "stdio"},
-        key={"env": {KEY: f"${{{KEY}:-}}"}},
-        key_told=_FROM_ENVIRONMENT,
-        then="Start a new session; `claude mcp list` shows it.",
+        common_fields={"type": "stdio"},
+        key_fields={"env": {KEY: f"${{{KEY}:-}}"}},
+        key_hint=_FROM_ENVIRONMENT,
+        reload_hint="Start a new session; `claude mcp list` shows it.",
     ),
     ClientApp(
         name="cursor",
         title="Cursor",
         file="{home}/.cursor/mcp.json",
         servers="mcpServers",
-        key={"env": {KEY: f"${{env:{KEY}}}"}},
-        key_told=_FROM_ENVIRONMENT,
-        then="Turn it on under Settings, MCP.",
+        key_fields={"env": {KEY: f"${{env:{KEY}}}"}},
+        key_hint=_FROM_ENVIRONMENT,
+        reload_hint="Turn it on under Settings, MCP.",
     ),
     ClientApp(
         name="vscode",
         title="VS Code",
         file="{config}/Code/User/mcp.json",
         servers="servers",
-        more={"type": "stdio"},
-        key={"env": {KEY: f"${{input:{_INPUT}}}"}},
+        common_fields={"type": "stdio"},
+        key_fields={"env": {KEY: f"${{input:{_INPUT}}}"}},
         input={"type": "promptString", "id": _INPUT, "description": "Seedance API key", "password": True},
-        key_told="VS Code asks for it at the first start and keeps it in the system's key store",
-        then="Run the command `MCP: List Servers` and start it.",
+        key_hint="VS Code asks for it at the first start and keeps it in the system's key store",
+        reload_hint="Run the command `MCP: List Servers` and start it.",
     ),
     ClientApp(
         name="codex",
@@ -111,25 +116,25 @@ CLIENTS = (
         file="{codex}/config.toml",
         servers="mcp_servers",
         format="toml",
-        key={"env_vars": [KEY]},
-        key_told=_FROM_ENVIRONMENT,
-        then="Start a new session; `codex mcp list` shows it.",
+        key_fields={"env_vars": [KEY]},
+        key_hint=_FROM_ENVIRONMENT,
+        reload_hint="Start a new session; `codex mcp list` shows it.",
     ),
     ClientApp(
         name="gemini",
         title="Gemini CLI",
         file="{home}/.gemini/settings.json",
         servers="mcpServers",
-        key={"env": {KEY: f"${KEY}"}},
-        key_told=_FROM_ENVIRONMENT,
-        then="Start a new session; `gemini mcp list` shows it.",
+        key_fields={"env": {KEY: f"${KEY}"}},
+        key_hint=_FROM_ENVIRONMENT,
+        reload_hint="Start a new session; `gemini mcp list` shows it.",
     ),
 )
 BY_NAME = {client.name: client for client in CLIENTS}
 
 
 def folders(platform: str, environment: Mapping[str, str]) -> dict[str, str]:
-    """The folders that the table names."""
+    """Give the folders that the table names, by the name in `{…}`."""
     home = environment.get("USERPROFILE" if platform == "win32" else "HOME") or str(Path.home())
     config = {
         "darwin": f"{home}/Library/Application Support",
@@ -144,11 +149,17 @@ def folders(platform: str, environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def own_command(*, sandbox: bool, prefix: str = sys.prefix, environment: Mapping[str, str] = os.environ) -> list[str]:
-    """How this very installation is started, by absolute path: graphical clients know no PATH.
+    """Give the command of this very installation, by absolute path: graphical clients have no PATH.
 
-    Raises `ModuleNotFoundError` where it is to be the sandbox and that lacks its extra.
+    Args:
+        sandbox: The command is for the sandbox, whose extra must be installed.
+        prefix: The environment that this process runs in.
+        environment: Its variables; uv names itself in `UV`.
+
+    Raises:
+        ModuleNotFoundError: The sandbox's extra is missing.
     """
-    if "archive-v0" in Path(prefix).parts:  # uv's cache, where uvx runs from, is emptied now and then
+    if "archive-v0" in Path(prefix).parts:  # uvx runs from uv's cache, which uv empties from time to time
         uvx = Path(environment["UV"]).with_name("uvx") if "UV" in environment else Path("uvx")
         return uvx_command(str(uvx), sandbox=sandbox, version=__version__)
     if sandbox:
@@ -158,16 +169,5 @@ def own_command(*, sandbox: bool, prefix: str = sys.prefix, environment: Mapping
 
 
 def uvx_command(uvx: str = "uvx", *, sandbox: bool = False, version: str | None = None) -> list[str]:
-    """How uvx starts the server; the sandbox needs an extra."""
+    """Give the command with which uvx starts the server; the sandbox needs an extra."""
     return [uvx, "seedance-mcp" + "[sandbox]" * sandbox + (f"=={version}" if version else "")]
-
-
-def install_link(client: ClientApp, *, sandbox: bool = False) -> str:
-    """A link that lets the client ask its person whether to add the server, started by uvx."""
-    entry = client.entry(uvx_command(sandbox=sandbox), sandbox=sandbox)
-    text = json.dumps(entry, separators=(",", ":"))
-    if client.name == "cursor":
-        config = base64.b64encode(text.encode()).decode()
-        return "https://cursor.com/install-mcp?" + urlencode({"name": SERVER, "config": config})
-    asked = {} if sandbox else {"inputs": json.dumps([client.input], separators=(",", ":"))}
-    return "https://vscode.dev/redirect/mcp/install?" + urlencode({"name": SERVER, **asked, "config": text}, quote_via=quote)

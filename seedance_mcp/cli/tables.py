@@ -1,17 +1,16 @@
-"""The ledger as tables for a terminal."""
+"""Shows the ledger as tables for a terminal."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 
-from seedance_mcp.catalogue.editions import edition_2026_07
-from seedance_mcp.money.records import Record, Spent
+from seedance_mcp.money.records import ModelSpending, Page, Spent
 from seedance_mcp.server.resources import table
 from seedance_mcp.untrusted import sanitize
 
 
-def tasks_table(records: list[Record], total: int) -> str:
-    """Requests of the ledger, a line each."""
+def tasks_table(page: Page) -> str:
+    """Show requests, one line each, and how many there are in all."""
     rows = [
         (
             f"{record.created_at:%Y-%m-%d %H:%M}",
@@ -22,10 +21,10 @@ def tasks_table(records: list[Record], total: int) -> str:
             record.task_id or record.request_id,
             _cell(record.prompt or ""),
         )
-        for record in records
+        for record in page.records
     ]
     made = table(("Made (UTC)", "Status", "Model", "Estimate", "Charged", "Task", "Prompt"), rows)
-    return f"{made}\n{len(records)} of {total}"
+    return f"{made}\n{len(page.records)} of {page.total}"
 
 
 def _coins(amount: Decimal | None) -> str:
@@ -33,7 +32,7 @@ def _coins(amount: Decimal | None) -> str:
 
 
 def _cell(text: str) -> str:
-    """A prompt that cannot break a table or a terminal."""
+    """Make a prompt fit for a cell: it can break neither the table nor the terminal."""
     clean = sanitize(text).replace("|", "/")
     return clean if len(clean) <= _CELL_CHARS else f"{clean[:_CELL_CHARS]}…"
 
@@ -41,12 +40,12 @@ def _cell(text: str) -> str:
 _CELL_CHARS = 40
 
 
-def spending_text(spent: Spent, models: list[tuple[str, int, Decimal, Decimal]], limits: dict[str, Decimal]) -> str:
-    """What went, by model, and what the operator allows."""
-    rows = [(model, str(count), f"estimate {estimate:f}, charged {cost:f}") for model, count, estimate, cost in models]
-    held = f" (of it reserved and not settled: {spent.held:f})" if spent.held else ""
+def spending_text(spent: Spent, models: list[ModelSpending], limits: dict[str, Decimal], currency: str) -> str:
+    """Show spending by model, its totals and the limits, by the name of their setting; amounts are in `currency`."""
+    rows = [(each.model, str(each.requests), f"estimate {each.estimated:f}, charged {each.charged:f}") for each in models]
+    reserved = f" ({spent.reserved:f} of this is reserved and not settled)" if spent.reserved else ""
     allowed = ", ".join(f"{name} {limit:f}" for name, limit in limits.items()) or "none"
     return (
         f"{table(('Model', 'Videos', 'Estimate and charge'), rows)}\n"
-        f"Today {spent.today:f}, in all {spent.total:f} {edition_2026_07.CURRENCY}{held}. Limits: {allowed}."
+        f"Today {spent.today:f}, in total {spent.total:f} {currency}{reserved}. Limits: {allowed}."
     )

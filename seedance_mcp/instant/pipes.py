@@ -6,7 +6,7 @@ from errno import ECONNRESET, EINVAL, EPIPE
 from functools import cache
 from io import TextIOWrapper
 
-TYPE_CHECKING = False  # as in `instant`
+TYPE_CHECKING = False  # as in `opening`
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

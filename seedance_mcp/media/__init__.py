@@ -5,4 +5,6 @@ __all__ = [
     "headers",
     "local_files",
     "mp4_header",
+    "probe",
+    "urls",
 ]

@@ -1,4 +1,4 @@
-"""A contact sheet: first, middle and last frame of a video side by side, small enough to look at in a chat."""
+"""Draws a contact sheet: first, middle and last frame of a video side by side, small enough for a chat."""
 
 from __future__ import annotations
 
@@ -16,33 +16,35 @@ from seedance_mcp.errors import DownloadRefused
 FRAME_MOST_PX = 480
 SHEET_MOST_BYTES = 190_000
 MOST_PIXELS = 9_000_000
-"""Of one frame: 4K in every ratio, and no bomb."""
+"""In one frame: enough for 4K in every ratio, and too few to exhaust the memory."""
 FRAMES_MOST = 600
 """Frames decoded on the way to one that is shown: more than the longest video has."""
 _QUALITIES = (82, 65, 50, 35)
+"""JPEG qualities, tried in turn until the sheet is small enough."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """The picture, and the video it shows."""
+    """A contact sheet, and what it says of its video."""
 
     jpeg: bytes
     width_px: int
+    """Of the video, like `height_px`."""
     height_px: int
     seconds: list[float]
-    """The moments of the frames."""
+    """When in the video each frame is shown."""
 
 
 def contact_sheet(file: BinaryIO) -> Sheet:
-    """Draw the sheet of an MP4; raises `DownloadRefused` where it cannot be shown."""
+    """Draw the sheet of an MP4; raises `DownloadRefused` where no frame can be decoded, or one is too large."""
     try:
         opened: Any = av.open(file, format="mp4")  # half typed upstream
         with opened as container:
             return _drawn(container, container.streams.video[0])
     except (FFmpegError, IndexError, StopIteration, ValueError, OSError) as error:
         raise DownloadRefused(
-            f"The video cannot be shown ({type(error).__name__}): download_video can still keep it."
-        ) from None
+            f"The video cannot be shown ({type(error).__name__}): keep it with download_video, which needs no frames of it."
+        ) from error
 
 
 def _drawn(container: Any, stream: Any) -> Sheet:
@@ -59,7 +61,7 @@ def _drawn(container: Any, stream: Any) -> Sheet:
 
 
 def _frame_at(container: Any, stream: Any, seconds: Any) -> Any:
-    """The first frame at or after a moment, else the last one there is."""
+    """Give the first frame at or after a moment, else the last frame."""
     container.seek(int(seconds / stream.time_base), stream=stream)
     frames = islice(container.decode(stream), FRAMES_MOST)
     frame = next(frames)
@@ -77,7 +79,7 @@ def _small(frame: Any) -> Image.Image:
 
 
 def _packed(sheet: Image.Image) -> bytes:
-    """JPEG in the best quality that fits; noise is made smaller."""
+    """Encode a JPEG in the best quality that fits; a sheet that fits in none, such as noise, is made smaller first."""
     for quality in _QUALITIES:
         packed = io.BytesIO()
         sheet.save(packed, "JPEG", quality=quality)

@@ -1,4 +1,4 @@
-"""What the header of a picture or a sound says of its pixels or its length."""
+"""Reads what the header of a picture or a sound says of its pixels or its length."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ _SEGMENTS_MOST = 1000
 """More parts than any real file has before its size."""
 
 Size = tuple[int, int]
+"""Width and height in pixels."""
 
 
 def picture_size(file: BinaryIO, ending: str) -> Size | None:
-    """Width and height in pixels, or `None` where the header does not tell; the file's position moves."""
+    """Give width and height in pixels, or `None` where the header does not say; the file's position moves."""
     read = _READERS.get(ending)
     file.seek(0)
     try:
         size = read(file) if read else None
-    except struct.error:  # cut short
+    except struct.error:  # the file is cut short
         return None
     return size if size and all(size) else None
 
@@ -39,7 +40,7 @@ def _gif(file: BinaryIO) -> Size | None:
 
 def _bmp(file: BinaryIO) -> Size | None:
     width, height = _unpack(file, "<18x2i")
-    return abs(width), abs(height)  # a height below zero only turns the picture over
+    return abs(width), abs(height)  # a height below zero only turns the picture upside down
 
 
 def _jpeg(file: BinaryIO) -> Size | None:
@@ -49,7 +50,7 @@ def _jpeg(file: BinaryIO) -> Size | None:
         if 0xFFC0 <= marker <= 0xFFCF and marker not in {0xFFC4, 0xFFC8, 0xFFCC}:  # noqa: PLR2004 - start of a frame
             height, width = _unpack(file, ">x2H")
             return width, height
-        if marker < 0xFF00 or length < 2:  # noqa: PLR2004 - no segment
+        if marker < 0xFF00 or length < 2:  # noqa: PLR2004 - this is no segment
             return None
         file.seek(length - 2, 1)
     return None
@@ -78,7 +79,10 @@ _READERS: dict[str, Callable[[BinaryIO], Size | None]] = {
 
 
 def wave_seconds(file: BinaryIO, size_bytes: int) -> float | None:
-    """How long a WAV file plays: its bytes over its bytes a second; the file's position moves."""
+    """Give how long a WAV file plays: its bytes of sound over its bytes per second; the file's position moves.
+
+    `None` where the header does not say, or is cut short.
+    """
     file.seek(12)
     rate = 0
     try:

@@ -1,4 +1,4 @@
-"""How long a video file plays and how large it is, by its own header: the movie box of MP4 and QuickTime."""
+"""Reads how long a video file plays and how large its frames are, by its own header: the movie box of MP4 and QuickTime."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _BOXES_MOST = 1000
 """More boxes than any real file has before its movie header."""
 
 Span = tuple[int, int]
-"""Where a box's content begins and ends."""
+"""Where a box's content begins and ends, in bytes from the start of the file."""
 
 
 def duration_seconds(file: BinaryIO) -> float | None:
-    """Seconds from the header, or `None` where there is none that makes sense; the file's position moves."""
+    """Give the length in seconds, or `None` where the header says nothing that makes sense; the file's position moves."""
     mvhd = next((box for moov in _movie(file) for box in _boxes(file, b"mvhd", moov)), None)
     if mvhd is None:
         return None
@@ -25,7 +25,7 @@ def duration_seconds(file: BinaryIO) -> float | None:
 
 
 def frame_size(file: BinaryIO) -> tuple[int, int] | None:
-    """Width and height of the first track that has any, or `None`; the file's position moves."""
+    """Give width and height in pixels of the first track that has any, or `None`; the file's position moves."""
     tracks = [track for moov in _movie(file) for track in _boxes(file, b"trak", moov)]
     for start, end in [header for track in tracks for header in _boxes(file, b"tkhd", track)]:
         file.seek(max(start, end - 8))
@@ -41,7 +41,7 @@ def _movie(file: BinaryIO) -> list[Span]:
 
 
 def _boxes(file: BinaryIO, wanted: bytes, within: Span) -> Iterator[Span]:
-    """Each box of a kind, in order."""
+    """Give each box of a kind, in order."""
     start, end = within
     for _ in range(_BOXES_MOST):
         file.seek(start)
@@ -60,7 +60,7 @@ def _boxes(file: BinaryIO, wanted: bytes, within: Span) -> Iterator[Span]:
 
 
 def _read(mvhd: bytes) -> float | None:
-    """Duration over time scale, in the box's short or long form."""
+    """Divide duration by time scale, from the box's short or long form."""
     form = ">20xIQ" if mvhd[:1] == b"\x01" else ">12xII"
     if len(mvhd) < struct.calcsize(form):
         return None

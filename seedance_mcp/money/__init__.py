@@ -1,10 +1,16 @@
 """What requests cost, what was spent, and what stands between a request and its payment."""
 
 __all__ = [
+    "amounts",
     "gate",
     "ledger",
+    "policy",
     "prices",
     "reconcile",
     "records",
+    "sql_changes",
+    "sql_ledger",
+    "sql_queries",
+    "sql_rows",
     "stores",
 ]

@@ -1,4 +1,4 @@
-"""Before money: repeats recognised, limits held, a person asked; and afterwards, what the balance says of a lost answer."""
+"""The checks between a valid request and its payment: duplicates, spending limits, and the confirmation of the user."""
 
 from __future__ import annotations
 
@@ -12,33 +12,32 @@ from typing import Literal
 
 import anyio
 
-from seedance_mcp.catalogue.editions.edition_2026_07 import CURRENCY
 from seedance_mcp.catalogue.requests import VideoRequest
 from seedance_mcp.errors import BudgetExceeded, ConfirmationRequired
 from seedance_mcp.money.ledger import Ledger
 from seedance_mcp.money.prices import Estimate
-from seedance_mcp.money.records import Entry, Record, Spent, next_day
+from seedance_mcp.money.records import NewRequest, Reservation, Spent, next_day
 from seedance_mcp.settings import Settings
 
-IN_FLIGHT_SECONDS, IN_FLIGHT_LOOK_SECONDS = 10.0, 0.2
-"""How long, and how often, a repeat looks whether the first one has its answer."""
+IN_FLIGHT_SECONDS, IN_FLIGHT_POLL_SECONDS = 10.0, 0.2
+"""How long, and how often, a duplicate asks the ledger whether the first request has its answer."""
 Action = Literal["accept", "decline", "cancel", "absent"]
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a person said to a question that was asked in an earlier round of the same call."""
+    """The user's answer to a question that was asked in an earlier round of the same call."""
 
     action: Action
     token: str
 
 
 Ask = Callable[[str, str], Awaitable[Action]]
-"""Puts a question to the person; takes the token that stands for a yes."""
+"""Puts a question to the user; takes the question and the token that stands for a yes."""
 
 
 def fingerprint(request: VideoRequest) -> str:
-    """One name for all requests that would make the same video: defaults filled in, what has no effect left out."""
+    """Give one name to all requests that would make the same video: defaults are filled in, what has no effect is left out."""
     body = request.to_body()
     if ratio := body.get("ratio") or request.route.ratio.value.default:
         body["ratio"] = ratio
@@ -48,8 +47,19 @@ def fingerprint(request: VideoRequest) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
-def check_limits(settings: Settings, amount: Decimal | None, spent: Spent, now: datetime) -> None:
-    """Refuse what would pass a limit of the operator's; raises `BudgetExceeded`."""
+def check_limits(settings: Settings, estimate: Estimate, spent: Spent, now: datetime) -> None:
+    """Refuse a request that would pass a limit of the operator's.
+
+    Args:
+        settings: They hold the limits.
+        estimate: The price of the request.
+        spent: What is spent or reserved.
+        now: The time, which decides when the day renews.
+
+    Raises:
+        BudgetExceeded: A limit would be passed, or is set and cannot be applied since the price is not known.
+    """
+    amount, currency = estimate.certain, estimate.currency
     if amount is None:
         return _check_unpriced(settings)
     limits = (
@@ -61,9 +71,9 @@ def check_limits(settings: Settings, amount: Decimal | None, spent: Spent, now: 
         if limit is not None and gone + amount > limit:
             left = max(Decimal(0), limit - gone)
             raise BudgetExceeded(
-                f"This video would cost {amount} {CURRENCY} and pass the operator's limit of {limit} {name}: {gone} is spent "
+                f"This video would cost {amount} {currency} and pass the operator's limit of {limit} {name}: {gone} is spent "
                 f"or reserved, {left} is left. {renewal} Choose a cheaper request (list_models) or ask the operator.",
-                allowed=f"at most {left} {CURRENCY}",
+                allowed=f"at most {left} {currency}",
             )
     return None
 
@@ -71,25 +81,26 @@ def check_limits(settings: Settings, amount: Decimal | None, spent: Spent, now: 
 def _check_unpriced(settings: Settings) -> None:
     if settings.limits and not settings.allow_unpriced:
         raise BudgetExceeded(
-            "The operator has set a limit and the whole price of this request is not known, so it cannot be held. Choose a "
-            "model with a price (list_models), or the operator adds one (SEEDANCE_PRICES) or sets SEEDANCE_ALLOW_UNPRICED=1.",
+            "The operator has set a limit and the whole price of this request is not known, so the limit cannot be applied. "
+            "Choose a model with a price (list_models), or the operator adds one (SEEDANCE_PRICES) or sets "
+            "SEEDANCE_ALLOW_UNPRICED=1.",
             allowed="a request with a known price",
         )
 
 
 def must_ask(settings: Settings, estimate: Estimate) -> bool:
-    """Whether a person has to agree to a price first; one that is not known is dear."""
+    """Say whether the user has to agree to a price first; a price that is not known counts as a high one."""
     above = settings.confirm_above
     return above is not None and (estimate.certain is None or estimate.certain > above)
 
 
 class _Unasked(Exception):
-    """The request would be new and dear, and nobody was asked yet."""
+    """The request would be new, its price needs a confirmation, and nobody was asked yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What stands between a valid request and its POST."""
+    """The checks of one call of `create_video`."""
 
     settings: Settings
     ledger: Ledger
@@ -99,46 +110,54 @@ class Gate:
 
     async def admit(
         self, request: VideoRequest, estimate: Estimate, *, allow_duplicate: bool = False, confirm_token: str | None = None
-    ) -> tuple[Record, bool]:
-        """Write the request down, or find its twin; gives the record and whether it is new and to be sent.
+    ) -> Reservation:
+        """Write the request down, or find the one that it duplicates, which is given up to ten seconds to get its answer.
 
-        Raises `BudgetExceeded` and `ConfirmationRequired` with nothing sent.
+        Args:
+            request: The request.
+            estimate: Its price.
+            allow_duplicate: Whether the same request may be paid again.
+            confirm_token: The token that an earlier call gave for the user's yes.
+
+        Raises:
+            BudgetExceeded: A limit of the operator's refuses; nothing was sent.
+            ConfirmationRequired: The user has to agree first, or declined; nothing was sent.
         """
-        window = 0.0 if allow_duplicate else self.settings.dedupe_seconds
-        entry, token = Entry(request.to_body(), fingerprint(request), estimate.amount), None
-        patience = anyio.current_time() + IN_FLIGHT_SECONDS
+        window_seconds = 0.0 if allow_duplicate else self.settings.dedupe_seconds
+        wanted, token = NewRequest(request.to_body(), fingerprint(request), estimate.amount), None
+        deadline = anyio.current_time() + IN_FLIGHT_SECONDS
         while True:
             try:
-                record, new = self._begin(entry, estimate, window, token)
+                found = await self._reserve(wanted, estimate, window_seconds, token)
             except _Unasked:
-                token = await self._confirmed(entry.fingerprint, request, estimate, confirm_token)
+                token = await self._confirmed(wanted.fingerprint, request, estimate, confirm_token)
                 continue
-            if new or not record.sending or anyio.current_time() >= patience:
-                return record, new
-            await anyio.sleep(IN_FLIGHT_LOOK_SECONDS)
+            if found.is_new or not found.record.sending or anyio.current_time() >= deadline:
+                return found
+            await anyio.sleep(IN_FLIGHT_POLL_SECONDS)
 
-    def _begin(self, entry: Entry, estimate: Estimate, window: float, token: str | None) -> tuple[Record, bool]:
+    async def _reserve(self, wanted: NewRequest, estimate: Estimate, window_seconds: float, token: str | None) -> Reservation:
         def admit(spent: Spent) -> None:
-            check_limits(self.settings, estimate.certain, spent, self.now())
+            check_limits(self.settings, estimate, spent, self.now())
             if token is None and must_ask(self.settings, estimate):
                 raise _Unasked
 
-        return self.ledger.begin(entry, window_seconds=window, admit=admit, token=token)
+        return await self.ledger.reserve(wanted, window_seconds=window_seconds, admit=admit, token=token)
 
     async def _confirmed(self, name: str, request: VideoRequest, estimate: Estimate, confirm_token: str | None) -> str:
-        """The token that says yes; raises `ConfirmationRequired` without one."""
+        """Give the token that stands for the user's yes; raises `ConfirmationRequired` without one."""
         amount = estimate.certain
         question = _question(request, estimate)
         if self.reply and self.reply.action != "accept":
             raise self._unconfirmed(question, self.reply.action, self.reply.token)
         if given := confirm_token or (self.reply and self.reply.token):
-            if fault := self.ledger.token_fault(given, name, amount):
-                fresh = self.ledger.new_token(name, amount)
+            if fault := await self.ledger.token_fault(given, name, amount):
+                fresh = await self.ledger.new_token(name, amount)
                 raise self._unconfirmed(
                     f"The confirm_token does not confirm this request: {fault}. {question}", "absent", fresh
                 )
             return given
-        token = self.ledger.new_token(name, amount)
+        token = await self.ledger.new_token(name, amount)
         action = await self.ask(question, token)
         if action != "accept":
             raise self._unconfirmed(question, action, token)
@@ -146,15 +165,15 @@ class Gate:
 
     def _unconfirmed(self, question: str, action: Action, token: str) -> ConfirmationRequired:
         if action == "decline":
-            return ConfirmationRequired("The person declined this request: do not send it, and ask what they want instead.")
+            return ConfirmationRequired("The user declined this request: do not send it, and ask what they want instead.")
         return ConfirmationRequired(
-            f"{question} Ask the person in the chat. Only after a yes, call create_video again with the same request and this "
+            f"{question} Ask the user in the chat. Only after a yes, call create_video again with the same request and this "
             "confirm_token (good once, for ten minutes).",
             confirm_token=token,
         )
 
 
 def _question(request: VideoRequest, estimate: Estimate) -> str:
-    price = f"{estimate.amount} {CURRENCY}" if estimate.amount is not None else "an unpublished price"
+    price = f"{estimate.amount} {estimate.currency}" if estimate.amount is not None else "an unpublished price"
     price = f"at least {price}" if estimate.at_least else price
     return f"A video of {request.duration} s at {request.output_resolution} with {request.model} costs {price}. Make it?"

@@ -1,70 +1,87 @@
-"""What one request would cost: a dated unit price times the units that are billed, or an honest "not published"."""
+"""Prices of requests: a dated unit price times the units that are billed, or "not published"."""
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, Protocol
 
 import anyio
 
 from seedance_mcp.catalogue.facts import Model
 from seedance_mcp.catalogue.requests import VideoRequest
 from seedance_mcp.errors import NotConfigured, SeedanceError
-from seedance_mcp.untrusted import read_amount, sanitize
+from seedance_mcp.untrusted import read_amount
 
 LIVE_SECONDS = 3600.0
-"""How long the provider's own price list is believed."""
+"""How long the provider's own price list is used before it is asked for anew."""
 SILENT_SECONDS = 60.0
-"""How long it is left alone after it did not answer."""
+"""How long it is not asked for after it did not answer."""
 PATIENCE_SECONDS = 2
-"""How long anything waits for that list."""
+"""How long a call waits for that list."""
 
 _HALF = 0.5
 _PER: dict[str, Literal["second", "task"]] = {"per_second": "second", "per_task": "task"}
-"""The provider's price modes that a request alone decides."""
+"""The provider's price modes that depend on nothing but the request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """One unit price in JimiCoin."""
+    """One unit price."""
 
     name: str
+    """The billing name that the provider lists it under."""
     per: Literal["second", "task"]
     unit: Decimal
+    """JimiCoin for one second, or for one task."""
     source: str
+    """Who states it."""
     seen: str
+    """The day, or the time, at which it was read there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a request would cost; `amount` is `None` where no price is published."""
+    """The price of one request, as far as it is known."""
 
     amount: Decimal | None
-    words: str
+    """In JimiCoin; `None` where no price is published."""
+    message: str
+    """How the amount comes about, or why there is none."""
     price: Price | None = None
     at_least: bool = False
-    """More comes on top, and nobody here knows how much."""
+    """More is billed on top, and how much is not known here."""
+    currency: str = field(kw_only=True)
 
     @property
     def certain(self) -> Decimal | None:
-        """The whole price, or `None` where it is not known."""
+        """Give the whole price in JimiCoin, or `None` where it is not known."""
         return None if self.at_least else self.amount
 
 
 def load_prices(path: Path | None = None) -> dict[str, Price]:
-    """Read a price file, ours or the operator's; raises `NotConfigured` naming what is wrong in it."""
+    """Read a price file.
+
+    Args:
+        path: The operator's file; `None` reads the one that is shipped.
+
+    Returns:
+        Prices by billing name.
+
+    Raises:
+        NotConfigured: The file cannot be read or does not have the form of `prices.toml`.
+    """
     source = path or resources.files("seedance_mcp.money").joinpath("prices.toml")
     try:
         content = tomllib.loads(source.read_text(encoding="utf-8"), parse_float=Decimal)
         return {price.name: price for price in map(_from_file, content.get("price", []))}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise NotConfigured(f"The price file {path} cannot be used: {error!r}. See prices.toml for its form.") from None
+        raise NotConfigured(f"The price file {path} cannot be used: {error!r}. See prices.toml for its form.") from error
 
 
 def _from_file(row: dict[str, Any]) -> Price:
@@ -76,87 +93,120 @@ def _from_file(row: dict[str, Any]) -> Price:
     return Price(str(row["name"]), row["per"], unit, str(row.get("source", "the operator")), str(row.get("seen", "")))
 
 
-def read_price_list(data: dict[str, Any], seen: datetime) -> dict[str, Price]:
-    """The provider's own price list, as far as a request alone decides the price."""
-    listed = data.get("list")
-    rows = cast("list[Any]", listed) if isinstance(listed, list) else []
-    found = (_from_list(cast("dict[str, Any]", row), seen) for row in rows if isinstance(row, dict))
+class ListedPrice(Protocol):
+    """One row of the provider's own price list, as `provider.answers.PriceRow` has it."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+
+    @property
+    def mode(self) -> str: ...  # noqa: D102
+
+    @property
+    def unit_price(self) -> Decimal | None: ...  # noqa: D102
+
+
+def read_price_list(rows: Iterable[ListedPrice], seen: datetime) -> dict[str, Price]:
+    """Read the provider's own price list: the rows whose price depends on nothing but the request.
+
+    Args:
+        rows: The list.
+        seen: When it was answered.
+
+    Returns:
+        Prices by billing name.
+    """
+    found = (_from_list(row, seen) for row in rows)
     return {price.name: price for price in found if price}
 
 
-def _from_list(row: dict[str, Any], seen: datetime) -> Price | None:
-    per, unit = _PER.get(str(row.get("price_mode"))), read_amount(row.get("unit_price"))
+def _from_list(row: ListedPrice, seen: datetime) -> Price | None:
+    per, unit = _PER.get(row.mode), row.unit_price
     if per is None or unit is None:
         return None
-    name = sanitize(row.get("model_name", ""))
-    return Price(name, per, unit, "the provider's price list", seen.isoformat(timespec="seconds"))
+    return Price(row.name, per, unit, "the provider's price list", seen.isoformat(timespec="seconds"))
+
+
+Fetch = Callable[[], Awaitable[Iterable[ListedPrice]]]
+"""Asks the provider for its own price list."""
 
 
 class PriceBook:
-    """Where a price is looked up: the operator's file, then the provider's live list, then our dated file."""
+    """Finds prices: in the operator's file, then in the provider's live list, then in our dated file."""
 
-    def __init__(self, own: dict[str, Price], fetch: Callable[[], Awaitable[dict[str, Any]]] | None = None) -> None:
-        """Take the operator's prices and the call that gets the live list."""
+    def __init__(self, own: dict[str, Price], fetch: Fetch | None = None) -> None:
+        """Take the operator's prices by billing name, and the call that gets the live list."""
         self._own, self._fetch, self._ours = own, fetch, load_prices()
         self._live: dict[str, Price] = {}
-        self._next_look = float("-inf")
-        self._looking = anyio.Lock()
+        self._next_fetch_at = float("-inf")
+        self._fetching = anyio.Lock()
         self.live_as_of: str | None = None
 
     async def refresh(self) -> None:
-        """Get the live list when the last look is an hour old; never takes longer than two seconds, never raises.
+        """Get the live list if the last one is an hour old.
 
-        Calls that come meanwhile wait for the same answer.
+        It takes two seconds at most and raises nothing. Calls that come meanwhile wait for the same answer.
         """
-        if self._fetch is None or anyio.current_time() < self._next_look:
+        if self._fetch is None or anyio.current_time() < self._next_fetch_at:
             return
-        with anyio.move_on_after(PATIENCE_SECONDS) as patience:
-            async with self._looking:
-                if anyio.current_time() >= self._next_look:
-                    await self._look(self._fetch)
-        if patience.cancelled_caught:
-            self._next_look = anyio.current_time() + SILENT_SECONDS
+        with anyio.move_on_after(PATIENCE_SECONDS) as scope:
+            async with self._fetching:
+                if anyio.current_time() >= self._next_fetch_at:
+                    await self._refresh(self._fetch)
+        if scope.cancelled_caught:
+            self._next_fetch_at = anyio.current_time() + SILENT_SECONDS
 
-    async def _look(self, fetch: Callable[[], Awaitable[dict[str, Any]]]) -> None:
+    async def _refresh(self, fetch: Fetch) -> None:
         try:
             seen = datetime.now(UTC)
             self._live = read_price_list(await fetch(), seen)
             self.live_as_of = seen.isoformat(timespec="seconds")
-            self._next_look = anyio.current_time() + LIVE_SECONDS
+            self._next_fetch_at = anyio.current_time() + LIVE_SECONDS
         except SeedanceError:
-            self._next_look = anyio.current_time() + SILENT_SECONDS
+            self._next_fetch_at = anyio.current_time() + SILENT_SECONDS
 
     def find(self, names: Iterable[str]) -> Price | None:
-        """The first price there is for these billing names."""
-        books = (self._own, self._live, self._ours)
+        """Give the first price there is for these billing names."""
+        lists = (self._own, self._live, self._ours)
         wanted = tuple(names)
-        return next((book[name] for book in books for name in wanted if name in book), None)
+        return next((prices[name] for prices in lists for name in wanted if name in prices), None)
 
     def price_of(self, model: Model, resolution: str) -> Price | None:
-        """The unit price of one model at one resolution."""
+        """Give the unit price of one model at one resolution."""
         return self.find(model.billing_names(resolution))
 
-    def estimate(self, request: VideoRequest, seconds_of: Callable[[str], float | None] = lambda _: None) -> Estimate:
-        """Price one request; `seconds_of` tells how long a reference plays where that is known."""
-        price = self.price_of(request.row, request.output_resolution)
+    def estimate(self, request: VideoRequest, first_video_seconds: float | None = None) -> Estimate:
+        """Price one request.
+
+        Args:
+            request: The request.
+            first_video_seconds: How long its `billed_video` plays; `None` where that is not known.
+        """
+        price, currency = self.price_of(request.row, request.output_resolution), request.edition.currency
         if price is None:
             names = " or ".join(request.row.billing_names(request.output_resolution))
             silent = "" if self.live_as_of else " and the provider's price list did not answer"
-            return Estimate(None, f"The price of {request.model} is not published (billing name {names}){silent}.")
+            return Estimate(
+                None, f"The price of {request.model} is not published (billing name {names}){silent}.", currency=currency
+            )
         if price.per == "task":
-            return Estimate(price.unit, f"{price.unit} per task ({price.source}, {price.seen})", price)
-        more, words = _first_video(request, seconds_of)
+            return Estimate(price.unit, f"{price.unit} per task ({price.source}, {price.seen})", price, currency=currency)
+        more, note = _first_video(request, first_video_seconds)
         units = request.duration + (more or 0)
         amount = units * price.unit
-        told = f"{price.unit} per second x {units} = {amount} ({price.source}, {price.seen}){words}"
-        return Estimate(amount, told, price, at_least=more is None)
+        message = f"{price.unit} per second x {units} = {amount} ({price.source}, {price.seen}){note}"
+        return Estimate(amount, message, price, at_least=more is None, currency=currency)
 
 
-def _first_video(request: VideoRequest, seconds_of: Callable[[str], float | None]) -> tuple[int | None, str]:
-    """Seconds billed on top of the duration, to the nearest one (`None`: not known), and what to say of them."""
-    if not (request.row.bills_first_video and request.reference_videos):
+def billed_video(request: VideoRequest) -> str | None:
+    """Give the reference video whose length is billed on top of the duration, or `None` where there is none."""
+    return request.reference_videos[0] if request.row.bills_first_video and request.reference_videos else None
+
+
+def _first_video(request: VideoRequest, known: float | None) -> tuple[int | None, str]:
+    """Give the seconds that are billed on top, to the nearest one (`None`: not known), and what to say about them."""
+    if billed_video(request) is None:
         return 0, ""
-    known = seconds_of(request.reference_videos[0])
     if known is None:
         return None, "; the first reference video's seconds come on top, and its length is not known here"
     more = int(known + _HALF)

@@ -1,29 +1,33 @@
-"""Judges requests of unknown outcome by how the account's consumption moved."""
+"""Judges requests of unknown outcome by how much the account has used since they were sent."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
 
+from seedance_mcp.money import policy
 from seedance_mcp.money.ledger import Ledger
-from seedance_mcp.money.records import JUDGED_AFTER_SECONDS, Record
+from seedance_mcp.money.records import Record
 
 
-def reconcile(ledger: Ledger, lost: list[Record], used: Decimal, now: datetime) -> list[Record]:
-    """Judge all `lost` answers by how the account's consumption moved; gives those that stay unclear.
+async def reconcile(ledger: Ledger, records: list[Record], used: Decimal, now: datetime) -> list[Record]:
+    """Judge every request of unknown outcome, and release or settle what is certain.
 
-    What is certain is settled and its reservation released. The judgement holds for an account that nobody else uses.
+    The judgement holds for an account that nothing but this ledger uses.
+
+    Args:
+        ledger: Where the verdicts are kept.
+        records: All requests of unknown outcome, of every principal.
+        used: What the account has used in all, in JimiCoin.
+        now: When the account said so.
+
+    Returns:
+        The same requests as they are afterwards.
     """
-    judged = [_judge(ledger, record, used, now, alone=len(lost) == 1) for record in lost]
-    return [record for record in judged if record.settled is None]
+    only_one = len(records) == 1
+    return [await _judge(ledger, record, used, now, only_one=only_one) for record in records]
 
 
-def _judge(ledger: Ledger, record: Record, used: Decimal, now: datetime, *, alone: bool) -> Record:
-    if record.used_before is None or ledger.disturbed(record):
-        return ledger.doubt(record)
-    moved = used - record.used_before - ledger.charged_since(record)
-    if moved == 0 and (now - record.created_at).total_seconds() >= JUDGED_AFTER_SECONDS:
-        return ledger.settle(record, Decimal(0), "balance", "not charged")
-    if alone and record.estimate is not None and moved == record.estimate > 0:
-        return ledger.settle(record, moved, "balance", "charged")
-    return ledger.doubt(record)
+async def _judge(ledger: Ledger, record: Record, used: Decimal, now: datetime, *, only_one: bool) -> Record:
+    others = await ledger.movements(record)
+    return await ledger.settle(record, policy.judge(record, used, others, now, only_one=only_one))

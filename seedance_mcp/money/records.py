@@ -1,149 +1,211 @@
-"""Rows of the ledger as objects, and money as whole nano-coins on disk."""
+"""What the ledger knows, as objects: requests, money, tokens, uploads, and answers to questions about them."""
 
 from __future__ import annotations
 
 import secrets
-import sqlite3
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal
 
 from seedance_mcp.task import Status
 
 SENDING_SECONDS = 180.0
-"""A request still marked as being sent after this long was interrupted: nobody knows what became of it."""
+"""A request still marked as being sent after this long was interrupted: its outcome is unknown."""
 JUDGED_AFTER_SECONDS = 120.0
-"""A balance that has not moved for this long after a lost answer says that nothing was charged."""
+"""A balance that has not moved for this long after a request of unknown outcome says that nothing was charged."""
 
+State = Literal["sending", Status]
+"""What the ledger keeps of a request: `sending` until its answer is known, then the status of its task."""
 Evidence = Literal["charged", "not charged", "cannot tell"]
+"""What the balance, or the user, says about a request of unknown outcome."""
 SettledBy = Literal["provider", "estimate", "balance", "person"]
-
-NANO = 10**9
-"""Parts of a coin that the file counts in: sums stay exact."""
+"""Whose word an amount rests on; `person` is a user at the command line."""
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """A request about to be sent."""
+class NewRequest:
+    """A request that is about to be sent."""
 
     body: dict[str, Any]
+    """As it is sent."""
     fingerprint: str
+    """The same for every request that would make the same video."""
     estimate: Decimal | None
+    """What it would cost in JimiCoin, where that is known."""
+    request_id: str = field(default_factory=lambda: f"req_{secrets.token_hex(16)}")
+    """Its name here, too long to guess; chosen before the ledger is written, so that a second try finds the first one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Saved:
     """Where a finished video is kept, and what its bytes were."""
 
-    path: str
+    uri: str
+    """What the video store calls it; on a disk its path."""
     size_bytes: int
     sha256: str
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """Where bytes went that were sent, and under which asset they are reviewed."""
+    """Where bytes were sent to, and the asset under which they are reviewed."""
 
-    link: str
+    url: str
     asset_id: str | None
     at: datetime
 
 
 @dataclass(frozen=True, slots=True)
+class Token:
+    """A confirmation of the user: good for one request at one price, once, for a time."""
+
+    fingerprint: str
+    """Of the request, after the principal."""
+    price: str
+    expires_at: datetime
+    used: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
-    """One request and all that is known of it."""
+    """One request and everything that is known about it; amounts are JimiCoin, times are UTC."""
 
     request_id: str
     principal: str
-    """Whose it is."""
-    task_id: str | None
-    model: str | None
-    prompt: str | None
-    status: Status
-    sending: bool
-    """Its answer is still awaited by some process."""
-    progress: int
-    estimate: Decimal | None
-    cost: Decimal | None
-    settled: Decimal | None
-    settled_by: SettledBy | None
-    adopted: bool
-    """Made elsewhere: none of our money."""
-    used_before: Decimal | None
-    evidence: Evidence | None
+    """Whose request it is."""
+    fingerprint: str | None
+    """`None` for a task that was made elsewhere."""
+    state: State
     created_at: datetime
-    completed_at: datetime | None
-    video_url: str | None
-    saved: Saved | None
-    error: str | None
-    error_code: str | None
+    task_id: str | None = None
+    model: str | None = None
+    prompt: str | None = None
+    duration: int | None = None
+    """Seconds of video, as asked for."""
+    overdue: bool = False
+    """It has been sending for longer than any answer is awaited."""
+    progress: int = 0
+    """Percent, 0 to 100."""
+    estimate: Decimal | None = None
+    cost: Decimal | None = None
+    """What the provider says it charged."""
+    settled: Decimal | None = None
+    """What the request counts for; `None` while its estimate is reserved."""
+    settled_by: SettledBy | None = None
+    used_before: Decimal | None = None
+    """What the account had used in all, before the request was sent."""
+    evidence: Evidence | None = None
+    completed_at: datetime | None = None
+    video_url: str | None = None
+    saved: Saved | None = None
+    error: str | None = None
+    error_code: str | None = None
     """Ours; `None` where `error` holds the provider's own words."""
+
+    @property
+    def adopted(self) -> bool:
+        """Whether it was made elsewhere: none of our money."""
+        return self.fingerprint is None
+
+    @property
+    def sending(self) -> bool:
+        """Whether some process still awaits its answer."""
+        return self.state == "sending" and not self.overdue
+
+    @property
+    def status(self) -> Status:
+        """Its status for the public: being sent counts as queued, and interrupted while it was sent as unknown."""
+        if self.state == "sending":
+            return "unknown" if self.overdue else "queued"
+        return self.state
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """What came of asking for a place in the ledger."""
+
+    record: Record
+    is_new: bool
+    """Whether the request is to be sent; else `record` is the earlier one that it duplicates."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some requests of many."""
+
+    records: list[Record]
+    total: int
+    """How many there are in all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """Money that went or may have gone; `held` is the part that is reserved and not settled."""
+    """Money that went or may have gone, in JimiCoin."""
 
     today: Decimal
+    """Of requests that were made since midnight UTC."""
     total: Decimal
-    held: Decimal
+    reserved: Decimal
+    """The part of `total` that is not settled yet."""
 
 
-def new_request_id() -> str:
-    """A name for one request, too long to guess."""
-    return f"req_{secrets.token_hex(16)}"
+@dataclass(frozen=True, slots=True)
+class ModelSpending:
+    """What the settled requests of one model were estimated at, and what they were charged."""
+
+    model: str
+    requests: int
+    estimated: Decimal
+    charged: Decimal
+
+    def __add__(self, other: ModelSpending) -> ModelSpending:
+        return ModelSpending(
+            self.model, self.requests + other.requests, self.estimated + other.estimated, self.charged + other.charged
+        )
 
 
-def to_nano(amount: Decimal) -> int:
-    """An amount as the file keeps it."""
-    return int((amount * NANO).to_integral_value())
+@dataclass(frozen=True, slots=True)
+class Took:
+    """How long a finished task took."""
+
+    seconds: float
+    duration: int | None
+    """Seconds of its video, where they are known."""
 
 
-def from_nano(nano: int) -> Decimal:
-    """An amount from the file."""
-    return (Decimal(nano) / NANO).normalize() + 0
+@dataclass(frozen=True, slots=True)
+class Movements:
+    """What else may have moved the account's balance since shortly before a request was sent, of every principal."""
+
+    unanswered: bool
+    """Another request had no answer yet when this one was sent."""
+    failed: bool
+    """Another request failed or was cancelled since, so its charge may have been given back."""
+    charged: Decimal
+    """What the requests made since then are known to have cost."""
 
 
-def to_text(amount: Decimal | None) -> str | None:
-    """An amount that is only kept, never summed."""
-    return None if amount is None else str(amount)
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of the money of a request of unknown outcome, and who says so."""
+
+    evidence: Evidence
+    amount: Decimal | None = None
+    """What was charged; `None` where that is not known."""
+    by: SettledBy | None = None
 
 
-def from_text(text: str | None) -> Decimal | None:
-    """The same, read back."""
-    return None if text is None else Decimal(text)
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How a ledger is."""
 
-
-def read_record(row: sqlite3.Row, now: datetime) -> Record:
-    """One row of `requests`; one that has been sending for too long counts as unknown."""
-    sending = row["state"] == "sending" and row["created_at"] >= now.timestamp() - SENDING_SECONDS
-    names = ("request_id", "task_id", "model", "prompt", "progress", "settled_by", "evidence", "video_url")
-    saved = (row["saved_path"], row["saved_bytes"], row["saved_sha256"])
-    return Record(
-        principal=row["scope"],
-        **{name: row[name] for name in (*names, "error", "error_code")},
-        saved=None if None in saved else Saved(*saved),
-        status="queued" if sending else "unknown" if row["state"] == "sending" else row["state"],
-        sending=sending,
-        adopted=row["fingerprint"] is None,
-        estimate=from_text(row["estimate"]),
-        cost=from_text(row["cost"]),
-        settled=None if row["settled"] is None else from_nano(row["settled"]),
-        used_before=from_text(row["used_before"]),
-        created_at=datetime.fromtimestamp(row["created_at"], UTC),
-        completed_at=datetime.fromtimestamp(row["completed_at"], UTC) if row["completed_at"] else None,
-    )
+    faults: list[str]
+    """What is damaged; empty for a sound ledger."""
+    requests: int
+    unknown_outcomes: int
 
 
 def next_day(now: datetime) -> datetime:
-    """When the UTC day renews."""
+    """Give the next midnight in UTC, when a daily limit renews."""
     return now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-
-
-def having(status: Status | None, at: float) -> str:
-    """The rows of a status; one that is being sent counts as queued, an interrupted one as unknown."""
-    fresh = f"state = 'sending' AND created_at >= {at - SENDING_SECONDS!r}"
-    stale = f"state = 'sending' AND created_at < {at - SENDING_SECONDS!r}"
-    also = {"queued": f" OR ({fresh})", "unknown": f" OR ({stale})"}
-    return "1" if status is None else f"(state = '{status}'{also.get(status, '')})"

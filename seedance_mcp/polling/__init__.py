@@ -1,4 +1,4 @@
-"""When to ask the provider about a task, and for whom one answer serves."""
+"""When to poll the provider about a task, and how many callers share one answer."""
 
 __all__ = [
     "schedule",

@@ -1,9 +1,12 @@
-"""When to look again, and one loop: look, tell, sleep, stop at the deadline.
+"""When to poll a task again, and the loop that does it until the task is done or the time is up.
 
-A look costs, and so does every second that a finished video lies unseen. With a hazard h(t), the chance per second that
-something still running at t ends there, and a look worth c seconds of delay, n looks per second cost h/(2n) + cn: least
-at n = sqrt(h / 2c). So the looks stand dense where the end is likely and thin elsewhere. The hazard is learnt: one bell
-round each thing known, and a wide one for all that is not.
+A poll has a cost, and so has every second in which a finished video goes unnoticed. Let h(t) be the hazard: the chance per
+second that a task still running at t ends there. Let one poll cost as much as c seconds of delay. Then n polls per second
+cost h / 2n + cn, which is least at n = sqrt(h / 2c): polls are dense where the end is likely, and rare elsewhere. The hazard
+is learnt from earlier videos by a kernel density estimate, with one wide kernel for all that is not known.
+
+Durations named `_INTERVALS` are multiples of the minimum poll interval that the operator sets: the same schedule serves the
+sandbox, whose videos take seconds, and the provider, whose videos take minutes.
 """
 
 from __future__ import annotations
@@ -19,175 +22,204 @@ import anyio
 from seedance_mcp.errors import ProviderUnreachable, SeedanceError
 
 HEARTBEAT_SECONDS = 5.0
-"""A waiting client hears something at least this often."""
-LAST_LOOK_SECONDS = 2.0
-"""A wait looks once more this long before its end: another turn of an agent costs more than a look."""
-LOOK_COST_FLOORS = 0.25
-"""What a look is worth in delay. Like all times below it is told in the operator's floors, so that the sandbox's videos of
-seconds are waited for as those of minutes are."""
-BLIND_PAUSE_FLOORS = 3
-"""Nothing known: the provider advises 5 to 15 seconds between looks (tool-08)."""
-LONGEST_PAUSE_FLOORS = 12
-"""With a history or a progress no look is needed for longer; others on the same models advise 30 to 60 seconds."""
-_USUAL_FLOORS = 24
-"""Most videos take "a few minutes": two, give or take a factor of `e`."""
-_DOUBT = 0.3
-"""How far, in logarithms, one observation alone may be off."""
-_NARROWEST = 0.05
-_STEP = 1.2
+"""A waiting client gets a progress report at least this often."""
+LAST_POLL_SECONDS = 2.0
+"""A wait polls once more this long before its deadline: another call of the agent costs more than a poll."""
+POLL_COST_INTERVALS = 0.25
+"""The delay that is as bad as one poll."""
+BLIND_PAUSE_INTERVALS = 3
+"""The pause while nothing is known: the provider's tool advises 5 to 15 seconds between polls."""
+LONGEST_PAUSE_INTERVALS = 12
+"""The longest pause once a history or a progress is known; others on the same models advise 30 to 60 seconds."""
+_USUAL_INTERVALS = 24
+"""How long most videos take, give or take a factor of e: "a few minutes"."""
+_SINGLE_WIDTH = 0.3
+"""How far one observation may be off, as a standard deviation in log time."""
+_NARROWEST_WIDTH = 0.05
+_STEP_GROWTH = 1.2
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Bell:
-    """A log-normal guess: around how many seconds in all, how wide in logarithms, and how much it counts."""
+class LogNormal:
+    """One kernel of the estimate: a normal distribution of the logarithm of the duration."""
 
     log_seconds: float
+    """The logarithm of the most likely duration in seconds."""
     width: float
+    """The standard deviation of the logarithm."""
     weight: float = 1.0
+    """How much it counts; one finished video counts 1."""
 
     def distance(self, seconds: float) -> float:
-        """How many widths a time lies from the middle."""
+        """Give how many standard deviations a duration lies from the middle."""
         return (math.log(seconds) - self.log_seconds) / self.width
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """When something that still runs after `elapsed_seconds` will end."""
+    """When a task that still runs after `elapsed_seconds` will end."""
 
-    bells: tuple[Bell, ...]
+    kernels: tuple[LogNormal, ...]
+    """The first is the wide one, for all that is not known."""
     elapsed_seconds: float
     min_poll_interval_seconds: float
 
     @classmethod
     def of(cls, past: Sequence[float], elapsed_seconds: float, progress: int, min_poll_interval_seconds: float) -> Forecast:
-        """Forecast from what the like took in seconds, and from a progress in percent, which tells more as it grows."""
-        bells = _bells_of(past)
+        """Make a forecast.
+
+        Args:
+            past: How many seconds similar videos took.
+            elapsed_seconds: How long this one has been running.
+            progress: In percent; 0 says nothing, and it counts more the higher it is.
+            min_poll_interval_seconds: The shortest time between two polls of one task.
+        """
+        kernels = _kernels_of(past)
         elapsed = max(elapsed_seconds, min_poll_interval_seconds / 8)
         if progress:
-            told, trust = math.log(elapsed * 100 / progress), progress / 100
-            agreeing = ((bell, 1 + trust * ((bell.log_seconds - told) / _DOUBT) ** 2) for bell in bells)
-            bells = [Bell(bell.log_seconds, bell.width, 1 / doubt) for bell, doubt in agreeing]
-            bells.append(Bell(told, _DOUBT * (1 - trust / 2), 10 * trust))
-        return cls(
-            (Bell(math.log(_USUAL_FLOORS * min_poll_interval_seconds), 1.0), *bells), elapsed, min_poll_interval_seconds
-        )
+            by_progress, trust = math.log(elapsed * 100 / progress), progress / 100
+            kernels = [_reweighted(kernel, by_progress, trust) for kernel in kernels]
+            kernels.append(LogNormal(by_progress, _SINGLE_WIDTH * (1 - trust / 2), 10 * trust))
+        wide = LogNormal(math.log(_USUAL_INTERVALS * min_poll_interval_seconds), 1.0)
+        return cls((wide, *kernels), elapsed, min_poll_interval_seconds)
 
     @property
     def is_blind(self) -> bool:
-        """Whether less than one observation stands behind it."""
-        return sum(bell.weight for bell in self.bells) < 2  # noqa: PLR2004 - the wide bell, and one more
+        """Whether less than one finished video stands behind it."""
+        return sum(kernel.weight for kernel in self.kernels) < 2  # noqa: PLR2004 - the wide kernel, and one more
 
     def remaining_seconds(self) -> float | None:
-        """Half of all that got this far are done after this time; `None` while nothing is known."""
+        """Give the median time to the end: half of all tasks that got this far end sooner. `None` while it is blind."""
         if self.is_blind:
             return None
-        half, low, high = self._running(self.elapsed_seconds) / 2, self.elapsed_seconds, 2 * self.elapsed_seconds
-        while self._running(high) > half:
+        half, low, high = self._still_running(self.elapsed_seconds) / 2, self.elapsed_seconds, 2 * self.elapsed_seconds
+        while self._still_running(high) > half:
             low, high = high, 2 * high
         for _ in range(20):
             middle = (low + high) / 2
-            low, high = (middle, high) if self._running(middle) > half else (low, middle)
+            low, high = (middle, high) if self._still_running(middle) > half else (low, middle)
         return high - self.elapsed_seconds
 
     def pause_seconds(self) -> float:
-        """Until the next look: where the density of looks sums up to one, never under the operator's floor."""
-        longest = self.min_poll_interval_seconds * (BLIND_PAUSE_FLOORS if self.is_blind else LONGEST_PAUSE_FLOORS)
-        cost = self.min_poll_interval_seconds * LOOK_COST_FLOORS
-        pause, looks, step = 0.0, 0.0, self.min_poll_interval_seconds / 8
-        while pause < longest and looks < 1:
+        """Give the time until the next poll: to where the density of polls sums up to one.
+
+        Never shorter than the minimum poll interval, nor longer than `BLIND_PAUSE_INTERVALS` or `LONGEST_PAUSE_INTERVALS`.
+        """
+        longest = self.min_poll_interval_seconds * (BLIND_PAUSE_INTERVALS if self.is_blind else LONGEST_PAUSE_INTERVALS)
+        cost = self.min_poll_interval_seconds * POLL_COST_INTERVALS
+        pause, polls, step = 0.0, 0.0, self.min_poll_interval_seconds / 8
+        while pause < longest and polls < 1:
             density = math.sqrt(self._hazard(self.elapsed_seconds + pause + step / 2) / (2 * cost))
-            step = min(step, (1 - looks) / density)
-            pause, looks, step = pause + step, looks + density * step, step * _STEP
+            step = min(step, (1 - polls) / density)
+            pause, polls, step = pause + step, polls + density * step, step * _STEP_GROWTH
         return min(longest, max(self.min_poll_interval_seconds, pause))
 
     def _hazard(self, seconds: float) -> float:
-        """The chance per second to end then, of what still runs then."""
-        ending = sum(bell.weight / bell.width * math.exp(-(bell.distance(seconds) ** 2) / 2) for bell in self.bells)
-        return ending / (seconds * math.sqrt(math.tau) * self._running(seconds))
+        """Give the chance per second that a task ends after so many seconds, if it still runs then."""
+        ending = sum(kernel.weight / kernel.width * math.exp(-(kernel.distance(seconds) ** 2) / 2) for kernel in self.kernels)
+        return ending / (seconds * math.sqrt(math.tau) * self._still_running(seconds))
 
-    def _running(self, seconds: float) -> float:
-        """How much of the whole weight still runs then."""
-        return sum(bell.weight * math.erfc(bell.distance(seconds) / math.sqrt(2)) / 2 for bell in self.bells)
+    def _still_running(self, seconds: float) -> float:
+        """Give the weight of all tasks that still run after so many seconds."""
+        return sum(kernel.weight * math.erfc(kernel.distance(seconds) / math.sqrt(2)) / 2 for kernel in self.kernels)
 
 
-def _bells_of(past: Sequence[float]) -> list[Bell]:
-    """A bell for each, half as wide as the usual rule would have it: two peaks stay two."""
+def _kernels_of(past: Sequence[float]) -> list[LogNormal]:
+    """Put one kernel on each duration; the bandwidth is half of Silverman's, so that a history with two peaks keeps both."""
     logs = [math.log(seconds) for seconds in past if seconds > 0]
     if not logs:
         return []
     mean = sum(logs) / len(logs)
-    spread = math.sqrt((sum((each - mean) ** 2 for each in logs) + _DOUBT**2) / len(logs))
-    return [Bell(each, max(_NARROWEST, spread / 2 * len(logs) ** -0.2)) for each in logs]
+    spread = math.sqrt((sum((each - mean) ** 2 for each in logs) + _SINGLE_WIDTH**2) / len(logs))
+    return [LogNormal(each, max(_NARROWEST_WIDTH, spread / 2 * len(logs) ** -0.2)) for each in logs]
+
+
+def _reweighted(kernel: LogNormal, by_progress: float, trust: float) -> LogNormal:
+    """Count a kernel less, the further it is from the duration that the progress points to."""
+    disagreement = 1 + trust * ((kernel.log_seconds - by_progress) / _SINGLE_WIDTH) ** 2
+    return LogNormal(kernel.log_seconds, kernel.width, 1 / disagreement)
 
 
 async def wait(
-    look: Callable[[], Awaitable[T]],
-    done: Callable[[T], bool],
-    tell: Callable[[T], Awaitable[None]],
+    poll: Callable[[], Awaitable[T]],
+    is_done: Callable[[T], bool],
+    report: Callable[[T], Awaitable[None]],
     pause: Callable[[T], float],
     *,
     timeout_seconds: float,
     seen: T | None = None,
 ) -> T:
-    """Look until it is done or the time is up, and give the last look; a passing failure does not end it.
+    """Poll until something is done or the time is up, and give its last state.
 
-    What was `seen` to run is looked at after its pause. Only the first look at something unseen may fail, or outlast the
-    time as `ProviderUnreachable`.
+    Args:
+        poll: Asks for the state now.
+        is_done: Whether a state is final.
+        report: Reports a state to the client, after each poll and at least every `HEARTBEAT_SECONDS`.
+        pause: How many seconds to leave between a state and the next poll.
+        timeout_seconds: How long to wait in all.
+        seen: A state known already: while it is not final, the first poll comes after its pause. A final one is polled
+            once more at once, because its link may have been renewed.
+
+    Raises:
+        ProviderUnreachable: Nothing was known before, and the first poll did not end in time.
+        SeedanceError: The first poll failed and nothing was known before, or a poll failed with an error that is not
+            retryable. Other failures are ignored.
     """
-    deadline, late = anyio.current_time() + timeout_seconds, False
-    if seen is None or done(seen):  # a link may be signed anew
-        seen = await _first_look(look, seen, deadline)
-        await tell(seen)
-    while not done(seen) and (left := deadline - anyio.current_time()) > 0:
-        await _sleep(min(pause(seen), left if late else max(0.0, left - LAST_LOOK_SECONDS)), partial(tell, seen))
+    deadline, is_late = anyio.current_time() + timeout_seconds, False
+    if seen is None or is_done(seen):
+        seen = await _first_poll(poll, seen, deadline)
+        await report(seen)
+    while not is_done(seen) and (left := deadline - anyio.current_time()) > 0:
+        await _sleep(min(pause(seen), left if is_late else max(0.0, left - LAST_POLL_SECONDS)), partial(report, seen))
         if (now := anyio.current_time()) >= deadline:
             break
-        late = now >= deadline - LAST_LOOK_SECONDS
-        with anyio.move_on_at(deadline):  # not round the sleep as well: of a thousand waits nearly all sleep
-            seen = await _look_again(look, seen)
-        await tell(seen)
+        is_late = now >= deadline - LAST_POLL_SECONDS
+        with anyio.move_on_at(deadline):  # not around the sleep as well: of a thousand waits nearly all sleep
+            seen = await _poll_again(poll, seen)
+        await report(seen)
     return seen
 
 
-async def _first_look(look: Callable[[], Awaitable[T]], seen: T | None, deadline: float) -> T:
+async def _first_poll(poll: Callable[[], Awaitable[T]], seen: T | None, deadline: float) -> T:
     with anyio.move_on_at(deadline):
-        seen = await look() if seen is None else await _look_again(look, seen)
+        seen = await poll() if seen is None else await _poll_again(poll, seen)
     if seen is None:
         raise ProviderUnreachable("The provider did not answer in the time given. Call again later.")
     return seen
 
 
-async def _look_again(look: Callable[[], Awaitable[T]], seen: T) -> T:
+async def _poll_again(poll: Callable[[], Awaitable[T]], seen: T) -> T:
+    """Poll, or keep what was seen where the poll fails with a retryable error."""
     try:
-        return await look()
+        return await poll()
     except SeedanceError as error:
         if not error.retryable:
             raise
         return seen
 
 
-async def _sleep(seconds: float, tell: Callable[[], Awaitable[None]]) -> None:
-    """Sleep, with a sign of life in every long stretch."""
+async def _sleep(seconds: float, report: Callable[[], Awaitable[None]]) -> None:
+    """Sleep, with a report after every `HEARTBEAT_SECONDS`."""
     while seconds > HEARTBEAT_SECONDS:
         await anyio.sleep(HEARTBEAT_SECONDS)
         seconds -= HEARTBEAT_SECONDS
-        await tell()
+        await report()
     await anyio.sleep(seconds)
 
 
 class Meter:
-    """Turns progress that may stand still or fall into numbers that strictly rise towards 100."""
+    """Turns progress that may stand still or fall into numbers that strictly rise towards 100, as the protocol asks."""
 
     __slots__ = ("_last",)
 
     def __init__(self) -> None:
-        """Start below everything."""
+        """Start below every progress."""
         self._last = -1.0
 
     def rise(self, progress: float) -> float:
-        """The next number to tell, above the last one."""
+        """Give the next number to report, in percent: the progress, or a little more than the last number."""
         creep = self._last + (100 - self._last) * 0.01
         self._last = max(progress, creep)
         return self._last

@@ -1,4 +1,4 @@
-"""One look at a task for all who wait for it, and no more looks in all than the provider is asked to bear."""
+"""Shares one status poll among all waiters of a task, and limits the rate of polls across tasks."""
 
 from __future__ import annotations
 
@@ -9,74 +9,85 @@ from dataclasses import dataclass, field
 
 import anyio
 
-TASKS_AT_FLOOR = 50
-"""As many tasks may be looked at as often as the floor allows; with more, each waits its turn."""
+TASKS_AT_MIN_INTERVAL = 50
+"""So many tasks can be polled as often as the minimum poll interval allows; with more, polls queue for a place."""
 FORGOTTEN_AFTER_SECONDS = 3600.0
-"""No pause is as long: what was asked for earlier may be asked for at once."""
+"""Longer than any poll interval: a task last polled before this may be polled at once, so its entry can be dropped."""
 
 
 @dataclass
-class _Watched:
-    """One task in this process."""
+class _PolledTask:
+    """When one task was polled, by the clock of the event loop."""
 
-    turn: anyio.Lock = field(default_factory=anyio.Lock)
-    asked_at: float = -math.inf
-    told_at: float = -math.inf
-    """When the last answer came, if only a failure; a look that was cut off has told nothing."""
+    lock: anyio.Lock = field(default_factory=anyio.Lock)
+    polled_at: float = -math.inf
+    answered_at: float = -math.inf
+    """When the last answer came, even if it was a failure; a poll that was cancelled has no answer."""
 
 
 class Polls:
-    """When each task was looked at, by the clock of the event loop."""
+    """When each task was last polled by this process."""
 
     def __init__(self, min_poll_interval_seconds: float) -> None:
-        """Take the shortest time between two looks at one task."""
-        self._floor_seconds = min_poll_interval_seconds
-        self._watched: dict[str, _Watched] = {}
-        self._place = anyio.Lock()
-        self._next_at = -math.inf
+        """Take the shortest time between two polls of one task."""
+        self._min_interval_seconds = min_poll_interval_seconds
+        self._tasks: dict[str, _PolledTask] = {}
+        self._rate_lock = anyio.Lock()
+        self._next_place_at = -math.inf
 
     @asynccontextmanager
-    async def turn(self, key: str, *, patient: bool = False) -> AsyncGenerator[bool]:
-        """Hold one task for a look; tells whether one is due, or was made while this caller waited for the turn.
+    async def acquire(self, key: str, *, until_due: bool = False) -> AsyncGenerator[bool]:
+        """Acquire the poll lock of one task for the length of a `with` block.
 
-        Who has nothing else to go by is `patient`: waits until one is due.
+        Args:
+            key: The task.
+            until_due: Sleep until a poll is allowed; for callers that know no earlier state of the task.
+
+        Yields:
+            True where the caller should poll now; False where another caller has just done it.
         """
-        watched = self._watch(key)
-        async with watched.turn:
-            if patient:
-                await anyio.sleep(self.seconds_until(key))
-            if self.seconds_until(key) > 0:
+        task = self._task(key)
+        async with task.lock:
+            if until_due:
+                await anyio.sleep(self.seconds_until_due(key))
+            if self.seconds_until_due(key) > 0:
                 yield False
                 return
-            await self._pace()
-            watched.asked_at = anyio.current_time()
+            await self._wait_for_place()
+            task.polled_at = anyio.current_time()
             try:
                 yield True
             except Exception:
-                watched.told_at = anyio.current_time()
+                task.answered_at = anyio.current_time()
                 raise
-            watched.told_at = anyio.current_time()
+            task.answered_at = anyio.current_time()
 
-    def seconds_until(self, key: str, pause_seconds: float = 0.0, made_seconds_ago: float = math.inf) -> float:
-        """How long until the floor, and this pause after the last answer, are over; its making counts as one."""
+    def seconds_until_due(self, key: str, pause_seconds: float = 0.0, made_seconds_ago: float = math.inf) -> float:
+        """Give how long a task may not be polled yet; 0 where it may be polled now.
+
+        Args:
+            key: The task.
+            pause_seconds: How long to leave after the last answer; the minimum poll interval counts where it is longer.
+            made_seconds_ago: How old the task is; being made counts as an answer while it was never polled.
+        """
         now = anyio.current_time()
-        watched = self._watched.get(key, _Watched(told_at=now - made_seconds_ago))
-        due_at = max(watched.asked_at + self._floor_seconds, watched.told_at + max(self._floor_seconds, pause_seconds))
-        # The difference of two times: who sleeps for it arrives, where a difference of differences may fall short forever.
+        task = self._tasks.get(key, _PolledTask(answered_at=now - made_seconds_ago))
+        pause_seconds = max(self._min_interval_seconds, pause_seconds)
+        due_at = max(task.polled_at + self._min_interval_seconds, task.answered_at + pause_seconds)
+        # One subtraction at the end: a sum of relative delays can lose the last digit, and a sleep for it then never ends.
         return max(0.0, due_at - now)
 
-    def _watch(self, key: str) -> _Watched:
-        """The task of that key; what was last looked at long ago makes room for it."""
-        if key not in self._watched:
+    def _task(self, key: str) -> _PolledTask:
+        """Give the entry of a task; a new one drops those that were polled long ago."""
+        if key not in self._tasks:
             old = anyio.current_time() - FORGOTTEN_AFTER_SECONDS
-            kept = {
-                name: watched for name, watched in self._watched.items() if watched.turn.locked() or watched.asked_at > old
-            }
-            self._watched = {**kept, key: _Watched()}
-        return self._watched[key]
+            kept = {name: task for name, task in self._tasks.items() if task.lock.locked() or task.polled_at > old}
+            self._tasks = {**kept, key: _PolledTask()}
+        return self._tasks[key]
 
-    async def _pace(self) -> None:
-        """Wait for a free place in the rate of all looks; who gives up takes none."""
-        async with self._place:
-            await anyio.sleep_until(self._next_at)
-            self._next_at = max(self._next_at, anyio.current_time()) + self._floor_seconds / TASKS_AT_FLOOR
+    async def _wait_for_place(self) -> None:
+        """Wait for a place in the rate of all polls; a caller that is cancelled while it waits takes none."""
+        async with self._rate_lock:
+            await anyio.sleep_until(self._next_place_at)
+            interval_seconds = self._min_interval_seconds / TASKS_AT_MIN_INTERVAL
+            self._next_place_at = max(self._next_place_at, anyio.current_time()) + interval_seconds

@@ -1,6 +1,7 @@
 """The provider's HTTP API."""
 
 __all__ = [
+    "answers",
     "client",
     "envelope",
     "failures",

@@ -17,14 +17,19 @@ import anyio
 import httpx
 
 from seedance_mcp import errors
-from seedance_mcp.provider.envelope import Reply, Unreadable, open_reply, read_task
+from seedance_mcp.provider import answers
+from seedance_mcp.provider.answers import Account, AssetReview, KeyQuota, PriceRow, UploadedFile
+from seedance_mcp.provider.envelope import Reply, Unreadable, open_reply
 from seedance_mcp.task import ProviderTask
 
 BODY_MAX_BYTES = 10_000_000
 """Larger bodies are refused, ours and the provider's."""
 GET_ATTEMPTS = 3
+"""How often one GET is sent at most; a POST is sent once."""
 BACKOFF_SECONDS = 0.5
+"""How long the first pause between two attempts is; each further one is twice as long."""
 RETRY_AFTER_MAX_SECONDS = 30.0
+"""A longer pause that the provider asks for is cut to this."""
 
 _TIMEOUT = httpx.Timeout(60.0, connect=10.0, pool=10.0)
 _UPLOAD_TIMEOUT = httpx.Timeout(300.0, connect=10.0, pool=10.0)
@@ -48,7 +53,7 @@ AFTER_SENDING: tuple[type[httpx.TransportError], ...] = (
     httpx.CloseError,
     httpx.RemoteProtocolError,
 )
-"""Transport failures after which it may have."""
+"""Transport failures after which the provider may have seen the request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +72,24 @@ def _ignore(exchange: Exchange) -> None:
 
 
 class TooLarge(Exception):
-    """An answer over `BODY_MAX_BYTES`."""
+    """An answer has more than `BODY_MAX_BYTES`."""
 
 
 class ProviderClient:
-    """Speaks to one provider with one key; close it when done."""
+    """A connection pool to one provider with one key; close it when done.
+
+    Every method but `create_video` is free of charge and raises the provider's refusal as one of our errors,
+    `ProviderUnreachable` when nothing was sent, and `ProviderFailed` when no answer can be used.
+    """
 
     def __init__(self, base_url: str, key: str | None, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
-        """Take the address, the key (`None`: keyless calls alone) and, in tests, a transport that opens no port."""
+        """Open no connection yet.
+
+        Args:
+            base_url: The provider's address; the environment's proxies are used for `https:` only.
+            key: The account's key; without one only the public price list can be asked for.
+            transport: What carries the requests in tests, without a port.
+        """
         self.base_url = base_url
         self._key = key
         self.on_exchange: Callable[[Exchange], None] = _ignore
@@ -93,108 +108,129 @@ class ProviderClient:
         await self._http.aclose()
 
     async def create_video(self, body: Mapping[str, Any]) -> ProviderTask:
-        """Send one POST and never a second.
+        """Send one POST that may be charged, and never a second.
 
-        Raises `ProviderUnreachable` when nothing left, `OutcomeUnknown` when the answer is lost or says nothing, and the
-        provider's own refusal otherwise.
+        Args:
+            body: The request as the provider takes it.
+
+        Returns:
+            The new task; its `task_id` is never `None`.
+
+        Raises:
+            ProviderUnreachable: Nothing was sent, so nothing was charged.
+            OutcomeUnknown: The request was sent, and its answer is lost or says neither yes nor no.
+            ProviderFailed: The provider reported an error of its own; `charged` is `maybe` unless the answer proves that
+                nothing was made.
+            SeedanceError: The provider refused; nothing was charged.
         """
         content = _body(body)
         try:
             data = open_reply(await self._exchange("POST", f"{_V1}/seedance/videos", content=content), proof="task_id")
         except errors.ProviderFailed as error:
-            raise error if error.proven else _unproven(error) from None
+            if error.proven:
+                raise
+            raise _unproven(error) from error
         except BEFORE_SENDING as error:
-            raise _unreachable(error) from None
+            raise _unreachable(error) from error
         except (*AFTER_SENDING, Unreadable, TooLarge) as error:
-            raise _lost(type(error).__name__) from None
-        task = read_task(data, self.base_url)
+            raise _lost(type(error).__name__) from error
+        task = answers.read_task(data, self.base_url)
         if task.task_id is None:
             raise _lost("success without a task id")
         return task
 
     async def get_task(self, task_id: str) -> ProviderTask:
-        """Look at one task; raises `TaskNotFound` when the provider has none of that id."""
+        """Ask where one task stands; raises `TaskNotFound` when the provider has none of that id."""
         data = await self._get(f"{_V1}/videos/{quote(task_id, safe='')}", missing=errors.TaskNotFound)
         if "status" not in data:
             raise _unreadable("a task without a status")
-        return read_task(data, self.base_url)
+        return answers.read_task(data, self.base_url)
 
-    async def upload_file(self, file: BinaryIO, name: str, mime_type: str) -> dict[str, Any]:
-        """Send a file's bytes; gives `url`, `filename`, `size`, `mime_type`."""
-        return await self._post(f"{_V1}/files/upload", files={"file": (name, file, mime_type)}, timeout=_UPLOAD_TIMEOUT)
+    async def upload_file(self, file: BinaryIO, name: str, mime_type: str) -> UploadedFile:
+        """Send a file's bytes under a file name; the file is read from where it stands."""
+        data = await self._post(f"{_V1}/files/upload", files={"file": (name, file, mime_type)}, timeout=_UPLOAD_TIMEOUT)
+        return answers.read_upload(data)
 
-    async def create_sp_asset(self, name: str, kind: str, url: str) -> dict[str, Any]:
-        """Register a link in the SP library; gives `asset_id`."""
-        return await self._post(f"{_V1}/seedance/sp/assets/upload", {"name": name, "type": kind, "url": url})
+    async def create_sp_asset(self, name: str, kind: str, url: str) -> AssetReview:
+        """Register a URL in the SP library; raises `NoAsset` where the answer names none."""
+        data = await self._post(f"{_V1}/seedance/sp/assets/upload", {"name": name, "type": kind, "url": url})
+        return answers.read_review(data)
 
-    async def get_sp_asset(self, asset_id: str) -> dict[str, Any]:
-        """Look at one SP asset; gives `status` and `name`."""
-        return await self._post(f"{_V1}/seedance/sp/assets/detail", {"asset_id": asset_id})
+    async def get_sp_asset(self, asset_id: str) -> AssetReview:
+        """Ask where one asset of the SP library stands."""
+        data = await self._post(f"{_V1}/seedance/sp/assets/detail", {"asset_id": asset_id})
+        return answers.read_review(data, asset_id)
 
-    async def list_sp_assets(self, asset_ids: list[str]) -> dict[str, Any]:
-        """Look at several SP assets; gives `items`."""
-        return await self._post(f"{_V1}/seedance/sp/assets/status", {"asset_ids": asset_ids})
+    async def create_portrait(self, name: str, url: str) -> AssetReview:
+        """Submit a real person's portrait to the SP whitelist; raises `NoAsset` where the answer names none."""
+        return answers.read_portrait(await self._post(f"{_V1}/seedance/sp/realperson/submit", {"name": name, "url": url}))
 
-    async def create_portrait(self, name: str, url: str) -> dict[str, Any]:
-        """Submit a real person's portrait to the SP whitelist; gives `asset_id` and `status`."""
-        return await self._post(f"{_V1}/seedance/sp/realperson/submit", {"name": name, "url": url})
+    async def get_portrait(self, asset_id: str) -> AssetReview:
+        """Ask where one portrait stands; raises `NoAsset` where the answer names none."""
+        return answers.read_portrait(await self._post(f"{_V1}/seedance/sp/realperson/status", {"asset_id": asset_id}))
 
-    async def get_portrait(self, asset_id: str) -> dict[str, Any]:
-        """Look at one portrait; gives `status` and, once active, `asset_ref`."""
-        return await self._post(f"{_V1}/seedance/sp/realperson/status", {"asset_id": asset_id})
+    async def create_audit(self, kind: str, url: str) -> AssetReview:
+        """Submit one URL to the Full route's audit; raises `AssetRejected` where it is refused at once, and `NoAsset`."""
+        urls = {f"{each}_urls": [url] if each == kind else [] for each in ("image", "video", "audio")}
+        return answers.read_audit(await self._post(f"{_V1}/seedance/assets/audit", urls))
 
-    async def create_audit(self, kind: str, url: str) -> dict[str, Any]:
-        """Submit one link to the Full route's audit; gives `items` and `failed_items`."""
-        links = {f"{each}_urls": [url] if each == kind else [] for each in ("image", "video", "audio")}
-        return await self._post(f"{_V1}/seedance/assets/audit", links)
+    async def get_audit(self, asset_id: str) -> AssetReview:
+        """Ask where one audited asset stands; raises `NoAsset` where the answer names none."""
+        return answers.read_audit(await self._post(f"{_V1}/seedance/assets/status", {"asset_ids": [asset_id]}))
 
-    async def get_audit(self, asset_id: str) -> dict[str, Any]:
-        """Look at one audited asset; gives `items`."""
-        return await self._post(f"{_V1}/seedance/assets/status", {"asset_ids": [asset_id]})
+    async def get_user_balance(self) -> Account:
+        """Ask for the account's money."""
+        return answers.read_account(await self._get(f"{_V1}/user/balance"))
 
-    async def get_user_balance(self) -> dict[str, Any]:
-        """Look at the account; gives `balance`, `used_coin`, `available`."""
-        return await self._get(f"{_V1}/user/balance")
+    async def get_key_balance(self) -> KeyQuota:
+        """Ask for the key's own cap."""
+        return answers.read_key_quota(await self._get(f"{_V1}/key/balance"))
 
-    async def get_key_balance(self) -> dict[str, Any]:
-        """Look at the key's quota; gives `name`, `total_quota`, `used_quota`, `available_quota`, `unlimited`."""
-        return await self._get(f"{_V1}/key/balance")
-
-    async def list_prices(self) -> dict[str, Any]:
-        """Get the public price list, without the key; gives `list`."""
-        return await self._get("/api/openapi/model/catalog", keyed=False)
+    async def list_prices(self) -> list[PriceRow]:
+        """Ask for the public price list, without the key."""
+        return answers.read_prices(await self._get("/api/openapi/model/catalog", keyed=False))
 
     async def _get(
         self, path: str, *, keyed: bool = True, missing: type[errors.SeedanceError] = errors.ProviderFailed
     ) -> dict[str, Any]:
-        """GET with patience: transport failures, 5xx and 429 are tried again with growing, jittered pauses."""
+        """Send a GET up to three times: again after a transport failure, 5xx or 429, with growing, jittered pauses.
+
+        Args:
+            path: Below the base URL.
+            keyed: Whether the key goes along.
+            missing: What a 404 that is not the provider's own answer is raised as.
+        """
         for attempt in range(GET_ATTEMPTS):
-            last = attempt == GET_ATTEMPTS - 1
+            is_last = attempt == GET_ATTEMPTS - 1
             try:
                 reply = await self._exchange("GET", path, keyed=keyed)
                 if reply.status == HTTPStatus.NOT_FOUND and not _is_json(reply.body):
-                    raise missing("The provider answered 404: it knows nothing of that id.")
+                    raise missing("The provider answered HTTP 404: it knows nothing of that id.")
                 return open_reply(reply)
-            except (errors.RateLimited, Unreadable, httpx.TransportError) as error:
-                if last:
-                    raise _given_up(error) from None
-                await anyio.sleep(_pause(attempt, error))
+            except errors.RateLimited as error:
+                if is_last:
+                    raise
+                await anyio.sleep(_pause(attempt, error.details.get("retry_after_seconds")))
+            except (Unreadable, httpx.TransportError) as error:
+                if is_last:
+                    raise _given_up(error) from error
+                await anyio.sleep(_pause(attempt))
             except TooLarge as error:
-                raise _unreadable(type(error).__name__) from None
+                raise _unreadable(type(error).__name__) from error
         raise AssertionError("unreachable")  # pragma: no cover - the last attempt returns or raises
 
     async def _post(self, path: str, content: Mapping[str, Any] | None = None, **options: Any) -> dict[str, Any]:
-        """POST once; these calls cost nothing."""
+        """Send a POST that costs nothing, once."""
         try:
             sent = _body(content) if content is not None else None
             return open_reply(await self._exchange("POST", path, content=sent, **options))
         except (Unreadable, httpx.TransportError) as error:
-            raise _given_up(error) from None
+            raise _given_up(error) from error
         except TooLarge as error:
-            raise _unreadable(type(error).__name__) from None
+            raise _unreadable(type(error).__name__) from error
 
     async def _exchange(self, method: str, path: str, *, keyed: bool = True, **options: Any) -> Reply:
-        """One request, one answer; redirects are not followed, so the key goes nowhere else."""
+        """Send one request and read its answer; no redirect is followed, so that the key reaches no other host."""
         headers = self._headers(keyed=keyed)
         if options.get("content") is not None:
             headers["Content-Type"] = "application/json"
@@ -211,7 +247,7 @@ class ProviderClient:
         return {"Authorization": f"Bearer {self.require_key()}"} if keyed else {}
 
     def require_key(self) -> str:
-        """The key; raises `NotConfigured` without one."""
+        """Give the key; raises `NotConfigured` without one."""
         if self._key is None:
             raise errors.NotConfigured(
                 "No key is set: the operator must set SEEDANCE_API_KEY, or SEEDANCE_SANDBOX=1 to try without one."
@@ -220,7 +256,10 @@ class ProviderClient:
 
 
 async def read_body(response: httpx.Response) -> bytes:
-    """The bytes as sent: we ask for no encoding, so one that comes all the same is unreadable, never unpacked."""
+    """Give the body as it was sent; raises `TooLarge`.
+
+    We ask for no encoding, so that a packed body, which could unpack to any size, stays as it is and cannot be read.
+    """
     if int(response.headers.get("Content-Length", 0)) > BODY_MAX_BYTES:
         raise TooLarge
     body = bytearray()
@@ -237,7 +276,8 @@ def _body(content: Mapping[str, Any]) -> bytes:
     body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
     if len(body) > BODY_MAX_BYTES:
         raise errors.InvalidRequest(
-            f"The request has {len(body)} bytes; allowed: {BODY_MAX_BYTES}. Give links, never media inside the request.",
+            f"The request has {len(body)} bytes; allowed: at most {BODY_MAX_BYTES} bytes. Nothing was sent: give URLs, never "
+            "media inside the request.",
             field="request",
             allowed=f"at most {BODY_MAX_BYTES} bytes",
         )
@@ -249,7 +289,7 @@ def _is_json(body: bytes) -> bool:
 
 
 def _retry_after(value: str | None) -> float | None:
-    """Seconds from a header that says seconds or a date; `None` when absent or senseless."""
+    """Read seconds from a header that gives seconds or a date; `None` where there is none that makes sense."""
     if not value:
         return None
     try:
@@ -259,15 +299,14 @@ def _retry_after(value: str | None) -> float | None:
     return max(0.0, wanted)
 
 
-def _pause(attempt: int, error: Exception) -> float:
-    wanted = error.details.get("retry_after_seconds") if isinstance(error, errors.SeedanceError) else None
+def _pause(attempt: int, wanted_seconds: float | None = None) -> float:
+    """Give the seconds before the next attempt: what the provider asks for, else a growing pause with jitter."""
     backoff = BACKOFF_SECONDS * 2**attempt * random.uniform(0.5, 1.5)  # noqa: S311 - jitter needs no secrecy
-    return min(RETRY_AFTER_MAX_SECONDS, wanted if wanted is not None else backoff)
+    return min(RETRY_AFTER_MAX_SECONDS, wanted_seconds if wanted_seconds is not None else backoff)
 
 
 def _given_up(error: Exception) -> errors.SeedanceError:
-    if isinstance(error, errors.SeedanceError):
-        return error
+    """Make the error for a free call whose last attempt failed."""
     if isinstance(error, BEFORE_SENDING):
         return _unreachable(error)
     return _unreadable(str(error) if isinstance(error, Unreadable) else type(error).__name__)
@@ -285,17 +324,17 @@ def _unreadable(what: str) -> errors.ProviderFailed:
 
 
 def _unproven(error: errors.ProviderFailed) -> errors.ProviderFailed:
-    """An error of the provider's own that does not say whether the request went through before it."""
-    return errors.ProviderFailed(
-        f"{error.message} Do not send it again: the video may be in the making. Look at get_balance to see whether money "
-        "went, and ask the person before anything new.",
-        charged="maybe",
-    )
+    """Give an error of the provider's own that may have come after the request was carried out."""
+    return errors.ProviderFailed(f"{error.message} {_DO_NOT_SEND_AGAIN}", charged="maybe")
 
 
 def _lost(what: str) -> errors.OutcomeUnknown:
     return errors.OutcomeUnknown(
-        f"The request was sent, but its answer was lost ({what}): the video may be in the making. Do not send it again: "
-        "look at get_balance to see whether money went, and ask the person before anything new.",
-        charged="maybe",
+        f"The request was sent, but its answer was lost ({what}). {_DO_NOT_SEND_AGAIN}", charged="maybe"
     )
+
+
+_DO_NOT_SEND_AGAIN = (
+    "Do not send it again: the video may be in the making. Look at get_balance to see whether money went, and ask the user "
+    "before anything new."
+)

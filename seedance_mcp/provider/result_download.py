@@ -1,18 +1,20 @@
-"""One safe GET of a video into a file: no key, no redirect unwatched, no address but public ones, no byte too many."""
+"""Fetches a finished video by a GET without the key, from public addresses only.
+
+Foreign text chooses the host of a result link. Each address is checked before it is connected to, and each redirect is
+followed here, by the same rules, so that no name, redirect or proxy leads to this machine's own network (SSRF).
+"""
 
 from __future__ import annotations
 
-import hashlib
 import ipaddress
 import re
 import socket
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import dataclass
 from functools import cached_property
 from http import HTTPStatus
-from typing import BinaryIO, cast
+from typing import cast
 
 import anyio
 import httpx
@@ -22,57 +24,61 @@ from seedance_mcp.settings import is_loopback, is_loopback_host
 from seedance_mcp.untrusted import sanitize
 
 MOST_BYTES = 500_000_000
-"""Far more than fifteen seconds in 4K need."""
+"""A larger video is refused: fifteen seconds in 4K need far less."""
 DEADLINE_SECONDS = 900.0
+"""How long one video may take in all."""
 REDIRECTS_MOST = 3
 ADDRESSES_MOST = 4
-"""Of one host, tried in turn where no connection comes about."""
+"""How many addresses of one host are tried in turn until a connection comes about."""
 
 _TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 _HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "Mozilla/5.0 (compatible)"}
-"""Nothing that tells who asks; some hosts refuse those who name no agent."""
+"""Nothing here says which program asks; some hosts refuse requests without a user agent."""
 _REDIRECTS = {301, 302, 303, 307, 308}
 _EXPIRED = {401, 403, 404, 410}
+"""What hosts answer for a link that has expired."""
 _FTYP = re.compile(rb"....ftyp", re.DOTALL)
+"""How every MP4 begins."""
 _HEAD_BYTES = 8
-_LARGEST_PORT = 65_535
+_HTTPS_PORT, _LARGEST_PORT = 443, 65_535
 
 _NUMERIC = re.compile(r"(.*\.)?(\d+|0x[0-9a-f]*)\.?", re.IGNORECASE)
 """A host that some resolvers read as an address: `2130706433`, `0x7f.1`, `127.1`."""
 _UNICAST = ipaddress.ip_network("2000::/3")
+"""All public addresses of IPv6."""
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+"""Addresses of IPv6 that stand for one of IPv4."""
 _NEVER = [
-    ipaddress.ip_network(text)
-    for text in ("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32", "2001::/23", "2002::/16", "3fff::/20")
+    ipaddress.ip_network("192.0.0.0/24"),  # protocol assignments
+    ipaddress.ip_network("192.88.99.0/24"),  # 6to4 relays
+    ipaddress.ip_network("168.63.129.16/32"),  # the metadata service of one cloud
+    ipaddress.ip_network("2001::/23"),  # protocol assignments, Teredo among them
+    ipaddress.ip_network("2002::/16"),  # 6to4
+    ipaddress.ip_network("3fff::/20"),  # documentation
 ]
-"""Beside what Python calls global: protocol assignments and relays, and one cloud's metadata service."""
+"""Networks that are refused although Python calls some of their addresses global."""
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 """Gives the addresses of a host and port."""
-Tell = Callable[[int, int | None], Awaitable[None]]
-"""Hears how many bytes are there, and of how many, where that is known."""
+Write = Callable[[bytes], object]
+"""Takes the next bytes of a video."""
+Report = Callable[[int, int | None], Awaitable[None]]
+"""Takes how many bytes have come, and how many will come in all where that is known."""
 Origin = tuple[str, str, int | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """What a file holds now."""
-
-    size_bytes: int
-    sha256: str
+"""Scheme, host and port of a URL."""
 
 
 async def resolve_host(host: str, port: int) -> list[str]:
-    """Ask the system for a host's addresses; raises `DownloadFailed`."""
+    """Ask the system for a host's addresses; raises `DownloadFailed` where it knows none."""
     try:
         found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError:
-        raise DownloadFailed(f"The host of the video, {sanitize(host)}, is not found. Call again later.") from None
+    except OSError as error:
+        raise DownloadFailed(f"The host of the video, {sanitize(host)}, is not found. Call again later.") from error
     return list(dict.fromkeys(str(row[4][0]) for row in found))
 
 
 def is_public(address: str) -> bool:
-    """Whether an address belongs to the open internet; one that wraps another is judged by that one."""
+    """Return whether an address belongs to the open internet; one that stands for another is judged by that one."""
     found = ipaddress.ip_address(address)
     if isinstance(found, ipaddress.IPv6Address):
         wrapped = ipaddress.IPv4Address(int(found) % 2**32) if found in _NAT64 else None
@@ -82,7 +88,7 @@ def is_public(address: str) -> bool:
 
 
 class Fetcher:
-    """Fetches for one provider; where that is this machine itself, its links may lead to this machine."""
+    """Fetches the videos of one provider; a provider on this machine itself may give links to this machine."""
 
     def __init__(
         self,
@@ -91,25 +97,42 @@ class Fetcher:
         connect: Callable[[], httpx.AsyncBaseTransport] | None = None,
         most_bytes: int = MOST_BYTES,
     ) -> None:
-        """Take the provider's address; in tests also what names stand for, and a transport that opens no port."""
+        """Open no connection yet.
+
+        Args:
+            base_url: The provider's address.
+            resolve: Gives a host's addresses; tests give their own.
+            connect: Makes a transport for one connection; tests give one that opens no port.
+            most_bytes: A larger video is refused.
+        """
         self._own = {_origin(httpx.URL(base_url))} if is_loopback(base_url) else set[Origin]()
         self._resolve, self._connect, self._most_bytes = resolve, connect or self._transport, most_bytes
 
-    async def fetch(self, link: str, file: BinaryIO, tell: Tell) -> Fetched:
-        """Write the video behind a link to a file.
+    async def fetch(self, link: str, write: Write, report: Report) -> int:
+        """Fetch the video behind a link.
 
-        Raises `LinkExpired` when there is none, `DownloadRefused` for what is never fetched, `DownloadFailed` when a repeat
-        may help, `OSError` when the file cannot be written.
+        Args:
+            link: Where the provider says it is.
+            write: Takes the bytes, none before they are known to begin an MP4.
+            report: Takes the progress after each piece.
+
+        Returns:
+            How many bytes were written.
+
+        Raises:
+            LinkExpired: There is no video behind the link; nothing was written.
+            DownloadRefused: The link leads to where nothing is ever fetched from, or the video is too large or encoded.
+            DownloadFailed: The host or the way to it failed; another call may succeed.
         """
         try:
             with anyio.fail_after(DEADLINE_SECONDS):
-                return await self._follow(link, file, tell)
-        except TimeoutError:
-            raise DownloadFailed(f"The video did not arrive in {DEADLINE_SECONDS:.0f} s. Call again later.") from None
+                return await self._follow(link, write, report)
+        except TimeoutError as error:
+            raise DownloadFailed(f"The video did not arrive in {DEADLINE_SECONDS:.0f} s. Call again later.") from error
         except httpx.TransportError as error:
-            raise DownloadFailed(f"The video's transfer broke off ({type(error).__name__}). Call again.") from None
+            raise DownloadFailed(f"The video's transfer broke off ({type(error).__name__}). Call again.") from error
 
-    async def _follow(self, link: str, file: BinaryIO, tell: Tell) -> Fetched:
+    async def _follow(self, link: str, write: Write, report: Report) -> int:
         url = _url(link)
         own = self._own | {_origin(url)} if self._own else self._own
         for _ in range(REDIRECTS_MOST + 1):
@@ -117,13 +140,15 @@ class Fetcher:
             async with AsyncExitStack() as stack:
                 response = await self._open(stack, url, addresses)
                 if response.status_code not in _REDIRECTS:
-                    return await self._take(response, file, tell)
+                    return await self._take(response, write, report)
                 url = _url(response.headers.get("Location", ""), url)
-        raise DownloadRefused(f"The link was redirected more than {REDIRECTS_MOST} times.")
+        raise DownloadRefused(
+            f"The video's link was redirected more than {REDIRECTS_MOST} times, the most that is followed. Nothing was saved."
+        )
 
     async def _addresses(self, url: httpx.URL, *, own: bool) -> list[str]:
-        """Where a link leads, every address checked; raises `DownloadRefused` for all when one may not be reached."""
-        plain, host, port = url.scheme == "http", url.raw_host.decode("ascii"), url.port or 443
+        """Give the addresses that a URL leads to; raises `DownloadRefused` when one of them may not be reached."""
+        plain, host, port = url.scheme == "http", url.raw_host.decode("ascii"), url.port or _HTTPS_PORT
         if url.scheme not in {"https", "http"} or not host or url.userinfo or port > _LARGEST_PORT or (plain and not own):
             raise _refused(host)
         found = await self._resolved(host, port)
@@ -135,13 +160,13 @@ class Fetcher:
     async def _resolved(self, host: str, port: int) -> list[str]:
         try:
             return [str(ipaddress.ip_address(host))]
-        except ValueError:
+        except ValueError as error:
             if _NUMERIC.fullmatch(host):
-                raise _refused(host) from None
+                raise _refused(host) from error
         return await self._resolve(host, port)
 
     async def _open(self, stack: AsyncExitStack, url: httpx.URL, addresses: list[str]) -> httpx.Response:
-        """Connect to the first checked address that answers; a new connection each time, so none speaks for another host."""
+        """Connect to the first address that answers; a connection is never used again, so that it serves one host only."""
         failure: httpx.TransportError | None = None
         for address in addresses:
             transport = await stack.enter_async_context(self._connect())
@@ -161,10 +186,10 @@ class Fetcher:
     def _tls(self) -> ssl.SSLContext:
         return httpx.create_ssl_context()
 
-    async def _take(self, response: httpx.Response, file: BinaryIO, tell: Tell) -> Fetched:
-        """Read a body as it was sent: we ask for no encoding, and nothing is ever unpacked."""
-        wanted = self._announced(response)
-        digest, size_bytes, head = hashlib.sha256(), 0, b""
+    async def _take(self, response: httpx.Response, write: Write, report: Report) -> int:
+        """Write a body as it was sent: we ask for no encoding, and decode none."""
+        announced_bytes = self._announced_bytes(response)
+        size_bytes, head = 0, b""
         stream = cast("httpx.AsyncByteStream", response.stream)
         async with aclosing(cast("AsyncGenerator[bytes]", aiter(stream))) as chunks:
             async for chunk in chunks:
@@ -172,47 +197,58 @@ class Fetcher:
                 if size_bytes > self._most_bytes:
                     raise self._too_large()
                 if len(head) < _HEAD_BYTES:
-                    head += chunk[:_HEAD_BYTES]
-                    _check_head(head)
-                digest.update(chunk)
-                file.write(chunk)
-                await tell(size_bytes, wanted)
+                    head += chunk
+                    self._write_head(head, write)
+                else:
+                    write(chunk)
+                await report(size_bytes, announced_bytes)
         if len(head) < _HEAD_BYTES:
-            raise LinkExpired("The link gave no MP4 video.")
-        if wanted not in {None, size_bytes}:
-            raise DownloadFailed(f"The video was cut off: {size_bytes} of {wanted} bytes came. Call again.")
-        return Fetched(size_bytes, digest.hexdigest())
+            raise _no_video()
+        if announced_bytes not in {None, size_bytes}:
+            raise DownloadFailed(f"The video was cut off: {size_bytes} of {announced_bytes} bytes came. Call again.")
+        return size_bytes
 
-    def _announced(self, response: httpx.Response) -> int | None:
-        """How long a body says to be; raises for an answer that is no whole video."""
+    def _write_head(self, head: bytes, write: Write) -> None:
+        """Write the first bytes when there are enough to know them for an MP4; raises `LinkExpired` when they are none."""
+        if len(head) < _HEAD_BYTES:
+            return
+        if not _FTYP.match(head):  # a page or a message where the video was
+            raise _no_video()
+        write(head)
+
+    def _announced_bytes(self, response: httpx.Response) -> int | None:
+        """Give how long a body says to be, where it says so; raises for an answer that is no whole video."""
         status = response.status_code
         if status in _EXPIRED:
-            raise LinkExpired(f"The link gives no video (HTTP {status}).")
+            raise LinkExpired(f"The video's link gives no video any more (HTTP {status}).")
         if status != HTTPStatus.OK:
             raise DownloadFailed(f"The host of the video answered HTTP {status}. Call again later.")
         if response.headers.get("Content-Encoding", "identity") != "identity":
-            raise DownloadRefused("The host of the video sent it packed, which was not asked for.")
+            encoding = sanitize(response.headers["Content-Encoding"])
+            raise DownloadRefused(
+                f'The host of the video sent it with the encoding "{encoding}"; allowed: none. Nothing was saved.'
+            )
         length = response.headers.get("Content-Length", "")
         if length.isdecimal() and int(length) > self._most_bytes:
             raise self._too_large()
         return int(length) if length.isdecimal() else None
 
     def _too_large(self) -> DownloadRefused:
-        return DownloadRefused(f"The video is larger than {self._most_bytes} bytes, the most that is fetched.")
+        return DownloadRefused(
+            f"The video is larger than {self._most_bytes} bytes, the most that is fetched. Nothing was saved."
+        )
 
 
-def _check_head(head: bytes) -> None:
-    """Refuse at the first bytes what is no MP4: a page or a message in lieu of a lapsed video."""
-    if len(head) >= _HEAD_BYTES and not _FTYP.match(head):
-        raise LinkExpired("The link gave no MP4 video.")
+def _no_video() -> LinkExpired:
+    return LinkExpired("The video's link gave something that is no MP4 video.")
 
 
 def _url(link: str, base: httpx.URL | None = None) -> httpx.URL:
     try:
         url = base.join(link) if base else httpx.URL(link)
-        _origin(url)  # reads the host's name, which may be none
-    except (httpx.InvalidURL, ValueError):
-        raise DownloadRefused("The video's link is none.") from None
+        _origin(url)  # reads the host's name, which may be invalid
+    except (httpx.InvalidURL, ValueError) as error:
+        raise DownloadRefused("The video's link is an invalid URL. Nothing was fetched.") from error
     return url
 
 
@@ -230,6 +266,6 @@ def _request(url: httpx.URL, address: str) -> httpx.Request:
 
 def _refused(host: str) -> DownloadRefused:
     return DownloadRefused(
-        f'The video\'s link leads to "{sanitize(host)}": videos are fetched from public https hosts alone, without user or '
-        "password in the link. Nothing was fetched from there."
+        f'The video\'s link leads to "{sanitize(host)}"; allowed: public https hosts only, without user or password in the '
+        "link. Nothing was fetched from there."
     )

@@ -1,84 +1,59 @@
-"""The provider's reviews: a link becomes a reference that the route accepts, each route by its own path."""
+"""The provider's reviews of media: a URL becomes a reference that a route takes, each route by endpoints of its own."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING
 
 from seedance_mcp.catalogue.facts import Kind, Model
-from seedance_mcp.errors import AssetRejected, ProviderFailed, SeedanceError
-from seedance_mcp.untrusted import sanitize
+from seedance_mcp.errors import SeedanceError
+from seedance_mcp.provider.answers import AssetReview
 
 if TYPE_CHECKING:
     from seedance_mcp.provider.client import ProviderClient
 
 
-class NoAsset(ProviderFailed):
-    """The provider's answer names no asset."""
+async def submit_asset(
+    client: ProviderClient, model: Model, kind: Kind, url: str, name: str, *, portrait: bool
+) -> AssetReview:
+    """Hand a URL to the review of the model's route.
 
+    Args:
+        client: The provider.
+        model: The model that will use the asset.
+        kind: What lies behind the URL.
+        url: Where the provider can read it.
+        name: What the asset is called in the provider's library.
+        portrait: Whether to ask for the whitelist of real persons, which only SP models have.
 
-Stage = Literal["processing", "active", "failed"]
+    Returns:
+        Where the asset stands now; a route without a review takes the URL itself.
 
-STAGES: dict[str, Stage] = {
-    "active": "active",
-    **dict.fromkeys(("none", "uploading", "pending", "processing", "submitted"), "processing"),
-    **dict.fromkeys(("failed", "rejected", "expired", "deleted"), "failed"),
-}
-"""Every review status that the documentation names, in lower case."""
-
-
-@dataclass(frozen=True, slots=True)
-class Review:
-    """Where one asset stands; `asset_id` is `None` where the link itself is the reference."""
-
-    asset_id: str | None
-    stage: Stage
-    reference: str
-
-
-async def submit_asset(client: ProviderClient, model: Model, kind: Kind, url: str, name: str, *, portrait: bool) -> Review:
-    """Hand a link to the review of the model's route; raises `AssetRejected`."""
+    Raises:
+        AssetRejected: The review refused it at once.
+        NoAsset: The provider's answer names no asset.
+    """
     if portrait:
-        return _portrait(await client.create_portrait(name, url))
+        return await client.create_portrait(name, url)
     if model.route.review == "library":
-        return _review({"status": "processing", **await client.create_sp_asset(name, kind, url)})
+        return await client.create_sp_asset(name, kind, url)
     if model.route.review == "audit":
-        return _audited(await client.create_audit(kind, url))
-    return Review(None, "active", url)
+        return await client.create_audit(kind, url)
+    return AssetReview(None, "active", url)
 
 
-async def get_asset(client: ProviderClient, model: Model, asset_id: str, *, portrait: bool | None = None) -> Review:
-    """Look at one asset; without `portrait` an SP asset is sought in the library first, then in the whitelist."""
+async def get_asset(client: ProviderClient, model: Model, asset_id: str, *, portrait: bool | None = None) -> AssetReview:
+    """Ask where one asset stands.
+
+    Where `portrait` is `None`, an SP asset is looked for in the library first, then in the whitelist. Raises `NoAsset`
+    where the provider's answer names no asset, and the provider's refusal otherwise.
+    """
     if model.route.review == "audit":
-        return _audited(await client.get_audit(asset_id))
+        return await client.get_audit(asset_id)
     if portrait:
-        return _portrait(await client.get_portrait(asset_id))
+        return await client.get_portrait(asset_id)
     try:
-        return _review({"asset_id": asset_id, **await client.get_sp_asset(asset_id)})
+        return await client.get_sp_asset(asset_id)
     except SeedanceError as error:
         if portrait is False or error.retryable:
             raise
-        return _portrait(await client.get_portrait(asset_id))
-
-
-def _audited(data: dict[str, Any]) -> Review:
-    if failed := data.get("failed_items"):
-        raise AssetRejected(
-            f'The review refused the file: bring another one with upload_asset. The provider\'s words: "{sanitize(failed)}".'
-        )
-    items = data.get("items")
-    first: Any = cast("list[Any]", items)[0] if isinstance(items, list) and items else {}
-    return _review(cast("dict[str, Any]", first) if isinstance(first, dict) else {})
-
-
-def _portrait(data: dict[str, Any]) -> Review:
-    reference = data.get("asset_ref")
-    return _review(data, sanitize(reference) if isinstance(reference, str) and reference else None)
-
-
-def _review(data: dict[str, Any], reference: str | None = None) -> Review:
-    asset_id = data.get("asset_id")
-    if not isinstance(asset_id, str) or not asset_id or not asset_id.isprintable() or " " in asset_id:
-        raise NoAsset("The provider's answer names no asset. Try again later.")
-    stage = STAGES.get(str(data.get("status")).lower(), "processing")
-    return Review(asset_id, stage, reference or f"asset://{asset_id}")
+        return await client.get_portrait(asset_id)

@@ -1,9 +1,10 @@
-"""The provider as documented, for trying and for tests: raw JSON in, envelope out, real MP4 files."""
+"""An imitation of the provider as documented, for trials and tests: raw JSON in, envelope out, real MP4 files."""
 
 __all__ = [
     "faults",
     "film",
     "judge",
+    "order",
     "provider",
     "serve",
 ]

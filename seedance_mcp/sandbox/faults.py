@@ -1,4 +1,4 @@
-"""The ways in which a provider misbehaves, to be asked for by name."""
+"""The faults that the sandbox has on request, each by its name."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import httpx
 HTML = "<!DOCTYPE html><html><head><title>504 Gateway Time-out</title></head><body>cloudflare</body></html>"
 
 Envelope = Callable[[Any], Any]
+"""Wraps the data of a successful answer."""
 
 ENVELOPES: dict[str, Envelope] = {
     "code_0": lambda data: {"code": 0, "msg": "ok", "data": data},
@@ -21,21 +22,22 @@ ENVELOPES: dict[str, Envelope] = {
     "no_code": lambda data: {"data": data},
     "flat": lambda data: data,
 }
-"""Every documented spelling of success."""
+"""Every documented form of success."""
 
 
 def _page(status: int, text: str) -> httpx.Response:
     return httpx.Response(status, text=text, headers={"Content-Type": "text/html"})
 
 
-def _refusal(code: Any, message: str, status: int = 200) -> httpx.Response:
+def refusal(code: Any, message: str, status: int = 200) -> httpx.Response:
+    """Make a refusal in the provider's envelope; its HTTP status is 200 unless another one is given."""
     return httpx.Response(status, json={"code": code, "msg": message, "data": None})
 
 
 ANSWERS: dict[str, Callable[[], httpx.Response]] = {
     "rate_limited": lambda: httpx.Response(429, text="slow down", headers={"Retry-After": "2"}),
     "rate_limited_date": lambda: httpx.Response(429, headers={"Retry-After": "Mon, 01 Jan 2024 00:00:00 GMT"}),
-    "server_error": lambda: _refusal(-1, "server error", 500),
+    "server_error": lambda: refusal(-1, "server error", 500),
     "unavailable": lambda: _page(503, "Service Unavailable"),
     "gateway_html": lambda: _page(504, HTML),
     "ok_html": lambda: _page(200, HTML),
@@ -46,27 +48,27 @@ ANSWERS: dict[str, Callable[[], httpx.Response]] = {
     "bad_encoding": lambda: httpx.Response(200, headers={"Content-Encoding": "gzip"}, stream=httpx.ByteStream(b"no gzip")),
     "redirect": lambda: httpx.Response(302, headers={"Location": "https://elsewhere.invalid/"}),
     "no_task_id": lambda: httpx.Response(200, json={"code": 0, "msg": "ok", "data": {}}),
-    "busy": lambda: _refusal(-1, "server error"),
-    "unauthorized": lambda: _refusal(20001, "authentication failed"),
-    "forbidden": lambda: _refusal(20001, "authentication failed", 403),
-    "no_balance": lambda: _refusal(-1, "余额不足 insufficient balance"),
+    "busy": lambda: refusal(-1, "server error"),
+    "unauthorized": lambda: refusal(20001, "authentication failed"),
+    "forbidden": lambda: refusal(20001, "authentication failed", 403),
+    "no_balance": lambda: refusal(-1, "余额不足 insufficient balance"),
     "payment_required": lambda: httpx.Response(402, text="pay"),
-    "bad_parameters": lambda: _refusal(20002, "invalid parameters"),
-    "unknown_model": lambda: _refusal(-1, "配置不存在"),
-    "unknown_task": lambda: _refusal(-1, "任务不存在"),
+    "bad_parameters": lambda: refusal(20002, "invalid parameters"),
+    "unknown_model": lambda: refusal(-1, "配置不存在"),
+    "unknown_task": lambda: refusal(-1, "任务不存在"),
     "not_found": lambda: _page(404, "not found"),
-    "hostile_words": lambda: _refusal(20002, "ignore\x1b[2J\nall\u202e " + "x" * 2000),
+    "hostile_words": lambda: refusal(20002, "ignore\x1b[2J\nall\u202e " + "x" * 2000),
 }
-"""Answers given instead of the right one."""
+"""Answers that stand in place of the right one; the request has no effect."""
 
-LOSSES: dict[str, type[httpx.TransportError]] = {
+BROKEN_CONNECTIONS: dict[str, type[httpx.TransportError]] = {
     "lost": httpx.RemoteProtocolError,
     "hang": httpx.ReadTimeout,
     "unreachable": httpx.ConnectError,
 }
-"""Transport failures; `lost` and `hang` come after the work was done, `unreachable` before."""
+"""Transport failures: `lost` and `hang` after the request had its effect, `unreachable` before."""
 
-TWISTS = (
+ODD_CONTENTS = (
     "falling_progress",
     "content_refused",
     "asset_rejected",
@@ -75,26 +77,36 @@ TWISTS = (
     "relative_link",
     "strange_status",
 )
-"""Right envelopes with unpleasant content."""
+"""Faults inside a right envelope."""
 
-MOODS = (*ENVELOPES, *ANSWERS, *LOSSES, *TWISTS)
+FAULTS = (*ENVELOPES, *ANSWERS, *BROKEN_CONNECTIONS, *ODD_CONTENTS)
 
 
 @dataclass(slots=True)
-class Mood:
-    """One misbehaviour, for the next `times` calls whose path holds `where`."""
+class Fault:
+    """A fault for the next calls to some paths; raises `ValueError` for a name that is none of `FAULTS`."""
 
     name: str
-    where: str = "/"
+    path: str = "/"
+    """Part of the paths that it is for."""
     times: int = 1
+    """How many calls are still to have it."""
 
     def __post_init__(self) -> None:
-        """Refuse a name that nobody knows."""
-        if self.name not in MOODS:
-            raise ValueError(f"unknown mood {self.name}; known: {', '.join(MOODS)}")
+        """Check the name."""
+        if self.name not in FAULTS:
+            raise ValueError(f"unknown fault {self.name}; known: {', '.join(FAULTS)}")
 
 
-def success(data: Any, spelling: str) -> httpx.Response:
-    """An answer in one of the documented spellings."""
-    content = json.dumps(ENVELOPES[spelling](data), ensure_ascii=False).encode()
+def read_fault(text: str) -> Fault:
+    """Read a fault written as `name`, `name:path` or `name:path:times`; raises `ValueError` for anything else."""
+    name, path, times = [*text.split(":"), "", ""][:3]
+    if not (times or "1").isdecimal():
+        raise ValueError(f"{text} is not NAME[:PATH[:TIMES]]")
+    return Fault(name, path or "/", int(times or 1))
+
+
+def success(data: Any, envelope: str) -> httpx.Response:
+    """Make a successful answer in one of the documented forms (a key of `ENVELOPES`)."""
+    content = json.dumps(ENVELOPES[envelope](data), ensure_ascii=False).encode()
     return httpx.Response(200, content=content, headers={"Content-Type": "application/json"})

@@ -1,4 +1,4 @@
-"""Draws what was asked and writes it as a real MP4: the requested seconds, pixels and sound."""
+"""Draws what was asked for and writes it as a real MP4 with the requested seconds, pixels and sound."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import math
 import tempfile
 import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -18,60 +17,27 @@ import av
 from av.audio.frame import AudioFrame
 from PIL import Image, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
 
-from seedance_mcp.catalogue.editions.edition_2026_07 import BY_NAME, FRAMES_PER_SECOND, PIXELS
+from seedance_mcp.sandbox.order import Order
 
 _SOUND_HERTZ = 48_000
 _SOUND_SAMPLES = 1024
-_CHORD = (220.0, 277.18, 329.63)
+"""In one frame of sound."""
+_CHORD_HERTZ = (220.0, 277.18, 329.63)
 _LOUDNESS = 2000
+"""Amplitude of one tone; 32,767 is the loudest."""
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What to draw."""
+def render(order: Order, pictures: list[bytes]) -> bytes:
+    """Make the MP4 (H.264 and, where the route has sound, AAC) of one order.
 
-    model: str
-    prompt: str
-    seconds: int
-    width_px: int
-    height_px: int
-    label: str
-    sound: bool
-    blend: bool
-    """Whether the pictures are a first and a last frame, not references."""
+    Args:
+        order: What to show; an open ratio follows the first picture.
+        pictures: Image files to show behind the text; files that are no images are skipped.
 
-
-def order_of(body: dict[str, Any], first: Image.Image | None = None) -> Order:
-    """Read a create body; an adaptive ratio follows the first picture."""
-    model = BY_NAME[body["model"]]
-    size = body.get("resolution", model.default_resolution)
-    ratio = body.get("ratio") or ("9:16" if body.get("orientation") == "portrait" else "16:9")
-    if ratio not in PIXELS:
-        ratio = _nearest_ratio(first) if first else "16:9"
-    width_px, height_px = PIXELS[ratio][size]
-    seconds = int(body.get("duration", model.route.duration.value.default))
-    return Order(
-        model=model.name,
-        prompt=body["prompt"],
-        seconds=seconds,
-        width_px=width_px,
-        height_px=height_px,
-        label=f"{size}  {ratio}  {seconds} s",
-        sound=model.route.reference_audios.value > 0,
-        blend="first_image" in body or "last_image" in body,
-    )
-
-
-def _nearest_ratio(picture: Image.Image) -> str:
-    wanted = math.log(picture.width / picture.height)
-    return min(PIXELS, key=lambda ratio: abs(math.log(int(ratio.split(":")[0]) / int(ratio.split(":")[1])) - wanted))
-
-
-def render(body: dict[str, Any], pictures: list[bytes]) -> bytes:
-    """Make the MP4 (H.264 and, where the route has sound, AAC) of one create body."""
+    """
     readable = [picture for data in pictures if (picture := _opened(data))]
-    order = order_of(body, readable[0] if readable else None)
-    with tempfile.TemporaryDirectory() as folder:  # moving the index to the front wants a file that can be opened again
+    order = order.shaped_like(*readable[0].size) if readable else order
+    with tempfile.TemporaryDirectory() as folder:  # the index moves to the front only in a file that can be opened again
         path = Path(folder, "film.mp4")
         _write(path, order, readable)
         return path.read_bytes()
@@ -80,8 +46,8 @@ def render(body: dict[str, Any], pictures: list[bytes]) -> bytes:
 def _write(path: Path, order: Order, pictures: list[Image.Image]) -> None:
     opened: Any = av.open(path, "w", format="mp4", options={"movflags": "+faststart"})  # half typed upstream
     with opened as container:
-        video = container.add_stream("libx264", rate=FRAMES_PER_SECOND, options={"preset": "veryfast", "crf": "25"})
-        video.width, video.height, video.pix_fmt = order.width_px, order.height_px, "yuv420p"
+        video = container.add_stream("libx264", rate=order.frames_per_second, options={"preset": "veryfast", "crf": "25"})
+        (video.width, video.height), video.pix_fmt = order.size, "yuv420p"
         sound = container.add_stream("aac", rate=_SOUND_HERTZ, layout="mono") if order.sound else None
         images: Any = av.VideoFrame
         for frame in _frames(order, pictures):
@@ -101,34 +67,35 @@ def _opened(data: bytes) -> Image.Image | None:
 
 
 def _frames(order: Order, pictures: list[Image.Image]) -> Iterator[Image.Image]:
-    count = order.seconds * FRAMES_PER_SECOND
     overlay, mask = _overlay(order)
     for number, frame in enumerate(_backdrops(order, pictures)):
-        share = number / max(1, count - 1)
         frame.paste(overlay, (0, 0), mask)
-        _clock(frame, number, share)
+        _draw_clock(frame, order, number)
         yield frame
 
 
 def _backdrops(order: Order, pictures: list[Image.Image]) -> Iterator[Image.Image]:
-    """A picture blended into the next over the whole length, or a drifting gradient where there is none."""
-    count = order.seconds * FRAMES_PER_SECOND
-    size = (order.width_px, order.height_px)
-    fitted = [ImageOps.fit(picture, size) for picture in pictures] or [_gradient(order)]
-    for number in range(count):
-        at = number / max(1, count - 1) * (len(fitted) - 1)
+    """Blend each picture into the next over the whole length, or let a gradient drift where there is no picture."""
+    fitted = [ImageOps.fit(picture, order.size) for picture in pictures] or [_gradient(order)]
+    for number in range(order.frames):
+        at = _share(number, order) * (len(fitted) - 1)
         left = min(int(at), len(fitted) - 2) if len(fitted) > 1 else 0
         right = min(left + 1, len(fitted) - 1)
         shown = Image.blend(fitted[left], fitted[right], at - left) if right > left else fitted[left].copy()
-        yield shown if pictures else _drifted(shown, number, count, size)
+        yield shown if pictures else _drifted(shown, number, order)
+
+
+def _share(number: int, order: Order) -> float:
+    """Give how much of the film is over at one frame, from 0 to 1."""
+    return number / max(1, order.frames - 1)
 
 
 def _gradient(order: Order) -> Image.Image:
-    """Two colours that the prompt decides, twice as wide as the frame."""
+    """Draw two colours that depend on the prompt, twice as wide as the frame."""
     seed = hashlib.sha256(order.prompt.encode()).digest()
     dark, light = (tuple(30 + byte % 90 for byte in seed[:3]), tuple(90 + byte % 130 for byte in seed[3:6]))
     ramp: Any = Image.linear_gradient("L").rotate(90)
-    ramp = ramp.resize((order.width_px * 2, order.height_px))
+    ramp = ramp.resize((order.size.width_px * 2, order.size.height_px))
     return Image.composite(
         Image.new("RGB", ramp.size, (light[0], light[1], light[2])),
         Image.new("RGB", ramp.size, (dark[0], dark[1], dark[2])),
@@ -136,18 +103,19 @@ def _gradient(order: Order) -> Image.Image:
     )
 
 
-def _drifted(wide: Image.Image, number: int, count: int, size: tuple[int, int]) -> Image.Image:
-    left = int(number / max(1, count) * size[0])
-    return wide.crop((left, 0, left + size[0], size[1]))
+def _drifted(wide: Image.Image, number: int, order: Order) -> Image.Image:
+    width, height = order.size
+    left = int(number / order.frames * width)
+    return wide.crop((left, 0, left + width, height))
 
 
-def _font(pixels: int) -> Any:
-    return ImageFont.load_default(max(10, pixels))
+def _font(height_px: int) -> Any:
+    return ImageFont.load_default(max(10, height_px))
 
 
 def _overlay(order: Order) -> tuple[Image.Image, Image.Image]:
-    """What stays the same in every frame: the label above, the prompt below, each on a band."""
-    width, height = order.width_px, order.height_px
+    """Draw what stays the same in every frame, and its mask: the label above, the prompt below, each on a band."""
+    width, height = order.size
     unit = min(width, height) // 18
     layer = Image.new("RGBA", (width, height), (0, 0, 0, 0))
     draw = ImageDraw.Draw(layer)
@@ -162,10 +130,10 @@ def _overlay(order: Order) -> tuple[Image.Image, Image.Image]:
     return layer.convert("RGB"), layer.getchannel("A")
 
 
-def _clock(frame: Image.Image, number: int, share: float) -> None:
-    """The running time code and a bar that grows along the lower edge."""
+def _draw_clock(frame: Image.Image, order: Order, number: int) -> None:
+    """Draw the running time code, and a bar that grows along the lower edge."""
     unit = min(frame.size) // 18
-    seconds, rest = divmod(number, FRAMES_PER_SECOND)
+    seconds, rest = divmod(number, order.frames_per_second)
     draw = ImageDraw.Draw(frame)
     draw.text(
         (frame.width - unit, unit * 0.4),
@@ -174,11 +142,12 @@ def _clock(frame: Image.Image, number: int, share: float) -> None:
         fill="white",
         anchor="ra",
     )
-    draw.rectangle((0, frame.height - unit // 4, frame.width * share, frame.height), fill=(255, 209, 102))
+    bar = (0, frame.height - unit // 4, frame.width * _share(number, order), frame.height)
+    draw.rectangle(bar, fill=(255, 209, 102))
 
 
 def _sounds(seconds: int) -> Iterator[AudioFrame]:
-    """A soft chord that swells once a second."""
+    """Play a soft chord that swells once a second."""
     second = [_sample(number / _SOUND_HERTZ) for number in range(_SOUND_HERTZ)]
     total = seconds * _SOUND_HERTZ
     for start in range(0, total, _SOUND_SAMPLES):
@@ -190,6 +159,6 @@ def _sounds(seconds: int) -> Iterator[AudioFrame]:
         yield frame
 
 
-def _sample(moment: float) -> int:
-    swell = math.sin(math.pi * (moment % 1.0))
-    return int(_LOUDNESS * swell * sum(math.sin(math.tau * hertz * moment) for hertz in _CHORD))
+def _sample(at_seconds: float) -> int:
+    swell = math.sin(math.pi * (at_seconds % 1.0))
+    return int(_LOUDNESS * swell * sum(math.sin(math.tau * hertz * at_seconds) for hertz in _CHORD_HERTZ))

@@ -1,7 +1,7 @@
-"""Whether the provider would take a create body: the documented rules, read a second time, on raw JSON.
+"""Decides whether the provider would accept a create body: the documented rules, written a second time, on raw JSON.
 
-Only numbers and lists come from the catalogue. What they mean is decided here, apart from the server's own models, so that
-one can witness against the other.
+Only numbers and lists come from the catalogue. What they mean is written here without the server's request models, so that
+a mistake in one shows as a disagreement with the other.
 """
 
 from __future__ import annotations
@@ -9,24 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
-from seedance_mcp.catalogue.editions.edition_2026_07 import BY_NAME
+from seedance_mcp.catalogue.edition import Edition
 from seedance_mcp.catalogue.facts import Model
 
 Body = dict[str, Any]
 
 
-def judge(body: Any) -> str | None:
-    """Give the first reason to refuse a create body, or `None`."""
+def judge(edition: Edition, body: Any) -> str | None:
+    """Give the first reason to refuse a create body, or `None` for one to accept."""
     if not isinstance(body, dict):
         return "the body must be a JSON object"
     fields = cast("Body", body)
-    name = fields.get("model")
-    if not isinstance(name, str) or name not in BY_NAME:
-        return "unknown model"
-    return next(_faults(BY_NAME[name], fields), None)
+    model = edition.find(fields.get("model"))
+    return next(_reasons(model, fields), None) if model else "unknown model"
 
 
-def _faults(model: Model, body: Body) -> Iterator[str]:
+def _reasons(model: Model, body: Body) -> Iterator[str]:
     yield from (f"unknown field {name}" for name in body if name not in _known(model))
     for check in _CHECKS:
         yield from check(model, body)
@@ -55,7 +53,7 @@ def _duration(model: Model, body: Body) -> Iterator[str]:
         yield f"duration must be {span.min}-{span.max}"
 
 
-def _words(model: Model, body: Body) -> Iterator[str]:
+def _choices(model: Model, body: Body) -> Iterator[str]:
     sizes = model.route.resolution.value.allowed if model.route.resolution else ()
     lists = {"resolution": sizes, "ratio": model.route.ratio.value.allowed, "orientation": ("landscape", "portrait")}
     yield from (f"unsupported {name}" for name, allowed in lists.items() if name in body and body[name] not in allowed)
@@ -65,16 +63,16 @@ def _lists(model: Model, body: Body) -> Iterator[str]:
     for name in ("images", "reference_videos", "reference_audios"):
         if name not in body:
             continue
-        links, most = body[name], getattr(model.route, name).value
-        if not isinstance(links, list) or not 1 <= len(cast("list[Any]", links)) <= most:
+        references, most = body[name], getattr(model.route, name).value
+        if not isinstance(references, list) or not 1 <= len(cast("list[Any]", references)) <= most:
             yield f"{name} must be a list of 1 to {most}"
-        elif not all(_reachable(model, link) for link in cast("list[Any]", links)):
-            yield f"{name} has a link of a wrong form"
+        elif not all(_well_formed(model, each) for each in cast("list[Any]", references)):
+            yield f"{name} has a reference of a wrong form"
 
 
 def _frames(model: Model, body: Body) -> Iterator[str]:
     names = [name for name in ("first_image", "last_image") if name in body]
-    yield from (f"{name} has a wrong form" for name in names if not _reachable(model, body[name]))
+    yield from (f"{name} has a wrong form" for name in names if not _well_formed(model, body[name]))
     if model.route.both_frames and len(names) == 1:
         yield "first_image and last_image must come together"
     if names and "images" in body:
@@ -93,21 +91,21 @@ def _audios(model: Model, body: Body) -> Iterator[str]:
     frames = "first_image" in body or "last_image" in body
     if not (frames or "images" in body or "reference_videos" in body):
         yield "reference_audios cannot be used alone"
-    if frames and not model.route.audio_with_frames.value:
+    if frames and model.route.audio_with_frames and not model.route.audio_with_frames.value:
         yield "frame mode does not support audio references"
 
 
-def _reachable(model: Model, link: Any) -> bool:
-    if not isinstance(link, str) or any(character.isspace() for character in link):
+def _well_formed(model: Model, reference: Any) -> bool:
+    if not isinstance(reference, str) or any(character.isspace() for character in reference):
         return False
-    scheme, _, rest = link.partition("://")
+    scheme, _, rest = reference.partition("://")
     return scheme in model.route.schemes.value and (rest[:1].isalnum() or rest[:1] == "_")
 
 
 _CHECKS: tuple[Callable[[Model, Body], Iterator[str]], ...] = (
     _prompt,
     _duration,
-    _words,
+    _choices,
     _lists,
     _frames,
     _videos,

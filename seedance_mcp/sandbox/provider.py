@@ -1,4 +1,4 @@
-"""The imitation itself: a callable from request to response that keeps tasks, assets and an account in memory."""
+"""The sandbox itself: a callable from request to response that keeps tasks, assets and an account in memory."""
 
 from __future__ import annotations
 
@@ -15,31 +15,37 @@ from typing import Any
 import anyio
 import httpx
 
-from seedance_mcp.catalogue.editions.edition_2026_07 import BY_NAME, MODELS
-from seedance_mcp.sandbox.faults import ANSWERS, ENVELOPES, LOSSES, Mood, success
+from seedance_mcp.catalogue.edition import Edition, load_edition
+from seedance_mcp.catalogue.facts import Model
+from seedance_mcp.sandbox.faults import ANSWERS, BROKEN_CONNECTIONS, ENVELOPES, Fault, refusal, success
 from seedance_mcp.sandbox.judge import judge
+from seedance_mcp.sandbox.order import Order, order_of
 
 KEY = "sk_sandbox"
 UPLOADS = "https://uploads.sandbox.invalid/"
-"""Uploaded files get a link here: of the right form, and readable by the sandbox alone."""
+"""Where the URLs of uploaded files begin: of the right form, and readable only by the sandbox."""
 
 _V1 = "/api/open-api/v1"
 _PRICES = {"480p": 0.02, "720p": 0.05, "1080p": 0.11, "2k": 0.2, "4k": 0.4}
+"""JimiCoin per second by resolution; invented, like the others: no source publishes prices."""
+_PRICE_OF_ANOTHER_RESOLUTION = 1.0
 _PRICE_PER_TASK = 0.3
-"""Invented: nobody publishes prices."""
 
-Render = Callable[[dict[str, Any], list[bytes]], Awaitable[bytes]]
-"""Makes the MP4 of one create body and the pictures that it names."""
+Body = dict[str, Any]
+"""A create body, as JSON has it."""
+Render = Callable[[Order, list[bytes]], Awaitable[bytes]]
+"""Makes the MP4 of one order and its pictures."""
 
 
 @dataclass(slots=True)
 class SandboxTask:
-    """One task and the moments at which it moves on."""
+    """One task and the moments at which it moves on, in seconds of the event loop's clock."""
 
     task_id: str
-    body: dict[str, Any]
+    body: Body
     cost: float
     created_at: int
+    """Unix time, in seconds."""
     starts_at: float
     ends_at: float
     failure: str | None = None
@@ -56,6 +62,7 @@ class SandboxAsset:
     url: str
     name: str
     active_at: float
+    """When the review ends, in seconds of the event loop's clock."""
     rejected: bool = False
 
 
@@ -64,55 +71,65 @@ class Sandbox:
     """The provider as documented; call it with an `httpx.Request`."""
 
     render: Render
+    edition: Edition = field(default_factory=load_edition)
     queue_seconds: float = 0.5
     work_seconds: float = 3.0
     review_seconds: float = 1.0
     balance: float = 100.0
     used: float = 0.0
-    moods: list[Mood] = field(default_factory=list[Mood])
+    faults: list[Fault] = field(default_factory=list[Fault])
     requests: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    """Method and path of each request that came."""
     tasks: dict[str, SandboxTask] = field(default_factory=dict[str, SandboxTask])
     assets: dict[str, SandboxAsset] = field(default_factory=dict[str, SandboxAsset])
     uploads: dict[str, bytes] = field(default_factory=dict[str, bytes])
-    spelling: str = "code_0"
+    """Content by URL."""
+    envelope: str = "code_0"
+    """The form of success (a key of `ENVELOPES`) where the documentation does not fix one."""
 
     async def __call__(self, request: httpx.Request) -> httpx.Response:
-        """Answer one request, in whatever mood was asked for."""
+        """Answer one request, or answer it with the fault that was asked for.
+
+        Raises:
+            httpx.TransportError: The fault breaks the connection.
+
+        """
         path = request.url.path
         self.requests.append((request.method, path))
-        mood = self._mood(path)
-        if mood in ANSWERS:
-            return ANSWERS[mood]()
-        if mood == "unreachable":
+        fault = self._fault(path)
+        if fault in ANSWERS:
+            return ANSWERS[fault]()
+        if fault == "unreachable":
             raise httpx.ConnectError("refused", request=request)
-        if mood in ENVELOPES:
-            self.spelling = mood
-        answer = await self._answer(request, mood)
-        if mood in LOSSES:
-            raise LOSSES[mood]("lost", request=request)
+        if fault in ENVELOPES:
+            self.envelope = fault
+        answer = await self._answer(request, fault)
+        if fault in BROKEN_CONNECTIONS:
+            raise BROKEN_CONNECTIONS[fault]("lost", request=request)
         return answer
 
-    def _mood(self, path: str) -> str:
-        for mood in self.moods:
-            if mood.times and mood.where in path:
-                mood.times -= 1
-                return mood.name
+    def _fault(self, path: str) -> str:
+        """Use up the first fault that is for this path; gives its name, or an empty text."""
+        for fault in self.faults:
+            if fault.times and fault.path in path:
+                fault.times -= 1
+                return fault.name
         return ""
 
-    async def _answer(self, request: httpx.Request, mood: str) -> httpx.Response:
+    async def _answer(self, request: httpx.Request, fault: str) -> httpx.Response:
         path = request.url.path
         if path == "/api/openapi/model/catalog":
-            return success({"list": price_list()}, self.spelling)
+            return success({"list": price_list(self.edition)}, self.envelope)
         if path.startswith("/results/"):
-            return await self._video(path, mood)
+            return await self._video(path, fault)
         if request.headers.get("Authorization") != f"Bearer {KEY}":
-            return _refuse(20001, "authentication failed")
-        return self._keyed(request, await request.aread(), mood)
+            return refusal(20001, "authentication failed")
+        return self._keyed(request, await request.aread(), fault)
 
-    def _keyed(self, request: httpx.Request, content: bytes, mood: str) -> httpx.Response:
+    def _keyed(self, request: httpx.Request, content: bytes, fault: str) -> httpx.Response:
         path = request.url.path.removeprefix(_V1)
         if request.method == "GET" and path.startswith("/videos/"):
-            return self._get_task(path.removeprefix("/videos/"), mood, str(request.url.copy_with(path="/")))
+            return self._get_task(path.removeprefix("/videos/"), fault, str(request.url.copy_with(path="/")))
         if path == "/files/upload":
             return self._upload_file(content, request.headers["Content-Type"])
         handlers: dict[tuple[str, str], Callable[[Any, str], httpx.Response]] = {
@@ -131,16 +148,16 @@ class Sandbox:
         if handler is None:
             return httpx.Response(404, text="404 page not found")
         try:
-            return handler(json.loads(content or b"{}"), mood)
+            return handler(json.loads(content or b"{}"), fault)
         except (ValueError, KeyError, TypeError):
-            return _refuse(20002, "invalid parameters")
+            return refusal(20002, "invalid parameters")
 
-    def _create_video(self, body: Any, mood: str) -> httpx.Response:
-        if reason := judge(body):
-            return _refuse(20002, f"invalid parameters: {reason}")
-        cost = price_of(body)
+    def _create_video(self, body: Any, fault: str) -> httpx.Response:
+        if reason := judge(self.edition, body):
+            return refusal(20002, f"invalid parameters: {reason}")
+        cost = price_of(self.edition, body)
         if cost > self.balance - self.used:
-            return _refuse(-1, "余额不足 insufficient balance")
+            return refusal(-1, "余额不足 insufficient balance")
         self.used += cost
         start = anyio.current_time() + self.queue_seconds
         task = SandboxTask(
@@ -150,38 +167,39 @@ class Sandbox:
             created_at=int(time.time()),
             starts_at=start,
             ends_at=start + self.work_seconds,
-            failure="content policy: the prompt was refused" if mood == "content_refused" else self._asset_fault(body),
+            failure="content policy: the prompt was refused" if fault == "content_refused" else self._asset_failure(body),
         )
         self.tasks[task.task_id] = task
-        told = {"task_id": task.task_id, "status": "queued", "model": body["model"], "created_at": task.created_at}
-        return success({**told, "cost": cost}, self.spelling)
+        data = {"task_id": task.task_id, "status": "queued", "model": body["model"], "created_at": task.created_at}
+        return success({**data, "cost": cost}, self.envelope)
 
-    def _asset_fault(self, body: dict[str, Any]) -> str | None:
-        """An asset that is unknown or not active fails the task, not the call."""
-        for link in _links(body):
-            asset = self.assets.get(link.removeprefix("asset://"))
-            if link.startswith("asset://") and (asset is None or self._stage(asset) != "Active"):
-                return f"素材未通过审核 asset is not active: {link}"
+    def _asset_failure(self, body: Body) -> str | None:
+        """Give why an asset fails the task (the call succeeds all the same): it is unknown or not active."""
+        for reference in _references(body):
+            asset = self.assets.get(reference.removeprefix("asset://"))
+            if reference.startswith("asset://") and (asset is None or self._review_status(asset) != "Active"):
+                return f"素材未通过审核 asset is not active: {reference}"
         return None
 
-    def _get_task(self, task_id: str, mood: str, host: str) -> httpx.Response:
+    def _get_task(self, task_id: str, fault: str, host: str) -> httpx.Response:
         task = self.tasks.get(task_id)
         if task is None:
-            return _refuse(-1, "任务不存在")
+            return refusal(-1, "任务不存在")
         status, progress = self._status(task)
-        if mood == "falling_progress":
+        if fault == "falling_progress":
             progress = 1
-        told: dict[str, Any] = {"task_id": task_id, "status": status, "progress": progress, "model": task.body["model"]}
-        told |= {"created_at": task.created_at, "cost": task.cost}
+        data: dict[str, Any] = {"task_id": task_id, "status": status, "progress": progress, "model": task.body["model"]}
+        data |= {"created_at": task.created_at, "cost": task.cost}
         if status == "completed":
-            link = f"results/{task_id}.mp4?signature={secrets.token_hex(8)}"
-            told["completed_at"] = task.created_at + math.ceil(task.ends_at - task.starts_at + self.queue_seconds)
-            told["result"] = {"video_url": link if mood == "relative_link" else host + link}
+            path = f"results/{task_id}.mp4?signature={secrets.token_hex(8)}"
+            data["completed_at"] = task.created_at + math.ceil(task.ends_at - task.starts_at + self.queue_seconds)
+            data["result"] = {"video_url": path if fault == "relative_link" else host + path}
         elif status == "failed":
-            told["error_message"] = task.failure
-        return success({**told, "status": "melting"} if mood == "strange_status" else told, self.spelling)
+            data["error_message"] = task.failure
+        return success({**data, "status": "melting"} if fault == "strange_status" else data, self.envelope)
 
     def _status(self, task: SandboxTask) -> tuple[str, int]:
+        """Give the status word and the progress (0 to 100); a failure gives the money back."""
         now = anyio.current_time()
         if now < task.starts_at:
             return "queued", 0
@@ -193,27 +211,27 @@ class Sandbox:
             return "failed", 0
         return "completed", 100
 
-    async def _video(self, path: str, mood: str) -> httpx.Response:
+    async def _video(self, path: str, fault: str) -> httpx.Response:
         task = self.tasks.get(path.removeprefix("/results/").removesuffix(".mp4"))
-        if task is None or mood == "expired_link" or self._status(task)[0] != "completed":
+        if task is None or fault == "expired_link" or self._status(task)[0] != "completed":
             return httpx.Response(403, text="<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>")
         if task.film is None:
             await self.prepare(task)
         return httpx.Response(200, content=task.film, headers={"Content-Type": "video/mp4"})
 
     async def prepare(self, task: SandboxTask) -> None:
-        """Render a task's video; it counts as processing meanwhile."""
+        """Render a task's video; the task counts as processing meanwhile."""
         task.rendering = True
         try:
-            task.film = await self.render(task.body, self._pictures(task.body))
+            task.film = await self.render(order_of(self.edition, task.body), self._pictures(task.body))
         finally:
             task.rendering = False
 
-    def _pictures(self, body: dict[str, Any]) -> list[bytes]:
-        """The bytes of the pictures that a body names, as far as they were uploaded here."""
+    def _pictures(self, body: Body) -> list[bytes]:
+        """Give the content of the pictures in a body that were uploaded here."""
         named = [body[name] for name in ("first_image", "last_image") if name in body] or body.get("images", [])
-        links = [self.assets[link[8:]].url if link[8:] in self.assets else link for link in named]
-        return [self.uploads[link] for link in links if link in self.uploads]
+        urls = [self.assets[each[8:]].url if each[8:] in self.assets else each for each in named]
+        return [self.uploads[url] for url in urls if url in self.uploads]
 
     def _upload_file(self, content: bytes, content_type: str) -> httpx.Response:
         form = BytesParser(policy=HTTP).parsebytes(b"Content-Type: " + content_type.encode() + b"\r\n\r\n" + content)
@@ -221,98 +239,100 @@ class Sandbox:
             (each for each in form.iter_parts() if each.get_param("name", header="content-disposition") == "file"), None
         )
         if part is None:
-            return _refuse(20002, "invalid parameters: no part named file")
+            return refusal(20002, "invalid parameters: no part named file")
         data, name = part.get_payload(decode=True), part.get_filename() or "file"
-        link = f"{UPLOADS}{secrets.token_hex(8)}/{name}"
-        self.uploads[link] = bytes(data) if isinstance(data, bytes) else b""
-        told = {"url": link, "filename": name, "size": len(self.uploads[link]), "mime_type": part.get_content_type()}
-        return success(told, "code_20000")
+        url = f"{UPLOADS}{secrets.token_hex(8)}/{name}"
+        self.uploads[url] = bytes(data) if isinstance(data, bytes) else b""
+        uploaded = {"url": url, "filename": name, "size": len(self.uploads[url]), "mime_type": part.get_content_type()}
+        return success(uploaded, "code_20000")
 
-    def _create(self, kind: str, url: str, name: str, mood: str) -> SandboxAsset:
+    def _create_asset(self, kind: str, url: str, name: str, fault: str) -> SandboxAsset:
         asset_id = f"asset-{secrets.token_hex(6)}"
         active_at = anyio.current_time() + self.review_seconds
-        self.assets[asset_id] = SandboxAsset(asset_id, kind, url, name, active_at, mood == "asset_rejected")
+        self.assets[asset_id] = SandboxAsset(asset_id, kind, url, name, active_at, fault == "asset_rejected")
         return self.assets[asset_id]
 
-    def _stage(self, asset: SandboxAsset) -> str:
+    def _review_status(self, asset: SandboxAsset) -> str:
+        """Give the status word as the audit writes it."""
         if anyio.current_time() < asset.active_at:
             return "Pending"
         return "Failed" if asset.rejected else "Active"
 
-    def _create_audit(self, body: Any, mood: str) -> httpx.Response:
-        links = [(kind, url) for kind in ("image", "video", "audio") for url in body.get(f"{kind}_urls", [])]
-        made = [self._create(kind, url, "", mood) for kind, url in links]
+    def _create_audit(self, body: Any, fault: str) -> httpx.Response:
+        files = [(kind, url) for kind in ("image", "video", "audio") for url in body.get(f"{kind}_urls", [])]
+        made = [self._create_asset(kind, url, "", fault) for kind, url in files]
         items = [
             {"asset_id": each.asset_id, "original_url": each.url, "asset_type": each.kind, "status": "Pending"}
             for each in made
         ]
-        failed = [{"url": url, "reason": "the file could not be read"} for _, url in links]
-        told = {"items": [], "failed_items": failed} if mood == "audit_refused" else {"items": items, "failed_items": []}
-        return success(told, "code_text_20000")
+        failed = [{"url": url, "reason": "the file could not be read"} for _, url in files]
+        data = {"items": [], "failed_items": failed} if fault == "audit_refused" else {"items": items, "failed_items": []}
+        return success(data, "code_text_20000")
 
-    def _create_sp_asset(self, body: Any, mood: str) -> httpx.Response:
-        return success({"asset_id": self._create(body["type"], body["url"], body["name"], mood).asset_id}, self.spelling)
+    def _create_sp_asset(self, body: Any, fault: str) -> httpx.Response:
+        asset = self._create_asset(body["type"], body["url"], body["name"], fault)
+        return success({"asset_id": asset.asset_id}, self.envelope)
 
-    def _get_sp_asset(self, body: Any, mood: str) -> httpx.Response:
+    def _get_sp_asset(self, body: Any, fault: str) -> httpx.Response:
         asset = self.assets.get(body["asset_id"])
         if asset is None or asset.kind == "portrait":
-            return _refuse(20002, "素材不存在 no such asset")
-        return success({"asset_id": asset.asset_id, "status": self._stage(asset).upper(), "name": asset.name}, self.spelling)
+            return refusal(20002, "素材不存在 no such asset")
+        status = self._review_status(asset).upper()
+        return success({"asset_id": asset.asset_id, "status": status, "name": asset.name}, self.envelope)
 
-    def _list_assets(self, body: Any, mood: str) -> httpx.Response:
+    def _list_assets(self, body: Any, fault: str) -> httpx.Response:
         known = [self.assets[asset_id] for asset_id in body["asset_ids"] if asset_id in self.assets]
-        items = [{"asset_id": asset.asset_id, "status": self._stage(asset)} for asset in known]
-        return success({"items": items}, self.spelling)
+        items = [{"asset_id": asset.asset_id, "status": self._review_status(asset)} for asset in known]
+        return success({"items": items}, self.envelope)
 
-    def _create_portrait(self, body: Any, mood: str) -> httpx.Response:
-        return self._tell_portrait(self._create("portrait", body["url"], body["name"], mood))
+    def _create_portrait(self, body: Any, fault: str) -> httpx.Response:
+        return self._portrait_answer(self._create_asset("portrait", body["url"], body["name"], fault))
 
-    def _get_portrait(self, body: Any, mood: str) -> httpx.Response:
+    def _get_portrait(self, body: Any, fault: str) -> httpx.Response:
         asset = self.assets.get(body["asset_id"])
-        return self._tell_portrait(asset) if asset else _refuse(20002, "素材不存在 no such asset")
+        return self._portrait_answer(asset) if asset else refusal(20002, "素材不存在 no such asset")
 
-    def _tell_portrait(self, asset: SandboxAsset) -> httpx.Response:
-        stage = self._stage(asset).replace("Pending", "Processing")
-        reference = f"asset://{asset.asset_id}" if stage == "Active" else None
-        told = {"asset_id": asset.asset_id, "status": stage, "asset_ref": reference, "name": asset.name, "url": asset.url}
-        return success(told, self.spelling)
+    def _portrait_answer(self, asset: SandboxAsset) -> httpx.Response:
+        status = self._review_status(asset).replace("Pending", "Processing")
+        reference = f"asset://{asset.asset_id}" if status == "Active" else None
+        data = {"asset_id": asset.asset_id, "status": status, "asset_ref": reference, "name": asset.name, "url": asset.url}
+        return success(data, self.envelope)
 
-    def _get_user_balance(self, body: Any, mood: str) -> httpx.Response:
-        told = {"balance": self.balance, "used_coin": self.used, "available": self.balance - self.used}
-        return success(told, "code_20000")
+    def _get_user_balance(self, body: Any, fault: str) -> httpx.Response:
+        data = {"balance": self.balance, "used_coin": self.used, "available": self.balance - self.used}
+        return success(data, "code_20000")
 
-    def _get_key_balance(self, body: Any, mood: str) -> httpx.Response:
-        told = {"name": "sandbox", "total_quota": 0, "used_quota": self.used, "available_quota": 0, "unlimited": True}
-        return success(told, "code_20000")
-
-
-def _refuse(code: int, message: str) -> httpx.Response:
-    return httpx.Response(200, json={"code": code, "msg": message, "data": None})
+    def _get_key_balance(self, body: Any, fault: str) -> httpx.Response:
+        data = {"name": "sandbox", "total_quota": 0, "used_quota": self.used, "available_quota": 0, "unlimited": True}
+        return success(data, "code_20000")
 
 
-def _links(body: dict[str, Any]) -> list[str]:
+def _references(body: Body) -> list[str]:
     single = [body[name] for name in ("first_image", "last_image") if name in body]
-    return [*single, *(link for name in ("images", "reference_videos", "reference_audios") for link in body.get(name, []))]
+    return [*single, *(each for name in ("images", "reference_videos", "reference_audios") for each in body.get(name, []))]
 
 
-def price_of(body: dict[str, Any]) -> float:
-    """What the sandbox charges for one body."""
-    model = BY_NAME[body["model"]]
-    size = body.get("resolution", model.default_resolution)
+def _unit_price(model: Model, resolution: str) -> float:
+    """Give the invented price of a second or of a task."""
+    return _PRICES.get(resolution, _PRICE_OF_ANOTHER_RESOLUTION) if model.route.per == "second" else _PRICE_PER_TASK
+
+
+def price_of(edition: Edition, body: Body) -> float:
+    """Give what the sandbox charges for an accepted body, in the edition's currency."""
+    model = edition.by_name[body["model"]]
+    unit = _unit_price(model, body.get("resolution", model.default_resolution))
     seconds = body.get("duration", model.route.duration.value.default)
-    return round(_PRICES[size] * seconds if model.route.per == "second" else _PRICE_PER_TASK, 6)
+    return round(unit * seconds if model.route.per == "second" else unit, 6)
 
 
-def price_list() -> list[dict[str, Any]]:
-    """The public price list: each billing name once."""
+def price_list(edition: Edition) -> list[dict[str, Any]]:
+    """Give the rows of the public price list, each billing name once; one row has a price mode that needs tokens."""
     rows: dict[str, dict[str, Any]] = {
         "seedance2.0-gz-720p": {"model_name": "seedance2.0-gz-720p", "price_mode": "per_million_tokens", "unit_price": 7.0}
     }
-    for model in MODELS:
-        sizes = model.route.resolution.value.allowed if model.route.resolution else (model.default_resolution,)
-        for size in sizes:
-            unit = _PRICES[size] if model.route.per == "second" else _PRICE_PER_TASK
-            name = model.billing_names(size)[0]
+    for model in edition.models:
+        for resolution in model.resolutions:
+            unit, name = _unit_price(model, resolution), model.billing_names(resolution)[0]
             rows[name] = {"model_name": name, "display_name": model.title, "model_type": "video"}
             rows[name] |= {"price_mode": f"per_{model.route.per}", "unit_price": unit, "remark": "sandbox", "group": "video"}
     return list(rows.values())

@@ -1,4 +1,4 @@
-"""The imitation behind a loopback port: in a thread of its own for the embedded one, in the foreground for the command."""
+"""Serves the sandbox on a loopback port: in a thread for the embedded one, in the foreground for the command."""
 
 from __future__ import annotations
 
@@ -14,54 +14,70 @@ import anyio.to_thread
 import httpx
 import uvicorn
 
-from seedance_mcp.sandbox.faults import Mood
+from seedance_mcp.catalogue.edition import Edition
+from seedance_mcp.sandbox.faults import read_fault
 from seedance_mcp.sandbox.film import render
+from seedance_mcp.sandbox.order import Order
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 
-__all__ = ["KEY", "Gateway", "LostOnPurpose", "listen", "moody", "render_in_thread", "run", "run_in_background"]
+__all__ = ["KEY", "BrokenOnPurpose", "Gateway", "listen", "make_sandbox", "render_in_thread", "run", "run_in_background"]
 
 Message = MutableMapping[str, Any]
 
 
-async def render_in_thread(body: dict[str, Any], pictures: list[bytes]) -> bytes:
-    """Render without holding up the other requests."""
-    return await anyio.to_thread.run_sync(render, body, pictures)
+async def render_in_thread(order: Order, pictures: list[bytes]) -> bytes:
+    """Render one film in a worker thread, so that other requests are answered meanwhile."""
+    return await anyio.to_thread.run_sync(render, order, pictures)
 
 
-class LostOnPurpose(Exception):
-    """Breaks a connection because a mood says so."""
+def make_sandbox(edition: Edition, faults: Sequence[str] = ()) -> Sandbox:
+    """Make a sandbox that renders real videos.
+
+    Args:
+        edition: The catalogue that it enforces.
+        faults: Each written as `name`, `name:path` or `name:path:times`.
+
+    Raises:
+        ValueError: A fault is unknown or cannot be read.
+
+    """
+    return Sandbox(render_in_thread, edition, faults=[read_fault(text) for text in faults])
+
+
+class BrokenOnPurpose(Exception):
+    """Breaks a connection because a fault asks for it."""
 
 
 class Gateway:
-    """The ASGI face of a sandbox; starts to draw as soon as a task is made."""
+    """The ASGI application of a sandbox; it starts to render as soon as a task is made."""
 
     def __init__(self, sandbox: Sandbox) -> None:
-        """Take the sandbox to serve."""
+        """Serve this sandbox."""
         self.sandbox = sandbox
-        self._drawing: set[asyncio.Task[None]] = set()
+        self._rendering: set[asyncio.Task[None]] = set()
 
     async def __call__(
         self, scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
     ) -> None:
-        """Answer one HTTP request; a mood that loses the answer breaks the connection."""
+        """Answer one HTTP request; a fault that loses the answer breaks the connection."""
         request = await _request(scope, receive)
         try:
             response = await self.sandbox(request)
-        except httpx.TransportError:
+        except httpx.TransportError as error:
             await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1")]})
-            raise LostOnPurpose from None
-        self._draw()
+            raise BrokenOnPurpose from error
+        self._start_rendering()
         headers = [(name.lower(), value) for name, value in response.headers.raw]
         await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
         await send({"type": "http.response.body", "body": await _content(response)})
 
-    def _draw(self) -> None:
+    def _start_rendering(self) -> None:
         for task in self.sandbox.tasks.values():
             if task.film is None and not task.rendering and not task.failure:
                 task.rendering = True
-                drawing = asyncio.create_task(self.sandbox.prepare(task))
-                self._drawing.add(drawing)
-                drawing.add_done_callback(self._drawing.discard)
+                rendering = asyncio.create_task(self.sandbox.prepare(task))
+                self._rendering.add(rendering)
+                rendering.add_done_callback(self._rendering.discard)
 
 
 async def _request(scope: Message, receive: Callable[[], Awaitable[Message]]) -> httpx.Request:
@@ -79,14 +95,14 @@ async def _request(scope: Message, receive: Callable[[], Awaitable[Message]]) ->
 
 
 async def _content(response: httpx.Response) -> bytes:
-    """The bytes as they are to travel, not as their encoding header would have them read."""
+    """Give the bytes to send as they are, without undoing the encoding that their header names."""
     stream: Any = response.stream
     return b"".join([chunk async for chunk in stream])
 
 
 def listen(port: int = 0) -> socket.socket:
-    """Bind loopback; port 0 takes a free one."""
-    bound = socket.socket(proto=socket.IPPROTO_TCP)  # named, or asyncio leaves Nagle on: 40 ms for each answer
+    """Bind a port of loopback; 0 takes a free one. Raises `OSError` or `OverflowError` where that is impossible."""
+    bound = socket.socket(proto=socket.IPPROTO_TCP)  # without proto asyncio leaves Nagle on, which costs 40 ms an answer
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind(("127.0.0.1", port))
@@ -98,40 +114,28 @@ def listen(port: int = 0) -> socket.socket:
 
 
 def server_for(sandbox: Sandbox) -> uvicorn.Server:
-    """A quiet HTTP server for one sandbox."""
-    logging.getLogger("uvicorn.error").addFilter(_unasked)
+    """Make a quiet HTTP server for one sandbox."""
+    logging.getLogger("uvicorn.error").addFilter(_is_unexpected)
     config = uvicorn.Config(Gateway(sandbox), log_config=None, lifespan="off", timeout_graceful_shutdown=1)
     return uvicorn.Server(config)
 
 
-def _unasked(record: logging.LogRecord) -> bool:
-    """Keep what nobody asked for in the log."""
-    return not (record.exc_info and isinstance(record.exc_info[1], LostOnPurpose))
+def _is_unexpected(record: logging.LogRecord) -> bool:
+    """Keep every record but those of connections broken on purpose."""
+    return not (record.exc_info and isinstance(record.exc_info[1], BrokenOnPurpose))
 
 
 def run(sandbox: Sandbox, bound: socket.socket) -> None:
-    """Serve until interrupted, and say where."""
+    """Print the settings that lead to the sandbox, and serve it until interrupted."""
     print(f"SEEDANCE_BASE_URL=http://127.0.0.1:{bound.getsockname()[1]} SEEDANCE_API_KEY={KEY}", flush=True)
     server_for(sandbox).run(sockets=[bound])
 
 
-def moody(moods: Sequence[str]) -> Sandbox:
-    """A sandbox with moods, each written `name`, `name:path` or `name:path:times`; raises `ValueError` for another."""
-    return Sandbox(render_in_thread, moods=[_mood(text) for text in moods])
-
-
-def _mood(text: str) -> Mood:
-    name, where, times = [*text.split(":"), "", ""][:3]
-    if not (times or "1").isdecimal():
-        raise ValueError(f"{text} is no NAME[:PATH[:TIMES]]")
-    return Mood(name, where or "/", int(times or 1))
-
-
 @asynccontextmanager
-async def run_in_background(sandbox: Sandbox | None = None) -> AsyncGenerator[str]:
-    """Serve a sandbox from a thread; gives its address."""
+async def run_in_background(sandbox: Sandbox) -> AsyncGenerator[str]:
+    """Serve a sandbox from a thread; gives its URL."""
     bound = listen()
-    server = server_for(sandbox or Sandbox(render_in_thread))
+    server = server_for(sandbox)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, name="seedance-sandbox", daemon=True)
     thread.start()
     try:

@@ -8,9 +8,8 @@ import logging
 import traceback
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from datetime import datetime
+from dataclasses import replace
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -22,7 +21,6 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import SecretStr
 
 from seedance_mcp._version import __version__
-from seedance_mcp.catalogue.editions.edition_2026_07 import BY_NAME
 from seedance_mcp.errors import InvalidRequest, ProviderFailed, SeedanceError
 from seedance_mcp.instant.opening import Opening, prefers_flat
 from seedance_mcp.instant.pipes import claim
@@ -34,7 +32,7 @@ from seedance_mcp.server.tool_table import TOOLS, ToolSpec
 from seedance_mcp.settings import Settings
 from seedance_mcp.tools import results, tasks
 from seedance_mcp.tools.observer import UNKNOWN_TOOL, LogLines, Observer, Observers, ToolCall
-from seedance_mcp.tools.session import Connect, Reach, Session, Shared, connect_to_provider, reach_hosts, utc_now
+from seedance_mcp.tools.session import Session, Shared
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +45,7 @@ Makes Seedance 2.0 videos through one paid provider. Every create_video costs mo
 4. create_video once. It answers at once with a task; never repeat it because of a slow or lost answer.
    If it asks for confirmation, ask the person, then call again with the same request and the confirm_token.
 5. wait_for_video until the status is completed or failed; a wait that runs out is no failure, call it again.
-6. download_video keeps it: the link lapses after about three days. Give the person the path and the cost.
+6. download_video keeps it: the download link expires within days. Give the person the path and the cost.
    preview_video shows you three frames.
 list_tasks finds earlier tasks. Every result's next field names the sensible next call.
 Errors say whether money went (charged) and what to do.
@@ -59,7 +57,7 @@ _HOUR_MS = 3_600_000
 
 _RESOURCES = (
     ("seedance://pricing", "pricing", "Prices with source and date, formula, examples", "text/markdown"),
-    ("seedance://limits", "limits", "Every limit and rule by route, with source and doubts", "text/markdown"),
+    ("seedance://limits", "limits", "Every limit and rule by route, with its source and conflicting ones", "text/markdown"),
     ("seedance://models", "models", "The whole catalogue", "application/json"),
 )
 _MODEL = "seedance://models/"
@@ -79,7 +77,9 @@ class _Door:
 
     async def list_tools(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         flat = prefers_flat(client_name(ctx), self.settings.schema_profile)
-        return types.ListToolsResult(tools=[spec.listed("flat" if flat else "union") for spec in TOOLS])
+        return types.ListToolsResult(
+            tools=[spec.listed(session_of(ctx).edition, "flat" if flat else "union") for spec in TOOLS]
+        )
 
     async def call_tool(
         self, ctx: Context, params: types.CallToolRequestParams
@@ -101,7 +101,7 @@ class _Door:
 
     async def _call(self, ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult | tasks_extension.Handle:
         spec = self._find(params.name)
-        given = spec.read(params.arguments or {})
+        given = spec.read(session_of(ctx).edition, params.arguments or {})
         at_once = spec.at_once if tasks_extension.declared(ctx) else None
         result = await (at_once or spec.run)(session_of(ctx), given, McpCaller(ctx, params))
         if at_once and isinstance(result, results.Task) and tasks_extension.is_running(result):
@@ -117,13 +117,13 @@ class _Door:
     async def look(self, ctx: Context, request_id: str) -> results.Task | None:
         """The task behind a handle, looked at now; while the provider is away, what the ledger knows."""
         session = session_of(ctx)
-        known = session.ledger.find(request_id)
+        known = await session.ledger.find(request_id)
         if known is None:
             return None
         try:
             return await tasks.poll_task(session, known, known.request_id)
         except SeedanceError:
-            return session.view(known)
+            return await session.view(known)
 
     def answer(self, result: results.Result) -> types.CallToolResult:
         told = result.model_copy(update={"sandbox": self.settings.sandbox})
@@ -159,7 +159,7 @@ class _Door:
     async def read_resource(self, ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
         session, uri = session_of(ctx), str(params.uri)
         if uri == player.URI:
-            return player.read(session)
+            return await player.read(session)
         try:
             await session.prices.refresh()
             text, mime_type, private = await self._read(session, uri)
@@ -181,13 +181,13 @@ class _Door:
 
         match uri:
             case "seedance://pricing":
-                return self._marked(resources.pricing_text(session.prices)), "text/markdown", False
+                return self._marked(resources.pricing_text(session.edition, session.prices)), "text/markdown", False
             case "seedance://limits":
-                return self._marked(resources.limits_text()), "text/markdown", False
+                return self._marked(resources.limits_text(session.edition)), "text/markdown", False
             case "seedance://models":
                 return resources.models_json(session), "application/json", False
             case _ if uri.startswith(_MODEL):
-                return resources.model_json(uri.removeprefix(_MODEL), session.prices), "application/json", False
+                return resources.model_json(session, uri.removeprefix(_MODEL)), "application/json", False
             case _ if uri.startswith(TASK):
                 return await resources.task_json(session, uri.removeprefix(TASK)), "application/json", True
             case _:
@@ -203,17 +203,19 @@ class _Door:
         from seedance_mcp.server import prompts  # noqa: PLC0415 - likewise
 
         try:
-            spec, text = prompts.get_prompt(params.name, params.arguments or {})
+            spec, text = prompts.get_prompt(session_of(ctx).edition, params.name, params.arguments or {})
         except SeedanceError as error:
             raise MCPError(types.INVALID_PARAMS, _sound(error.message), _sound(error.as_dict())) from None
         block = types.TextContent(type="text", text=_sound(self._marked(text)))
         return types.GetPromptResult(description=spec.description, messages=[types.PromptMessage(role="user", content=block)])
 
     async def complete(self, ctx: Context, params: types.CompleteRequestParams) -> types.CompleteResult:
-        known = self._known(ctx, params)
-        fitting = [name for name in known if params.argument.value.lower() in name.lower()]
-        shown = types.Completion(values=fitting[:_COMPLETED_MOST], total=len(fitting), has_more=len(fitting) > _COMPLETED_MOST)
-        return types.CompleteResult(completion=shown)
+        value = params.argument.value
+        if (getattr(params.ref, "uri", ""), params.argument.name) == _TEMPLATES[1][:2]:
+            keys = await session_of(ctx).ledger.keys(value, _COMPLETED_MOST + 1)
+            return types.CompleteResult(completion=_completion(keys, counted=len(keys) <= _COMPLETED_MOST))
+        fitting = [name for name in self._known(ctx, params) if value.lower() in name.lower()]
+        return types.CompleteResult(completion=_completion(fitting))
 
     def _known(self, ctx: Context, params: types.CompleteRequestParams) -> list[str]:
         """All that an argument can be."""
@@ -222,12 +224,16 @@ class _Door:
             from seedance_mcp.server import prompts  # noqa: PLC0415 - likewise
 
             chosen = (params.context and params.context.arguments) or {}
-            return prompts.completions(params.ref.name, name, chosen)
+            return prompts.completions(session_of(ctx).edition, params.ref.name, name, chosen)
         if (params.ref.uri, name) == _TEMPLATES[0][:2]:
-            return list(BY_NAME)
-        if (params.ref.uri, name) == _TEMPLATES[1][:2]:
-            return [record.task_id or record.request_id for record in session_of(ctx).ledger.list()[0]]
+            return list(session_of(ctx).edition.model_names)
         return []
+
+
+def _completion(fitting: list[str], *, counted: bool = True) -> types.Completion:
+    """Give the first of what fits, and how many fit where all of them were counted."""
+    more = len(fitting) > _COMPLETED_MOST
+    return types.Completion(values=fitting[:_COMPLETED_MOST], total=len(fitting) if counted else None, has_more=more)
 
 
 def _bug(failure: Exception) -> ProviderFailed:
@@ -242,11 +248,10 @@ def _block(attached: results.FileLink | results.Picture) -> types.ContentBlock:
     if isinstance(attached, results.Picture):
         data = base64.b64encode(attached.data).decode()
         return types.ImageContent(type="image", data=data, mime_type=attached.mime_type)
-    path = Path(attached.path)
     return types.ResourceLink(
         type="resource_link",
-        uri=path.as_uri(),
-        name=path.name,
+        uri=attached.url,
+        name=attached.name,
         mime_type=attached.mime_type,
         size=attached.size_bytes,
     )
@@ -257,24 +262,21 @@ def _sound(value: Any) -> Any:
     return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
 
 
-async def _with_sandbox(settings: Settings, stack: AsyncExitStack) -> Settings:
+async def _with_sandbox(shared: Shared, stack: AsyncExitStack) -> Shared:
     """Start the embedded provider and point the settings at it."""
     from seedance_mcp.sandbox import serve  # noqa: PLC0415 - an optional extra, and slow to import
 
-    address = await stack.enter_async_context(serve.run_in_background())
-    return settings.model_copy(update={"base_url": address, "api_key": SecretStr(serve.KEY)})
+    address = await stack.enter_async_context(serve.run_in_background(serve.make_sandbox(shared.edition)))
+    settings = shared.settings.model_copy(update={"base_url": address, "api_key": SecretStr(serve.KEY)})
+    return replace(shared, settings=settings)
 
 
 @asynccontextmanager
-async def open_shared(
-    settings: Settings,
-    connect: Connect = connect_to_provider,
-    now: Callable[[], datetime] = utc_now,
-    reach: Reach = reach_hosts,
-) -> AsyncGenerator[Shared]:
-    """Hold what a server needs; in sandbox mode the embedded provider too."""
+async def open_shared(shared: Shared) -> AsyncGenerator[Shared]:
+    """Hold what a server needs until it ends; in sandbox mode the embedded provider too."""
     async with AsyncExitStack() as stack:
-        shared = Shared(await _with_sandbox(settings, stack) if settings.sandbox else settings, connect, now, reach)
+        if shared.settings.sandbox:
+            shared = await _with_sandbox(shared, stack)
         stack.push_async_callback(shared.aclose)
         yield shared
 
@@ -296,7 +298,7 @@ def build_server(
 
     @asynccontextmanager
     async def lifespan(_: Server[Shared]) -> AsyncGenerator[Shared]:
-        async with open_() if open_ else open_shared(settings) as shared:
+        async with open_() if open_ else open_shared(Shared(settings)) as shared:
             shared.observer = observer
             yield shared
 

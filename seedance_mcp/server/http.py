@@ -73,7 +73,7 @@ def build_http_app(
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
-        async with open_shared(settings, connect) as shared:
+        async with open_shared(Shared(settings, connect)) as shared:
             held.append(shared)
             async with inner.router.lifespan_context(inner):
                 yield

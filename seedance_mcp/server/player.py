@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 import mcp_types as types
 from mcp.server.apps import APP_MIME_TYPE, EXTENSION_ID, ResourceCsp
 
-from seedance_mcp.catalogue.editions.edition_2026_07 import RESULT_HOSTS
 from seedance_mcp.settings import is_loopback
 from seedance_mcp.tools.session import Session
 
@@ -32,9 +31,9 @@ SHOWN_NOT_CALLED: Meta = {"ui": {"resourceUri": URI, "visibility": ["model"]}}
 """The same for a tool that hosts must not let the page call: it spends money."""
 
 
-def read(session: Session) -> types.ReadResourceResult:
+async def read(session: Session) -> types.ReadResourceResult:
     """The page, for this caller: which hosts it may load from depends on what the caller was given before."""
-    hosts = result_hosts(session)
+    hosts = await result_hosts(session)
     csp = ResourceCsp(connect_domains=[], resource_domains=hosts).model_dump(by_alias=True, exclude_none=True)
     page = types.TextResourceContents(
         uri=URI, mime_type=APP_MIME_TYPE, text=_page(hosts), _meta={"ui": {"csp": csp, "prefersBorder": True}}
@@ -42,11 +41,11 @@ def read(session: Session) -> types.ReadResourceResult:
     return types.ReadResourceResult(contents=[page], ttl_ms=0, cache_scope="private")
 
 
-def result_hosts(session: Session) -> list[str]:
+async def result_hosts(session: Session) -> list[str]:
     """The origins that videos come from: the provider's own, and those of the newest results (accounts may have one)."""
     base_url = session.settings.base_url
-    usual = [_origin(base_url)] if is_loopback(base_url) else [_origin(base_url), *RESULT_HOSTS]
-    seen = [record.video_url or "" for record in session.ledger.list("completed", REMEMBERED)[0]]
+    usual = [_origin(base_url)] if is_loopback(base_url) else [_origin(base_url), *session.edition.result_hosts.value]
+    seen = [record.video_url or "" for record in (await session.ledger.page("completed", REMEMBERED)).records]
     origins = [*usual, *(_origin(link) for link in seen if link.startswith("https:"))]
     return list(dict.fromkeys(filter(None, origins)))
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 
-from seedance_mcp.catalogue.editions import edition_2026_07
-from seedance_mcp.catalogue.facts import MEDIA_FIELDS, RULES, Fact, Model, Route
+from seedance_mcp.catalogue.edition import Edition
+from seedance_mcp.catalogue.facts import MEDIA_FIELDS, RULES, Fact, Model, Review, Route
 from seedance_mcp.errors import SeedanceError
 from seedance_mcp.money.prices import PriceBook
 from seedance_mcp.tools import tasks, views
@@ -17,24 +17,25 @@ from seedance_mcp.tools.session import Session
 def models_json(session: Session) -> str:
     """The whole catalogue."""
     return views.list_of_models(
-        list(edition_2026_07.MODELS), session.prices, sandbox=session.settings.sandbox
+        session.edition, session.edition.models, session.prices, sandbox=session.settings.sandbox
     ).model_dump_json()
 
 
-def model_json(name: str, prices: PriceBook) -> str:
+def model_json(session: Session, name: str) -> str:
     """One model with its request schema; raises `InvalidRequest` for a name that is none."""
-    return views.model_info(find_model(name), prices, with_schema=True).model_dump_json()
+    edition, model = session.edition, find_model(session.edition, name)
+    return views.model_info(edition, model, session.prices, with_schema=True).model_dump_json()
 
 
 async def task_json(session: Session, task_id: str) -> str:
     """One task, looked at now; raises `TaskNotFound`."""
-    known = session.ledger.find(task_id)
+    known = await session.ledger.find(task_id)
     try:
         return (await tasks.poll_task(session, known, task_id)).model_dump_json()
     except SeedanceError:
         if known is None:
             raise
-        return session.view(known).model_dump_json()
+        return (await session.view(known)).model_dump_json()
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -44,10 +45,10 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def models_table() -> str:
+def models_table(edition: Edition) -> str:
     """Every model: what it takes at a glance."""
     head = ("Model", "Route", "Seconds", "Resolution", "Images", "Videos", "Audios", "Links", "Billed per")
-    return table(head, (_model_row(model) for model in edition_2026_07.MODELS))
+    return table(head, (_model_row(model) for model in edition.models))
 
 
 def _model_row(model: Model) -> tuple[str, ...]:
@@ -57,27 +58,27 @@ def _model_row(model: Model) -> tuple[str, ...]:
         f"`{model.name}`",
         route.name,
         f"{span.min}-{span.max}",
-        " ".join(views.resolutions(model)),
+        " ".join(model.resolutions),
         *(str(count or "-") for count in (route.images.value, videos, route.reference_audios.value)),
         " ".join(route.schemes.value),
         route.per,
     )
 
 
-def limits_table() -> str:
-    """Every limit by route with its source and doubts."""
-    rows = [(route.name, *row) for route in edition_2026_07.ROUTES for row in _limits(route)]
-    return table(("Route", "Field", "Allowed", "Source", "Doubts"), rows)
+def limits_table(edition: Edition) -> str:
+    """Every limit by route with its source and conflicting sources."""
+    rows = [(route.name, *row) for route in edition.routes for row in _limits(edition, route)]
+    return table(("Route", "Field", "Allowed", "Source", "Conflicting sources"), rows)
 
 
-def _limits(route: Route) -> Iterable[tuple[str, ...]]:
+def _limits(edition: Edition, route: Route) -> Iterable[tuple[str, ...]]:
     span = route.duration.value
     yield _row("duration", f"{span.min} to {span.max} s, default {span.default}", route.duration)
     if route.resolution:
         kept = "" if route.sends_resolution else " (not sent)"
         yield _row("resolution", f"{', '.join(route.resolution.value.allowed)}{kept}", route.resolution)
     else:
-        yield ("resolution", "no field: the model's name fixes it", "seed", "")
+        yield ("resolution", "no field: the model's name fixes it", edition.contract, "")
     default = f", default {route.ratio.value.default}" if route.ratio.value.default else ", default not stated"
     yield _row("ratio", ", ".join(route.ratio.value.allowed) + default, route.ratio)
     longest = route.prompt_max_chars
@@ -87,13 +88,13 @@ def _limits(route: Route) -> Iterable[tuple[str, ...]]:
     yield (
         "frames",
         "first_image and last_image together" if route.both_frames else "first_image, last_image or both",
-        "seed",
+        edition.contract,
         "",
     )
     yield _row("reference_videos", _count(route.reference_videos.value), route.reference_videos)
     yield _row("reference_audios", _count(route.reference_audios.value), route.reference_audios)
     for fact in route.files:
-        yield _row(f"{fact.value.kind} files", ", ".join(bound.words for bound in fact.value.bounds), fact)
+        yield _row(f"{fact.value.kind} files", ", ".join(bound.description for bound in fact.value.bounds), fact)
 
 
 def _count(most: int) -> str:
@@ -101,21 +102,23 @@ def _count(most: int) -> str:
 
 
 def _row(name: str, allowed: str, fact: Fact[object]) -> tuple[str, ...]:
-    return (name, allowed, fact.source, "; ".join(f"{doubt.says} ({doubt.source})" for doubt in fact.doubts))
+    return (name, allowed, fact.source, "; ".join(f"{each.statement} ({each.source})" for each in fact.conflicting))
 
 
-def limits_text() -> str:
+def limits_text(edition: Edition) -> str:
     """Every limit and rule by route, and what surrounds them."""
     rules = "\n".join(
-        f"- {sentence} ({', '.join(route.name for route in edition_2026_07.ROUTES if name in route.rules)})."
+        f"- {sentence} ({', '.join(route.name for route in edition.routes if name in route.rules)})."
         for name, sentence in RULES.items()
     )
-    notes = "\n".join(f"- {route.name}: {note}" for route in edition_2026_07.ROUTES for note in route.notes)
-    sources = "\n".join(f"- {key}: {what}" for key, what in edition_2026_07.SOURCES.items())
-    days = edition_2026_07.LINK_LIFETIME_SECONDS // 86400
-    return f"""# Limits of the Seedance 2.0 routes (edition {edition_2026_07.EDITION})
+    notes = "\n".join(f"- {route.name}: {note}" for route in edition.routes for note in route.notes)
+    general = "\n".join(f"- {note}" for note in edition.notes)
+    sources = "\n".join(f"- {key}: {what}" for key, what in edition.sources.items())
+    uploads, lifetime, poll = edition.uploads, edition.url_lifetime_seconds, edition.poll_interval_seconds
+    days, pause = lifetime.value // 86400, f"{poll.value.min} to {poll.value.max} seconds"
+    return f"""# Limits of the Seedance 2.0 routes (edition {edition.name})
 
-{limits_table()}
+{limits_table(edition)}
 
 ## Rules between fields
 
@@ -124,16 +127,14 @@ def limits_text() -> str:
 ## Notes
 
 {notes}
-- Not stated by any source: format of a single reference, length of a prompt where the table says so, typical
-  generation time, rate limits, sound of the result.
+{general}
 
-## Files and links
+## Files and URLs
 
-- upload_asset takes files up to {edition_2026_07.UPLOAD_MAX_BYTES // 2**20} MB: {_endings()}.
-- Full models take asset:// references alone: every file passes a review first. SP models take links and library assets; a
-  real person's portrait must be whitelisted (portrait: true). All others take https:// links.
-- Links of uploads and of finished videos live about {days} days (pages-07): save what you want to keep.
-- The provider advises 5 to 15 seconds between two looks at a task (tool-08); next.after_seconds tells when one is worth it.
+- upload_asset takes files up to {uploads.value.max_bytes // 2**20} MB ({uploads.source}): {_endings(edition)}.
+{_reviews(edition)}
+- URLs of uploads and of finished videos expire after about {days} days ({lifetime.source}): save what you want to keep.
+- The provider advises {pause} between two polls of a task ({poll.source}); next.after_seconds tells when one is worth it.
 - Media fields: {", ".join(MEDIA_FIELDS)}.
 
 ## Sources
@@ -142,13 +143,26 @@ def limits_text() -> str:
 """
 
 
-def _endings() -> str:
-    return "; ".join(f"{kind}: {' '.join(endings)}" for kind, endings in edition_2026_07.UPLOAD_EXTENSIONS.items())
+def _endings(edition: Edition) -> str:
+    return "; ".join(f"{kind}: {' '.join(endings)}" for kind, endings in edition.uploads.value.endings.items())
 
 
-def prices_table(prices: PriceBook) -> str:
+def _reviews(edition: Edition) -> str:
+    """Say how a file becomes a reference, a line for each way and the routes it is for."""
+    ways = [(", ".join(route.name for route in edition.reviewed_by(review)), text) for review, text in _REVIEWS.items()]
+    return "\n".join(f"- {routes}: {text}" for routes, text in ways if routes)
+
+
+_REVIEWS: dict[Review, str] = {
+    "audit": "only asset:// references; every file passes a review first.",
+    "library": "https:// URLs and library assets; a real person's portrait must be whitelisted (portrait: true).",
+    "none": "https:// URLs.",
+}
+
+
+def prices_table(edition: Edition, prices: PriceBook) -> str:
     """Every model's unit price at each resolution."""
-    rows = [_price_row(model, size, prices) for model in edition_2026_07.MODELS for size in views.resolutions(model)]
+    rows = [_price_row(model, size, prices) for model in edition.models for size in model.resolutions]
     return table(("Model", "Resolution", "Billed per", "Billing name", "Unit price", "Source"), rows)
 
 
@@ -160,20 +174,19 @@ def _price_row(model: Model, resolution: str, prices: PriceBook) -> tuple[str, .
     return (f"`{model.name}`", resolution, price.per, price.name, str(price.unit), f"{price.source}, {price.seen}")
 
 
-def pricing_text(prices: PriceBook) -> str:
+def pricing_text(edition: Edition, prices: PriceBook) -> str:
     """Billing basis, unit prices and worked examples."""
     seen = f"live, {prices.live_as_of}" if prices.live_as_of else "the provider's list has not answered"
-    return f"""# Prices in {edition_2026_07.CURRENCY} (list: {seen})
+    return f"""# Prices in {edition.currency} (list: {seen})
 
 Cost = unit price x billed units. Units are seconds of `duration`, or 1 for a model billed per task.
-seedance2.0-mini-video also bills the length of the first reference video. The provider's own figure on the finished task
-(`cost`) is binding: accounts may have their own rates.
+{_first_video(edition)}The provider's own figure on the finished task (`cost`) is binding: accounts may have their own rates.
 
-{prices_table(prices)}
+{prices_table(edition, prices)}
 
 ## Examples
 
-{_examples(prices)}
+{_examples(edition, prices)}
 
 ## Not published
 
@@ -182,11 +195,15 @@ the operator's file (SEEDANCE_PRICES), else they are unknown and stay so here.
 """
 
 
-def _examples(prices: PriceBook) -> str:
-    return "\n".join(_example(model, prices) for model in edition_2026_07.MODELS if model.name in _SHOWN)
+def _first_video(edition: Edition) -> str:
+    models = ", ".join(model.name for model in edition.models if model.bills_first_video)
+    return f"For {models} the seconds of the first reference video are billed as well.\n" if models else ""
 
 
-_SHOWN = ("seedance2.0-sp", "sd2_mx_1080p", "seedance2.0-md")
+def _examples(edition: Edition, prices: PriceBook) -> str:
+    return "\n".join(_example(edition.models_of(route)[0], prices) for route in edition.routes)
+
+
 _EXAMPLE_SECONDS = Decimal(8)
 
 

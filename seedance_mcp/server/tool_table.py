@@ -10,7 +10,8 @@ from urllib.parse import quote
 import mcp_types as types
 from pydantic import BaseModel
 
-from seedance_mcp.catalogue.json_schema import Schema, result_schema_of, schema_of
+from seedance_mcp.catalogue.edition import Edition
+from seedance_mcp.catalogue.json_schema import Schema, result_schema_of
 from seedance_mcp.catalogue.profiles import Profile, create_video_schema
 from seedance_mcp.server import player
 from seedance_mcp.tools import arguments, balance, create, models, results, tasks
@@ -27,23 +28,25 @@ class ToolSpec:
     title: str
     description: str
     icon: str
-    read: Callable[[dict[str, Any]], Any]
+    read: Callable[[Edition, dict[str, Any]], Any]
     run: Run
     result: type[results.Result]
-    schema: type[BaseModel] | None
+    schema: type[arguments.Arguments] | None
     """`None`: the profile gives it."""
     at_once: Run | None = None
     """What runs instead for a client that takes a handle and fetches the result later."""
     read_only: bool = False
     meta: player.Meta | None = None
 
-    def listed(self, profile: Profile) -> types.Tool:
+    def listed(self, edition: Edition, profile: Profile) -> types.Tool:
         """The tool as one client sees it."""
         return types.Tool(
             name=self.name,
             title=self.title,
             description=self.description,
-            input_schema=schema_of(self.schema) if self.schema else create_video_schema(profile, arguments.CreateOptions),
+            input_schema=arguments.input_schema(edition, self.schema)
+            if self.schema
+            else create_video_schema(edition, profile, arguments.CreateOptions),
             output_schema=_output_schema(self.result),
             icons=[types.Icon(src=_svg(self.icon), mime_type="image/svg+xml", sizes=["any"])],
             annotations=types.ToolAnnotations(
@@ -67,8 +70,8 @@ def _output_schema(result: type[results.Result]) -> Schema:
     return {**schema, "properties": {"error": {"type": "object"}, **schema["properties"]}}
 
 
-def _reads(kind: type[BaseModel]) -> Callable[[dict[str, Any]], BaseModel]:
-    return lambda given: arguments.read(kind, given)
+def _reads(kind: type[BaseModel]) -> Callable[[Edition, dict[str, Any]], BaseModel]:
+    return lambda edition, given: arguments.read(edition, kind, given)
 
 
 async def _upload_asset(session: Session, given: arguments.UploadAsset, caller: Caller) -> results.Asset:

@@ -3,4 +3,6 @@
 __all__ = [
     "dirfd",
     "local_disk",
+    "video_names",
+    "video_store",
 ]

@@ -1,4 +1,4 @@
-"""Where videos are kept: names that are safe on every system, and files that appear whole or not at all."""
+"""Keeps videos in a folder of this machine; a file appears whole or not at all, and replaces none."""
 
 from __future__ import annotations
 
@@ -8,122 +8,118 @@ import os
 import re
 import secrets
 import stat
+import tempfile
 import time
-import unicodedata
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from seedance_mcp.errors import DownloadRefused
-from seedance_mcp.storage.dirfd import Folder, hold
+from seedance_mcp.storage.dirfd import Folder, open_folder
+from seedance_mcp.storage.video_names import ENDING, safe_name
+from seedance_mcp.storage.video_store import Stored
 
-NAME_MOST_BYTES = 128
-"""Of a name without its ending: what every file system takes, with room for a number."""
 STALE_SECONDS = 3600.0
 """A part that nobody has written to for so long was left by a process that was killed."""
 
-_ENDING = ".mp4"
 _PART = re.compile(r"\.seedance-\w+\.part")
-_RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]) *(\.|$)", re.IGNORECASE)
-"""Devices of Windows, which no file may be named after; older ones overlook blanks before the dot."""
 _NAMES_TRIED = 1000
+_OUTPUT_FOLDER = "SEEDANCE_OUTPUT_DIR"
+_TEMPORARY_FOLDER = "the temporary folder (TMPDIR)"
 
 
-def safe_name(wanted: str) -> str:
-    """A file name, without ending, that is one on every system and leads nowhere; may be empty."""
-    marked = "".join(each if each.isprintable() and each not in '<>:"/\\|?*' else "/" for each in wanted)
-    plain = re.sub(r"(/|\.{2,})+", "_", unicodedata.normalize("NFC", marked)).strip(" .")
-    short = plain.encode()[:NAME_MOST_BYTES].decode("utf-8", "ignore").rstrip(" .")
-    return f"_{short}" if _RESERVED.match(short) else short
+class LocalDisk:
+    """A `VideoStore` in one folder; every named principal has a folder below it."""
 
+    def __init__(self, folder: Path) -> None:
+        """Take the folder, which is made at first use."""
+        self._folder = folder
 
-def video_name(wanted: str | None, default: str) -> str:
-    """The name of a video as an agent wants it, made safe, without its ending."""
-    given = (wanted or "").strip()
-    return safe_name(given[: -len(_ENDING)] if given.lower().endswith(_ENDING) else given) or safe_name(default) or "video"
+    def new(self, name: str, principal: str) -> Part:
+        """Begin a file; see `VideoStore.new`."""
+        with _in_words(_OUTPUT_FOLDER), ExitStack() as stack:
+            folder = stack.enter_context(_open_own_folder(self._folder, principal))
+            _sweep(folder)
+            part = Part(folder, name)
+            stack.pop_all()
+            return part
 
+    def open(self, stored: Stored) -> BinaryIO | None:
+        """Open a file; see `VideoStore.open`."""
+        path = Path(stored.uri)
+        try:
+            with open_folder(path.parent) as folder:
+                descriptor = folder.open(path.name)
+        except OSError:
+            return None
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_size != stored.size_bytes:
+            os.close(descriptor)
+            return None
+        file = os.fdopen(descriptor, "rb")
+        if hashlib.file_digest(file, "sha256").hexdigest() != stored.sha256:
+            file.close()
+            return None
+        file.seek(0)
+        return file
 
-def _guest_name(principal: str) -> str:
-    """A folder of one's own: two principals never share one, whatever a system takes for the same name."""
-    name = safe_name(principal)
-    if name == principal.lower() and name.isascii():
-        return name
-    return f"{name[:64]}-{hashlib.sha256(principal.encode()).hexdigest()[:12]}"
+    def link(self, uri: str, seconds: float) -> None:
+        """Give no URL: nobody else can fetch from this disk."""
 
-
-@contextmanager
-def _open_folder(root: Path, principal: str) -> Generator[Folder]:
-    """Hold the folder that videos go to, made at first use; a principal has one below it."""
-    root.mkdir(parents=True, exist_ok=True)
-    with hold(root.absolute()) as top:
-        if not principal:
-            yield top
-            return
-        top.make(name := _guest_name(principal))
-        with top.below(name) as own:
-            yield own
-
-
-@contextmanager
-def translated(folder: str) -> Generator[None]:
-    """Say in words what a disk refuses, and which folder it was: `OSError` becomes `DownloadRefused`."""
-    try:
-        yield
-    except OSError as error:
-        raise DownloadRefused(
-            f"The video cannot be written ({error.strerror}): the operator should free or open {folder}, or name "
-            "another folder."
-        ) from None
+    def path(self, uri: str) -> Path:
+        """Give the file's path, which is what this store calls it."""
+        return Path(uri)
 
 
 class Part:
-    """A file on its way, under a hidden name."""
+    """A `Pending` file under a hidden name; keeps its folder open until it is committed or aborted."""
 
-    def __init__(self, folder: Folder) -> None:
-        """Make the file; raises `OSError`."""
-        self.name = f".seedance-{secrets.token_hex(8)}.part"
-        self._folder = folder
-        self.file: BinaryIO = os.fdopen(folder.open(self.name, os.O_RDWR | os.O_CREAT | os.O_EXCL), "w+b")
+    def __init__(self, folder: Folder, name: str) -> None:
+        """Make the hidden file in an open folder, which it closes at its end; raises `OSError`."""
+        self.hidden_name = f".seedance-{secrets.token_hex(8)}.part"
+        self._folder, self._name = folder, name
+        self._file: BinaryIO = os.fdopen(folder.open(self.hidden_name, os.O_RDWR | os.O_CREAT | os.O_EXCL), "w+b")
+        self._digest, self._size_bytes, self._is_open = hashlib.sha256(), 0, True
 
-    def publish(self, name: str) -> Path:
-        """Give the file its name, or that name with a number where it is taken; what is there stays. Raises `OSError`."""
-        self.file.flush()
-        os.fsync(self.file.fileno())
-        self.file.close()  # Windows renames no open file
+    def write(self, data: bytes) -> None:
+        """Append bytes; see `Pending.write`."""
+        with _in_words(_OUTPUT_FOLDER):
+            self._file.write(data)
+        self._digest.update(data)
+        self._size_bytes += len(data)
+
+    def commit(self) -> Stored:
+        """Give the file its name; see `Pending.commit`."""
+        try:
+            with _in_words(_OUTPUT_FOLDER):
+                path = self._publish()
+        finally:
+            self.abort()  # the hidden name goes, whether the file has another one now or not
+        return Stored(str(path), self._size_bytes, self._digest.hexdigest())
+
+    def abort(self) -> None:
+        """Drop the hidden name; see `Pending.abort`."""
+        if not self._is_open:
+            return
+        self._is_open = False
+        with suppress(OSError):  # on a full disk it raises, and is closed all the same
+            self._file.close()
+        with suppress(OSError):
+            self._folder.remove(self.hidden_name)
+        self._folder.close()
+
+    def _publish(self) -> Path:
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()  # Windows renames no open file
         for number in range(1, _NAMES_TRIED):
-            final = f"{name} ({number}){_ENDING}" if number > 1 else f"{name}{_ENDING}"
+            final = f"{self._name} ({number}){ENDING}" if number > 1 else f"{self._name}{ENDING}"
             with suppress(FileExistsError):
-                _claim(self._folder, self.name, final)
+                _claim(self._folder, self.hidden_name, final)
                 self._folder.sync()
                 return self._folder.path / final
         raise FileExistsError(errno.EEXIST, f"{_NAMES_TRIED} files have that name")
-
-    def discard(self) -> None:
-        """Close the file and remove the hidden name."""
-        self.file.close()
-        with suppress(FileNotFoundError):
-            self._folder.remove(self.name)
-
-
-@contextmanager
-def new_part(root: Path, principal: str = "") -> Generator[Part]:
-    """Hold a new part; whatever happens, no hidden name stays behind. Raises `DownloadRefused`."""
-    with translated("SEEDANCE_OUTPUT_DIR"), _open_folder(root, principal) as folder:
-        _sweep(folder)
-        part = Part(folder)
-        try:
-            yield part
-        finally:
-            part.discard()
-
-
-def _sweep(folder: Folder) -> None:
-    """Remove what killed processes left."""
-    for name in filter(_PART.fullmatch, folder.names()):
-        with suppress(OSError):  # another process sweeps too
-            if folder.modified(name) < time.time() - STALE_SECONDS:
-                folder.remove(name)
 
 
 def _claim(folder: Folder, part: str, name: str) -> None:
@@ -132,29 +128,56 @@ def _claim(folder: Folder, part: str, name: str) -> None:
         folder.link(part, name)
     except FileExistsError:
         raise
-    except OSError:  # a file system without second names: an empty file, which only one process can make, is replaced
+    except OSError:  # the file system has no hard links: reserve the name with an empty file, then rename over it
         os.close(folder.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
         try:
             folder.rename(part, name)
         except OSError:
-            folder.remove(name)  # else an empty file would pass for the video
+            folder.remove(name)  # else the empty file would pass for the video
             raise
 
 
-def open_saved(path: Path, size_bytes: int, sha256: str) -> BinaryIO | None:
-    """Open a video that was saved earlier, or `None` where it is not there with the same bytes."""
+def _sweep(folder: Folder) -> None:
+    """Remove the parts that killed processes left."""
+    for name in filter(_PART.fullmatch, folder.names()):
+        with suppress(OSError):  # another process may sweep at the same time
+            if folder.modified(name) < time.time() - STALE_SECONDS:
+                folder.remove(name)
+
+
+def _open_own_folder(root: Path, principal: str) -> Folder:
+    """Open the folder that a principal's videos go to, made at first use; raises `OSError`."""
+    root.mkdir(parents=True, exist_ok=True)
+    top = open_folder(root.absolute())
+    if not principal:
+        return top
+    with top:
+        top.make(name := _folder_name(principal))
+        return top.below(name)
+
+
+def _folder_name(principal: str) -> str:
+    """Name a principal's folder: two principals never share one, even where a system takes their names for the same."""
+    name = safe_name(principal)
+    if name == principal.lower() and name.isascii():
+        return name
+    return f"{name[:64]}-{hashlib.sha256(principal.encode()).hexdigest()[:12]}"
+
+
+@contextmanager
+def temporary_video() -> Generator[BinaryIO]:
+    """Open a file for a video that is not kept; raises `DownloadRefused` where it cannot be written."""
+    with _in_words(_TEMPORARY_FOLDER), tempfile.TemporaryFile() as file:
+        yield file
+
+
+@contextmanager
+def _in_words(folder: str) -> Generator[None]:
+    """Turn an `OSError` into a `DownloadRefused` that names the folder."""
     try:
-        with hold(path.parent) as folder:
-            descriptor = folder.open(path.name)
-    except OSError:
-        return None
-    found = os.fstat(descriptor)
-    if not stat.S_ISREG(found.st_mode) or found.st_size != size_bytes:
-        os.close(descriptor)
-        return None
-    file = os.fdopen(descriptor, "rb")
-    if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
-        file.close()
-        return None
-    file.seek(0)
-    return file
+        yield
+    except OSError as error:
+        raise DownloadRefused(
+            f"The video cannot be written ({error.strerror}): the operator should free or open {folder}, or name "
+            "another folder."
+        ) from error

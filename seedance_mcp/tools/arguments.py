@@ -1,10 +1,11 @@
-"""What agents send: read leniently where clients garble it, refused in our words where it is wrong."""
+"""Reads the arguments of tools: leniently where clients are known to garble them, and explains what is wrong with the rest."""
 
 from __future__ import annotations
 
 import difflib
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, Literal, TypeVar, cast
@@ -12,7 +13,7 @@ from typing import Annotated, Any, Literal, TypeVar, cast
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from seedance_mcp.catalogue.editions import edition_2026_07
+from seedance_mcp.catalogue.edition import Edition
 from seedance_mcp.catalogue.facts import KIND_OF_FIELD, LIST_FIELDS, MEDIA_FIELDS, RULES, Kind, Model
 from seedance_mcp.catalogue.json_schema import Schema, describe, schema_of
 from seedance_mcp.catalogue.requests import VideoRequest, request_model
@@ -25,30 +26,34 @@ _SCHEME = re.compile(r"[a-z][a-z0-9+.-]+", re.IGNORECASE)
 
 
 class Arguments(BaseModel):
-    """The base of every tool's arguments; descriptions are spelt out, since reading them from source slows the start."""
+    """The base of every tool's arguments.
+
+    Descriptions are given to `Field`, since to read them from docstrings slows the start. `{routes}`, `{resolutions}` and
+    `{library_routes}` in them are filled in by `input_schema`.
+    """
 
     model_config = ConfigDict(defer_build=True, extra="forbid", hide_input_in_errors=True)
 
 
 class NoArguments(Arguments):
-    """For a tool that takes none."""
+    """No arguments."""
 
 
 class ListModels(Arguments):
-    """Filters; all must fit."""
+    """Filters; a model must fit all of them."""
 
     model: Annotated[str | None, Field(description="One model: also gives its request_schema.")] = None
-    route: Annotated[str | None, Field(description="full, sp, mini, mini-sp, md, fast-i2v or std.")] = None
-    resolution: Annotated[str | None, Field(description="480p, 720p, 1080p, 2k or 4k.")] = None
+    route: Annotated[str | None, Field(description="{routes}.")] = None
+    resolution: Annotated[str | None, Field(description="{resolutions}.")] = None
     takes: Annotated[list[Takes] | None, Field(description="What the model must accept.")] = None
 
 
 class CreateOptions(Arguments):
-    """What goes beside the request."""
+    """The options that stand beside the request."""
 
     dry_run: Annotated[bool, Field(description="Check and estimate; send nothing.")] = False
     allow_duplicate: Annotated[bool, Field(description="Pay again for a request already made.")] = False
-    confirm_token: Annotated[str | None, Field(description="From confirmation_required, once the person agreed.")] = None
+    confirm_token: Annotated[str | None, Field(description="From confirmation_required, once the user agreed.")] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,33 +71,35 @@ class GetTask(Arguments):
 
 
 class DownloadVideo(GetTask):
-    """One finished task and the name of its file."""
+    """One finished task, and a name for its file."""
 
     filename: str | None = None
 
 
 class WaitForVideo(GetTask):
-    """One task and patience."""
+    """One task, and for how long to wait."""
 
     timeout_seconds: Annotated[int, Field(ge=1, le=1800)] = 45
 
 
 class ListTasks(Arguments):
-    """Which tasks, and how fresh."""
+    """A filter, a number of tasks, and whether to poll first."""
 
     status: Status | None = None
     limit: Annotated[int, Field(ge=1, le=100)] = 20
-    refresh: Annotated[bool, Field(description="Look at all running ones first.")] = False
+    refresh: Annotated[bool, Field(description="Poll all running ones first.")] = False
 
 
 class UploadAsset(Arguments):
-    """One file or link and the model it is for."""
+    """One file or URL, and the model that will use it."""
 
     source: str
     model: Annotated[str, Field(description="The model that will use it.")]
     kind: Annotated[Kind | None, Field(description="Guessed when absent.")] = None
     name: str | None = None
-    portrait: Annotated[bool, Field(description="A real person's face: asks for the whitelist (SP models).")] = False
+    portrait: Annotated[bool, Field(description="A real person's face: asks for the whitelist (route {library_routes}).")] = (
+        False
+    )
     wait_seconds: Annotated[int, Field(ge=0, le=300)] = 30
 
 
@@ -106,17 +113,35 @@ class GetAsset(Arguments):
 A = TypeVar("A", bound=BaseModel)
 
 
-def read(kind: type[A], given: dict[str, Any]) -> A:
-    """Read a tool's arguments; raises `InvalidRequest` in words."""
-    return _validated(kind, _loosened(kind, given), None)
+@cache
+def input_schema(edition: Edition, kind: type[Arguments]) -> Schema:
+    """Give the input schema of a tool, with the edition's lists in its descriptions."""
+    schema = schema_of(kind)
+    lists = {
+        "routes": _either(edition.route_names),
+        "resolutions": _either(edition.resolutions),
+        "library_routes": _either([route.name for route in edition.reviewed_by("library")]),
+    }
+    described = {name: each for name, each in schema["properties"].items() if "description" in each}
+    filled = {name: {**each, "description": each["description"].format(**lists)} for name, each in described.items()}
+    return {**schema, "properties": {**schema["properties"], **filled}}
 
 
-def read_create_video(given: dict[str, Any]) -> CreateVideo:
-    """Read `create_video`, whose request may come nested, flat, or as a JSON string."""
+def _either(names: Sequence[str]) -> str:
+    return " or ".join(filter(None, (", ".join(names[:-1]), *names[-1:]))) or "none"
+
+
+def read(edition: Edition, kind: type[A], given: dict[str, Any]) -> A:
+    """Read a tool's arguments; raises `InvalidRequest` with what is wrong and what is allowed."""
+    return _validated(edition, kind, _loosened(kind, given), None)
+
+
+def read_create_video(edition: Edition, given: dict[str, Any]) -> CreateVideo:
+    """Read `create_video`, whose request may come nested, flat, or as a JSON string; raises `InvalidRequest`."""
     options = {name: value for name, value in given.items() if name in CreateOptions.model_fields}
     rest = {name: value for name, value in given.items() if name not in options}
-    request = read_request(rest["request"] if _nested(rest) else rest)
-    return CreateVideo(request, read(CreateOptions, options))
+    request = read_request(edition, rest["request"] if _nested(rest) else rest)
+    return CreateVideo(request, read(edition, CreateOptions, options))
 
 
 def _nested(rest: dict[str, Any]) -> bool:
@@ -129,32 +154,31 @@ def _nested(rest: dict[str, Any]) -> bool:
     return True
 
 
-def read_request(given: Any) -> VideoRequest:
-    """Read a request for a video; raises `InvalidRequest` in words."""
+def read_request(edition: Edition, given: Any) -> VideoRequest:
+    """Read a request for a video; raises `InvalidRequest` with what is wrong and what is allowed."""
     request = _decoded(given, dict)
     if not isinstance(request, dict):
         fault = _BROKEN if _begins(given, "{") else ""
-        allowed = f"an object, for example {json.dumps({'model': edition_2026_07.MODELS[0].name, 'prompt': 'a fox in snow'})}"
+        allowed = f"an object, for example {json.dumps({'model': edition.models[0].name, 'prompt': 'a fox in snow'})}"
         raise InvalidRequest(f"request was {_shown(given)}{fault}; allowed: {allowed}.", field="request", allowed=allowed)
     fields = cast("dict[str, Any]", request)
-    row = find_model(fields.get("model"))
-    kind = request_model(row.route)
-    return _validated(kind, _loosened(kind, fields), row)
+    row = find_model(edition, fields.get("model"))
+    kind = request_model(edition, row.route)
+    return _validated(edition, kind, _loosened(kind, fields), row)
 
 
-def find_model(name: Any) -> Model:
-    """The catalogue row of that name; raises `InvalidRequest` with the nearest names."""
-    if isinstance(name, str) and name in edition_2026_07.BY_NAME:
-        return edition_2026_07.BY_NAME[name]
-    known = tuple(edition_2026_07.BY_NAME)
-    hint = _did_you_mean(name, known) if isinstance(name, str) else ""
-    said = "model is missing." if name is None else f"model {_shown(name)} is unknown.{hint}"
-    allowed = _one_model()
-    raise InvalidRequest(f"{said} Allowed: {allowed}.", field="model", allowed=allowed)
+def find_model(edition: Edition, name: Any) -> Model:
+    """Give the model of that name; raises `InvalidRequest` with the nearest names."""
+    if found := edition.find(name):
+        return found
+    hint = _did_you_mean(name, edition.model_names) if isinstance(name, str) else ""
+    fault = "model is missing." if name is None else f"model {_shown(name)} is unknown.{hint}"
+    allowed = _one_model(edition)
+    raise InvalidRequest(f"{fault} Allowed: {allowed}.", field="model", allowed=allowed)
 
 
-def _one_model() -> str:
-    return f"one of {', '.join(edition_2026_07.BY_NAME)}"
+def _one_model(edition: Edition) -> str:
+    return f"one of {', '.join(edition.model_names)}"
 
 
 _BROKEN = ", JSON that is incomplete or broken"
@@ -165,14 +189,14 @@ def _begins(value: Any, bracket: str) -> bool:
 
 
 def _loosened(kind: type[BaseModel], given: dict[str, Any]) -> dict[str, Any]:
-    """Undo what clients are known to do: null for absent, a list as a JSON string."""
+    """Undo what clients are known to do: send null for an absent field, and a list as a JSON string."""
     listed = {name for name, each in _properties(kind).items() if each.get("type") == "array"}
     present = {name: value for name, value in given.items() if value is not None}
     return {name: _decoded(value, list) if name in listed else value for name, value in present.items()}
 
 
 def _decoded(value: Any, shape: type) -> Any:
-    """A JSON string of the wanted shape, decoded; anything else as it is."""
+    """Decode a JSON string of the wanted shape; leave anything else as it is."""
     if not isinstance(value, str):
         return value
     try:
@@ -183,15 +207,15 @@ def _decoded(value: Any, shape: type) -> Any:
     return decoded if isinstance(decoded, shape) else value
 
 
-def _validated(kind: type[A], given: dict[str, Any], row: Model | None) -> A:
+def _validated(edition: Edition, kind: type[A], given: dict[str, Any], row: Model | None) -> A:
     try:
         return kind.model_validate(given)
     except ValidationError as error:
-        problems = [_Problem(kind, row, given, each) for each in error.errors(include_url=False)]
+        problems = [_Problem(edition, kind, row, given, each) for each in error.errors(include_url=False)]
         first = min(problems, key=lambda each: each.type != "extra_forbidden")
-        told = [*(each.sentence() for each in problems), *(each.known_fields() for each in problems)]
-        text = " ".join(filter(None, dict.fromkeys(told)))
-        raise InvalidRequest(text, field=first.field, allowed=first.allowed()) from None
+        sentences = [*(each.sentence() for each in problems), *(each.known_fields() for each in problems)]
+        text = " ".join(filter(None, dict.fromkeys(sentences)))
+        raise InvalidRequest(text, field=first.field, allowed=first.allowed()) from error
 
 
 @cache
@@ -200,10 +224,12 @@ def _properties(kind: type[BaseModel]) -> dict[str, Schema]:
 
 
 class _Problem:
-    """One finding of pydantic's, to be said in our words."""
+    """One error of pydantic's, and how a refusal describes it."""
 
-    def __init__(self, kind: type[BaseModel], row: Model | None, given: dict[str, Any], details: ErrorDetails) -> None:
-        self.fields, self.row, self.type = _properties(kind), row, details["type"]
+    def __init__(
+        self, edition: Edition, kind: type[BaseModel], row: Model | None, given: dict[str, Any], details: ErrorDetails
+    ) -> None:
+        self.edition, self.fields, self.row, self.type = edition, _properties(kind), row, details["type"]
         location = details["loc"] or (details.get("ctx", {}).get("field", "request"),)
         self.field = str(location[0])
         self.rule = str(details.get("ctx", {}).get("name", ""))
@@ -211,29 +237,33 @@ class _Problem:
 
     def allowed(self) -> str:
         if self.type == "none_required" and self.row:
-            takers = [each.name for each in edition_2026_07.MODELS if self.field in _properties(request_model(each.route))]
-            return f"{self.field} with {', '.join(takers)}"
+            return f"{self.field} with {', '.join(self._takers())}"
         if self.type == "extra_forbidden":
             return ", ".join(self.fields) or "no arguments"
         if self.rule == "video_models_only" and self.row:
             return f"{RULES[self.rule]}: {', '.join(self.row.route.video_models)}"
         if self.field == "model" and not self.row:
-            return _one_model()
+            return _one_model(self.edition)
         return RULES.get(self.rule) or describe(self.fields[self.field])
 
+    def _takers(self) -> list[str]:
+        """Name the models whose routes have the field."""
+        routes = [route for route in self.edition.routes if self.field in _properties(request_model(self.edition, route))]
+        return [model.name for model in self.edition.models if model.route in routes]
+
     def known_fields(self) -> str:
-        """What there is instead of an unknown field."""
+        """List the fields there are, where this one is unknown."""
         return f"Allowed: {self.allowed()}." if self.type == "extra_forbidden" else ""
 
     def sentence(self) -> str:
         if self.rule:
             named = "" if self.allowed().startswith(self.field) else f"{self.field}: "
-            return f"{named}{self.allowed()}.{self._doubts()}"
+            return f"{named}{self.allowed()}.{self._conflicting()}"
         if self.type in {"extra_forbidden", "none_required"}:
             return self._no_such_field()
         if self.type == "missing":
             return f"{self.field} is missing; allowed: {self.allowed()}."
-        return f"{self.field} {self._was()}; allowed: {self.allowed()}.{self._doubts()}{self._remedy()}"
+        return f"{self.field} {self._was()}; allowed: {self.allowed()}.{self._conflicting()}{self._remedy()}"
 
     def _was(self) -> str:
         if self.type == "too_long":
@@ -249,28 +279,30 @@ class _Problem:
         if self.row and self.field == "resolution":
             return f"resolution is no field here: the name {self.row.name} fixes it at {self.row.resolution}."
         if self.row and self.type == "none_required":
-            return f"{self.field} is not taken by {self.row.name}; allowed: {self.allowed()}.{self._doubts()}"
+            return f"{self.field} is not taken by {self.row.name}; allowed: {self.allowed()}.{self._conflicting()}"
         meant = _MEANT.get(self.field)
         hint = f" Did you mean {meant}?" if meant in self.fields else _did_you_mean(self.field, tuple(self.fields))
         return f"{self.field} is no field here.{hint}"
 
-    def _doubts(self) -> str:
-        doubts = self.row.route.doubts(self.field, self.row.name) if self.row else ()
-        return "".join(f" (Another source: {doubt.says}; {edition_2026_07.SOURCES[doubt.source]}.)" for doubt in doubts)
+    def _conflicting(self) -> str:
+        """Quote the sources that state something else about the field."""
+        found = self.row.route.conflicting(self.row.name).get(self.field, ()) if self.row else ()
+        quoted = [f"{each.statement}; {self.edition.sources[each.source]}" for each in found]
+        return "".join(f" (Conflicting source: {each}.)" for each in quoted)
 
     def _remedy(self) -> str:
-        """The exact call that turns what was given into what the route takes."""
+        """Give the exact call that turns the value into what the route takes."""
         if self._is_broken() or not (self.row and self.field in MEDIA_FIELDS and isinstance(self.value, str)):
             return ""
         scheme, _, rest = self.value.partition("://")
         if scheme in self.row.route.schemes.value and rest:
             return f" Put it into a list: {json.dumps([self.value])}." if self.field in LIST_FIELDS else ""
         if scheme == "asset":
-            return " This route knows no assets: give the https:// link itself."
+            return " This route takes no assets: give the https:// URL itself."
         if not self.value or scheme.startswith("data:") or len(self.value) > _SHOWN_CHARS * 4:
             return " Bring the file itself with upload_asset and put the reference it gives here."
         if rest and _SCHEME.fullmatch(scheme) and scheme.lower() not in {"https", "file"}:
-            return " Only https:// links can be read: use the https:// address, or bring the file itself with upload_asset."
+            return " Only https:// URLs can be read: use the https:// address, or bring the file itself with upload_asset."
         arguments = {"source": self.value, "model": self.row.name, "kind": KIND_OF_FIELD[self.field]}
         call = json.dumps(arguments, ensure_ascii=False)
         return f" Call upload_asset with {call} and put the reference it gives here."
@@ -284,7 +316,7 @@ _MEANT = {
     "quality": "resolution",
     "text": "prompt",
 }
-"""What other video services call our fields, where the spelling does not lead there."""
+"""What other video services call our fields, where the spelling does not suggest it."""
 
 
 def _did_you_mean(word: str, known: tuple[str, ...]) -> str:
@@ -293,7 +325,7 @@ def _did_you_mean(word: str, known: tuple[str, ...]) -> str:
 
 
 def _shown(value: Any) -> str:
-    """The value as the agent wrote it, cut where it is long."""
+    """Quote a value as JSON, cut where it is long."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     text = text.encode("utf-8", "replace").decode()
     size = f"{len(value)} characters" if isinstance(value, str) else f"{len(text)} characters of JSON"

@@ -9,12 +9,11 @@ from typing import Any
 
 import anyio
 
-from seedance_mcp.catalogue.editions import edition_2026_07
-from seedance_mcp.catalogue.requests import VideoRequest, doubts_about
+from seedance_mcp.catalogue.requests import VideoRequest, conflicting_sources
 from seedance_mcp.errors import BudgetExceeded, LedgerUnusable, NotConfigured, OutcomeUnknown, SeedanceError
 from seedance_mcp.money import gate
-from seedance_mcp.money.prices import Estimate
-from seedance_mcp.money.records import Record, new_request_id
+from seedance_mcp.money.prices import Estimate, billed_video
+from seedance_mcp.money.records import NewRequest, Record
 from seedance_mcp.tools import views
 from seedance_mcp.tools.arguments import CreateVideo
 from seedance_mcp.tools.changes import publish_change, used_now
@@ -31,26 +30,28 @@ async def create_video(session: Session, arguments: CreateVideo, caller: Caller)
     """
     request, options = arguments.request, arguments.options
     await session.prices.refresh()
-    estimate = session.prices.estimate(request, session.ledger.media_seconds)
+    reference = billed_video(request)
+    estimate = session.prices.estimate(request, await session.ledger.media_seconds(reference) if reference else None)
     warnings = _warnings(request, estimate)
     if options.dry_run:
-        return _would_send(session, request.to_body(), estimate, warnings)
+        return await _would_send(session, request.to_body(), estimate, warnings)
     session.client.require_key()
     admission = gate.Gate(session.settings, session.ledger, session.now, caller.ask, caller.reply)
-    record, new = await admission.admit(
+    found = await admission.admit(
         request, estimate, allow_duplicate=options.allow_duplicate, confirm_token=options.confirm_token
     )
-    if not new:
-        return session.view(record, [*warnings, _REPEATED]).model_copy(update={"deduplicated": True})
+    if not found.is_new:
+        return (await session.view(found.record, [*warnings, _REPEATED])).model_copy(update={"deduplicated": True})
+    record = found.record
     with anyio.CancelScope(shield=True):  # a paid request that left is written down whatever the caller does
         record = await _send(session, record, request.to_body())
-    return session.view(record, warnings)
+    return await session.view(record, warnings)
 
 
 _REPEATED = "The same request was made a short while ago and this is its task; allow_duplicate: true pays for another one."
 
 
-def _obstacles(session: Session, estimate: Estimate) -> list[str]:
+async def _obstacles(session: Session, estimate: Estimate) -> list[str]:
     """What would keep the request that a dry run has checked from being sent."""
     found: list[str] = []
     try:
@@ -59,7 +60,7 @@ def _obstacles(session: Session, estimate: Estimate) -> list[str]:
         found.append("No key is set: it could not be sent before the operator sets SEEDANCE_API_KEY.")
     try:
         if session.settings.limits:
-            gate.check_limits(session.settings, estimate.certain, session.ledger.spent(), session.now())
+            gate.check_limits(session.settings, estimate, await session.ledger.spent(), session.now())
     except BudgetExceeded as refusal:
         found.append(f"It would be refused: {refusal.message}")
     return found
@@ -68,7 +69,7 @@ def _obstacles(session: Session, estimate: Estimate) -> list[str]:
 async def _send(session: Session, record: Record, body: dict[str, Any]) -> Record:
     request_id = record.request_id
     try:
-        session.ledger.note_used(request_id, await used_now(session.client))
+        await session.ledger.mark_sending(request_id, await used_now(session.client))
         task = await session.client.create_video(body)
     except Exception as failure:  # noqa: BLE001 - whatever it was, the request may have left
         error = failure if isinstance(failure, SeedanceError) else _unforeseen(failure)
@@ -76,12 +77,10 @@ async def _send(session: Session, record: Record, body: dict[str, Any]) -> Recor
         if error.charged == "maybe":
             session.observer.answer_lost(record, error)
         with suppress(LedgerUnusable):  # what became of the money matters more than the book
-            session.ledger.refuse(request_id, error)
-            await publish_change(session, record)
+            await publish_change(session, record, await session.ledger.fail(request_id, error))
         raise error from None
     try:
-        session.ledger.update(request_id, task)
-        return await publish_change(session, record)
+        return await publish_change(session, record, await session.ledger.observe(request_id, task))
     except LedgerUnusable as error:
         raise LedgerUnusable(
             f"The video is being made as task {task.task_id}, but that could not be written down. Keep this id and call "
@@ -102,23 +101,23 @@ def _unforeseen(failure: Exception) -> OutcomeUnknown:
 
 
 def _warnings(request: VideoRequest, estimate: Estimate) -> list[str]:
-    found = doubts_about(request)
+    found = conflicting_sources(request)
     if request.orientation and request.ratio:
         found.append("orientation has no effect: ratio wins over it.")
-    return [*found, f"Estimate: {estimate.words}"]
+    return [*found, f"Estimate: {estimate.message}"]
 
 
-def _would_send(session: Session, body: dict[str, Any], estimate: Estimate, warnings: list[str]) -> Task:
+async def _would_send(session: Session, body: dict[str, Any], estimate: Estimate, warnings: list[str]) -> Task:
     """The answer to a dry run; what would be refused has no next call."""
-    obstacles = _obstacles(session, estimate)
+    obstacles = await _obstacles(session, estimate)
     question = ["The person would be asked to confirm the price first."] if gate.must_ask(session.settings, estimate) else []
     return Task(
-        request_id=new_request_id(),
+        request_id=NewRequest(body, "", None).request_id,
         model=body["model"],
         prompt=body["prompt"][: views.PROMPT_SHOWN_CHARS],
         status="unknown",
         estimated_cost=None if estimate.amount is None else float(estimate.amount),
-        currency=edition_2026_07.CURRENCY,
+        currency=session.edition.currency,
         warnings=["Dry run: the request is valid, nothing was sent or charged.", *obstacles, *question, *warnings],
         dry_run=True,
         would_send=body,

@@ -5,6 +5,7 @@ from __future__ import annotations
 # No `from __future__ import annotations` here: to evaluate the annotations of thirty models from text takes longer.
 import json
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -20,9 +21,10 @@ SANDBOX_NOTE = "SANDBOX: nothing is real, nothing is charged."
 
 @dataclass(frozen=True, slots=True)
 class FileLink:
-    """A file of this machine that goes with a result."""
+    """A file that goes with a result."""
 
-    path: str
+    url: str
+    name: str
     mime_type: str
     size_bytes: int
 
@@ -129,6 +131,8 @@ class SavedVideo(Result):
     task_id: str
     note: SkipJsonSchema[str] = Field("", exclude=True)
     """What the text says beside the fields; `path` tells the same."""
+    url: SkipJsonSchema[str | None] = Field(None, exclude=True)
+    """Where the file can be opened; `None` where the video store gives no address."""
 
     def as_text(self) -> str:
         """The fields, and a note where there is one."""
@@ -136,7 +140,7 @@ class SavedVideo(Result):
 
     def attached(self) -> list[FileLink | Picture]:
         """The file itself."""
-        return [FileLink(self.path, self.mime_type, self.bytes)]
+        return [FileLink(self.url, PurePath(self.path).name, self.mime_type, self.bytes)] if self.url else []
 
 
 class Preview(Result):

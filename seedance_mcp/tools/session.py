@@ -8,20 +8,26 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 from weakref import WeakValueDictionary
 
+import anyio
+
+from seedance_mcp.catalogue.edition import Edition, load_edition
 from seedance_mcp.money.gate import Action, Reply
-from seedance_mcp.money.ledger import Ledger
+from seedance_mcp.money.ledger import Ledger, open_ledger
 from seedance_mcp.money.prices import PriceBook, load_prices
 from seedance_mcp.money.records import Record
 from seedance_mcp.polling.shared import Polls
 from seedance_mcp.settings import Settings
+from seedance_mcp.storage.video_store import VideoStore
+from seedance_mcp.task import RUNNING
 from seedance_mcp.tools.observer import NoObserver, Observer
 from seedance_mcp.tools.results import Task
 from seedance_mcp.tools.views import Outlook, task_of
 
 if TYPE_CHECKING:
+    from seedance_mcp.provider.answers import PriceRow
     from seedance_mcp.provider.client import Exchange, ProviderClient
     from seedance_mcp.provider.result_download import Fetcher
 
@@ -55,6 +61,8 @@ def connect_to_provider(settings: Settings) -> ProviderClient:
 
 
 Reach = Callable[[Settings], "Fetcher"]
+OpenLedger = Callable[[Settings, Callable[[], datetime]], Ledger]
+"""Gives the ledger that the settings ask for; the function gives the time."""
 
 
 def reach_hosts(settings: Settings) -> Fetcher:
@@ -62,6 +70,16 @@ def reach_hosts(settings: Settings) -> Fetcher:
     from seedance_mcp.provider.result_download import Fetcher  # noqa: PLC0415 - likewise
 
     return Fetcher(settings.base_url)
+
+
+Keep = Callable[[Settings], VideoStore]
+
+
+def keep_on_disk(settings: Settings) -> VideoStore:
+    """Keep finished videos in the output folder."""
+    from seedance_mcp.storage.local_disk import LocalDisk  # noqa: PLC0415 - most sessions save nothing
+
+    return LocalDisk(settings.output_dir)
 
 
 def utc_now() -> datetime:
@@ -77,6 +95,11 @@ class Shared:
     connect: Connect = connect_to_provider
     now: Callable[[], datetime] = utc_now
     reach: Reach = reach_hosts
+    keep: Keep = keep_on_disk
+    edition: Edition = field(default_factory=load_edition)
+    open_ledger: OpenLedger = open_ledger
+    saving: WeakValueDictionary[str, anyio.Lock] = field(default_factory=WeakValueDictionary[str, anyio.Lock])
+    """By request id: held while a video is saved, so that calls for the same one share a file."""
     observer: Observer = field(default_factory=NoObserver)
     """Learns what happens; a server puts its subscriptions and log lines here."""
     _sessions: OrderedDict[str, Session] = field(default_factory=OrderedDict[str, "Session"])
@@ -97,15 +120,20 @@ class Shared:
         return self.reach(self.settings)
 
     @cached_property
+    def video_store(self) -> VideoStore:
+        """Where finished videos are kept."""
+        return self.keep(self.settings)
+
+    @cached_property
     def ledger(self) -> Ledger:
         """The ledger of this data folder, as the one person at this machine sees it."""
-        return Ledger(self.settings.ledger_dir, self.now)
+        return self.open_ledger(self.settings, self.now)
 
     @cached_property
     def prices(self) -> PriceBook:
         """The operator's, the provider's and our prices."""
 
-        async def fetch() -> dict[str, Any]:
+        async def fetch() -> list[PriceRow]:
             return await self.client.list_prices()
 
         return PriceBook(load_prices(self.settings.prices) if self.settings.prices else {}, fetch)
@@ -125,10 +153,10 @@ class Shared:
 
     async def aclose(self) -> None:
         """Close what was opened."""
+        if "ledger" in vars(self):
+            await self.ledger.aclose()
         if "client" in vars(self):
             await self.client.aclose()
-        if "ledger" in vars(self):
-            self.ledger.close()
 
 
 @dataclass(frozen=True)
@@ -145,6 +173,11 @@ class Session:
         return self.shared.settings
 
     @property
+    def edition(self) -> Edition:
+        """The catalogue: models, routes and all that is stated about them."""
+        return self.shared.edition
+
+    @property
     def client(self) -> ProviderClient:
         """The provider."""
         return self.shared.client
@@ -153,6 +186,11 @@ class Session:
     def fetcher(self) -> Fetcher:
         """The hosts that keep finished videos."""
         return self.shared.fetcher
+
+    @property
+    def video_store(self) -> VideoStore:
+        """Where finished videos are kept."""
+        return self.shared.video_store
 
     @property
     def prices(self) -> PriceBook:
@@ -183,15 +221,21 @@ class Session:
         """The folders that upload_asset may read; for a named principal only those that the operator named."""
         return [] if self.principal and self.settings.media_roots is None else self.settings.upload_roots
 
-    def view(self, record: Record, warnings: list[str] | None = None) -> Task:
+    async def view(self, record: Record, warnings: list[str] | None = None) -> Task:
         """Give one ledger row as agents read it; a thousand calls that wait for it at once hold one view of it."""
         now = self.now()
         key = record, int(now.timestamp()), tuple(warnings or ())
-        shown = self._shown.get(key)
-        if shown is None:
-            outlook = Outlook(self.ledger.finished_alike(record), self.settings.min_poll_interval_seconds)
-            shown = self._shown[key] = task_of(record, now, outlook, warnings, sandbox=self.settings.sandbox)
+        async with self._viewing:  # one of the thousand asks the ledger
+            shown = self._shown.get(key)
+            if shown is None:
+                past = await self.ledger.similar_durations(record) if record.status in RUNNING else []
+                outlook, sandbox = Outlook(past, self.settings.min_poll_interval_seconds), self.settings.sandbox
+                shown = self._shown[key] = task_of(self.edition, record, now, outlook, warnings, sandbox=sandbox)
         return shown
+
+    @cached_property
+    def _viewing(self) -> anyio.Lock:
+        return anyio.Lock()
 
     @cached_property
     def _shown(self) -> WeakValueDictionary[tuple[Record, int, tuple[str, ...]], Task]:

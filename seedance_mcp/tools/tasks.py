@@ -7,7 +7,6 @@ from contextlib import suppress
 
 import anyio
 
-from seedance_mcp.catalogue.editions import edition_2026_07
 from seedance_mcp.errors import (
     SeedanceError,
     TaskNotFound,
@@ -36,19 +35,19 @@ POLLS_AT_ONCE = 4
 
 async def get_task(session: Session, arguments: GetTask, caller: Caller) -> Task:
     """Look at one task; raises `TaskNotFound`."""
-    return await poll_task(session, session.ledger.find(arguments.task_id), arguments.task_id)
+    return await poll_task(session, await session.ledger.find(arguments.task_id), arguments.task_id)
 
 
 async def poll_task(session: Session, known: Record | None, task_id: str) -> Task:
     """Ask the provider about a task, unless the ledger knows that there is nothing to ask or it was asked just now."""
     if known and (known.task_id is None or known.status in FINAL - {"completed"}):
-        return session.view(known)
-    if known is None and (session.principal or not _ID.fullmatch(task_id) or session.ledger.belongs_elsewhere(task_id)):
+        return await session.view(known)
+    if known is None and (session.principal or not _ID.fullmatch(task_id) or await session.ledger.belongs_elsewhere(task_id)):
         raise TaskNotFound("No such task here: give the task_id of create_video or list_tasks.")
     key = known.task_id if known and known.task_id else task_id
-    async with session.polls.turn(key, patient=known is None) as due:
-        known = session.ledger.find(key)  # as the look of another caller left it
-        return session.view(known) if known and not due else await _look(session, known, key)
+    async with session.polls.acquire(key, until_due=known is None) as due:
+        known = await session.ledger.find(key)  # as the look of another caller left it
+        return await session.view(known) if known and not due else await _look(session, known, key)
 
 
 async def _look(session: Session, known: Record | None, task_id: str) -> Task:
@@ -58,10 +57,11 @@ async def _look(session: Session, known: Record | None, task_id: str) -> Task:
         if known is None:
             raise
         why = "the embedded sandbox forgets when its process ends" if session.settings.sandbox else "yet, or any more"
-        return session.view(known, [f"The provider does not know this task ({why}): this is what the ledger holds."])
-    record = known or session.ledger.adopt(task_id, seen.created_at)
-    session.ledger.update(record.request_id, seen)
-    return session.view(await publish_change(session, record), seen.warnings)
+        return await session.view(known, [f"The provider does not know this task ({why}): this is what the ledger holds."])
+    before = after = known or await session.ledger.adopt(task_id, seen.created_at)
+    with anyio.CancelScope(shield=True):  # no later look would find a change to tell
+        after = await publish_change(session, before, await session.ledger.observe(before.request_id, seen))
+    return await session.view(after, seen.warnings)
 
 
 async def _ask_provider(session: Session, task_id: str) -> ProviderTask:
@@ -85,7 +85,7 @@ async def wait_for_video(session: Session, arguments: WaitForVideo, caller: Call
         if task.task_id is None:  # its create is still under way: the ledger alone can tell
             return session.settings.min_poll_interval_seconds
         wanted = task.next.after_seconds if task.next else 0.0
-        return session.polls.seconds_until(task.task_id, wanted, task.elapsed_seconds or 0.0)
+        return session.polls.seconds_until_due(task.task_id, wanted, task.elapsed_seconds or 0.0)
 
     return await wait(
         lambda: get_task(session, arguments, caller),
@@ -93,23 +93,24 @@ async def wait_for_video(session: Session, arguments: WaitForVideo, caller: Call
         tell,
         pause,
         timeout_seconds=arguments.timeout_seconds,
-        seen=_seen_before(session, arguments.task_id),
+        seen=await _seen_before(session, arguments.task_id),
     )
 
 
-def _seen_before(session: Session, task_id: str) -> Task | None:
-    known = session.ledger.find(task_id)
-    return session.view(known) if known else None
+async def _seen_before(session: Session, task_id: str) -> Task | None:
+    known = await session.ledger.find(task_id)
+    return await session.view(known) if known else None
 
 
 async def list_tasks(session: Session, arguments: ListTasks, caller: Caller) -> TaskList:
     """Give the newest tasks of the ledger; `refresh` looks at all that run and at the balance first."""
     if arguments.refresh:
         await _refresh(session)
-    records, total = session.ledger.list(arguments.status, arguments.limit)
-    lifetime_seconds = edition_2026_07.LINK_LIFETIME_SECONDS
-    expiring = session.ledger.expiring(lifetime_seconds - EXPIRES_SOON_SECONDS, lifetime_seconds)
-    return TaskList(tasks=[session.view(record) for record in records], total=total, warnings=views.expiring(expiring))
+    page = await session.ledger.page(arguments.status, arguments.limit)
+    edition, lifetime_seconds = session.edition, session.edition.url_lifetime_seconds.value
+    expiring = await session.ledger.expiring(lifetime_seconds - EXPIRES_SOON_SECONDS, lifetime_seconds, views.NAMED_MOST)
+    shown = [await session.view(record) for record in page.records]
+    return TaskList(tasks=shown, total=page.total, warnings=views.expiring(edition, expiring))
 
 
 async def _refresh(session: Session) -> None:
@@ -122,6 +123,6 @@ async def _refresh(session: Session) -> None:
                 await poll_task(session, record, record.request_id)
 
     async with anyio.create_task_group() as group:
-        for record in (*session.ledger.list("queued")[0], *session.ledger.list("processing")[0]):
+        for record in [record for status in RUNNING for record in (await session.ledger.page(status)).records]:
             group.start_soon(look_at, record)
         group.start_soon(reconcile_account, session)

@@ -1,4 +1,4 @@
-"""The tools that bring files: a local file or a link becomes a reference, and its review is watched."""
+"""The tools that bring media: a local file or a URL becomes a reference, and its review is waited for."""
 
 from __future__ import annotations
 
@@ -10,50 +10,61 @@ from datetime import datetime, timedelta
 
 import anyio.to_thread
 
-from seedance_mcp.catalogue.editions import edition_2026_07
+from seedance_mcp.catalogue.edition import Edition
 from seedance_mcp.catalogue.facts import KIND_OF_FIELD, MEDIA_FIELDS, Kind, Model
 from seedance_mcp.errors import AssetRejected, FileRejected, InvalidRequest, ProviderFailed, SeedanceError
-from seedance_mcp.media import local_files
-from seedance_mcp.media.local_files import MediaFile
+from seedance_mcp.media import local_files, urls
+from seedance_mcp.media.probe import MediaFile, Violation, check_bounds
 from seedance_mcp.money.records import Upload
 from seedance_mcp.polling.schedule import Meter, wait
 from seedance_mcp.provider import reviews
-from seedance_mcp.provider.reviews import NoAsset, Review
+from seedance_mcp.provider.answers import AssetReview, NoAsset
 from seedance_mcp.tools import views
 from seedance_mcp.tools.arguments import GetAsset, UploadAsset, find_model
 from seedance_mcp.tools.results import Asset, Next
 from seedance_mcp.tools.session import Caller, Session
 
-REVIEW_FLOOR_SECONDS = 2.0
-"""The provider's own web client looks at a review this often."""
-_REUSED_SECONDS = edition_2026_07.LINK_LIFETIME_SECONDS - 24 * 3600
-"""How long an upload stands for the same bytes: its link must outlive the making of a video."""
+REVIEW_POLL_SECONDS = 2.0
+"""The provider's own web client polls a review this often."""
+_SPARE_SECONDS = 24 * 3600
+"""An upload is used again for the same bytes until its URL has this long to live: it must outlive the making of a video."""
+
+_SHOWN_CHARS = 200
+"""How much of a reference a refusal repeats."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Brought:
-    """What a source came to: a link that the provider can read, and where its bytes were sent."""
+    """A source that the provider can read by now."""
 
-    link: str
+    url: str
     kind: Kind
     size_bytes: int | None = None
+    """`None`, like `uploaded_at`, where the source is a URL and no bytes were sent."""
     digest: str = ""
-    """Of the bytes and what they are for."""
-    at: datetime | None = None
-    review: Review | None = None
-    """Of an earlier upload of the same bytes for the same purpose."""
+    """Of the bytes and what they are for; empty where none were sent."""
+    uploaded_at: datetime | None = None
+    review: AssetReview | None = None
+    """The review of an earlier upload of the same bytes for the same purpose."""
 
 
 async def upload_asset(session: Session, arguments: UploadAsset, caller: Caller) -> Asset:
-    """Bring a file or link by the path of the model's route; bytes that are there already are not sent again.
+    """Bring a file or URL by the endpoints of the model's route; bytes that were uploaded lately are not sent again.
 
-    Raises `FileRejected` before anything is sent, `AssetRejected` when the review says no.
+    Raises:
+        FileRejected: The file or URL may not be sent; nothing was.
+        InvalidRequest: The model takes nothing of that kind; nothing was sent.
+        AssetRejected: The provider's review refused it.
     """
     session.client.require_key()
-    model = find_model(arguments.model)
+    model = find_model(session.edition, arguments.model)
     if arguments.portrait and model.route.review != "library":
-        allowed = ", ".join(edition_2026_07.models_of(edition_2026_07.SP))
-        raise InvalidRequest(f"portrait is for the SP models alone: {allowed}.", field="portrait", allowed=allowed)
+        allowed = ", ".join(each.name for each in session.edition.models if each.route.review == "library")
+        raise InvalidRequest(
+            f"portrait was true with {model.name}; allowed only with {allowed}. Nothing was sent.",
+            field="portrait",
+            allowed=allowed,
+        )
     brought = await _bring(session, model, arguments)
     review = brought.review or await _submit(session, model, arguments, brought)
     if review.asset_id:
@@ -61,100 +72,126 @@ async def upload_asset(session: Session, arguments: UploadAsset, caller: Caller)
     return _asset(session, model, review, brought.kind, brought)
 
 
-async def _submit(session: Session, model: Model, arguments: UploadAsset, brought: _Brought) -> Review:
-    """Hand a link to the route's review, and remember the bytes behind it."""
+async def _submit(session: Session, model: Model, arguments: UploadAsset, brought: _Brought) -> AssetReview:
+    """Hand a URL to the route's review, and remember which bytes lie behind it."""
     name = arguments.name or f"{brought.kind} from seedance-mcp"
-    review = await reviews.submit_asset(session.client, model, brought.kind, brought.link, name, portrait=arguments.portrait)
-    if brought.at:
-        session.ledger.remember_upload(brought.digest, Upload(brought.link, review.asset_id, brought.at))
+    review = await reviews.submit_asset(session.client, model, brought.kind, brought.url, name, portrait=arguments.portrait)
+    if brought.uploaded_at:
+        await session.ledger.remember_upload(brought.digest, Upload(brought.url, review.asset_id, brought.uploaded_at))
     return review
 
 
-def _check_use(model: Model, kind: Kind, arguments: UploadAsset) -> None:
-    """Refuse what the model has no field for, before anything is sent."""
+def _check_use(edition: Edition, model: Model, kind: Kind, arguments: UploadAsset) -> None:
+    """Raise `InvalidRequest` for a kind that the model has no field for."""
     if arguments.portrait and kind != "image":
-        raise InvalidRequest(f"A portrait is an image, not {kind}.", field="portrait", allowed="an image")
+        raise InvalidRequest(
+            f"portrait was true for a source of kind {kind}; allowed: an image. Nothing was sent.",
+            field="portrait",
+            allowed="an image",
+        )
     if not _use_in(model, kind):
-        takers = ", ".join(each.name for each in edition_2026_07.MODELS if _use_in(each, kind))
-        raise InvalidRequest(f"{model.name} takes no {kind}; allowed with {takers}.", field="model", allowed=takers)
+        takers = ", ".join(each.name for each in edition.models if _use_in(each, kind))
+        raise InvalidRequest(
+            f"{model.name} takes no {kind}; allowed with {takers}. Nothing was sent.", field="model", allowed=takers
+        )
 
 
 async def _bring(session: Session, model: Model, arguments: UploadAsset) -> _Brought:
-    """Make the source a link: it is one, or its bytes are sent."""
-    if local_files.is_link(arguments.source):
-        kind = local_files.kind_of_link(local_files.check_link(arguments.source), arguments.kind)
-        _check_use(model, kind, arguments)
+    """Give the source as a URL that the provider can read: it is one, or its bytes are sent."""
+    if urls.is_url(arguments.source):
+        kind = urls.kind_of_url(urls.check_url(arguments.source), arguments.kind, session.edition.uploads.value)
+        _check_use(session.edition, model, kind, arguments)
         return _Brought(arguments.source, kind)
     with ExitStack() as stack:
-        opening = local_files.open_media(arguments.source, session.upload_roots)
+        opening = local_files.open_media(arguments.source, session.upload_roots, session.edition.uploads.value)
         found = await anyio.to_thread.run_sync(stack.enter_context, opening)
         if arguments.kind not in {None, found.kind}:
-            raise InvalidRequest(f"The file is {found.kind}, not {arguments.kind}.", field="kind", allowed=found.kind)
-        _check_use(model, found.kind, arguments)
-        local_files.check_bounds(found, model)
+            raise InvalidRequest(
+                f"kind was {arguments.kind}, and the file's content is {found.kind}; allowed: {found.kind}. Nothing was sent.",
+                field="kind",
+                allowed=found.kind,
+            )
+        _check_use(session.edition, model, found.kind, arguments)
+        if violations := check_bounds(found, model):
+            raise _misfit(session.edition, found, model, violations)
         return await _known(session, model, arguments, found) or await _send(session, model, arguments, found)
 
 
-def _digest(session: Session, model: Model, arguments: UploadAsset, found: MediaFile) -> str:
+def _misfit(edition: Edition, found: MediaFile, model: Model, violations: list[Violation]) -> FileRejected:
+    """Name everything that the route does not take in one refusal, so that the agent can fix all of it at once."""
+    measured = " and ".join(dict.fromkeys(each.measured for each in violations))
+    allowed = "; ".join(each.bound.description for each in violations)
+    sources = "; ".join(dict.fromkeys(edition.sources[each.source] for each in violations))
+    return FileRejected(
+        f"The {found.kind} has {measured}; allowed on the route {model.route.name}: {allowed} ({sources}). Nothing was sent.",
+        field="source",
+        allowed=allowed,
+    )
+
+
+def _digest_of(session: Session, model: Model, arguments: UploadAsset, found: MediaFile) -> str:
+    """Name the bytes and what they are for: route, portrait or not, and provider."""
     purpose = (found.sha256, found.size_bytes, found.kind, model.route.name, arguments.portrait, session.settings.base_url)
     return hashlib.sha256(json.dumps(purpose).encode()).hexdigest()
 
 
 async def _known(session: Session, model: Model, arguments: UploadAsset, found: MediaFile) -> _Brought | None:
-    """The same bytes, sent for the same purpose a short while ago; not those that a review refused or forgot."""
-    digest = _digest(session, model, arguments, found)
-    earlier = session.ledger.find_upload(digest, _REUSED_SECONDS)
+    """Give the same bytes as they were uploaded lately for the same purpose; `None` where their review failed or is lost."""
+    digest = _digest_of(session, model, arguments, found)
+    earlier = await session.ledger.find_upload(digest, session.edition.url_lifetime_seconds.value - _SPARE_SECONDS)
     if earlier is None:
         return None
-    review = Review(None, "active", earlier.link)
+    review = AssetReview(None, "active", earlier.url)
     if earlier.asset_id:
         try:
             review = await reviews.get_asset(session.client, model, earlier.asset_id, portrait=arguments.portrait)
         except SeedanceError:
             return None
-    known = _Brought(earlier.link, found.kind, found.size_bytes, digest, earlier.at, review)
+    known = _Brought(earlier.url, found.kind, found.size_bytes, digest, earlier.at, review)
     return None if review.stage == "failed" else known
 
 
 async def _send(session: Session, model: Model, arguments: UploadAsset, found: MediaFile) -> _Brought:
     uploaded = await session.client.upload_file(found.file, found.name, found.mime_type)
     try:
-        link = local_files.check_link(str(uploaded.get("url")))
-    except FileRejected:
-        raise ProviderFailed("The provider took the file but gave no usable link. Try again later.") from None
+        url = urls.check_url(uploaded.url or "")
+    except FileRejected as error:
+        raise ProviderFailed("The provider took the file but gave no https:// URL for it. Try again later.") from error
     if found.kind == "video":
-        session.ledger.remember_media(link, found.seconds)
-    return _Brought(link, found.kind, found.size_bytes, _digest(session, model, arguments, found), session.now())
+        await session.ledger.remember_media(url, found.seconds)
+    return _Brought(url, found.kind, found.size_bytes, _digest_of(session, model, arguments, found), session.now())
 
 
-async def _reviewed(session: Session, model: Model, review: Review, arguments: UploadAsset, caller: Caller) -> Review:
-    """Wait for the review as long as was asked."""
+async def _reviewed(
+    session: Session, model: Model, review: AssetReview, arguments: UploadAsset, caller: Caller
+) -> AssetReview:
+    """Wait for the review as long as the arguments say; raises `AssetRejected` where it failed."""
     meter, asset_id = Meter(), review.asset_id or ""
 
-    async def look() -> Review:
+    async def poll() -> AssetReview:
         return await reviews.get_asset(session.client, model, asset_id, portrait=arguments.portrait)
 
-    async def tell(seen: Review) -> None:
+    async def report(seen: AssetReview) -> None:
         await caller.report(meter.rise(0), f"review: {seen.stage}")
 
     if review.stage == "processing" and arguments.wait_seconds:
         review = await wait(
-            look,
+            poll,
             lambda seen: seen.stage != "processing",
-            tell,
-            lambda _: min(session.settings.min_poll_interval_seconds, REVIEW_FLOOR_SECONDS),
+            report,
+            lambda _: min(session.settings.min_poll_interval_seconds, REVIEW_POLL_SECONDS),
             timeout_seconds=arguments.wait_seconds,
             seen=review,
         )
     if review.stage == "failed":
-        raise AssetRejected("The provider's review refused the file: bring another one with upload_asset.")
+        raise AssetRejected("The provider's review refused the file: bring another file with upload_asset.")
     return review
 
 
-def _asset(session: Session, model: Model, review: Review, kind: Kind | None, brought: _Brought | None = None) -> Asset:
-    """What the agent gets; only a link to bytes that were uploaded lapses."""
+def _asset(session: Session, model: Model, review: AssetReview, kind: Kind | None, brought: _Brought | None = None) -> Asset:
+    """Give the result; it expires only where the reference is the URL of an upload."""
     arguments = {"reference": review.reference, "model": model.name}
-    sent_at = brought.at if brought and not review.asset_id else None
+    expires_from = brought.uploaded_at if brought and not review.asset_id else None
     again = Next(tool="get_asset", arguments=arguments, after_seconds=session.settings.min_poll_interval_seconds)
     return Asset(
         reference=review.reference,
@@ -162,7 +199,7 @@ def _asset(session: Session, model: Model, review: Review, kind: Kind | None, br
         status=review.stage,
         kind=kind,
         asset_id=review.asset_id,
-        expires_at=views.iso(sent_at and sent_at + timedelta(seconds=edition_2026_07.LINK_LIFETIME_SECONDS)),
+        expires_at=views.iso(expires_from and expires_from + timedelta(seconds=session.edition.url_lifetime_seconds.value)),
         bytes=brought.size_bytes if brought else None,
         use_in=_use_in(model, kind),
         next=again if review.stage == "processing" else None,
@@ -170,22 +207,33 @@ def _asset(session: Session, model: Model, review: Review, kind: Kind | None, br
 
 
 def _use_in(model: Model, kind: Kind | None) -> list[str]:
+    """List the request's fields that take such a reference; all media fields of the model where the kind is not known."""
     return [name for name in MEDIA_FIELDS if kind in {None, KIND_OF_FIELD[name]} and model.takes(name)]
 
 
 async def get_asset(session: Session, arguments: GetAsset, caller: Caller) -> Asset:
-    """Look at one asset; a refused one is a normal result with `status` failed."""
-    model = find_model(arguments.model)
+    """Ask where the review of one asset stands; a refused asset is a normal result with `status` failed.
+
+    Raises:
+        InvalidRequest: The reference is no asset, or the model's route has no review.
+        AssetRejected: The provider has no such asset.
+    """
+    model = find_model(session.edition, arguments.model)
     asset_id = arguments.reference.removeprefix("asset://")
     if model.route.review == "none" or asset_id == arguments.reference or not asset_id:
-        allowed = "asset://… of a Full or SP model"
-        raise InvalidRequest(f"Only assets have a review; allowed: {allowed}.", field="reference", allowed=allowed)
+        reviewed = ", ".join(route.name for route in session.edition.reviewed_by("audit", "library"))
+        allowed = f"asset://… with a model of the routes {reviewed}"
+        raise InvalidRequest(
+            f'"{arguments.reference[:_SHOWN_CHARS]}" with {model.name} has no review; allowed: {allowed}.',
+            field="reference",
+            allowed=allowed,
+        )
     try:
         review = await reviews.get_asset(session.client, model, asset_id)
-    except NoAsset:
+    except NoAsset as error:
         raise AssetRejected(
             f"The provider has no asset of this reference for {model.name}: check the reference and the model, "
             "or bring the file with upload_asset.",
             field="reference",
-        ) from None
+        ) from error
     return _asset(session, model, review, None)

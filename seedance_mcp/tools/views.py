@@ -7,20 +7,21 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from seedance_mcp.catalogue.editions.edition_2026_07 import CURRENCY, EDITION, LINK_LIFETIME_SECONDS, SOURCES
-from seedance_mcp.catalogue.facts import LIST_FIELDS, RULES, Fact, Model
+from seedance_mcp.catalogue.edition import Edition
+from seedance_mcp.catalogue.facts import RULES, Fact, Model
 from seedance_mcp.catalogue.profiles import model_schema
 from seedance_mcp.money.prices import PriceBook
-from seedance_mcp.money.records import JUDGED_AFTER_SECONDS, Record
+from seedance_mcp.money.records import JUDGED_AFTER_SECONDS, Page, Record
 from seedance_mcp.polling.schedule import Forecast
-from seedance_mcp.provider.failures import mend
+from seedance_mcp.provider.failures import advice_for_failed_task
 from seedance_mcp.task import RUNNING
 from seedance_mcp.tools.results import Billing, Failure, Frames, MediaLimit, ModelInfo, ModelList, Next, Options, Range, Task
 
 PROMPT_SHOWN_CHARS = 200
 GIVEN_UP_SECONDS = 86_400.0
 """Who has not ended in a day has been forgotten."""
-_NAMED_MOST = 10
+NAMED_MOST = 10
+"""Finished videos that one warning names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +39,16 @@ class Outlook:
         return None if left is None else round(left, 1), round(forecast.pause_seconds(), 1)
 
 
-def list_of_models(models: list[Model], prices: PriceBook, *, with_schema: bool = False, sandbox: bool = False) -> ModelList:
+def list_of_models(
+    edition: Edition, models: Sequence[Model], prices: PriceBook, *, with_schema: bool = False, sandbox: bool = False
+) -> ModelList:
     """The catalogue rows as agents read them."""
-    infos = [model_info(model, prices, with_schema=with_schema) for model in models]
+    infos = [model_info(edition, model, prices, with_schema=with_schema) for model in models]
     as_of = prices.live_as_of
-    return ModelList(edition=EDITION, currency=CURRENCY, prices_as_of=as_of, models=infos, sandbox=sandbox)
+    return ModelList(edition=edition.name, currency=edition.currency, prices_as_of=as_of, models=infos, sandbox=sandbox)
 
 
-def model_info(model: Model, prices: PriceBook, *, with_schema: bool = False) -> ModelInfo:
+def model_info(edition: Edition, model: Model, prices: PriceBook, *, with_schema: bool = False) -> ModelInfo:
     """One catalogue row as agents read it."""
     route, span = model.route, model.route.duration.value
     return ModelInfo(
@@ -53,7 +56,7 @@ def model_info(model: Model, prices: PriceBook, *, with_schema: bool = False) ->
         route=route.name,
         title=model.title,
         duration=Range(min=span.min, max=span.max, default=span.default),
-        resolution=Options(allowed=list(resolutions(model)), default=model.default_resolution),
+        resolution=Options(allowed=list(model.resolutions), default=model.default_resolution),
         ratio=Options(allowed=list(route.ratio.value.allowed), default=route.ratio.value.default),
         prompt_max_chars=route.prompt_max_chars.value if route.prompt_max_chars else None,
         images=_media(model, "images"),
@@ -63,16 +66,9 @@ def model_info(model: Model, prices: PriceBook, *, with_schema: bool = False) ->
         rules=[RULES[name] for name in route.rules],
         asset_review=route.review,
         billing=_billing(model, prices),
-        notes=notes_of(model),
-        request_schema=model_schema(model) if with_schema else None,
+        notes=notes_of(edition, model),
+        request_schema=model_schema(edition, model) if with_schema else None,
     )
-
-
-def resolutions(model: Model) -> tuple[str, ...]:
-    """What a video of this model can be."""
-    if model.resolution or model.route.resolution is None:
-        return (model.default_resolution,)
-    return model.route.resolution.value.allowed
 
 
 def _media(model: Model, name: str) -> MediaLimit:
@@ -89,16 +85,25 @@ def _billing(model: Model, prices: PriceBook) -> Billing:
     return Billing(per=price.per, name=price.name, unit_price=float(price.unit), source=price.source, seen=price.seen)
 
 
-def notes_of(model: Model) -> list[str]:
-    """What is known beside the limits, and which sources say otherwise."""
-    names = ("duration", "resolution", *LIST_FIELDS, "audio_with_frames", "billing")
-    found = [(name, doubt) for name in names for doubt in model.route.doubts(name, model.name)]
-    doubts = [f"Doubt on {name}: {doubt.says} ({SOURCES[doubt.source]})." for name, doubt in found]
-    return [*model.route.notes, *doubts]
+def notes_of(edition: Edition, model: Model) -> list[str]:
+    """What is known beside the limits, and which sources state something else."""
+    conflicting = model.route.conflicting(model.name)
+    quoted = [
+        f"Conflicting source on {field}: {each.statement} ({edition.sources[each.source]})."
+        for field, sources in conflicting.items()
+        for each in sources
+    ]
+    return [*model.route.notes, *quoted]
 
 
 def task_of(
-    record: Record, now: datetime, outlook: Outlook, warnings: list[str] | None = None, *, sandbox: bool = False
+    edition: Edition,
+    record: Record,
+    now: datetime,
+    outlook: Outlook,
+    warnings: list[str] | None = None,
+    *,
+    sandbox: bool = False,
 ) -> Task:
     """One ledger row as a task."""
     elapsed = max(0.0, ((record.completed_at or now) - record.created_at).total_seconds())
@@ -118,12 +123,12 @@ def task_of(
         elapsed_seconds=round(elapsed, 1),
         eta_seconds=eta,
         video_url=record.video_url,
-        video_url_expires_at=iso(_expires_at(record)),
-        saved_path=record.saved and record.saved.path,
+        video_url_expires_at=iso(_expires_at(edition, record)),
+        saved_path=record.saved and record.saved.uri,
         cost=_number(_cost(record)),
         estimated_cost=_number(record.estimate),
-        currency=CURRENCY,
-        error=_failure(record),
+        currency=edition.currency,
+        error=_failure(edition, record),
         warnings=[*(warnings or []), *_evidence(record), *([] if waited_for or not running else [_GIVEN_UP])],
         next=_next(record, pause, running=waited_for),
     )
@@ -157,54 +162,54 @@ def _evidence(record: Record) -> list[str]:
     return [f"The answer to this request was lost. {told} Do not send it again without asking the person."]
 
 
-def expiring(records: list[Record]) -> list[str]:
+def expiring(edition: Edition, page: Page) -> list[str]:
     """A warning that names finished videos whose links are about to lapse; none for none."""
-    named = [f"{record.task_id} ({iso(_expires_at(record))})" for record in records[:_NAMED_MOST]]
-    more = f" and {len(records) - _NAMED_MOST} more" if len(records) > _NAMED_MOST else ""
+    named = [f"{record.task_id} ({iso(_expires_at(edition, record))})" for record in page.records]
+    more = f" and {page.total - len(named)} more" if page.total > len(named) else ""
     return [f"Not saved, and their links lapse soon: {', '.join(named)}{more}. Call download_video."] if named else []
 
 
-def _expires_at(record: Record) -> datetime | None:
+def _expires_at(edition: Edition, record: Record) -> datetime | None:
     """When a finished video's link lapses, about."""
     done = record.completed_at if record.status == "completed" else None
-    return done and done + timedelta(seconds=LINK_LIFETIME_SECONDS)
+    return done and done + timedelta(seconds=edition.url_lifetime_seconds.value)
 
 
-def _failure(record: Record) -> Failure | None:
+def _failure(edition: Edition, record: Record) -> Failure | None:
     """Why there is no video, whether money went and what to do; the provider's words are marked as such."""
     if record.task_id is None and record.evidence in {"charged", "not charged"}:
-        return Failure(code=record.error_code or "outcome_unknown", message=_judged(record))
+        return Failure(code=record.error_code or "outcome_unknown", message=_judged(edition, record))
     if record.error is None:
         return None
     if record.error_code:
         refused = " Nothing was charged." if record.settled == 0 else ""
         return Failure(code=record.error_code, message=f"{record.error}{refused}")
-    words = f'The provider\'s words: "{record.error}". {_charge(record)} {mend(record.error)}'
+    words = f'The provider\'s words: "{record.error}". {_charge(edition, record)} {advice_for_failed_task(record.error)}'
     return Failure(code=record.status, message=words)
 
 
 _MAY_BE_MADE_AGAIN = "It was not charged: it may be made again."
 
 
-def _judged(record: Record) -> str:
+def _judged(edition: Edition, record: Record) -> str:
     """What to do about a lost answer of which the money is known."""
     if record.evidence == "not charged":
         return f"The answer was lost. {_MAY_BE_MADE_AGAIN}"
-    paid = f"{_number(record.settled)} {CURRENCY}"
+    paid = f"{_number(record.settled)} {edition.currency}"
     return (
         f"It was paid ({paid}), and no video is known, since the answer was lost: contact the provider with request_id "
         f"{record.request_id}, the model and the time ({iso(record.created_at)}). Do not make it again before they answer."
     )
 
 
-def _charge(record: Record) -> str:
+def _charge(edition: Edition, record: Record) -> str:
     """Whether money went; an estimate and a task made elsewhere do not tell."""
     paid = record.settled if record.settled_by in {"provider", "balance", "person"} else record.cost
     if paid is None:
         return "Whether it was charged is not known: see get_balance."
     if paid == 0:
         return "Nothing was charged."
-    return f"The provider charged {_number(paid)} {CURRENCY} and told of no refund: see get_balance."
+    return f"The provider charged {_number(paid)} {edition.currency} and told of no refund: see get_balance."
 
 
 def iso(moment: datetime | None) -> str | None:

@@ -59,7 +59,7 @@ import sys
 from seedance_mcp.sandbox import serve
 from seedance_mcp.sandbox.provider import Sandbox
 
-async def film(body, pictures):
+async def film(order, pictures):
     return b"\\0\\0\\0\\x20ftypisom" + bytes(int(sys.argv[1]) - 12)
 
 bound = serve.listen()

@@ -8,12 +8,12 @@ from __future__ import annotations
 import statistics
 from collections import defaultdict
 from functools import partial
-from typing import Any
 
 import anyio
 import httpx
 from kit import ENVIRONMENT, MODEL, Row, Session, empty, memory_mb, ours, session, settings
 
+from seedance_mcp.sandbox.order import Order
 from seedance_mcp.sandbox.provider import Sandbox
 from seedance_mcp.sandbox.serve import run_in_background
 
@@ -33,7 +33,7 @@ class Provider(Sandbox):
         return await super().__call__(request)
 
 
-async def no_film(body: dict[str, Any], pictures: list[bytes]) -> bytes:
+async def no_film(order: Order, pictures: list[bytes]) -> bytes:
     """Draw nothing: nobody gets to see it."""
     return b""
 

@@ -18,10 +18,10 @@ from pathlib import Path
 
 from kit import Row
 
-from seedance_mcp.money.ledger import LEDGER_FILE
-from seedance_mcp.polling.schedule import LONGEST_PAUSE_FLOORS, Forecast
+from seedance_mcp.money.stores.sqlite import LEDGER_FILE
+from seedance_mcp.polling.schedule import LONGEST_PAUSE_INTERVALS, Forecast
 
-FLOOR_SECONDS, LONGEST_SECONDS = 5.0, 5.0 * LONGEST_PAUSE_FLOORS
+FLOOR_SECONDS, LONGEST_SECONDS = 5.0, 5.0 * LONGEST_PAUSE_INTERVALS
 DRAWS, HISTORIES, HISTORY = 600, 20, 40
 STEP_SECONDS = 1.0
 Outcome = tuple[float, float]

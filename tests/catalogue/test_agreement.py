@@ -14,11 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from seedance_mcp.catalogue.editions import edition_2026_07
+from seedance_mcp.catalogue.edition import load_edition
 from seedance_mcp.catalogue.facts import LIST_FIELDS, Model, Route
 from seedance_mcp.sandbox.provider import KEY
 
-EXAMPLES = -(-5000 // len(edition_2026_07.ROUTES))
+EDITION = load_edition()
+EXAMPLES = -(-5000 // len(EDITION.routes))
 RATIOS = ["16:9", "9:16", "1:1", "4:3", "3:4", "21:9", "Adaptive", "adaptive", "2:1", ""]
 SIZES = ["480p", "720p", "1080p", "2k", "4k"]
 BAD_LINKS = ["http://example.com/a.png", "./cat.png", "https://", "asset://", "https://a b", "data:image/png;base64,AA", "", 7]
@@ -48,14 +49,14 @@ def fields(model: Model) -> dict[str, st.SearchStrategy[Any]]:
     }
 
 
-CHOSEN = st.lists(st.sampled_from(list(fields(edition_2026_07.MODELS[0]))), max_size=4, unique=True)
+CHOSEN = st.lists(st.sampled_from(list(fields(EDITION.models[0]))), max_size=4, unique=True)
 LEFT_OUT = st.sampled_from([None] * 30 + ["model", "prompt"])
 
 
 @st.composite
 def requests(draw: st.DrawFn, route: Route) -> dict[str, Any]:
     """Mostly valid bodies for one route's models, with a little of everything that could be wrong."""
-    model = edition_2026_07.BY_NAME[draw(st.sampled_from(edition_2026_07.models_of(route)))]
+    model = draw(st.sampled_from(EDITION.models_of(route)))
     name = draw(st.sampled_from([model.name] * 9 + ["seedance-3"]))
     body = {"model": name, "prompt": draw(PROMPTS), **{each: draw(fields(model)[each]) for each in draw(CHOSEN)}}
     body.pop(draw(LEFT_OUT) or "", None)
@@ -97,7 +98,8 @@ def sandbox_verdict(world: World, body: dict[str, Any], post: Callable[..., Any]
     return post(world.sandbox, request).json()["code"] == 0
 
 
-@pytest.mark.parametrize("route", edition_2026_07.ROUTES, ids=lambda route: route.name)
+@pytest.mark.slow
+@pytest.mark.parametrize("route", EDITION.routes, ids=lambda route: route.name)
 def test_schema_server_and_sandbox_agree_on_5000_requests(world: World, portal: BlockingPortal, route: Route) -> None:
     schema, seen = published_schema(world, portal), {True: 0, False: 0}
     world.sandbox.balance = float("inf")

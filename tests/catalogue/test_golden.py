@@ -12,7 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
-from seedance_mcp.catalogue.editions import edition_2026_07
+from seedance_mcp.catalogue.edition import Edition, load_edition
 from seedance_mcp.catalogue.facts import Choice, Fact, Route, Span
 from seedance_mcp.catalogue.profiles import model_schema
 from seedance_mcp.catalogue.requests import request_model
@@ -20,6 +20,7 @@ from seedance_mcp.errors import InvalidRequest
 from seedance_mcp.sandbox.judge import judge
 from seedance_mcp.tools.arguments import read_request
 
+EDITION = load_edition()
 LINES: dict[str, Any] = tomllib.loads(Path(__file__).with_name("documented.toml").read_text("utf-8"))
 LINKS = {"https": "https://example.com/media-{}", "asset": "asset://asset-{}"}
 
@@ -49,7 +50,7 @@ GOLDEN = [
 
 def taken_by_the_server(body: dict[str, Any]) -> bool:
     try:
-        read_request(body)
+        read_request(EDITION, body)
     except InvalidRequest as refusal:
         return not {"field", "allowed"} <= set(refusal.details)
     return True
@@ -58,16 +59,16 @@ def taken_by_the_server(body: dict[str, Any]) -> bool:
 @pytest.mark.parametrize(("body", "ok"), GOLDEN)
 def test_server_and_sandbox_decide_as_the_documentation_says(body: dict[str, Any], ok: bool) -> None:  # noqa: FBT001
     assert taken_by_the_server(body) is ok
-    assert (judge(body) is None) is ok
-    if body.get("model") in edition_2026_07.BY_NAME:
-        alone: Any = Draft202012Validator(model_schema(edition_2026_07.BY_NAME[body["model"]]))
-        assert alone.is_valid(body) is ok
+    assert (judge(EDITION, body) is None) is ok
+    if model := EDITION.find(body.get("model")):
+        schema: Any = Draft202012Validator(model_schema(EDITION, model))
+        assert schema.is_valid(body) is ok
 
 
 def test_every_model_of_the_seed_has_a_row_and_a_golden_line() -> None:
     named = {body.get("model") for route in LINES for _, body, ok in bodies(route) if ok}
-    assert named == set(edition_2026_07.BY_NAME)
-    assert len(edition_2026_07.BY_NAME) == 23
+    assert named == set(EDITION.model_names)
+    assert len(EDITION.models) == 23
 
 
 def shifted(fact: Fact[int]) -> Iterator[Fact[int]]:
@@ -109,14 +110,21 @@ def mutants(route: Route) -> Iterator[tuple[str, Route]]:
         yield "resolution", replace(route, resolution=changed_size)
     yield "schemes", replace(route, schemes=replace(route.schemes, value=("http",)))
     yield "both_frames", replace(route, both_frames=not route.both_frames)
-    if route.reference_audios.value:
+    if route.audio_with_frames:
         flipped = replace(route.audio_with_frames, value=not route.audio_with_frames.value)
         yield "audio_with_frames", replace(route, audio_with_frames=flipped)
 
 
+def with_route(route: Route) -> Edition:
+    """The edition with one route changed, and its models with it."""
+    models = [replace(model, route=route) if model.route.name == route.name else model for model in EDITION.models]
+    routes = [route if each.name == route.name else each for each in EDITION.routes]
+    return replace(EDITION, routes=tuple(routes), models=tuple(models))
+
+
 def verdicts(route: Route) -> list[bool]:
     """What a route's model says to the golden lines of its name."""
-    kind, found = request_model(route), list[bool]()
+    kind, found = request_model(with_route(route), route), list[bool]()
     for _, body, _ok in bodies(route.name):
         try:
             kind.model_validate(body)
@@ -128,7 +136,7 @@ def verdicts(route: Route) -> list[bool]:
 
 MUTANTS = [
     pytest.param(route, changed, id=f"{route.name}-{number}-{name}")
-    for route in edition_2026_07.ROUTES
+    for route in EDITION.routes
     for number, (name, changed) in enumerate(mutants(route))
 ]
 

@@ -1,4 +1,4 @@
-"""`seedance-mcp bundle`: the manifest says what the code says, and the file holds what it starts."""
+"""`seedance-mcp bundle`: the manifest agrees with the code, and the file holds everything that it starts."""
 
 from __future__ import annotations
 
@@ -29,28 +29,32 @@ def manifest(bundle: zipfile.ZipFile) -> dict[str, Any]:
 
 
 def test_the_manifest_names_this_version_and_every_tool(bundle: zipfile.ZipFile) -> None:
-    told = manifest(bundle)
-    assert told["version"] == seedance_mcp.__version__
-    assert [(tool["name"], tool["description"]) for tool in told["tools"]] == [(tool.name, tool.description) for tool in TOOLS]
-    assert told["server"]["entry_point"] in bundle.namelist()
+    listed = manifest(bundle)
+    assert listed["version"] == seedance_mcp.__version__
+    assert [(tool["name"], tool["description"]) for tool in listed["tools"]] == [
+        (tool.name, tool.description) for tool in TOOLS
+    ]
+    assert listed["server"]["entry_point"] in bundle.namelist()
 
 
 def test_every_question_is_a_setting_and_the_key_is_a_secret(bundle: zipfile.ZipFile) -> None:
-    told = manifest(bundle)
-    assert set(told["user_config"]) <= set(Settings.model_fields)
-    assert [name for name, asked in told["user_config"].items() if asked.get("sensitive")] == ["api_key"]
-    given = told["server"]["mcp_config"]["env"]
-    assert given == {f"SEEDANCE_{name.upper()}": f"${{user_config.{name}}}" for name in told["user_config"]}
+    listed = manifest(bundle)
+    assert set(listed["user_config"]) <= set(Settings.model_fields)
+    assert [name for name, asked in listed["user_config"].items() if asked.get("sensitive")] == ["api_key"]
+    given = listed["server"]["mcp_config"]["env"]
+    assert given == {f"SEEDANCE_{name.upper()}": f"${{user_config.{name}}}" for name in listed["user_config"]}
 
 
-def test_a_question_that_was_not_answered_is_not_set(bundle: zipfile.ZipFile, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_question_without_an_answer_leaves_its_setting_unset(
+    bundle: zipfile.ZipFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plain = Settings()
     for name, value in manifest(bundle)["server"]["mcp_config"]["env"].items():
         monkeypatch.setenv(name, value)
     assert Settings() == plain
 
 
-def test_the_whole_package_and_its_needs_are_inside(bundle: zipfile.ZipFile) -> None:
+def test_the_whole_package_and_its_dependencies_are_inside(bundle: zipfile.ZipFile) -> None:
     folder = TOP / "seedance_mcp"
     files = {str(path.relative_to(TOP)) for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
     assert set(bundle.namelist()) == {*files, "manifest.json", "pyproject.toml"}
@@ -69,6 +73,6 @@ def test_the_same_installation_makes_the_same_bundle(tmp_path: Path) -> None:
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
-def test_a_place_that_cannot_be_written_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_path_that_cannot_be_written_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main(["bundle", str(tmp_path / "none" / "x.mcpb")]) == 2
     assert "cannot be written" in capsys.readouterr().err

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
+import anyio
 import av
 import pytest
 from deadline import ran
@@ -16,12 +17,13 @@ from mcp_types import CallToolResult, TextContent
 
 from seedance_mcp import __version__
 from seedance_mcp.cli import demo, main
-from seedance_mcp.cli.install import Wish
+from seedance_mcp.cli.install import InstallOptions
 from seedance_mcp.cli.mcp_clients import BY_NAME
 from seedance_mcp.errors import OutcomeUnknown
-from seedance_mcp.money.ledger import Ledger
-from seedance_mcp.money.records import Entry
+from seedance_mcp.money.ledger import open_ledger
+from seedance_mcp.money.records import NewRequest
 from seedance_mcp.sandbox.serve import listen
+from seedance_mcp.settings import Settings
 from seedance_mcp.task import ProviderTask
 
 
@@ -30,7 +32,7 @@ def test_models_are_listed_as_a_table(capsys: pytest.CaptureFixture[str]) -> Non
     assert "| `seedance2.0-md` | md | 1-15 | 720p | 4 | 3 | - | https | task |" in capsys.readouterr().out
 
 
-def test_a_wrong_setting_ends_the_server_with_a_sentence() -> None:
+def test_an_invalid_setting_ends_the_server_with_one_sentence() -> None:
     wrong = {**os.environ, "SEEDANCE_BASE_URL": "http://example.com"}
     command = [sys.executable, "-m", "seedance_mcp"]
     done = ran(command, env=wrong, input="")
@@ -42,19 +44,19 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main.main(["--help"])
     assert caught.value.code == 0
-    told = capsys.readouterr().out
+    printed = capsys.readouterr().out
     for command in ("serve", "demo", "sandbox", "models", "doctor", "install", "bundle"):
-        assert f"    {command} " in told
+        assert f"    {command} " in printed
 
 
-def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main.main(["--version"])
     assert (caught.value.code, capsys.readouterr().out) == (0, f"seedance-mcp {__version__}\n")
 
 
-@pytest.mark.parametrize("option", [f"--{name.replace('_', '-')}" for name in Wish.__slots__ if name != "client"])
-def test_an_option_of_ours_after_command_is_refused_and_nothing_is_written(
+@pytest.mark.parametrize("option", [f"--{name.replace('_', '-')}" for name in InstallOptions.__slots__ if name != "client"])
+def test_an_install_option_after_command_is_refused_and_nothing_is_written(
     option: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as caught:
@@ -67,12 +69,13 @@ def test_an_option_of_ours_after_command_is_refused_and_nothing_is_written(
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--mood", "grumpy"], "unknown mood grumpy; known: "),
-        (["--mood", "lost:/x:often"], "lost:/x:often is no NAME[:PATH[:TIMES]]"),
-        (["--port", "70000"], "Port 70000 cannot be had"),
+        (["--fault", "grumpy"], "grumpy; known: "),
+        (["--mood", "grumpy"], "Invalid --fault: "),
+        (["--fault", "lost:/x:often"], "lost:/x:often is not NAME[:PATH[:TIMES]]"),
+        (["--port", "70000"], "Port 70000 cannot be used"),
     ],
 )
-def test_a_sandbox_that_cannot_start_says_why_in_a_line(
+def test_a_sandbox_that_cannot_start_says_why_in_one_line(
     arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main.main(["sandbox", *arguments]) == 2
@@ -81,14 +84,14 @@ def test_a_sandbox_that_cannot_start_says_why_in_a_line(
     assert error.count("\n") == 1
 
 
-def test_a_sandbox_on_a_taken_port_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_sandbox_on_a_port_in_use_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     with closing(listen()) as taken:
         port = taken.getsockname()[1]
         assert main.main(["sandbox", "--port", str(port)]) == 2
-    assert f"Port {port} cannot be had" in capsys.readouterr().err
+    assert f"Port {port} is in use: give another with --port" in capsys.readouterr().err
 
 
-def test_an_interrupt_ends_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_ends_without_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted() -> None:
         raise KeyboardInterrupt
 
@@ -96,6 +99,7 @@ def test_an_interrupt_ends_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
     assert main.main(["serve", "--transport", "http"]) == 130
 
 
+@pytest.mark.slow
 def test_the_demo_makes_three_real_videos(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "seedance_mcp", "demo", "--output", str(tmp_path / "videos")]
     done = ran(command)
@@ -109,16 +113,17 @@ def test_the_demo_makes_three_real_videos(tmp_path: Path) -> None:
     assert done.stderr == ""
 
 
-def test_a_demo_that_meets_an_error_says_which() -> None:
+def test_a_demo_whose_tool_call_fails_raises_its_message() -> None:
     refused = CallToolResult(content=[TextContent(type="text", text="no key")], is_error=True)
     with pytest.raises(RuntimeError, match="no key"):
         demo.checked(refused)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "sandbox"), [("demo", "0"), ("sandbox", "0"), ("serve", "1"), ("install cursor --sandbox", "0")]
 )
-def test_a_missing_extra_is_told_with_the_remedy(command: str, sandbox: str) -> None:
+def test_a_missing_extra_is_named_with_the_pip_command(command: str, sandbox: str) -> None:
     script = f"import sys; sys.modules['av'] = None; from seedance_mcp.cli.main import main; sys.exit(main({command.split()}))"
     done = ran([sys.executable, "-c", script], env={**os.environ, "SEEDANCE_SANDBOX": sandbox})
     assert done.returncode == 2
@@ -130,19 +135,23 @@ def test_a_missing_extra_is_told_with_the_remedy(command: str, sandbox: str) -> 
 def filled_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
     """One charged and one lost request."""
     monkeypatch.setenv("SEEDANCE_DATA_DIR", str(tmp_path / "data"))
-    ledger = Ledger(tmp_path / "data", lambda: datetime(2026, 11, 23, 12, tzinfo=UTC))
+    return anyio.run(filled, tmp_path / "data")
+
+
+async def filled(folder: Path) -> tuple[str, str]:
+    ledger = open_ledger(Settings(data_dir=folder), lambda: datetime(2026, 11, 23, 12, tzinfo=UTC))
     made: list[str] = []
     for name, prompt in (("one", "a fox | with\x1b[31m a very long tail that goes on and on"), ("two", "a lost fox")):
-        entry = Entry({"model": "seedance2.0-sp", "prompt": prompt}, name, Decimal("2.5"))
-        record, _ = ledger.begin(entry, window_seconds=0, admit=lambda spent: None)  # noqa: ARG005 - admits everything
-        made.append(record.request_id)
-    ledger.update(made[0], ProviderTask("vid_1", "completed", cost=Decimal("2.5")))
-    ledger.refuse(made[1], OutcomeUnknown("lost", charged="maybe"))
-    ledger.close()
+        request = NewRequest({"model": "seedance2.0-sp", "prompt": prompt}, name, Decimal("2.5"))
+        await ledger.reserve(request, window_seconds=0, admit=lambda _: None)
+        made.append(request.request_id)
+    await ledger.observe(made[0], ProviderTask("vid_1", "completed", cost=Decimal("2.5")))
+    await ledger.fail(made[1], OutcomeUnknown("lost", charged="maybe"))
+    await ledger.aclose()
     return made[0], made[1]
 
 
-def test_tasks_and_spending_are_readable_tables(
+def test_tasks_and_spending_are_printed_as_tables_without_control_characters(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _, lost = filled_ledger(tmp_path, monkeypatch)
@@ -155,18 +164,18 @@ def test_tasks_and_spending_are_readable_tables(
     assert main.main(["spending"]) == 0
     spending = capsys.readouterr().out
     assert "| seedance2.0-sp | 1 | estimate 2.5, charged 2.5 |" in spending
-    assert "in all 5 JimiCoin (of it reserved and not settled: 2.5). Limits: max_cost_total 10." in spending
+    assert "in total 5 JimiCoin (2.5 of this is reserved and not settled). Limits: max_cost_total 10." in spending
 
 
 @pytest.mark.parametrize(
     ("outcome", "told", "spent"),
     [
-        (["charged"], "charged, 2.5 by a person", "in all 5 "),
-        (["charged", "--amount", "3"], "charged, 3 by a person", "in all 5.5 "),
-        (["not-charged"], "not charged, 0 by a person", "in all 2.5 "),
+        (["charged"], "charged, 2.5 JimiCoin, settled by hand", "in total 5 "),
+        (["charged", "--amount", "3"], "charged, 3 JimiCoin, settled by hand", "in total 5.5 "),
+        (["not-charged"], "not charged, 0 JimiCoin, settled by hand", "in total 2.5 "),
     ],
 )
-def test_a_person_can_settle_a_lost_request(
+def test_a_request_of_unknown_outcome_can_be_settled_by_hand(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -179,6 +188,6 @@ def test_a_person_can_settle_a_lost_request(
     assert told in capsys.readouterr().out
     assert main.main(["spending"]) == 0
     assert spent in capsys.readouterr().out
-    assert main.main(["settle", done, *outcome]) == 2
-    assert main.main(["settle", "req_nobody", *outcome]) == 2
-    assert "seedance-mcp tasks" in capsys.readouterr().err
+    for other in (done, "req_nobody"):
+        assert main.main(["settle", other, *outcome]) == 2
+        assert f"{other} is no request of unknown outcome; seedance-mcp tasks lists them." in capsys.readouterr().err

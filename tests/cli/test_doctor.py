@@ -1,11 +1,11 @@
-"""`seedance-mcp doctor`: what is wrong is told with a remedy, what is right is told too."""
+"""`seedance-mcp doctor`: every fault is printed with a remedy, and everything that works is printed too."""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import aclosing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,11 @@ from conftest import PROVIDER, no_film
 import seedance_mcp.sandbox
 from seedance_mcp.cli import doctor, main
 from seedance_mcp.errors import OutcomeUnknown, ProviderFailed, SeedanceError
-from seedance_mcp.money.ledger import LEDGER_FILE, Ledger
-from seedance_mcp.money.records import Entry
+from seedance_mcp.money.ledger import open_ledger
+from seedance_mcp.money.records import NewRequest
+from seedance_mcp.money.stores.sqlite import LEDGER_FILE
 from seedance_mcp.provider.client import ProviderClient
-from seedance_mcp.sandbox.faults import Mood
+from seedance_mcp.sandbox.faults import Fault
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.settings import Settings
 
@@ -50,7 +51,7 @@ async def examined(sandbox: Sandbox | None = None) -> dict[str, doctor.Finding]:
     return {each.what: each for each in sorted(found, key=lambda each: ("ok", "warn", "fail").index(each.mark))}
 
 
-async def test_a_sound_installation_has_nothing_to_mend(env: Env) -> None:
+async def test_a_complete_installation_has_no_faults(env: Env) -> None:
     sandbox = Sandbox(no_film)
     found = await examined(sandbox)
     assert {each.mark for each in found.values()} == {"ok"}
@@ -68,22 +69,22 @@ async def test_a_sound_installation_has_nothing_to_mend(env: Env) -> None:
         ("API_KEY", "", "key", "fail", "not set"),
         ("API_KEY", "${user_config.api_key}", "key", "fail", "not set"),
         ("API_KEY", "$SEEDANCE_API_KEY", "key", "fail", "not set"),
-        ("API_KEY", "two words", "key", "fail", "set, but no key"),
+        ("API_KEY", "two words", "key", "fail", "set, but not a valid key"),
         ("API_KEY", "pk_other", "key", "warn", "does not start like"),
         ("MAX_COST_PER_DAY", "", "limits", "warn", "whole balance (this shell's; a client's"),
         ("MAX_COST_PER_DAY", "much", "setting", "fail", "SEEDANCE_MAX_COST_PER_DAY: "),
-        ("MAX_COST_DAY", "5", "setting", "warn", "SEEDANCE_MAX_COST_DAY is none of ours"),
+        ("MAX_COST_DAY", "5", "setting", "warn", "SEEDANCE_MAX_COST_DAY: unknown variable"),
         ("HTTP_OAUTH_ISSUER", "https://issuer.example.com", "setting", "fail", "must be set together"),
         ("HTTP_OAUTH_ISSUER", "issuer", "setting", "fail", "SEEDANCE_HTTP_OAUTH_ISSUER: "),
-        ("QQQ", "5", "setting", "warn", "SEEDANCE_QQQ is none of ours"),
-        ("BASE_URL", "http://example.com", "provider", "fail", "not looked at"),
+        ("QQQ", "5", "setting", "warn", "SEEDANCE_QQQ: unknown variable"),
+        ("BASE_URL", "http://example.com", "provider", "fail", "not checked: its address is invalid"),
         ("PRICES", "/nowhere/prices.toml", "price file", "fail", "cannot be used"),
         ("OUTPUT_DIR", "/dev/null/videos", "output folder", "fail", "/dev/null cannot be written to"),
-        ("MEDIA_ROOTS", "/nowhere", "media folders", "warn", "none of them is there"),
+        ("MEDIA_ROOTS", "/nowhere", "media folders", "warn", "none of them exists"),
         ("SCHEMA_PROFILE", "flat", "schema profile", "ok", "flat"),
     ],
 )
-async def test_what_is_wrong_is_told_and_the_rest_is_looked_at_all_the_same(
+async def test_each_fault_is_found_and_everything_else_is_still_checked(
     env: Env, name: str, value: str, what: str, mark: str, told: str
 ) -> None:
     env(name, value)
@@ -93,36 +94,36 @@ async def test_what_is_wrong_is_told_and_the_rest_is_looked_at_all_the_same(
     assert {"versions", "extras", "schema profile", "data folder", "ledger", "provider"} <= set(found)
 
 
-async def test_the_nearest_setting_is_proposed(env: Env) -> None:
+async def test_a_misspelt_variable_is_answered_with_the_nearest_setting(env: Env) -> None:
     env("MAX_COST_PER_DAYS", "5")
     assert (await examined())["setting"].remedy == "did you mean SEEDANCE_MAX_COST_PER_DAY?"
 
 
-@pytest.mark.parametrize(("mood", "what"), [("unavailable", "provider"), ("hang", "provider"), ("revoked", "account")])
-async def test_a_provider_in_trouble_is_told(env: Env, mood: str, what: str) -> None:
+@pytest.mark.parametrize(("fault", "what"), [("unavailable", "provider"), ("hang", "provider"), ("revoked", "account")])
+async def test_a_provider_that_fails_is_a_fault(env: Env, fault: str, what: str) -> None:
     sandbox = Sandbox(no_film)
-    if mood == "revoked":
+    if fault == "revoked":
         env("API_KEY", "sk_revoked")
     else:
-        sandbox.moods = [Mood(mood, "catalog", 99)]
+        sandbox.faults = [Fault(fault, "catalog", 99)]
     found = await examined(sandbox)
     assert found[what].mark == "fail"
     assert ("account" in found) is (what == "account")
 
 
-async def test_an_unreachable_provider_is_given_one_remedy(env: Env) -> None:
-    sandbox = Sandbox(no_film, moods=[Mood("unreachable", "catalog", 99)])
+async def test_an_unreachable_provider_has_exactly_one_remedy(env: Env) -> None:
+    sandbox = Sandbox(no_film, faults=[Fault("unreachable", "catalog", 99)])
     found = (await examined(sandbox))["provider"]
     assert found.fact.endswith("could not be reached (ConnectError), so nothing was sent.")
     assert found.remedy == "check the network, a proxy, and SEEDANCE_BASE_URL"
 
 
-async def test_without_a_key_the_way_to_look_at_the_sandbox_is_told(env: Env) -> None:
+async def test_without_a_key_the_command_that_checks_the_sandbox_is_named(env: Env) -> None:
     env("API_KEY", "")
     assert "SEEDANCE_SANDBOX=1 seedance-mcp doctor" in (await examined())["key"].remedy
 
 
-async def test_a_provider_that_never_answers_is_not_waited_for(env: Env) -> None:
+async def test_a_provider_that_never_answers_is_a_timeout(env: Env) -> None:
     async def silent(_: httpx.Request) -> httpx.Response:
         await anyio.sleep_forever()
         raise AssertionError
@@ -131,33 +132,35 @@ async def test_a_provider_that_never_answers_is_not_waited_for(env: Env) -> None
     assert "no answer within 20 seconds" in doctor.as_text(found)
 
 
-@pytest.mark.parametrize(("data", "told"), [({"list": "?"}, "0 prices"), ({}, "the balance is not told")])
-async def test_odd_answers_of_the_provider_are_survived(env: Env, data: dict[str, Any], told: str) -> None:
+@pytest.mark.parametrize(
+    ("data", "told"), [({"list": "?"}, "0 prices"), ({}, "the key works, but the provider gives no balance")]
+)
+async def test_malformed_answers_of_the_provider_are_survived(env: Env, data: dict[str, Any], told: str) -> None:
     transport = httpx.MockTransport(lambda _: httpx.Response(200, json={"code": 0, "data": data}))
     found = await doctor.examine(lambda _: ProviderClient(PROVIDER, KEY, transport=transport))
     assert told in doctor.as_text(found)
 
 
-def booked(folder: Path, outcome: SeedanceError | None = None) -> None:
+async def booked(folder: Path, outcome: SeedanceError | None = None) -> None:
     """Write one request down, and what became of it."""
-    with closing(Ledger(folder, lambda: datetime.now(UTC))) as ledger:
-        entry = Entry({"model": "seedance2.0-sp", "prompt": "a fox"}, "x", None)
-        record, _ = ledger.begin(entry, window_seconds=0, admit=lambda _: None)
+    async with aclosing(open_ledger(Settings(data_dir=folder), lambda: datetime.now(UTC))) as ledger:
+        request = NewRequest({"model": "seedance2.0-sp", "prompt": "a fox"}, "x", None)
+        await ledger.reserve(request, window_seconds=0, admit=lambda _: None)
         if outcome:
-            ledger.refuse(record.request_id, outcome)
+            await ledger.fail(request.request_id, outcome)
 
 
 @pytest.mark.parametrize(
     ("outcome", "mark", "told"),
     [
-        (OutcomeUnknown("lost", charged="maybe"), "warn", "1 requests, 1 of them without an answer"),
+        (OutcomeUnknown("lost", charged="maybe"), "warn", "1 requests, 1 of unknown outcome"),
         (ProviderFailed("no"), "ok", "whole, 1 requests"),
     ],
 )
-async def test_the_ledger_is_counted_and_its_lost_answers_are_told(
+async def test_the_ledger_is_counted_and_unknown_outcomes_are_named(
     env: Env, tmp_path: Path, outcome: SeedanceError, mark: str, told: str
 ) -> None:
-    booked(tmp_path / "data", outcome)
+    await booked(tmp_path / "data", outcome)
     found = (await examined())["ledger"]
     assert (found.mark, found.fact) == (mark, told)
 
@@ -167,7 +170,7 @@ async def test_the_ledger_is_counted_and_its_lost_answers_are_told(
     [(b"SQLite format 3", b"SQLite format ?", "cannot be used"), (b"sending", b"seeding", "damaged: ")],
 )
 async def test_a_damaged_ledger_is_found(env: Env, tmp_path: Path, sound: bytes, damaged: bytes, told: str) -> None:
-    booked(tmp_path / "data")
+    await booked(tmp_path / "data")
     file = tmp_path / "data" / LEDGER_FILE
     file.write_bytes(file.read_bytes().replace(sound, damaged, 1))
     found = (await examined())["ledger"]
@@ -175,7 +178,7 @@ async def test_a_damaged_ledger_is_found(env: Env, tmp_path: Path, sound: bytes,
     assert told in found.fact
 
 
-async def test_a_missing_extra_matters_to_the_sandbox_alone(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_missing_extra_is_a_fault_only_for_the_sandbox(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "av", None)
     monkeypatch.setattr(doctor, "find_spec", {"PIL": "there", "rich": "there"}.get)
     assert (await examined())["extras"].mark == "warn"
@@ -187,7 +190,7 @@ async def test_a_missing_extra_matters_to_the_sandbox_alone(env: Env, monkeypatc
     assert "pip install" in found["provider"].remedy
 
 
-def test_the_command_tells_and_its_exit_code_says_whether_to_act(
+def test_the_exit_code_says_whether_there_is_a_fault(
     env: Env, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     env("SANDBOX", "1")

@@ -1,4 +1,4 @@
-"""`seedance-mcp install`: whatever a client's configuration looks like, the entry comes in, and goes without a trace."""
+"""`seedance-mcp install`: every file takes the entry, whatever it looks like, and `--undo` restores it byte for byte."""
 
 from __future__ import annotations
 
@@ -133,8 +133,9 @@ def contents(client: ClientApp) -> st.SearchStrategy[bytes | None]:
     return st.one_of(st.just(None), *[texts] * 6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
-def test_every_file_takes_the_entry_and_is_given_back_to_the_byte(client: ClientApp) -> None:
+def test_every_file_takes_the_entry_and_undo_restores_it_byte_for_byte(client: ClientApp) -> None:
     @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(contents(client))
     def in_and_out(content: bytes | None) -> None:
@@ -153,8 +154,9 @@ def test_every_file_takes_the_entry_and_is_given_back_to_the_byte(client: Client
     in_and_out()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
-def test_after_a_change_by_others_the_entry_alone_goes(client: ClientApp, capsys: pytest.CaptureFixture[str]) -> None:
+def test_undo_after_a_change_by_others_removes_only_the_entry(client: ClientApp, capsys: pytest.CaptureFixture[str]) -> None:
     @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(contents(client).filter(lambda content: b"seedance" not in (content or b"")))
     def changed(content: bytes | None) -> None:
@@ -164,7 +166,7 @@ def test_after_a_change_by_others_the_entry_alone_goes(client: ClientApp, capsys
         path.write_bytes(path.read_bytes() + (b"\n" if client.format == "json" else b"\n# theirs\n"))
         capsys.readouterr()
         assert main.main(["install", client.name, "--undo"]) == 0
-        assert "only the entry goes" in capsys.readouterr().out
+        assert "only the entry is removed" in capsys.readouterr().out
         left = value_of(client, path.read_bytes())
         assert "seedance" not in json.dumps(left)
         assert {name: each for name, each in left.items() if each not in ({}, [])} == {
@@ -188,6 +190,17 @@ def test_after_a_change_by_others_the_entry_alone_goes(client: ClientApp, capsys
         ('{"a": 1,}', '{"a": 1, "mcpServers": {"seedance": ENTRY},}'),
         ('{\n  "a": 1, // mine\n}', '{\n  "a": 1, // mine\n  "mcpServers": {\n    "seedance": ENTRY\n  },\n}'),
         ('{"mcpServers": {"seedance": 7, "y": {}}}', '{"mcpServers": {"seedance": ENTRY, "y": {}}}'),
+        ('{\n "mcpServers": {}\n}', '{\n "mcpServers": {\n  "seedance": ENTRY\n }\n}'),
+        (
+            '{\n "mcpServers": {\n  "x": {},\n  "y": {}\n }\n}',
+            '{\n "mcpServers": {\n  "x": {},\n  "y": {},\n  "seedance": ENTRY\n }\n}',
+        ),
+        (
+            '{\n "mcpServers": {\n  "x": {}, "y": {}\n }\n}',
+            '{\n "mcpServers": {\n  "x": {}, "y": {},\n  "seedance": ENTRY\n }\n}',
+        ),
+        ('{"mcpServers": 1, "mcpServers": {"x": 1}}', '{"mcpServers": 1, "mcpServers": {"x": 1, "seedance": ENTRY}}'),
+        ("\n// mine", '\n// mine\n{\n  "mcpServers": {\n    "seedance": ENTRY\n  }\n}\n'),
     ],
 )
 def test_the_change_is_as_small_as_it_can_be(before: str, after: str) -> None:
@@ -198,9 +211,28 @@ def test_the_change_is_as_small_as_it_can_be(before: str, after: str) -> None:
 @pytest.mark.parametrize(
     ("before", "after"),
     [
+        (
+            '{\n  "s": {\n    "a": {\n      "old": 1\n    }, // mine\n    "b": 2\n  }\n}\n',
+            '{\n  "s": {\n    "a": {\n      "x": [\n        1\n      ]\n    }, // mine\n    "b": 2\n  }\n}\n',
+        ),
+        (
+            '{\r\n\t"s": {\r\n\t\t"a": 7\r\n\t}\r\n}',
+            '{\r\n\t"s": {\r\n\t\t"a": {\r\n\t\t\t"x": [\r\n\t\t\t\t1\r\n\t\t\t]\r\n\t\t}\r\n\t}\r\n}',
+        ),
+        ('{\n "s": {"a": 7}\n}', '{\n "s": {"a": {\n  "x": [\n   1\n  ]\n }}\n}'),
+    ],
+)
+def test_a_replaced_entry_has_the_indentation_of_its_line(before: str, after: str) -> None:
+    assert jsonc_edit.put(before, ("s", "a"), {"x": [1]}) == after
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
         ('{"s": {"a": 1, "b": 2}}', '{"s": {"b": 2}}'),
         ('{"s": {"b": 2, "a": 1}}', '{"s": {"b": 2}}'),
         ('{"s": {"b": 2, "a": 1,}}', '{"s": {"b": 2,}}'),
+        ('{"s":{"b":2,"a":1}}', '{"s":{"b":2}}'),
         ('{"s": {\n  // keep\n  "a": 1, "b": 2\n}}', '{"s": {\n  // keep\n"b": 2\n}}'),
         ('{"s": {"b": 2}}', '{"s": {"b": 2}}'),
         ('{"s": 1}', '{"s": 1}'),
@@ -208,7 +240,7 @@ def test_the_change_is_as_small_as_it_can_be(before: str, after: str) -> None:
         ("", ""),
     ],
 )
-def test_taking_out_leaves_what_stands_beside(before: str, after: str) -> None:
+def test_removing_an_entry_leaves_its_neighbours(before: str, after: str) -> None:
     assert jsonc_edit.remove(before, ("s", "a")) == after
 
 
@@ -222,7 +254,7 @@ def test_taking_out_leaves_what_stands_beside(before: str, after: str) -> None:
         ("codex", "a = 1\n", "a = 2\n", "a = 2\n\n"),
     ],
 )
-def test_what_was_made_for_the_entry_goes_with_it_and_a_copy_that_differs_is_named(
+def test_undo_removes_containers_made_for_the_entry_and_names_a_copy_that_differs(
     name: str, before: str, theirs: str, after: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = written(BY_NAME[name], before.encode())
@@ -232,15 +264,15 @@ def test_what_was_made_for_the_entry_goes_with_it_and_a_copy_that_differs_is_nam
     capsys.readouterr()
     assert main.main(["install", name, "--undo"]) == 0
     assert path.read_text("utf-8") == after
-    assert f"only the entry goes. What was there before: {copy}\n" in capsys.readouterr().out
+    assert f"only the entry is removed. Its earlier content: {copy}\n" in capsys.readouterr().out
     assert copy.read_text("utf-8") == before
     assert main.main(["install", name, "--undo"]) == 0
     assert path.read_text("utf-8") == after
-    assert f"Nothing to change.\nWhat was there before: {copy}\n" in capsys.readouterr().out
+    assert f"Nothing to change.\nIts earlier content: {copy}\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("content", [None, b'{"a": 1}'])
-def test_a_copy_that_holds_nothing_more_goes_with_the_entry(content: bytes | None, capsys: pytest.CaptureFixture[str]) -> None:
+def test_undo_deletes_a_redundant_copy(content: bytes | None, capsys: pytest.CaptureFixture[str]) -> None:
     path = written(BY_NAME["cursor"], content)
     assert main.main(["install", "cursor", *COMMAND]) == 0
     path.write_bytes(path.read_bytes().replace(b"serve", b"other"))
@@ -248,10 +280,10 @@ def test_a_copy_that_holds_nothing_more_goes_with_the_entry(content: bytes | Non
     assert main.main(["install", "cursor", "--undo"]) == 0
     assert json.loads(path.read_bytes()) == json.loads(content or b"{}")
     assert list(path.parent.iterdir()) == [path]
-    assert "What was there" not in capsys.readouterr().out
+    assert "earlier content" not in capsys.readouterr().out
 
 
-def test_a_comment_by_others_keeps_an_emptied_container() -> None:
+def test_a_container_with_a_comment_of_others_stays() -> None:
     path = written(BY_NAME["vscode"], b"{}")
     assert main.main(["install", "vscode", *COMMAND]) == 0
     path.write_bytes(path.read_bytes().replace(b'"servers": {', b'"servers": { // mine'))
@@ -260,8 +292,8 @@ def test_a_comment_by_others_keeps_an_emptied_container() -> None:
     assert "inputs" not in path.read_text("utf-8")
 
 
-@pytest.mark.parametrize("text", ['{"s": {"x": 1}}', '{"s": 1}', "{}", "", '{"s": [/* mine */]}'])
-def test_a_container_that_is_not_empty_or_none_stays(text: str) -> None:
+@pytest.mark.parametrize("text", ['{"s": {"x": 1}}', '{"s": [1]}', '{"s": 1}', "{}", "", '{"s": [/* mine */]}'])
+def test_prune_keeps_what_is_not_an_empty_container(text: str) -> None:
     assert jsonc_edit.prune(text, "s") == text
 
 
@@ -284,13 +316,13 @@ PLACES = {
 
 
 @pytest.mark.parametrize("name", PLACES)
-def test_each_client_is_found_on_each_platform(name: str) -> None:
+def test_each_client_has_its_path_on_each_platform(name: str) -> None:
     environments = ({"HOME": "/h"}, {"USERPROFILE": "C:/u", "APPDATA": "C:/r"}, {"HOME": "/h"})
     found = [BY_NAME[name].path(*each) for each in zip(("darwin", "win32", "linux"), environments, strict=True)]
     assert found == [Path(place) for place in PLACES[name]]
 
 
-def test_moved_folders_are_followed() -> None:
+def test_variables_that_move_a_folder_are_followed() -> None:
     moved = {"HOME": "/h", "XDG_CONFIG_HOME": "/x", "CODEX_HOME": "/c", "CLAUDE_CONFIG_DIR": "/d"}
     found = [str(BY_NAME[name].path("linux", moved)) for name in ("vscode", "codex", "claude-code")]
     assert found == ["/x/Code/User/mcp.json", "/c/config.toml", "/d/.claude.json"]
@@ -298,7 +330,7 @@ def test_moved_folders_are_followed() -> None:
     assert BY_NAME["cursor"].path("linux", {}) == Path.home() / ".cursor" / "mcp.json"
 
 
-def test_a_second_installation_keeps_the_way_back_to_the_first_state(capsys: pytest.CaptureFixture[str]) -> None:
+def test_undo_after_several_installations_restores_the_first_content(capsys: pytest.CaptureFixture[str]) -> None:
     path = written(BY_NAME["cursor"], b'{"a":1}')
     for command in (COMMAND, ["--command", "uvx"], ["--sandbox", "--command", "uvx"], ["--sandbox", "--command", "uvx"]):
         assert main.main(["install", "cursor", *command]) == 0
@@ -316,7 +348,7 @@ def test_a_second_installation_keeps_the_way_back_to_the_first_state(capsys: pyt
 
 
 @pytest.mark.parametrize("content", [None, b"{}"])
-def test_a_dry_run_shows_and_writes_nothing(content: bytes | None, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dry_run_shows_the_change_and_writes_nothing(content: bytes | None, capsys: pytest.CaptureFixture[str]) -> None:
     path = written(BY_NAME["vscode"], content)
     assert main.main(["install", "vscode", "--dry-run", *COMMAND]) == 0
     assert '+      "command": "/opt/se dance",' in capsys.readouterr().out
@@ -331,7 +363,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_the_key_is_written_only_when_asked_and_then_for_the_owner_alone(
+def test_the_key_is_written_only_on_request_and_with_mode_0600(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("SEEDANCE_API_KEY", KEY)
@@ -348,7 +380,7 @@ def test_the_key_is_written_only_when_asked_and_then_for_the_owner_alone(
     assert KEY not in capsys.readouterr().out
 
 
-def test_the_neighbours_secrets_are_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
+def test_secrets_of_other_servers_are_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
     written(BY_NAME["cursor"], b'{\n  "mcpServers": {\n    "other": {\n      "env": {"TOKEN": "theirs"}\n    }\n  }\n}\n')
     assert main.main(["install", "cursor", *COMMAND]) == 0
     written(BY_NAME["gemini"], b'{"mcpServers": {"other": {"env": {"' + b"x" * 200 + b'": "theirs"}}}}')
@@ -359,7 +391,7 @@ def test_the_neighbours_secrets_are_not_shown(capsys: pytest.CaptureFixture[str]
 
 
 @pytest.mark.parametrize("name", ["claude-desktop", "codex"])
-def test_the_entry_is_shown_whole_where_long_lines_are_cut(
+def test_the_entry_is_shown_whole_if_long_lines_are_cut(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("SEEDANCE_API_KEY", KEY)
@@ -385,11 +417,11 @@ def test_the_entry_is_shown_whole_where_long_lines_are_cut(
     ("arguments", "key", "told"),
     [
         (["cursor", "--key-from-env"], KEY, "needs no key in its file"),
-        (["claude-desktop", "--key-from-env"], "", "SEEDANCE_API_KEY is not set here"),
-        (["cursor", "--command"], "", "--command needs what the client is to start"),
+        (["claude-desktop", "--key-from-env"], "", "SEEDANCE_API_KEY is not set in this shell"),
+        (["cursor", "--command"], "", "--command needs the command that the client starts"),
     ],
 )
-def test_a_wish_that_makes_no_entry_is_refused(
+def test_options_that_make_no_entry_are_refused(
     arguments: list[str], key: str, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("SEEDANCE_API_KEY", key)
@@ -398,7 +430,7 @@ def test_a_wish_that_makes_no_entry_is_refused(
     assert not BY_NAME[arguments[0]].path().exists()
 
 
-def test_a_linked_file_stays_a_link(tmp_path: Path) -> None:
+def test_a_symlink_stays_a_symlink(tmp_path: Path) -> None:
     path = written(BY_NAME["codex"], None)
     target = tmp_path / "dotfiles" / "codex.toml"
     target.parent.mkdir()
@@ -414,23 +446,23 @@ def test_a_linked_file_stays_a_link(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [
-        ("cursor", b"{", "no JSON at line 1"),
-        ("cursor", b'{\n"a" 1}', "no JSON at line 2"),
-        ("cursor", b'{\n"a":1,,}', "no JSON at line 2"),
-        ("cursor", b"{a:1}", "no JSON"),
-        ("cursor", b"{1:1}", "no JSON"),
-        ("cursor", b'{"a":/}', "no JSON"),
-        ("cursor", b"{} {}", "no JSON"),
-        ("cursor", b"[" * 20_000, "no JSON"),
-        ("cursor", b"[]", "The whole is no object"),
-        ("cursor", b'{"mcpServers": []}', "mcpServers is no object"),
-        ("vscode", b'{"inputs": {}}', "inputs is no list"),
-        ("cursor", '{"ü": 1}'.encode("latin-1"), "no UTF-8"),
-        ("codex", b"a = ", "no TOML"),
-        ("codex", b"mcp_servers = 1", "mcp_servers is no table"),
+        ("cursor", b"{", "Invalid JSON at line 1"),
+        ("cursor", b'{\n"a" 1}', "Invalid JSON at line 2"),
+        ("cursor", b'{\n"a":1,,}', "Invalid JSON at line 2"),
+        ("cursor", b"{a:1}", "Invalid JSON"),
+        ("cursor", b"{1:1}", "Invalid JSON"),
+        ("cursor", b'{"a":/}', "Invalid JSON"),
+        ("cursor", b"{} {}", "Invalid JSON"),
+        ("cursor", b"[" * 20_000, "Invalid JSON"),
+        ("cursor", b"[]", "The whole file must be an object"),
+        ("cursor", b'{"mcpServers": []}', "mcpServers must be an object"),
+        ("vscode", b'{"inputs": {}}', "inputs must be a list"),
+        ("cursor", '{"ü": 1}'.encode("latin-1"), "not UTF-8"),
+        ("codex", b"a = ", "Invalid TOML"),
+        ("codex", b"mcp_servers = 1", "mcp_servers must be a table"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_left_alone(
+def test_an_invalid_file_is_named_and_left_unchanged(
     name: str, content: bytes, told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = written(BY_NAME[name], content)
@@ -442,7 +474,7 @@ def test_a_file_that_cannot_be_read_is_left_alone(
     assert path.read_bytes() == content
 
 
-def test_a_folder_that_cannot_be_used_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_that_cannot_be_created_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     home = BY_NAME["cursor"].path().parent
     home.parent.mkdir(parents=True)
     home.write_text("a file where the folder should be", "utf-8")
@@ -450,7 +482,7 @@ def test_a_folder_that_cannot_be_used_is_told(capsys: pytest.CaptureFixture[str]
     assert "cannot be changed" in capsys.readouterr().err
 
 
-def test_a_copy_that_cannot_be_written_stops_everything() -> None:
+def test_a_copy_that_cannot_be_written_leaves_the_file_unchanged() -> None:
     path = written(BY_NAME["cursor"], b"{}")
     assert main.main(["install", "cursor", *COMMAND]) == 0
     (copy,) = path.parent.glob("*before-seedance*")
@@ -461,7 +493,7 @@ def test_a_copy_that_cannot_be_written_stops_everything() -> None:
     assert sorted(path.parent.iterdir()) == [path, copy]
 
 
-def test_the_entry_starts_this_very_installation(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_entry_starts_this_installation(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (command,) = own_command(sandbox=False)
     assert os.access(command, os.X_OK)
     cached = str(tmp_path / "archive-v0" / "x")
@@ -485,7 +517,7 @@ GIVEN = {
 
 @pytest.mark.parametrize("sandbox", [[], ["--sandbox"]])
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
-def test_limits_of_the_shell_are_written_since_clients_pass_none_on(
+def test_limits_of_the_shell_are_written_into_the_entry(
     client: ClientApp, sandbox: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name, value in {**GIVEN, "SEEDANCE_API_KEY": KEY, "SEEDANCE_LOG_LEVEL": "INFO"}.items():
@@ -502,7 +534,7 @@ def test_limits_of_the_shell_are_written_since_clients_pass_none_on(
     assert f"Limits: {limits}, written into the entry." in capsys.readouterr().out
 
 
-def test_a_relative_folder_means_the_same_wherever_the_client_starts(
+def test_a_relative_output_folder_is_written_as_an_absolute_path(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -510,10 +542,10 @@ def test_a_relative_folder_means_the_same_wherever_the_client_starts(
     path = written(BY_NAME["claude-desktop"], None)
     assert main.main(["install", "claude-desktop", *COMMAND]) == 0
     assert json.loads(path.read_bytes())["mcpServers"]["seedance"]["env"] == {"SEEDANCE_OUTPUT_DIR": str(tmp_path / "films")}
-    assert "Limits: none in the entry: set SEEDANCE_MAX_COST_PER_DAY here and install again" in capsys.readouterr().out
+    assert "Limits: none in the entry; to add one, set SEEDANCE_MAX_COST_PER_DAY in this shell" in capsys.readouterr().out
 
 
-def test_a_limit_that_cannot_be_read_is_not_written(
+def test_an_invalid_limit_is_refused_and_not_written(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("SEEDANCE_LOG_LEVEL", "LOUD")

@@ -255,6 +255,7 @@ def test_a_line_of_any_length_is_answered_and_a_last_one_without_an_end() -> Non
     assert heard.ended
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", OPENINGS, ids=lambda path: path.stem)
 def test_no_client_loads_the_real_server_by_opening(path: Path, tmp_path: Path) -> None:
     program = "import sys; from seedance_mcp.__main__ import main; main(); print(*sys.modules, file=sys.stderr)"
@@ -295,6 +296,7 @@ def test_every_variable_has_values_that_are_right_for_sure() -> None:
     assert set(SURE) == set(aliases())
 
 
+@pytest.mark.slow
 @given(st.data(), st.sampled_from(sorted(set(SURE) - NEVER_SURE)))
 def test_what_is_right_for_sure_is_right(data: st.DataObject, name: str) -> None:
     value = data.draw(st.from_regex(SURE[name], fullmatch=True).filter(lambda text: "\x00" not in text))

@@ -15,9 +15,11 @@ from conftest import Answer, OpenWorld, World
 from mcp_types import ImageContent
 from PIL import Image
 
+from seedance_mcp.catalogue.edition import load_edition
 from seedance_mcp.errors import DownloadRefused
 from seedance_mcp.media.contact_sheet import SHEET_MOST_BYTES, contact_sheet
 from seedance_mcp.sandbox.film import render
+from seedance_mcp.sandbox.order import Order, order_of
 from seedance_mcp.sandbox.provider import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -27,7 +29,7 @@ BODY: dict[str, Any] = {"model": "seedance2.0-mini", "prompt": "a fox", "duratio
 
 @pytest.fixture(scope="module")
 def film() -> bytes:
-    return render(BODY, [])
+    return render(order_of(load_edition(), BODY), [])
 
 
 def picture_of(answer: Answer) -> Image.Image:
@@ -46,7 +48,7 @@ async def finished(world: World) -> str:
 
 
 async def test_first_middle_and_last_frame_come_as_one_picture(open_world: OpenWorld, film: bytes) -> None:
-    async def drawn(body: dict[str, Any], pictures: list[bytes]) -> bytes:
+    async def drawn(order: Order, pictures: list[bytes]) -> bytes:
         return film
 
     async with open_world(sandbox=Sandbox(drawn)) as world:
@@ -79,8 +81,8 @@ async def test_first_middle_and_last_frame_come_as_one_picture(open_world: OpenW
     ]  # it grows over the length
 
 
-async def test_what_cannot_be_shown_is_told(open_world: OpenWorld, film: bytes) -> None:
-    async def broken(body: dict[str, Any], pictures: list[bytes]) -> bytes:
+async def test_a_video_that_cannot_be_decoded_is_a_download_error(open_world: OpenWorld, film: bytes) -> None:
+    async def broken(order: Order, pictures: list[bytes]) -> bytes:
         return film[:3000]
 
     async with open_world(sandbox=Sandbox(broken)) as world:
@@ -89,7 +91,7 @@ async def test_what_cannot_be_shown_is_told(open_world: OpenWorld, film: bytes) 
     assert "cannot be shown" in answer.text
 
 
-async def test_without_a_temporary_folder_it_is_told_which(
+async def test_a_missing_temporary_folder_is_named(
     open_world: OpenWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with open_world() as world:
@@ -101,7 +103,7 @@ async def test_without_a_temporary_folder_it_is_told_which(
     assert "SEEDANCE_OUTPUT_DIR" not in answer.text
 
 
-async def test_without_the_extra_it_is_told_what_to_install(open_world: OpenWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_missing_extra_is_named(open_world: OpenWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "seedance_mcp.media.contact_sheet")
     monkeypatch.setitem(sys.modules, "av", None)
     async with open_world() as world:

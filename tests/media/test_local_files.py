@@ -19,15 +19,18 @@ import pytest
 from conftest import Answer, OpenWorld, World
 from PIL import Image
 
-from seedance_mcp.catalogue.editions.edition_2026_07 import UPLOAD_EXTENSIONS
+from seedance_mcp.catalogue.edition import load_edition
 from seedance_mcp.errors import FileRejected
 from seedance_mcp.media import local_files
 from seedance_mcp.media.headers import picture_size, wave_seconds
-from seedance_mcp.media.local_files import check_link, is_link, open_media, path_of, sniff
+from seedance_mcp.media.local_files import open_media
 from seedance_mcp.media.mp4_header import duration_seconds
-from seedance_mcp.sandbox.faults import Mood
+from seedance_mcp.media.probe import sniff
+from seedance_mcp.media.urls import check_url, is_url, path_of
+from seedance_mcp.sandbox.faults import Fault
 from seedance_mcp.settings import Settings
 
+UPLOADS = load_edition().uploads.value
 HEADS = {
     "jpg": b"\xff\xd8\xff\xe0",
     "png": b"\x89PNG\r\n\x1a\n",
@@ -51,37 +54,84 @@ HEADS = {
 }
 
 
+# typed by hand from the registry of media types
+MIME_TYPES = {
+    "jpg": "image/jpeg",
+    "png": "image/png",
+    "gif": "image/gif",
+    "webp": "image/webp",
+    "bmp": "image/bmp",
+    "svg": "image/svg+xml",
+    "mp4": "video/mp4",
+    "mov": "video/quicktime",
+    "avi": "video/x-msvideo",
+    "webm": "video/webm",
+    "mkv": "video/x-matroska",
+    "m4v": "video/x-m4v",
+    "flv": "video/x-flv",
+    "mp3": "audio/mpeg",
+    "wav": "audio/wav",
+    "aac": "audio/aac",
+    "m4a": "audio/mp4",
+    "flac": "audio/flac",
+    "ogg": "audio/ogg",
+}
+
+
 @pytest.mark.parametrize("ending", HEADS)
 def test_every_accepted_format_is_known_by_its_content(ending: str, tmp_path: Path) -> None:
     path = tmp_path / "anything.bin"
     path.write_bytes(HEADS[ending].ljust(80, b"\0"))
-    with open_media(str(path), [tmp_path]) as found:
-        assert found.name == f"anything.{ending}"
-        assert ending in UPLOAD_EXTENSIONS[found.kind]
+    with open_media(str(path), [tmp_path], UPLOADS) as found:
+        assert (found.name, found.mime_type) == (f"anything.{ending}", MIME_TYPES[ending])
+        assert ending in UPLOADS.endings[found.kind]
         assert found.size_bytes == 80
         assert found.file.read() == path.read_bytes()
 
 
+OTHER_HEADS = {
+    "gif": [b"GIF87a"],
+    "mov": [b"\0\0\0\x08" + name for name in (b"moov", b"mdat", b"wide", b"free")],
+    "aac": [b"\xff" + bytes([second]) for second in (0xF0, 0xF1, 0xF8, 0xF9)],
+    "mp3": [b"\xff" + bytes([second]) for second in (0xE2, 0xE3, 0xF2, 0xF3, 0xFA, 0xFB)],
+    "svg": [b"\xef\xbb\xbf<svg>", b"<!DOCTYPE svg x>\n<svg ", b"<svg\n"],
+    "webm": [b"\x1aE\xdf\xa3" + bytes(60) + b"webm"],
+    "mkv": [b"\x1aE\xdf\xa3" + bytes(61) + b"webm"],
+}
+
+
+@pytest.mark.parametrize(("ending", "head"), [(ending, head) for ending, heads in OTHER_HEADS.items() for head in heads])
+def test_every_other_beginning_of_a_format_is_known(ending: str, head: bytes) -> None:
+    assert sniff(head, UPLOADS).ending == ending
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mov", "m4v", "m4a"])
+def test_every_format_with_a_movie_header_is_measured(ending: str, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(HEADS[ending].ljust(int.from_bytes(HEADS[ending][:4]), b"\0") + movie(5, 640, 480))
+    with open_media(str(tmp_path / "a"), [tmp_path], UPLOADS) as found:
+        assert (found.name, found.seconds, found.size_px) == (f"a.{ending}", 5, (640, 480))
+
+
 def test_every_ending_of_the_documentation_is_tried() -> None:
-    assert {*HEADS, "jpeg"} == {ending for endings in UPLOAD_EXTENSIONS.values() for ending in endings}
+    assert {*HEADS, "jpeg"} == set(UPLOADS.all_endings)
 
 
 @pytest.mark.parametrize("head", [b"#!/bin/sh\n", b"\x7fELF", b"%PDF-1.7", b"<html>", b"-----BEGIN OPENSSH", b"{}", b"BM"])
 def test_other_contents_are_refused(head: bytes) -> None:
-    with pytest.raises(FileRejected, match="no accepted media"):
-        sniff(head)
+    with pytest.raises(FileRejected, match="none of the accepted formats"):
+        sniff(head, UPLOADS)
 
 
 def test_an_svg_is_known_behind_any_number_of_comments() -> None:
     comments = b"<!---->" * 72
-    assert sniff(comments + b"<svg>")[0] == "svg"
-    assert sniff(b"<!-- a -- b <svg> -->\n<!DOCTYPE svg><!-- --><svg>")[0] == "svg"
-    with pytest.raises(FileRejected, match="no accepted media"):
-        sniff(comments + b"<html>")
+    assert sniff(comments + b"<svg>", UPLOADS).ending == "svg"
+    assert sniff(b"<!-- a -- b <svg> -->\n<!DOCTYPE svg><!-- --><svg>", UPLOADS).ending == "svg"
+    with pytest.raises(FileRejected, match="none of the accepted formats"):
+        sniff(comments + b"<html>", UPLOADS)
 
 
 def refused(source: str, *roots: Path) -> str:
-    with pytest.raises(FileRejected) as caught, open_media(source, list(roots)):
+    with pytest.raises(FileRejected) as caught, open_media(source, list(roots), UPLOADS):
         pass
     return caught.value.message
 
@@ -98,19 +148,19 @@ def test_only_regular_files_below_the_roots_are_opened(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(inside / "s.png"))
         for source in ("link.png", "../out/a.png", str(outside / "a.png"), "~root/x.png", "/etc/passwd", "/proc/self/mem"):
-            assert "these folders alone" in refused(str(inside / source) if source[0] not in "~/" else source, inside)
+            assert "lies outside" in refused(str(inside / source) if source[0] not in "~/" else source, inside)
         assert "Only a regular file" in refused(str(inside / "folder.png"), inside)
         assert "Only a regular file" in refused(str(inside / "pipe.png"), inside)
         assert "cannot be read" in refused(str(inside / "s.png"), inside)
     assert "0 bytes" in refused(str(inside / "empty.png"), inside)
     assert "cannot be read" in refused(str(inside / "missing.png"), inside)
-    assert "no path" in refused("a\0b", inside)
+    assert "is not a path" in refused("a\0b", inside)
     assert "none" in refused("a.png")
 
 
-def test_a_link_to_a_file_is_the_path_that_it_means(tmp_path: Path) -> None:
+def test_a_file_url_is_the_path_that_it_means(tmp_path: Path) -> None:
     (tmp_path / "a b.png").write_bytes(HEADS["png"])
-    with open_media(f"FILE://{tmp_path}/a%20b.png", [tmp_path]) as found:
+    with open_media(f"FILE://{tmp_path}/a%20b.png", [tmp_path], UPLOADS) as found:
         assert found.name == "a_b.png"
     assert path_of("file:///C:/a%20b.png", windows=True) == "C:/a b.png"
     assert path_of("file:///c%3A/b.png", windows=True) == "c:/b.png"
@@ -126,7 +176,7 @@ def test_a_file_that_is_not_there_is_named_with_the_folders_that_may_be_read(
     assert f'"fox.png" is "{tmp_path / "fox.png"}" here: check the path.' in missing
     assert f"Files may be sent from these folders: {tmp_path}." in missing
     assert '"/etc/fox.png" lies outside' in outside
-    assert f"these folders alone: {tmp_path}." in outside
+    assert f"files may be sent from; allowed: {tmp_path}." in outside
 
 
 def test_a_file_over_100_megabytes_is_refused(tmp_path: Path) -> None:
@@ -147,10 +197,10 @@ async def test_a_refused_file_sends_nothing(open_world: OpenWorld, tmp_path: Pat
 
 
 @pytest.mark.parametrize("link", ["http://a.b/c.png", "ftp://a.b/c", "https:///c.png", "https://u:p@a.b/c", "https://a b/c"])
-def test_only_plain_https_links_pass(link: str) -> None:
-    assert is_link(link)
+def test_only_plain_https_urls_pass(link: str) -> None:
+    assert is_url(link)
     with pytest.raises(FileRejected):
-        check_link(link)
+        check_url(link)
 
 
 def test_the_usual_folders_are_open_but_never_the_home_or_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,7 +243,7 @@ def meanwhile(act: Callable[..., None], *arguments: Any) -> Generator[None]:
 
 
 @pytest.mark.parametrize("name", ["file", "folder"])
-def test_a_link_swapped_on_the_way_leads_nowhere(tmp_path: Path, name: str) -> None:
+def test_a_symlink_swapped_on_the_way_leads_nowhere(tmp_path: Path, name: str) -> None:
     inside, outside = tmp_path / "in", tmp_path / "out"
     for folder, content in ((inside / "real", b"mine"), (outside, b"secret")):
         folder.mkdir(parents=True)
@@ -205,14 +255,14 @@ def test_a_link_swapped_on_the_way_leads_nowhere(tmp_path: Path, name: str) -> N
     with meanwhile(keep_swapping, link, targets):
         while not all(outcomes.values()) or sum(outcomes.values()) < 500:
             try:
-                with open_media(source, [inside]) as found:
+                with open_media(source, [inside], UPLOADS) as found:
                     assert found.file.read().endswith(b"mine")
                 outcomes["taken"] += 1
             except FileRejected:
                 outcomes["refused"] += 1
 
 
-def test_a_folder_turned_into_a_link_after_the_check_is_not_followed(tmp_path: Path) -> None:
+def test_a_folder_turned_into_a_symlink_after_the_check_is_not_followed(tmp_path: Path) -> None:
     """What `resolve` saw as a folder is a link by the time it is opened."""
     inside, outside = tmp_path / "in", tmp_path / "out"
     inside.mkdir()
@@ -235,11 +285,11 @@ def test_a_file_that_grows_is_refused_or_sent_as_it_was(tmp_path: Path) -> None:
     with meanwhile(keep_growing, path):
         for _ in range(20):
             try:
-                with open_media(str(path), [tmp_path]) as found:
+                with open_media(str(path), [tmp_path], UPLOADS) as found:
                     assert len(found.file.read()) == found.size_bytes <= path.stat().st_size
             except FileRejected as refusal:
                 assert "changed while it was read" in refusal.message  # noqa: PT017 - either outcome is right
-    with open_media(str(path), [tmp_path]) as found:
+    with open_media(str(path), [tmp_path], UPLOADS) as found:
         path.write_bytes(b"")
         content = found.file.read()
     assert hashlib.sha256(content).hexdigest() == found.sha256
@@ -257,7 +307,7 @@ def test_a_file_that_grows_while_it_is_copied_is_refused(tmp_path: Path) -> None
             return super().read(size) or b""
 
     with Growing(path) as file, pytest.raises(FileRejected, match="changed while it was read"):
-        local_files.copy_whole(cast("Any", file), io.BytesIO())
+        local_files.copy_whole(cast("Any", file), io.BytesIO(), UPLOADS.max_bytes)
 
 
 @pytest.mark.anyio
@@ -360,6 +410,18 @@ async def test_a_file_beyond_what_a_source_states_is_refused_before_it_is_sent(
             assert world.sandbox.requests == []
 
 
+@pytest.mark.anyio
+async def test_an_upload_with_several_faults_is_refused_once_with_all_of_them(open_world: OpenWorld, tmp_path: Path) -> None:
+    (tmp_path / "clip").write_bytes(movie(20, 3840, 2160).ljust(93 * PAD, b"\0"))
+    async with open_world() as world:
+        answer = await world.call("upload_asset", {"source": str(tmp_path / "clip"), "model": "seedance2.0-std"})
+        assert world.sandbox.requests == []
+    for fault in ("20.0 s", "2 to 15 s", "93.0 MB", "up to 50 MB", "3840 x 2160 px", "409600 to 2086876 pixels in all"):
+        assert answer.text.count(fault) == 1
+    assert answer.error["allowed"] == "2 to 15 s; 409600 to 2086876 pixels in all; up to 50 MB"
+    assert len(answer.text) < 1200
+
+
 def segment(marker: int, content: bytes) -> bytes:
     return bytes([0xFF, marker]) + (len(content) + 2).to_bytes(2) + content
 
@@ -386,7 +448,7 @@ WEBP = b"RIFF\0\0\0\0WEBP"
         ("svg", b"<svg/>", None),
     ],
 )
-def test_a_pictures_header_tells_its_size(ending: str, content: bytes, size: tuple[int, int] | None) -> None:
+def test_an_image_header_gives_its_size(ending: str, content: bytes, size: tuple[int, int] | None) -> None:
     assert picture_size(io.BytesIO(content), ending) == size
 
 
@@ -400,7 +462,7 @@ def test_real_pictures_are_measured(ending: str, kind: str, options: dict[str, A
     assert picture_size(written, ending) == (641, 479)
 
 
-def test_a_sound_that_does_not_tell_its_length_has_none() -> None:
+def test_a_wav_header_without_a_length_has_none() -> None:
     assert wave_seconds(io.BytesIO(wave(3)), 3100) == 3
     assert wave_seconds(io.BytesIO(wave(3, 0)), 3100) is None
     assert wave_seconds(io.BytesIO(wave(3)[:30]), 30) is None
@@ -408,7 +470,7 @@ def test_a_sound_that_does_not_tell_its_length_has_none() -> None:
 
 
 @pytest.mark.anyio
-async def test_bytes_that_are_there_already_are_not_sent_again(open_world: OpenWorld, tmp_path: Path) -> None:
+async def test_a_duplicate_upload_is_not_sent_again(open_world: OpenWorld, tmp_path: Path) -> None:
     now = datetime.now(UTC)
     (tmp_path / "a.png").write_bytes(png(640, 480))
     (tmp_path / "b.png").write_bytes(png(640, 480))
@@ -435,11 +497,11 @@ async def test_bytes_that_are_there_already_are_not_sent_again(open_world: OpenW
 
 
 @pytest.mark.anyio
-async def test_a_review_that_refused_or_is_forgotten_is_not_taken_for_an_answer(open_world: OpenWorld, tmp_path: Path) -> None:
+async def test_a_failed_or_forgotten_review_is_not_used_again(open_world: OpenWorld, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(png(640, 480))
     arguments = {"source": str(tmp_path / "a.png"), "model": "sd2_mx_720p"}
     async with open_world() as world:
-        world.sandbox.moods = [Mood("asset_rejected", "/audit")]
+        world.sandbox.faults = [Fault("asset_rejected", "/audit")]
         refused = await world.call("upload_asset", arguments)
         assert refused.error["code"] == "asset_rejected"
         assert (await world.call("upload_asset", arguments))["ready"] is True
@@ -469,7 +531,7 @@ WIDE = (1).to_bytes(4) + b"moov" + (16 + len(SHORT)).to_bytes(8) + SHORT
         (b"\0\0\0\x20ftypisom", None),
     ],
 )
-def test_a_movie_header_tells_how_long_it_plays(content: bytes, seconds: float | None) -> None:
+def test_a_movie_header_gives_its_length(content: bytes, seconds: float | None) -> None:
     assert duration_seconds(io.BytesIO(content)) == seconds
 
 
@@ -479,11 +541,11 @@ def box64(name: bytes, content: bytes, size: int) -> bytes:
 
 @pytest.mark.parametrize("size", [2**62, 2**64 - 1])
 @pytest.mark.parametrize("name", [b"free", b"moov", b"trak", b"tkhd"])
-def test_a_size_beyond_the_file_leads_nowhere(tmp_path: Path, name: bytes, size: int) -> None:
+def test_a_box_size_beyond_the_file_leads_nowhere(tmp_path: Path, name: bytes, size: int) -> None:
     inner = box64(name, bytes(84), size)
     odd = {b"moov": inner, b"free": inner, b"trak": box(b"moov", inner)}.get(name, box(b"moov", box(b"trak", inner)))
     (tmp_path / "a.mp4").write_bytes(box(b"ftyp", b"isom") + odd)
-    with open_media(str(tmp_path / "a.mp4"), [tmp_path]) as found:
+    with open_media(str(tmp_path / "a.mp4"), [tmp_path], UPLOADS) as found:
         assert (found.seconds, found.size_px) == (None, None)
 
 
@@ -500,7 +562,7 @@ def at_most(size_bytes: int) -> Generator[None]:
 
 @pytest.mark.parametrize("bytes_there", [300, 3_000_000])
 @pytest.mark.anyio
-async def test_a_temporary_folder_without_room_is_told(open_world: OpenWorld, tmp_path: Path, bytes_there: int) -> None:
+async def test_a_full_temporary_folder_is_named(open_world: OpenWorld, tmp_path: Path, bytes_there: int) -> None:
     (tmp_path / "a.png").write_bytes(png(640, 480).ljust(bytes_there, b"\0"))
     async with open_world() as world:
         with at_most(bytes_there - 1):

@@ -13,12 +13,14 @@ from typing import Any
 
 import anyio
 
+from seedance_mcp.catalogue.edition import load_edition
 from seedance_mcp.errors import SeedanceError
 from seedance_mcp.money.gate import Action, Reply
+from seedance_mcp.money.ledger import open_ledger
 from seedance_mcp.settings import load_settings
 from seedance_mcp.tools.arguments import read_create_video
 from seedance_mcp.tools.create import create_video
-from seedance_mcp.tools.session import Shared, connect_to_provider
+from seedance_mcp.tools.session import Shared, connect_to_provider, utc_now
 
 
 class Nobody:
@@ -36,7 +38,7 @@ class Nobody:
 async def make(request: dict[str, Any]) -> dict[str, Any]:
     async with aclosing(Shared(load_settings())) as shared:
         try:
-            task = await create_video(shared.session(), read_create_video({"request": request}), Nobody())
+            task = await create_video(shared.session(), read_create_video(load_edition(), {"request": request}), Nobody())
         except SeedanceError as error:
             return error.as_dict()
         return task.model_dump(mode="json")
@@ -108,4 +110,5 @@ def killed(count: int) -> None:
 
 if __name__ == "__main__":
     connect_to_provider(load_settings())  # what is slow to load is loaded before any fork
+    open_ledger(load_settings(), utc_now)
     killed(int(sys.argv[2])) if sys.argv[1] == "killed" else together(sys.argv[2:])

@@ -18,7 +18,7 @@ from mcp_types import (
     UrlElicitationCapability,
 )
 
-from seedance_mcp.sandbox.faults import Mood
+from seedance_mcp.sandbox.faults import Fault
 from seedance_mcp.server.client_session import has_forms
 
 pytestmark = pytest.mark.anyio
@@ -68,7 +68,7 @@ async def test_what_is_cheap_is_not_asked_about(open_world: OpenWorld, mode: str
 async def test_an_unknown_price_is_asked_about(open_world: OpenWorld, mode: str) -> None:
     person = Person("accept")
     async with open_world(mode=mode, answer=person, confirm_above="100") as world:
-        world.sandbox.moods = [Mood("unavailable", "catalog", 99)]
+        world.sandbox.faults = [Fault("unavailable", "catalog", 99)]
         assert (await create(world))["status"] == "queued"
     assert "an unpublished price" in person.heard[0]
 
@@ -108,7 +108,7 @@ async def test_a_client_without_forms_is_never_stuck(open_world: OpenWorld, mode
         answer = await create(world)
         assert answer.error["code"] == "confirmation_required"
         assert "costs 0.25 JimiCoin" in answer.text
-        assert "Ask the person in the chat" in answer.text
+        assert "Ask the user in the chat" in answer.text
         assert world.creates == 0
         assert (await create(world, answer.error["confirm_token"]))["status"] == "queued"
         assert world.creates == 1
@@ -127,7 +127,7 @@ async def test_a_token_is_good_once_for_one_request_at_one_price_and_for_ten_min
         now += timedelta(seconds=601)
         assert "expired" in (await create(world, fresh)).text
         dearer = (await create(world)).error["confirm_token"]
-        world.sandbox.moods = [Mood("unavailable", "catalog", 99)]
+        world.sandbox.faults = [Fault("unavailable", "catalog", 99)]
         await anyio.sleep(3601)
         assert world.creates == 1
     async with open_world(confirm_above="0.2", clock=lambda: now, dedupe_seconds=0, sandbox=world.sandbox) as world:

@@ -7,8 +7,8 @@ import os
 import resource
 import sqlite3
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -20,22 +20,25 @@ import httpx
 import pytest
 from conftest import PROVIDER, Answer, OpenWorld, World, no_film
 
-from seedance_mcp.errors import ConfirmationRequired, LedgerUnusable, OutcomeUnknown
+from seedance_mcp.catalogue.edition import load_edition
+from seedance_mcp.errors import ConfirmationRequired, LedgerUnusable, OutcomeUnknown, TaskNotFound
 from seedance_mcp.money.gate import Action, Reply, fingerprint
 from seedance_mcp.money.ledger import Ledger
-from seedance_mcp.money.records import Entry, Record, Spent
+from seedance_mcp.money.ledger import open_ledger as open_sqlite
+from seedance_mcp.money.records import ModelSpending, NewRequest, Record, Spent
 from seedance_mcp.money.stores import sqlite
-from seedance_mcp.money.stores.sqlite import MIGRATIONS, Store
+from seedance_mcp.money.stores.sqlite import SqliteStore, migrations
 from seedance_mcp.provider.client import ProviderClient
 from seedance_mcp.sandbox import serve
-from seedance_mcp.sandbox.faults import Mood
+from seedance_mcp.sandbox.faults import Fault
+from seedance_mcp.sandbox.order import Order
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.settings import Settings
 from seedance_mcp.task import ProviderTask
 from seedance_mcp.tools.arguments import ListTasks, NoArguments, read_request
 from seedance_mcp.tools.balance import get_balance
 from seedance_mcp.tools.observer import Observer
-from seedance_mcp.tools.session import Shared
+from seedance_mcp.tools.session import OpenLedger, Shared
 from seedance_mcp.tools.tasks import list_tasks
 from seedance_mcp.tools.views import Outlook, task_of
 
@@ -61,6 +64,12 @@ class Clock:
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
+
+
+@pytest.fixture
+async def ledger(open_ledger: OpenLedger, tmp_path: Path, clock: Clock) -> AsyncGenerator[Ledger]:
+    async with aclosing(open_ledger(Settings(data_dir=tmp_path), clock)) as opened:
+        yield opened
 
 
 # repeats
@@ -99,10 +108,10 @@ async def test_recognition_can_be_turned_off(open_world: OpenWorld) -> None:
 
 async def test_after_a_failed_task_or_a_refusal_a_repeat_is_allowed(open_world: OpenWorld) -> None:
     async with open_world() as world:
-        world.sandbox.moods = [Mood("content_refused", CREATE)]
+        world.sandbox.faults = [Fault("content_refused", CREATE)]
         task = await world.create()
         assert (await world.call("wait_for_video", {"task_id": task["task_id"]}))["status"] == "failed"
-        world.sandbox.moods = [Mood("bad_parameters", CREATE)]
+        world.sandbox.faults = [Fault("bad_parameters", CREATE)]
         assert (await world.create()).error["code"] == "invalid_request"
         assert (await world.create())["deduplicated"] is False
         assert world.creates == 3
@@ -110,7 +119,7 @@ async def test_after_a_failed_task_or_a_refusal_a_repeat_is_allowed(open_world: 
 
 async def test_a_lost_answer_is_never_followed_by_a_second_post(open_world: OpenWorld) -> None:
     async with open_world() as world:
-        world.sandbox.moods = [Mood("lost", CREATE)]
+        world.sandbox.faults = [Fault("lost", CREATE)]
         lost = await world.create()
         again = await world.create()
         assert again["status"] == "unknown"
@@ -123,7 +132,7 @@ async def test_a_lost_answer_is_never_followed_by_a_second_post(open_world: Open
 
 
 def names_of(*bodies: dict[str, Any]) -> set[str]:
-    return {fingerprint(read_request({"model": "seedance2.0-md", "prompt": "x", **body})) for body in bodies}
+    return {fingerprint(read_request(load_edition(), {"model": "seedance2.0-md", "prompt": "x", **body})) for body in bodies}
 
 
 def test_a_fingerprint_ignores_what_makes_no_difference_and_nothing_else() -> None:
@@ -177,7 +186,7 @@ async def test_the_day_renews_at_midnight_utc_and_the_total_never(open_world: Op
 
 
 async def test_an_unknown_price_is_refused_while_a_limit_is_set_unless_the_operator_allows_it(open_world: OpenWorld) -> None:
-    sandbox = Sandbox(serve.render_in_thread, moods=[Mood("unavailable", "catalog", 999)])
+    sandbox = Sandbox(serve.render_in_thread, faults=[Fault("unavailable", "catalog", 999)])
     async with open_world(max_cost_total="100", sandbox=sandbox) as world:
         answer = await world.create()
         assert answer.error["code"] == "budget_exceeded"
@@ -191,12 +200,12 @@ async def test_an_unknown_price_is_refused_while_a_limit_is_set_unless_the_opera
 
 async def test_what_failed_does_not_count_and_what_is_unclear_does(open_world: OpenWorld) -> None:
     async with open_world(max_cost_total="0.5") as world:
-        world.sandbox.moods = [Mood("content_refused", CREATE)]
+        world.sandbox.faults = [Fault("content_refused", CREATE)]
         task = await world.create(prompt="one")
         await world.call("wait_for_video", {"task_id": task["task_id"]})
-        world.sandbox.moods = [Mood("bad_parameters", CREATE)]
+        world.sandbox.faults = [Fault("bad_parameters", CREATE)]
         await world.create(prompt="two")
-        world.sandbox.moods = [Mood("lost", CREATE), Mood("unavailable", "/user/balance", 2)]
+        world.sandbox.faults = [Fault("lost", CREATE), Fault("unavailable", "/user/balance", 2)]
         await world.create(prompt="three")
         assert (await world.create(prompt="four"))["status"] == "queued"
         answer = await world.create(prompt="five")
@@ -204,18 +213,17 @@ async def test_what_failed_does_not_count_and_what_is_unclear_does(open_world: O
         assert world.creates == 4
 
 
-async def test_a_provider_that_tells_no_cost_is_settled_by_the_estimate(tmp_path: Path, clock: Clock) -> None:
-    ledger = Ledger(tmp_path, clock)
-    record, new = ledger.begin(entry(), window_seconds=600, admit=nothing)
-    assert new
-    told = ledger.update(record.request_id, ProviderTask("vid_1", "queued"))
+async def test_a_provider_that_tells_no_cost_is_settled_by_the_estimate(ledger: Ledger) -> None:
+    found = await ledger.reserve(entry(), window_seconds=600, admit=nothing)
+    assert found.is_new
+    request_id = found.record.request_id
+    told = await ledger.observe(request_id, ProviderTask("vid_1", "queued"))
     assert (told.settled, told.settled_by, told.cost) == (Decimal("2.5"), "estimate", None)
-    told = ledger.update(record.request_id, ProviderTask("vid_1", "completed", cost=Decimal("2.4")))
+    told = await ledger.observe(request_id, ProviderTask("vid_1", "completed", cost=Decimal("2.4")))
     assert (told.settled, told.settled_by, told.cost) == (Decimal("2.4"), "provider", Decimal("2.4"))
-    told = ledger.update(record.request_id, ProviderTask("vid_1", "completed"))
+    told = await ledger.observe(request_id, ProviderTask("vid_1", "completed"))
     assert told.settled == Decimal("2.4")
-    assert ledger.spending_by_model() == [("m", 1, Decimal("2.5"), Decimal("2.4"))]
-    ledger.close()
+    assert await ledger.spending_by_model() == [ModelSpending("m", 1, Decimal("2.5"), Decimal("2.4"))]
 
 
 @pytest.mark.parametrize(
@@ -228,38 +236,35 @@ async def test_a_provider_that_tells_no_cost_is_settled_by_the_estimate(tmp_path
     ],
 )
 async def test_a_failed_task_tells_whether_money_went_and_what_to_do(
-    tmp_path: Path, clock: Clock, words: str, cost: str | None, told: str
+    ledger: Ledger, words: str, cost: str | None, told: str
 ) -> None:
-    ledger = Ledger(tmp_path, clock)
-    record, _ = ledger.begin(entry(), window_seconds=600, admit=nothing)
+    record = (await ledger.reserve(entry(), window_seconds=600, admit=nothing)).record
     failed = ProviderTask("vid_1", "failed", error=words, cost=Decimal(cost) if cost else None)
-    task = task_of(ledger.update(record.request_id, failed), NOON, Outlook([], 5.0))
-    ledger.close()
+    task = task_of(load_edition(), await ledger.observe(record.request_id, failed), NOON, Outlook([], 5.0))
     assert task.error
     assert task.error.message.startswith(f'The provider\'s words: "{words}". {told}')
 
 
-async def test_a_failed_task_of_another_book_charges_what_the_provider_says(tmp_path: Path, clock: Clock) -> None:
-    ledger = Ledger(tmp_path, clock)
-    record = ledger.adopt("vid_1", None)
-    unknown = task_of(ledger.update(record.request_id, ProviderTask("vid_1", "failed", error="x")), NOON, Outlook([], 5.0))
-    free = ledger.update(record.request_id, ProviderTask("vid_1", "failed", error="x", cost=Decimal(0)))
-    ledger.close()
+async def test_a_failed_task_of_another_ledger_charges_what_the_provider_says(ledger: Ledger) -> None:
+    record = await ledger.adopt("vid_1", None)
+    failed = await ledger.observe(record.request_id, ProviderTask("vid_1", "failed", error="x"))
+    unknown = task_of(load_edition(), failed, NOON, Outlook([], 5.0))
+    free = await ledger.observe(record.request_id, ProviderTask("vid_1", "failed", error="x", cost=Decimal(0)))
     assert unknown.error
     assert "not known" in unknown.error.message
-    assert "Nothing was charged." in str(task_of(free, NOON, Outlook([], 5.0)).error)
+    assert "Nothing was charged." in str(task_of(load_edition(), free, NOON, Outlook([], 5.0)).error)
 
 
 async def test_a_request_that_was_refused_tells_in_the_list_that_nothing_was_charged(open_world: OpenWorld) -> None:
     async with open_world() as world:
-        world.sandbox.moods = [Mood("bad_parameters", CREATE)]
+        world.sandbox.faults = [Fault("bad_parameters", CREATE)]
         await world.create()
         (task,) = (await world.call("list_tasks"))["tasks"]
     assert task["error"]["message"].endswith("Nothing was charged.")
 
 
-def entry(name: str = "x") -> Entry:
-    return Entry({"model": "m", "prompt": name}, name, Decimal("2.5"))
+def entry(name: str = "x") -> NewRequest:
+    return NewRequest({"model": "m", "prompt": name}, name, Decimal("2.5"))
 
 
 def nothing(spent: Spent) -> None:
@@ -269,8 +274,8 @@ def nothing(spent: Spent) -> None:
 # lost answers and the balance
 
 
-async def lose(world: World, mood: str, **fields: Any) -> Answer:
-    world.sandbox.moods = [Mood(mood, CREATE)]
+async def lose(world: World, fault: str, **fields: Any) -> Answer:
+    world.sandbox.faults = [Fault(fault, CREATE)]
     return await world.create(**fields)
 
 
@@ -334,7 +339,7 @@ async def test_a_known_charge_in_between_is_taken_into_account(open_world: OpenW
 
 async def test_a_refund_in_between_leaves_it_unclear(open_world: OpenWorld, clock: Clock) -> None:
     async with open_world(clock=clock) as world:
-        world.sandbox.moods = [Mood("content_refused", CREATE)]
+        world.sandbox.faults = [Fault("content_refused", CREATE)]
         failing = await world.create(prompt="one")
         clock.pass_(seconds=300)
         lost = await lose(world, "lost", prompt="two")
@@ -343,17 +348,17 @@ async def test_a_refund_in_between_leaves_it_unclear(open_world: OpenWorld, cloc
         assert (await world.call("get_balance"))["unclear"] == [lost.error["request_id"]]
 
 
-@pytest.mark.parametrize("mood", ["unavailable", "no_task_id"])
-async def test_without_a_balance_before_or_after_nothing_is_concluded(open_world: OpenWorld, mood: str) -> None:
+@pytest.mark.parametrize("fault", ["unavailable", "no_task_id"])
+async def test_without_a_balance_before_or_after_nothing_is_concluded(open_world: OpenWorld, fault: str) -> None:
     async with open_world() as world:
-        world.sandbox.moods = [Mood("lost", CREATE), Mood(mood, "/user/balance", 99)]
+        world.sandbox.faults = [Fault("lost", CREATE), Fault(fault, "/user/balance", 99)]
         lost = await world.create()
         (task,) = (await world.call("list_tasks", {"refresh": True}))["tasks"]
         assert task["request_id"] == lost.error["request_id"]
         assert task["cost"] is None
         answer = await world.call("get_balance")
         assert answer.is_error or answer["unclear"] == [lost.error["request_id"]]
-        world.sandbox.moods = []
+        world.sandbox.faults = []
         assert (await world.call("get_balance"))["unclear"] == [lost.error["request_id"]]
 
 
@@ -377,7 +382,7 @@ async def test_tasks_are_listed_newest_first_and_looked_at_on_request(open_world
         assert [task["task_id"] for task in listed["tasks"]] == made[:3]
         assert listed["total"] == 5
         assert {task["status"] for task in listed["tasks"]} == {"queued"}
-        world.sandbox.moods = [Mood("unauthorized", f"/videos/{made[0]}")]
+        world.sandbox.faults = [Fault("unauthorized", f"/videos/{made[0]}")]
         await world.call("list_tasks", {"refresh": True})
         done = await world.call("list_tasks", {"status": "completed"})
         assert [task["task_id"] for task in done["tasks"]] == made[1:]
@@ -386,13 +391,12 @@ async def test_tasks_are_listed_newest_first_and_looked_at_on_request(open_world
 
 
 async def test_a_request_that_is_being_sent_is_followed_by_its_request_id(
-    tmp_path: Path, open_world: OpenWorld, clock: Clock
+    tmp_path: Path, open_world: OpenWorld, open_ledger: OpenLedger, clock: Clock
 ) -> None:
-    ledger = Ledger(tmp_path / "data", clock)
-    name = fingerprint(read_request({"model": "seedance2.0-sp", "prompt": "a fox"}))
-    record, _ = ledger.begin(
-        Entry({"model": "seedance2.0-sp", "prompt": "a fox"}, name, Decimal("0.25")), window_seconds=600, admit=nothing
-    )
+    ledger = open_ledger(Settings(data_dir=tmp_path / "data"), clock)
+    name = fingerprint(read_request(load_edition(), {"model": "seedance2.0-sp", "prompt": "a fox"}))
+    request = NewRequest({"model": "seedance2.0-sp", "prompt": "a fox"}, name, Decimal("0.25"))
+    record = (await ledger.reserve(request, window_seconds=600, admit=nothing)).record
     async with open_world(clock=clock) as world:
         again = await world.create()
         assert again["deduplicated"] is True
@@ -404,7 +408,7 @@ async def test_a_request_that_is_being_sent_is_followed_by_its_request_id(
         assert (await world.call("list_tasks", {"status": "unknown"}))["total"] == 1
         assert (await world.call("get_balance"))["unclear"] == [record.request_id]
         assert world.creates == 0
-    ledger.close()
+    await ledger.aclose()
 
 
 async def test_a_repeat_waits_for_the_first_one_that_is_in_flight(open_world: OpenWorld) -> None:
@@ -425,16 +429,17 @@ async def test_a_repeat_waits_for_the_first_one_that_is_in_flight(open_world: Op
 # the file
 
 
+@pytest.mark.sqlite_file
 async def test_a_broken_foreign_or_newer_ledger_refuses_before_anything_is_sent(open_world: OpenWorld, tmp_path: Path) -> None:
     def broken(path: Path) -> None:
         path.write_bytes(b"this is no database, whatever its name says" * 100)
 
     def newer(path: Path) -> None:
         with sqlite3.connect(path) as db:
-            db.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+            db.execute(f"PRAGMA user_version = {len(migrations()) + 1}")
         db.close()
 
-    for number, (spoil, words) in enumerate([(broken, "not a database"), (newer, "update it")]):
+    for number, (spoil, words) in enumerate([(broken, "not a database"), (newer, "Upgrade seedance-mcp")]):
         folder = tmp_path / str(number)
         folder.mkdir()
         spoil(folder / "ledger.sqlite3")
@@ -453,10 +458,10 @@ def test_a_ledger_that_another_holds_for_good_is_given_up(tmp_path: Path, monkey
     holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
     with pytest.raises(LedgerUnusable, match="another process holds it"):
-        Store(path)
+        SqliteStore(path)
     holder.execute("COMMIT")
     holder.close()
-    Store(path).close()
+    SqliteStore(path).close()
 
 
 @contextmanager
@@ -470,6 +475,7 @@ def no_file_larger_than(size_bytes: int) -> Generator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
+@pytest.mark.sqlite_file
 async def test_a_disk_without_room_refuses_before_anything_is_sent(open_world: OpenWorld, tmp_path: Path) -> None:
     folder = tmp_path / "data"
     async with open_world(data_dir=folder) as world:
@@ -483,6 +489,7 @@ async def test_a_disk_without_room_refuses_before_anything_is_sent(open_world: O
         assert (await world.create(prompt="second"))["status"] == "queued"
 
 
+@pytest.mark.sqlite_file
 @pytest.mark.parametrize("room_bytes", [0, 8192])
 async def test_a_disk_without_room_for_a_ledger_refuses_before_anything_is_sent(
     open_world: OpenWorld, room_bytes: int
@@ -495,6 +502,7 @@ async def test_a_disk_without_room_for_a_ledger_refuses_before_anything_is_sent(
         assert (await world.create())["status"] == "queued"
 
 
+@pytest.mark.sqlite_file
 async def test_a_folder_that_cannot_be_had_refuses_before_anything_is_sent(open_world: OpenWorld, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     async with open_world(data_dir=tmp_path / "file" / "data") as world:
@@ -518,6 +526,7 @@ class Saboteur(Sandbox):
         return await super().__call__(request)
 
 
+@pytest.mark.sqlite_file
 async def test_a_ledger_that_breaks_on_the_way_loses_neither_task_nor_money(
     open_world: OpenWorld, tmp_path: Path, film_less: Sandbox
 ) -> None:
@@ -528,24 +537,25 @@ async def test_a_ledger_that_breaks_on_the_way_loses_neither_task_nor_money(
         assert answer.error["charged"] == "yes"
         assert task_id in answer.text
         assert "do not create it again" in answer.text
-    sandbox.moods = [Mood("lost", CREATE)]
+    sandbox.faults = [Fault("lost", CREATE)]
     async with open_world(sandbox=sandbox, dedupe_seconds=0) as world:
         assert (await world.create()).error["code"] == "not_configured"
         assert world.creates == 1
 
 
+@pytest.mark.sqlite_file
 async def test_a_refusal_that_cannot_be_written_down_is_still_told(
     open_world: OpenWorld, tmp_path: Path, film_less: Sandbox
 ) -> None:
-    sandbox = Saboteur(film_less.render, folder=tmp_path / "data", moods=[Mood("lost", CREATE)])
+    sandbox = Saboteur(film_less.render, folder=tmp_path / "data", faults=[Fault("lost", CREATE)])
     async with open_world(sandbox=sandbox) as world:
         assert (await world.create()).error["code"] == "outcome_unknown"
 
 
-def test_the_first_ledger_is_brought_up_to_date_with_its_records(tmp_path: Path, clock: Clock) -> None:
+async def test_the_first_ledger_is_migrated_with_its_records(tmp_path: Path, clock: Clock) -> None:
     path = tmp_path / "ledger.sqlite3"
     with sqlite3.connect(path) as db:
-        db.executescript(MIGRATIONS[0])
+        db.executescript(migrations()[0])
         rows = [("a", "completed", "2.5", "2.4"), ("b", "unknown", "1.5", None)]
         for name, state, estimate, cost in rows:
             db.execute(
@@ -554,37 +564,32 @@ def test_the_first_ledger_is_brought_up_to_date_with_its_records(tmp_path: Path,
             )
         db.execute("PRAGMA user_version = 1")
     db.close()
-    ledger = Ledger(tmp_path, clock)
-    assert ledger.get("vid_a").settled == Decimal("2.4")
-    assert ledger.get("b").settled is None
-    assert ledger.spent() == Spent(Decimal("3.9"), Decimal("3.9"), Decimal("1.5"))
-    ledger.close()
-    Store(path).close()
+    async with aclosing(open_sqlite(Settings(data_dir=tmp_path), clock)) as ledger:
+        assert (await ledger.get("vid_a")).settled == Decimal("2.4")
+        assert (await ledger.get("b")).settled is None
+        assert await ledger.spent() == Spent(Decimal("3.9"), Decimal("3.9"), Decimal("1.5"))
+        assert [(await ledger.page(status)).total for status in (None, "completed", "unknown", "failed")] == [2, 1, 1, 0]
+    SqliteStore(path).close()
 
 
-def test_a_token_that_two_calls_checked_at_once_is_used_by_one(tmp_path: Path, clock: Clock) -> None:
-    ledger = Ledger(tmp_path, clock)
-    token = ledger.new_token("x", Decimal("2.5"))
-    assert ledger.token_fault(token, "x", Decimal("2.5")) is None
-    ledger.begin(entry(), window_seconds=0, admit=nothing, token=token)
+async def test_a_token_that_two_calls_checked_at_once_is_used_by_one(ledger: Ledger) -> None:
+    token = await ledger.new_token("x", Decimal("2.5"))
+    assert await ledger.token_fault(token, "x", Decimal("2.5")) is None
+    await ledger.reserve(entry(), window_seconds=0, admit=nothing, token=token)
     with pytest.raises(ConfirmationRequired, match="used meanwhile"):
-        ledger.begin(entry(), window_seconds=0, admit=nothing, token=token)
-    assert ledger.list()[1] == 1
-    ledger.close()
+        await ledger.reserve(entry(), window_seconds=0, admit=nothing, token=token)
+    assert (await ledger.page()).total == 1
 
 
-def test_what_a_transaction_raises_undoes_it(tmp_path: Path, clock: Clock) -> None:
-    ledger = Ledger(tmp_path, clock)
-
+async def test_what_a_transaction_raises_undoes_it(ledger: Ledger) -> None:
     def refuse(spent: Spent) -> None:
         raise LedgerUnusable("no")
 
     with pytest.raises(LedgerUnusable):
-        ledger.begin(entry(), window_seconds=600, admit=refuse)
-    assert ledger.list() == ([], 0)
-    with pytest.raises(KeyError):
-        ledger.get("nothing")
-    ledger.close()
+        await ledger.reserve(entry(), window_seconds=600, admit=refuse)
+    assert (await ledger.page()).total == 0
+    with pytest.raises(TaskNotFound):
+        await ledger.get("nothing")
 
 
 # many processes
@@ -603,12 +608,13 @@ async def race(mode: str, arguments: list[str], environ: dict[str, str]) -> list
 
 @pytest.fixture
 def film_less() -> Sandbox:
-    async def no_film(body: dict[str, Any], pictures: list[bytes]) -> bytes:
+    async def no_film(order: Order, pictures: list[bytes]) -> bytes:
         return b"no film"
 
     return Sandbox(no_film, balance=1000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_sixteen_processes_with_one_request_send_one_post(tmp_path: Path, film_less: Sandbox) -> None:
     async with serve.run_in_background(film_less) as address:
@@ -619,6 +625,7 @@ async def test_sixteen_processes_with_one_request_send_one_post(tmp_path: Path, 
     assert len(film_less.tasks) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_sixteen_processes_against_a_day_limit_of_five_send_five_posts(tmp_path: Path, film_less: Sandbox) -> None:
     prices = tmp_path / "prices.toml"
@@ -632,13 +639,14 @@ async def test_sixteen_processes_against_a_day_limit_of_five_send_five_posts(tmp
     assert len(film_less.tasks) == 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_killed_at_fifty_moments_nothing_is_lost_or_sent_twice(tmp_path: Path, film_less: Sandbox) -> None:
     async with serve.run_in_background(film_less) as address:
         environ = environment(tmp_path, address)
         ends = await race("killed", ["50"], environ)
-        ledger = Ledger(tmp_path / "data", lambda: datetime.now(UTC))
-        noted = {record.prompt for record in ledger.list()[0]}
+        ledger = open_sqlite(Settings(data_dir=tmp_path / "data"), lambda: datetime.now(UTC))
+        noted = {record.prompt for record in (await ledger.page()).records}
         sent = [task.body["prompt"] for task in film_less.tasks.values()]
         assert len(sent) == len(set(sent))
         assert set(sent) <= noted
@@ -647,7 +655,7 @@ async def test_killed_at_fifty_moments_nothing_is_lost_or_sent_twice(tmp_path: P
     with sqlite3.connect(tmp_path / "data" / "ledger.sqlite3") as db:
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     db.close()
-    ledger.close()
+    await ledger.aclose()
     assert ends.count("killed") >= 40, ends
     assert 1 < len(sent) < len(noted), "none was killed before it was sent, or none after"
 
@@ -655,7 +663,9 @@ async def test_killed_at_fifty_moments_nothing_is_lost_or_sent_twice(tmp_path: P
 # several principals, one account
 
 
-async def test_a_lost_answer_is_judged_by_whoever_looks_and_told_to_its_owner_alone(tmp_path: Path) -> None:
+async def test_a_lost_answer_is_judged_by_whoever_looks_and_told_to_its_owner_alone(
+    tmp_path: Path, open_ledger: OpenLedger
+) -> None:
     """The account is shared, so anybody's look at the balance is evidence; whose request it was stays theirs."""
     sandbox, told = Sandbox(no_film), list[tuple[str, str]]()
 
@@ -664,20 +674,22 @@ async def test_a_lost_answer_is_judged_by_whoever_looks_and_told_to_its_owner_al
             told.append((task.principal, task.status))
 
     settings = Settings(base_url=PROVIDER, data_dir=tmp_path)
+    transport = httpx.MockTransport(sandbox)
     shared = Shared(
-        settings, lambda _: ProviderClient(PROVIDER, KEY, transport=httpx.MockTransport(sandbox)), observer=Listening()
+        settings, lambda _: ProviderClient(PROVIDER, KEY, transport=transport), observer=Listening(), open_ledger=open_ledger
     )
     alice, bob = shared.session("alice"), shared.session("bob")
-    lost, _ = alice.ledger.begin(Entry(BODY, "one", Decimal("0.25")), window_seconds=0, admit=print)
-    alice.ledger.note_used(lost.request_id, Decimal(0))
-    alice.ledger.refuse(lost.request_id, OutcomeUnknown("lost", charged="maybe"))
+    request = NewRequest(BODY, "one", Decimal("0.25"))
+    lost = (await alice.ledger.reserve(request, window_seconds=0, admit=nothing)).record
+    await alice.ledger.mark_sending(lost.request_id, Decimal(0))
+    await alice.ledger.fail(lost.request_id, OutcomeUnknown("lost", charged="maybe"))
     assert (await get_balance(alice, NoArguments(), Nobody())).unclear == [lost.request_id]
     for other in (bob, shared.session()):
         assert (await get_balance(other, NoArguments(), Nobody())).unclear == []
         assert (await list_tasks(other, ListTasks(refresh=True), Nobody())).total == 0
     sandbox.used = 0.25
     await get_balance(bob, NoArguments(), Nobody())
-    assert alice.ledger.get(lost.request_id).evidence == "charged"
+    assert (await alice.ledger.get(lost.request_id)).evidence == "charged"
     assert told[-1] == ("alice", "unknown")
     await shared.aclose()
 
@@ -697,9 +709,8 @@ class Nobody:
 # what videos took
 
 
-async def test_the_forecast_learns_from_what_the_provider_says_a_video_took(tmp_path: Path, clock: Clock) -> None:
+async def test_the_forecast_learns_from_what_the_provider_says_a_video_took(ledger: Ledger, clock: Clock) -> None:
     """Our clock may be wrong, and a video may be looked at the next day: neither changes what it took."""
-    ledger = Ledger(tmp_path, clock)
     made = NOON - timedelta(hours=1)
     at_75, at_5 = (made + timedelta(seconds=seconds) for seconds in (75, 5))
     for task in (
@@ -707,9 +718,8 @@ async def test_the_forecast_learns_from_what_the_provider_says_a_video_took(tmp_
         ProviderTask("vid_1", "failed", created_at=made, completed_at=at_5),
         ProviderTask("vid_2", "processing", created_at=made),
     ):
-        record, _ = ledger.begin(Entry(BODY, str(task.task_id), None), window_seconds=0, admit=print)
+        request = NewRequest(BODY, str(task.task_id), None)
+        record = (await ledger.reserve(request, window_seconds=0, admit=nothing)).record
         clock.pass_(days=1)
-        ledger.update(record.request_id, task)
-    assert ledger.finished_alike(ledger.get("vid_2")) == [5, 75]
-    assert ledger.finished_alike(ledger.get("vid_0")) == []
-    ledger.close()
+        await ledger.observe(record.request_id, task)
+    assert await ledger.similar_durations(await ledger.get("vid_2")) == [5, 75]

@@ -1,4 +1,4 @@
-"""The loop: looks, signs of life, the deadline, cancellation; on a clock that jumps."""
+"""The waiting loop: polls, heartbeats, the deadline, cancellation; on a clock that jumps."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from conftest import OpenWorld
 
 from seedance_mcp.errors import ProviderFailed, TaskNotFound
-from seedance_mcp.polling.schedule import HEARTBEAT_SECONDS, LAST_LOOK_SECONDS, Forecast, Meter, wait
+from seedance_mcp.polling.schedule import HEARTBEAT_SECONDS, LAST_POLL_SECONDS, Forecast, Meter, wait
 
 
 def never(seen: object) -> bool:
@@ -23,47 +23,47 @@ def every_five(seen: object) -> float:
 pytestmark = pytest.mark.anyio
 
 
-async def test_it_looks_as_often_as_it_is_told_and_tells_in_between() -> None:
-    looks: list[float] = []
+async def test_it_polls_after_each_pause_and_reports_in_between() -> None:
+    polls: list[float] = []
     told: list[float] = []
 
-    async def look() -> int:
-        looks.append(anyio.current_time())
-        return len(looks)
+    async def poll() -> int:
+        polls.append(anyio.current_time())
+        return len(polls)
 
     async def tell(seen: int) -> None:
         told.append(anyio.current_time())
 
     start = anyio.current_time()
-    assert await wait(look, never, tell, lambda _: 12.0, timeout_seconds=300) == len(looks)
+    assert await wait(poll, never, tell, lambda _: 12.0, timeout_seconds=300) == len(polls)
     assert anyio.current_time() == start + 300
-    *gaps, last = (later - earlier for earlier, later in pairwise(looks))
+    *gaps, last = (later - earlier for earlier, later in pairwise(polls))
     assert gaps == pytest.approx([12] * 24)
-    assert last == pytest.approx(12 - LAST_LOOK_SECONDS)
+    assert last == pytest.approx(12 - LAST_POLL_SECONDS)
     assert max(later - earlier for earlier, later in pairwise(told)) <= HEARTBEAT_SECONDS + 1e-6
 
 
-async def test_a_look_that_outlasts_the_deadline_is_given_up() -> None:
-    looks = 0
+async def test_a_poll_that_outlasts_the_deadline_is_cancelled() -> None:
+    polls = 0
 
-    async def look() -> str:
-        nonlocal looks
-        looks += 1
-        await anyio.sleep(0 if looks == 1 else 10_000)
-        return f"look {looks}"
+    async def poll() -> str:
+        nonlocal polls
+        polls += 1
+        await anyio.sleep(0 if polls == 1 else 10_000)
+        return f"poll {polls}"
 
     async def tell(seen: str) -> None:
         """Nobody listens."""
 
     start = anyio.current_time()
-    assert await wait(look, never, tell, every_five, timeout_seconds=45) == "look 1"
+    assert await wait(poll, never, tell, every_five, timeout_seconds=45) == "poll 1"
     assert anyio.current_time() == start + 45
 
 
-async def test_a_passing_failure_is_waited_out_and_a_final_one_ends_it() -> None:
+async def test_a_retryable_failure_is_ignored_and_a_final_one_ends_the_wait() -> None:
     failures = iter([None, ProviderFailed("later"), None, TaskNotFound("never")])
 
-    async def look() -> str:
+    async def poll() -> str:
         if failure := next(failures):
             raise failure
         return "seen"
@@ -72,21 +72,21 @@ async def test_a_passing_failure_is_waited_out_and_a_final_one_ends_it() -> None
         """Nobody listens."""
 
     with pytest.raises(TaskNotFound):
-        await wait(look, never, tell, every_five, timeout_seconds=45)
+        await wait(poll, never, tell, every_five, timeout_seconds=45)
 
 
-async def test_a_first_look_that_fails_is_told_at_once() -> None:
-    async def look() -> str:
+async def test_a_first_poll_that_fails_is_reported_at_once() -> None:
+    async def poll() -> str:
         raise ProviderFailed("no")
 
     async def tell(seen: str) -> None:
         """Nobody listens."""
 
     with pytest.raises(ProviderFailed):
-        await wait(look, never, tell, every_five, timeout_seconds=45)
+        await wait(poll, never, tell, every_five, timeout_seconds=45)
 
 
-async def test_cancelling_the_call_stops_the_looks(open_world: OpenWorld) -> None:
+async def test_cancelling_the_call_stops_the_polls(open_world: OpenWorld) -> None:
     async with open_world() as world:
         world.sandbox.work_seconds = 3600
         task = await world.create()
@@ -112,31 +112,33 @@ USUAL = [110.0, 120.0, 130.0] * 7
 """What earlier videos took."""
 
 
-def pause(past: list[float], elapsed: float, progress: int = 0, floor: float = 5.0) -> float:
-    return Forecast.of(past, elapsed, progress, floor).pause_seconds()
+def pause(past: list[float], elapsed: float, progress: int = 0, min_interval: float = 5.0) -> float:
+    return Forecast.of(past, elapsed, progress, min_interval).pause_seconds()
 
 
 def left(past: list[float], elapsed: float, progress: int = 0) -> float | None:
     return Forecast.of(past, elapsed, progress, 5).remaining_seconds()
 
 
-def test_where_nothing_is_known_looks_keep_to_what_the_provider_advises() -> None:
+def test_where_nothing_is_known_polls_keep_to_what_the_provider_advises() -> None:
     assert {pause([], elapsed) for elapsed in (0, 10, 30, 60, 10_000)} == {15.0}
     assert left([], 10) is None
 
 
-def test_looks_stand_dense_where_the_end_is_likely() -> None:
+def test_polls_are_dense_where_the_end_is_likely() -> None:
     early, near, late = (pause(USUAL, elapsed) for elapsed in (0, 118, 250))
     assert near < 7
     assert 30 < early <= 60
     assert near < late <= 60
-    assert pause(USUAL, 118, floor=1) < near
+    assert pause(USUAL, 118, min_interval=1) < near
 
 
-@pytest.mark.parametrize("floor", [0.2, 5, 60])
-def test_all_times_follow_the_floor(floor: float) -> None:
-    past = [share * floor for share in USUAL]
-    assert pause(past, 50 * floor, floor=floor) == pytest.approx(floor * pause(USUAL, 50, floor=1))
+@pytest.mark.parametrize("min_interval", [0.2, 5, 60])
+def test_all_pauses_scale_with_the_min_poll_interval(min_interval: float) -> None:
+    past = [share * min_interval for share in USUAL]
+    assert pause(past, 50 * min_interval, min_interval=min_interval) == pytest.approx(
+        min_interval * pause(USUAL, 50, min_interval=1)
+    )
 
 
 def test_two_peaks_stay_two() -> None:
@@ -147,7 +149,7 @@ def test_two_peaks_stay_two() -> None:
 
 
 @pytest.mark.parametrize(("elapsed", "expected"), [(0, 120), (60, 60), (110, 13), (1_000, 300)])
-def test_what_is_left_follows_from_what_the_like_took(elapsed: float, expected: float) -> None:
+def test_the_remaining_time_follows_from_similar_videos(elapsed: float, expected: float) -> None:
     assert left(USUAL, elapsed) == pytest.approx(expected, rel=0.2)
 
 
@@ -158,7 +160,7 @@ def test_progress_outweighs_a_history_that_it_contradicts_more_the_further_it_is
     assert told[2] < 15
 
 
-def test_progress_alone_tells_from_a_tenth_on() -> None:
+def test_progress_without_a_history_counts_from_ten_percent_on() -> None:
     assert left([], 30, 9) is None
     assert left([], 30, 25) == pytest.approx(90, rel=0.25)
 
@@ -166,7 +168,7 @@ def test_progress_alone_tells_from_a_tenth_on() -> None:
 @pytest.mark.parametrize("past", [[], [1e-3], [100.0] * 40, [1e6]])
 @pytest.mark.parametrize("elapsed", [0.0, 1e-9, 1e7])
 @pytest.mark.parametrize("progress", [0, 1, 99, 100])
-def test_odd_numbers_do_no_harm(past: list[float], elapsed: float, progress: int) -> None:
+def test_extreme_numbers_keep_the_pause_in_its_bounds(past: list[float], elapsed: float, progress: int) -> None:
     assert 5 <= pause(past, elapsed, progress) <= 60
     assert (left(past, elapsed, progress) or 0) >= 0
 
@@ -177,12 +179,12 @@ async def test_a_finished_video_is_read_once_more_for_a_link_that_holds(open_wor
         await anyio.sleep(60)
         await world.call("get_task", {"task_id": task})
         await anyio.sleep(60)
-        looks = len(world.sandbox.requests)
+        polls = len(world.sandbox.requests)
         assert (await world.call("wait_for_video", {"task_id": task}))["status"] == "completed"
-        assert len(world.sandbox.requests) == looks + 1
+        assert len(world.sandbox.requests) == polls + 1
 
 
-async def test_many_waits_on_one_task_share_their_looks(open_world: OpenWorld) -> None:
+async def test_many_waits_on_one_task_share_their_polls(open_world: OpenWorld) -> None:
     async with open_world(poll_floor_seconds=5) as world:
         world.sandbox.work_seconds = 60
         tasks = [(await world.create(prompt=f"fox {number}"))["task_id"] for number in range(20)]

@@ -1,4 +1,4 @@
-"""One look at a task for all who ask: shared, paced, and none that was not answered."""
+"""Polls are shared among the callers of a task, limited in their rate, and counted from their answers."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import httpx
 import pytest
 from conftest import PROVIDER, OpenWorld, no_film
 
-from seedance_mcp.money.ledger import Ledger
-from seedance_mcp.money.records import Entry, Record
-from seedance_mcp.polling.shared import FORGOTTEN_AFTER_SECONDS, TASKS_AT_FLOOR, Polls
+from seedance_mcp.money.ledger import open_ledger
+from seedance_mcp.money.records import NewRequest, Record
+from seedance_mcp.polling.shared import FORGOTTEN_AFTER_SECONDS, TASKS_AT_MIN_INTERVAL, Polls
 from seedance_mcp.provider.client import ProviderClient
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.settings import Settings
@@ -22,11 +22,11 @@ from seedance_mcp.tools.session import Shared
 from seedance_mcp.tools.tasks import poll_task
 
 pytestmark = pytest.mark.anyio
-FLOOR_SECONDS = 5.0
+MIN_INTERVAL_SECONDS = 5.0
 
 
 class Slow(Sandbox):
-    """Takes its time to answer a look, and keeps when each was asked."""
+    """Takes its time to answer a poll, and keeps when each was asked."""
 
     answer_seconds: float = 0.0
     asked: list[float]
@@ -44,8 +44,8 @@ def slow(answer_seconds: float, work_seconds: float = 60.0) -> Slow:
     return sandbox
 
 
-async def test_a_look_that_outlasts_the_floor_is_shared_as_well(open_world: OpenWorld) -> None:
-    async with open_world(sandbox=slow(6), poll_floor_seconds=FLOOR_SECONDS) as world:
+async def test_a_poll_that_outlasts_the_min_interval_is_shared_as_well(open_world: OpenWorld) -> None:
+    async with open_world(sandbox=slow(6), poll_floor_seconds=MIN_INTERVAL_SECONDS) as world:
         task_id = (await world.create())["task_id"]
         start = anyio.current_time()
         async with anyio.create_task_group() as group:
@@ -61,55 +61,55 @@ def sandbox_of(world: object) -> Slow:
     return found
 
 
-async def test_who_gives_up_takes_no_place_in_the_rate() -> None:
-    looks = Polls(FLOOR_SECONDS)
+async def test_a_cancelled_caller_takes_no_place_in_the_rate_limit() -> None:
+    polls = Polls(MIN_INTERVAL_SECONDS)
 
-    async def look(key: str) -> None:
+    async def poll(key: str) -> None:
         with anyio.move_on_after(2):
-            async with looks.turn(key) as due:
+            async with polls.acquire(key) as due:
                 assert due
 
     async with anyio.create_task_group() as group:
         for number in range(500):
-            group.start_soon(look, f"task {number}")
+            group.start_soon(poll, f"task {number}")
     start = anyio.current_time()
-    async with looks.turn("another") as due:
+    async with polls.acquire("another") as due:
         assert due
-    assert anyio.current_time() - start <= FLOOR_SECONDS / TASKS_AT_FLOOR + 1e-6
+    assert anyio.current_time() - start <= MIN_INTERVAL_SECONDS / TASKS_AT_MIN_INTERVAL + 1e-6
 
 
-async def test_a_look_that_was_cut_off_counts_for_the_floor_and_for_nothing_else() -> None:
-    looks = Polls(FLOOR_SECONDS)
+async def test_a_cancelled_poll_counts_for_the_min_interval_and_for_nothing_else() -> None:
+    polls = Polls(MIN_INTERVAL_SECONDS)
     with anyio.move_on_after(1):
-        async with looks.turn("task"):
+        async with polls.acquire("task"):
             await anyio.sleep_forever()
-    assert looks.seconds_until("task", pause_seconds=60) == pytest.approx(FLOOR_SECONDS - 1)
-    async with looks.turn("task", patient=True) as due:
+    assert polls.seconds_until_due("task", pause_seconds=60) == pytest.approx(MIN_INTERVAL_SECONDS - 1)
+    async with polls.acquire("task", until_due=True) as due:
         assert due
-    assert looks.seconds_until("task", pause_seconds=60) == pytest.approx(60)
+    assert polls.seconds_until_due("task", pause_seconds=60) == pytest.approx(60)
 
 
-async def test_what_nobody_asked_for_in_an_hour_is_forgotten_and_what_is_asked_for_is_not() -> None:
-    looks = Polls(FLOOR_SECONDS)
-    async with looks.turn("held"):
-        async with looks.turn("old"):
+async def test_a_task_not_polled_for_an_hour_is_forgotten_and_one_under_way_is_not() -> None:
+    polls = Polls(MIN_INTERVAL_SECONDS)
+    async with polls.acquire("held"):
+        async with polls.acquire("old"):
             pass
         await anyio.sleep(FORGOTTEN_AFTER_SECONDS + 1)
-        async with looks.turn("new"):
-            assert looks.seconds_until("old") == 0
-            assert set(vars(looks)["_watched"]) == {"held", "new"}
+        async with polls.acquire("new"):
+            assert polls.seconds_until_due("old") == 0
+            assert set(vars(polls)["_tasks"]) == {"held", "new"}
 
 
-async def test_a_stranger_task_is_asked_for_at_the_floor_as_well(open_world: OpenWorld) -> None:
-    async with open_world(sandbox=slow(0), poll_floor_seconds=FLOOR_SECONDS) as world:
+async def test_an_unknown_task_is_polled_at_the_min_interval_as_well(open_world: OpenWorld) -> None:
+    async with open_world(sandbox=slow(0), poll_floor_seconds=MIN_INTERVAL_SECONDS) as world:
         for _ in range(4):
             assert (await world.call("get_task", {"task_id": "vid_elsewhere"})).error["code"] == "task_not_found"
     gaps = [later - earlier for earlier, later in pairwise(sandbox_of(world).asked)]
-    assert min(gaps) >= FLOOR_SECONDS - 1e-6
+    assert min(gaps) >= MIN_INTERVAL_SECONDS - 1e-6
 
 
-async def test_a_short_wait_looks_once_if_the_floor_is_over(open_world: OpenWorld) -> None:
-    async with open_world(sandbox=slow(0, work_seconds=20), poll_floor_seconds=FLOOR_SECONDS) as world:
+async def test_a_short_wait_polls_once_if_the_min_interval_is_over(open_world: OpenWorld) -> None:
+    async with open_world(sandbox=slow(0, work_seconds=20), poll_floor_seconds=MIN_INTERVAL_SECONDS) as world:
         task_id = (await world.create())["task_id"]
         await anyio.sleep(60)
         for seconds in (1, 2, 3):
@@ -120,10 +120,10 @@ async def test_a_short_wait_looks_once_if_the_floor_is_over(open_world: OpenWorl
 
 async def test_a_request_that_is_still_being_sent_is_waited_for_without_haste(open_world: OpenWorld, tmp_path: Path) -> None:
     now = datetime.now(UTC)
-    async with open_world(poll_floor_seconds=FLOOR_SECONDS, clock=lambda: now) as world:
-        ledger = Ledger(tmp_path / "data", lambda: now)
-        entry = Entry({"model": "seedance2.0-sp", "prompt": "a fox", "duration": 5}, "one", None)
-        record, _ = ledger.begin(entry, window_seconds=0, admit=print)
+    async with open_world(poll_floor_seconds=MIN_INTERVAL_SECONDS, clock=lambda: now) as world:
+        ledger = open_ledger(Settings(data_dir=tmp_path / "data"), lambda: now)
+        request = NewRequest({"model": "seedance2.0-sp", "prompt": "a fox", "duration": 5}, "one", None)
+        record = (await ledger.reserve(request, window_seconds=0, admit=lambda _: None)).record
         now += timedelta(seconds=30)
         told: list[float] = []
 
@@ -133,7 +133,7 @@ async def test_a_request_that_is_still_being_sent_is_waited_for_without_haste(op
         waited = await world.call(
             "wait_for_video", {"task_id": record.request_id, "timeout_seconds": 45}, progress_callback=on_progress
         )
-        ledger.close()
+        await ledger.aclose()
     assert waited["status"] == "queued"
     assert len(told) < 15
 
@@ -151,8 +151,8 @@ async def test_a_task_of_yesterday_is_not_waited_for(open_world: OpenWorld) -> N
             assert any("not ended in a day" in warning for warning in task["warnings"])
 
 
-async def test_a_change_is_told_though_its_look_is_given_up(tmp_path: Path) -> None:
-    """The ledger knows it by then: no later look would find a change to tell."""
+async def test_a_change_is_published_though_its_poll_is_cancelled(tmp_path: Path) -> None:
+    """The ledger knows it by then: no later poll would find a change to tell."""
     told: list[str] = []
 
     class Slow(Observer):
@@ -167,8 +167,8 @@ async def test_a_change_is_told_though_its_look_is_given_up(tmp_path: Path) -> N
     await anyio.sleep(5)
     assert task.task_id
     session = shared.session()
-    session.ledger.adopt(task.task_id, None)
+    await session.ledger.adopt(task.task_id, None)
     with anyio.move_on_after(1):
-        await poll_task(session, session.ledger.find(task.task_id), task.task_id)
+        await poll_task(session, await session.ledger.find(task.task_id), task.task_id)
     assert told == ["completed"]
     await shared.aclose()

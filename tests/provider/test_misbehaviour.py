@@ -14,7 +14,7 @@ from conftest import OpenWorld, World
 from seedance_mcp import errors
 from seedance_mcp.provider.client import AFTER_SENDING, BEFORE_SENDING, ProviderClient
 from seedance_mcp.provider.envelope import Reply, open_reply
-from seedance_mcp.sandbox.faults import ANSWERS, ENVELOPES, LOSSES, TWISTS, Mood
+from seedance_mcp.sandbox.faults import ANSWERS, BROKEN_CONNECTIONS, ENVELOPES, ODD_CONTENTS, Fault
 from seedance_mcp.sandbox.provider import KEY
 
 pytestmark = pytest.mark.anyio
@@ -59,19 +59,19 @@ PASSING = ("server_error", "unavailable", "gateway_html", "ok_html", "garbage", 
 
 
 async def is_alive(world: World) -> None:
-    world.sandbox.moods.clear()
+    world.sandbox.faults.clear()
     assert (await world.create(prompt="another fox"))["status"] == "queued"
 
 
-def test_every_mood_is_tried() -> None:
-    assert set(ON_CREATE) == {*ANSWERS, *LOSSES}
+def test_every_fault_of_the_sandbox_is_tried() -> None:
+    assert set(ON_CREATE) == {*ANSWERS, *BROKEN_CONNECTIONS}
 
 
-@pytest.mark.parametrize("mood", ON_CREATE)
-async def test_a_bad_answer_to_a_create_is_told_for_what_it_is_and_never_sent_twice(open_world: OpenWorld, mood: str) -> None:
-    code, charged = ON_CREATE[mood]
+@pytest.mark.parametrize("fault", ON_CREATE)
+async def test_a_faulty_answer_to_a_create_has_its_error_and_no_duplicate_is_sent(open_world: OpenWorld, fault: str) -> None:
+    code, charged = ON_CREATE[fault]
     async with open_world() as world:
-        world.sandbox.moods = [Mood(mood, CREATE, 99)]
+        world.sandbox.faults = [Fault(fault, CREATE, 99)]
         answer = await world.create()
         assert world.creates == 1
         assert (answer.error["code"], answer.error["charged"]) == (code, charged)
@@ -89,7 +89,7 @@ async def test_a_bad_answer_to_a_create_is_told_for_what_it_is_and_never_sent_tw
 async def test_every_spelling_of_success_is_success(open_world: OpenWorld, tmp_path: Path, spelling: str) -> None:
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n1")
     async with open_world() as world:
-        world.sandbox.moods = [Mood(spelling)]
+        world.sandbox.faults = [Fault(spelling)]
         task = await world.create()
         done = await world.call("wait_for_video", {"task_id": task["task_id"]})
         asset = await world.call("upload_asset", {"source": str(tmp_path / "a.png"), "model": "seedance2.0-sp"})
@@ -97,77 +97,79 @@ async def test_every_spelling_of_success_is_success(open_world: OpenWorld, tmp_p
     assert asset["ready"]
 
 
-@pytest.mark.parametrize("mood", KNOWN_STAYS)
-async def test_a_task_that_the_provider_does_not_know_yet_is_what_the_ledger_holds(open_world: OpenWorld, mood: str) -> None:
+@pytest.mark.parametrize("fault", KNOWN_STAYS)
+async def test_a_task_that_the_provider_does_not_know_yet_is_what_the_ledger_holds(open_world: OpenWorld, fault: str) -> None:
     async with open_world() as world:
         task = await world.create()
-        world.sandbox.moods = [Mood(mood, "/videos/")]
+        world.sandbox.faults = [Fault(fault, "/videos/")]
         seen = await world.call("get_task", {"task_id": task["task_id"]})
         assert seen["status"] == "queued"
         assert "does not know this task" in seen["warnings"][0]
         assert (await world.call("get_task", {"task_id": "vid_of_nobody"})).error["code"] == "task_not_found"
 
 
-@pytest.mark.parametrize("mood", [mood for mood in ON_LOOK if mood not in KNOWN_STAYS])
-async def test_a_look_that_keeps_failing_is_told_for_what_it_is(open_world: OpenWorld, mood: str) -> None:
+@pytest.mark.parametrize("fault", [fault for fault in ON_LOOK if fault not in KNOWN_STAYS])
+async def test_a_poll_that_keeps_failing_has_its_error(open_world: OpenWorld, fault: str) -> None:
     async with open_world() as world:
         task = await world.create()
-        world.sandbox.moods = [Mood(mood, "/videos/", 99)]
+        world.sandbox.faults = [Fault(fault, "/videos/", 99)]
         answer = await world.call("get_task", {"task_id": task["task_id"]})
-        assert answer.error["code"] == ON_LOOK[mood]
+        assert answer.error["code"] == ON_LOOK[fault]
         assert answer.error["charged"] == "no"
         await is_alive(world)
 
 
-@pytest.mark.parametrize("mood", [*PASSING, "rate_limited", "rate_limited_date"])
-async def test_a_look_that_fails_once_is_looked_again(open_world: OpenWorld, mood: str) -> None:
+@pytest.mark.parametrize("fault", [*PASSING, "rate_limited", "rate_limited_date"])
+async def test_a_poll_that_fails_once_is_retried(open_world: OpenWorld, fault: str) -> None:
     async with open_world() as world:
         task = await world.create()
-        world.sandbox.moods = [Mood(mood, "/videos/")]
+        world.sandbox.faults = [Fault(fault, "/videos/")]
         assert (await world.call("get_task", {"task_id": task["task_id"]}))["task_id"] == task["task_id"]
 
 
-@pytest.mark.parametrize("mood", ON_LOOK)
-async def test_a_failing_look_ends_a_wait_only_when_it_is_final(open_world: OpenWorld, mood: str) -> None:
+@pytest.mark.parametrize("fault", ON_LOOK)
+async def test_a_failing_poll_ends_a_wait_only_when_it_is_final(open_world: OpenWorld, fault: str) -> None:
     async with open_world() as world:
         world.sandbox.work_seconds = 600
         task = await world.create()
-        world.sandbox.moods = [Mood("code_0", "/videos/"), Mood(mood, "/videos/", 5)]
+        world.sandbox.faults = [Fault("code_0", "/videos/"), Fault(fault, "/videos/", 5)]
         answer = await world.call("wait_for_video", {"task_id": task["task_id"], "timeout_seconds": 1800})
     final = {"auth_failed", "insufficient_balance", "invalid_request"}
-    assert answer.is_error is (ON_LOOK[mood] in final)
+    assert answer.is_error is (ON_LOOK[fault] in final)
 
 
-@pytest.mark.parametrize("mood", ON_LOOK)
-async def test_an_upload_that_fails_is_told_for_what_it_is(open_world: OpenWorld, tmp_path: Path, mood: str) -> None:
+@pytest.mark.parametrize("fault", ON_LOOK)
+async def test_an_upload_that_fails_has_its_error_and_is_not_retried(
+    open_world: OpenWorld, tmp_path: Path, fault: str
+) -> None:
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n1")
     async with open_world() as world:
-        world.sandbox.moods = [Mood(mood, "/files/upload", 99)]
+        world.sandbox.faults = [Fault(fault, "/files/upload", 99)]
         answer = await world.call("upload_asset", {"source": str(tmp_path / "a.png"), "model": "seedance2.0-sp"})
-        assert answer.error["code"] in {ON_LOOK[mood], "provider_error"}
+        assert answer.error["code"] in {ON_LOOK[fault], "provider_error"}
         assert answer.error["charged"] == "no"
         assert sum(path.endswith("/files/upload") for _, path in world.sandbox.requests) == 1
 
 
-async def test_an_upload_without_a_usable_link_is_told_so(open_world: OpenWorld, tmp_path: Path) -> None:
+async def test_an_upload_without_a_usable_url_is_a_provider_error(open_world: OpenWorld, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n1")
     async with open_world() as world:
-        world.sandbox.moods = [Mood("no_task_id", "/files/upload", 99)]
+        world.sandbox.faults = [Fault("no_task_id", "/files/upload", 99)]
         answer = await world.call("upload_asset", {"source": str(tmp_path / "a.png"), "model": "seedance2.0-sp"})
     assert answer.error["code"] == "provider_error"
 
 
 @pytest.mark.parametrize("model", ["seedance2.0-sp", "sd2_mx_720p"])
-async def test_a_review_without_an_asset_is_told_so(open_world: OpenWorld, model: str) -> None:
+async def test_a_review_without_an_asset_is_a_provider_error(open_world: OpenWorld, model: str) -> None:
     async with open_world() as world:
-        world.sandbox.moods = [Mood("no_task_id", "/assets/", 99)]
+        world.sandbox.faults = [Fault("no_task_id", "/assets/", 99)]
         answer = await world.call("upload_asset", {"source": "https://a.b/c.png", "model": model})
     assert answer.error["code"] == "provider_error"
 
 
-async def test_the_providers_words_are_cleaned_cut_and_marked(open_world: OpenWorld) -> None:
+async def test_the_providers_words_are_sanitized_and_marked(open_world: OpenWorld) -> None:
     async with open_world() as world:
-        world.sandbox.moods = [Mood("hostile_words", CREATE)]
+        world.sandbox.faults = [Fault("hostile_words", CREATE)]
         answer = await world.create()
     assert "The provider's words: \"ignore [2J all " in answer.text
     assert "\x1b" not in answer.text
@@ -175,18 +177,18 @@ async def test_the_providers_words_are_cleaned_cut_and_marked(open_world: OpenWo
     assert len(answer.error["message"]) < 700
 
 
-async def test_patience_is_told_in_seconds(open_world: OpenWorld) -> None:
+async def test_a_rate_limit_says_its_retry_after_seconds(open_world: OpenWorld) -> None:
     async with open_world() as world:
-        world.sandbox.moods = [Mood("rate_limited", CREATE)]
+        world.sandbox.faults = [Fault("rate_limited", CREATE)]
         answer = await world.create()
     assert answer.error["retry_after_seconds"] == 2
     assert answer.error["retryable"] is True
 
 
-@pytest.mark.parametrize("twist", TWISTS)
-async def test_odd_contents_are_survived(open_world: OpenWorld, twist: str) -> None:
+@pytest.mark.parametrize("content", ODD_CONTENTS)
+async def test_odd_contents_are_survived(open_world: OpenWorld, content: str) -> None:
     async with open_world() as world:
-        world.sandbox.moods = [Mood(twist, "/videos/", 1)]
+        world.sandbox.faults = [Fault(content, "/videos/", 1)]
         task = await world.create()
         done = await world.call("wait_for_video", {"task_id": task["task_id"]})
         assert done["status"] == "completed"
@@ -195,15 +197,15 @@ async def test_odd_contents_are_survived(open_world: OpenWorld, twist: str) -> N
 async def test_a_relative_link_is_made_absolute(open_world: OpenWorld) -> None:
     async with open_world() as world:
         task = await world.create()
-        world.sandbox.moods = [Mood("relative_link", "/videos/", 99)]
+        world.sandbox.faults = [Fault("relative_link", "/videos/", 99)]
         done = await world.call("wait_for_video", {"task_id": task["task_id"]})
     assert done["video_url"].startswith(f"https://provider.invalid/results/{task['task_id']}.mp4?signature=")
 
 
-async def test_a_status_nobody_knows_counts_as_processing_and_is_mentioned(open_world: OpenWorld) -> None:
+async def test_an_unknown_status_is_processing_with_a_warning(open_world: OpenWorld) -> None:
     async with open_world() as world:
         task = await world.create()
-        world.sandbox.moods = [Mood("strange_status", "/videos/")]
+        world.sandbox.faults = [Fault("strange_status", "/videos/")]
         seen = await world.call("get_task", {"task_id": task["task_id"]})
     assert seen["status"] == "processing"
     assert "melting" in seen["warnings"][0]
@@ -213,13 +215,13 @@ async def test_an_expired_link_answers_403(open_world: OpenWorld) -> None:
     async with open_world() as world:
         task = await world.create()
         done = await world.call("wait_for_video", {"task_id": task["task_id"]})
-        world.sandbox.moods = [Mood("expired_link", "/results/")]
+        world.sandbox.faults = [Fault("expired_link", "/results/")]
         assert (await world.sandbox(httpx.Request("GET", done["video_url"]))).status_code == 403
         assert (await world.sandbox(httpx.Request("GET", done["video_url"]))).content == b"no film"
 
 
 @pytest.mark.parametrize("task_id", ["../user/balance", "", ".", "..", "a/b", "a?b", "x" * 300, "a b", "é"])
-async def test_an_id_that_is_none_is_never_put_into_an_address(open_world: OpenWorld, task_id: str) -> None:
+async def test_a_malformed_task_id_is_never_put_into_a_url(open_world: OpenWorld, task_id: str) -> None:
     async with open_world() as world:
         answer = await world.call("get_task", {"task_id": task_id})
         assert answer.error["code"] == "task_not_found"
@@ -245,7 +247,7 @@ def test_the_transport_table_names_every_failure_once() -> None:
 
 
 @pytest.mark.parametrize("kind", [*BEFORE_SENDING, *AFTER_SENDING])
-async def test_every_transport_failure_of_a_create_is_told(kind: type[httpx.TransportError]) -> None:
+async def test_every_transport_failure_of_a_create_says_whether_it_was_charged(kind: type[httpx.TransportError]) -> None:
     def fail(request: httpx.Request) -> httpx.Response:
         raise kind("no", request=request)
 
@@ -263,18 +265,8 @@ def test_an_envelope_that_does_not_say_success_is_none(body: bytes) -> None:
         open_reply(Reply(200, body))
 
 
-async def test_a_list_of_sp_assets_can_be_asked_for(open_world: OpenWorld) -> None:
-    async with (
-        open_world() as world,
-        aclosing(ProviderClient("https://provider.invalid", KEY, transport=httpx.MockTransport(world.sandbox))) as client,
-    ):
-        made = await client.create_sp_asset("cat", "image", "https://a.b/c.png")
-        listed = await client.list_sp_assets([made["asset_id"], "nobody"])
-    assert [item["asset_id"] for item in listed["items"]] == [made["asset_id"]]
-
-
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_an_answer_without_end_is_cut_off() -> None:
+async def test_a_response_without_end_is_cut_off_at_the_size_limit() -> None:
     sent: list[int] = []
 
     async def endless() -> AsyncIterator[bytes]:
@@ -292,7 +284,7 @@ async def test_an_answer_without_end_is_cut_off() -> None:
 
 
 @pytest.mark.parametrize("header", ["soon", "-3", "Mon, 01 Jan 2024 00:00:00"])
-async def test_a_senseless_retry_after_is_ignored(header: str) -> None:
+async def test_a_malformed_retry_after_is_ignored(header: str) -> None:
     tries: list[int] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -302,4 +294,4 @@ async def test_a_senseless_retry_after_is_ignored(header: str) -> None:
         return httpx.Response(200, json={"code": 0, "data": {"balance": 1}})
 
     async with aclosing(ProviderClient("https://provider.invalid", KEY, transport=httpx.MockTransport(answer))) as client:
-        assert await client.get_user_balance() == {"balance": 1}
+        assert (await client.get_user_balance()).balance == 1

@@ -17,10 +17,11 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import ResourceTemplateReference, TextContent
 
 from seedance_mcp.provider.client import ProviderClient
-from seedance_mcp.sandbox.faults import Mood
+from seedance_mcp.sandbox.faults import Fault
 from seedance_mcp.sandbox.provider import KEY
 from seedance_mcp.server.handlers import build_server, open_shared
 from seedance_mcp.settings import Settings, load_settings
+from seedance_mcp.tools.session import Shared
 
 pytestmark = pytest.mark.anyio
 CREATE = "/seedance/videos"
@@ -32,15 +33,13 @@ Talk = Callable[..., Any]
 
 @pytest.fixture
 def talk(tmp_path: Path) -> Talk:
-    """A client whose provider answers what a table says, by the end of the path: a body, or a bare HTTP status."""
+    """A client whose provider answers what a table says, by the end of the path."""
 
     @asynccontextmanager
     async def talking(replies: dict[str, Any], **fields: Any) -> AsyncGenerator[Callable[..., Any]]:
         def answer(request: httpx.Request) -> httpx.Response:
             found = next((reply for end, reply in replies.items() if end in request.url.path), {"code": 20002, "msg": "no"})
             sent.append(f"{request.method} {request.url.raw_path.decode()}")
-            if isinstance(found, int):
-                return httpx.Response(found)
             body = json.dumps(found) if isinstance(found, dict) else found
             return httpx.Response(200, content=body.encode())
 
@@ -51,7 +50,7 @@ def talk(tmp_path: Path) -> Talk:
         def connect(_: Settings) -> ProviderClient:
             return ProviderClient("https://provider.invalid", KEY, transport=httpx.MockTransport(answer))
 
-        async with Client(build_server(settings, lambda: open_shared(settings, connect))) as client:
+        async with Client(build_server(settings, lambda: open_shared(Shared(settings, connect)))) as client:
 
             async def call(tool: str, **arguments: Any) -> Answer:
                 result = await client.call_tool(tool, arguments)
@@ -68,7 +67,7 @@ def talk(tmp_path: Path) -> Talk:
 REQUEST = {"model": "seedance2.0-md", "prompt": "a fox"}
 
 
-async def test_half_a_character_from_anywhere_breaks_nothing(talk: Talk) -> None:
+async def test_a_lone_surrogate_from_anywhere_breaks_nothing(talk: Talk) -> None:
     async with talk({CREATE: {"code": 20002, "msg": f"refused {HALF}"}}) as call:
         assert (await call("create_video", request=REQUEST)).error["code"] == "invalid_request"
         text = '{"model": "seedance2.0-md", "prompt": "a \\ud800 b"}'
@@ -95,26 +94,6 @@ async def test_an_unknown_code_without_a_task_id_proves_nothing(talk: Talk, code
         assert (await call("create_video", request=REQUEST))["status"] == "unknown"
 
 
-# typed by hand from what HTTP means by each: refused, so nothing was made
-STATUSES = {
-    400: "invalid_request",
-    401: "auth_failed",
-    402: "insufficient_balance",
-    403: "auth_failed",
-    404: "provider_error",
-    409: "provider_error",
-    422: "invalid_request",
-    429: "rate_limited",
-}
-
-
-@pytest.mark.parametrize("status", STATUSES)
-async def test_a_bare_http_status_refuses_for_what_it_means(talk: Talk, status: int) -> None:
-    async with talk({CREATE: status}) as call:
-        answer = await call("create_video", request=REQUEST)
-    assert (answer.error["code"], answer.error["charged"]) == (STATUSES[status], "no")
-
-
 @pytest.mark.parametrize(
     "odd",
     [
@@ -135,7 +114,7 @@ async def test_an_odd_field_beside_the_task_id_loses_nothing(talk: Talk, odd: di
     assert task["cost"] is None
 
 
-async def test_a_look_without_a_status_and_one_that_goes_back_change_nothing(talk: Talk) -> None:
+async def test_a_poll_without_a_status_and_one_that_goes_back_change_nothing(talk: Talk) -> None:
     replies: dict[str, Any] = {CREATE: {"code": 0, "data": OK}, "vid_1": {"code": 0, "data": {}}}
     async with talk(replies, poll_floor_seconds=0.001) as call:
         await call("create_video", request=REQUEST)
@@ -161,7 +140,7 @@ async def test_an_adopted_task_keeps_the_providers_times_and_odd_ids_are_escaped
         assert call.__dict__["sent"][-1].endswith("/videos/a%2Fb%3D%3D")
 
 
-async def test_a_balance_that_is_not_told_is_not_zero(talk: Talk) -> None:
+async def test_a_missing_balance_is_not_zero(talk: Talk) -> None:
     replies: dict[str, Any] = {
         "/user/balance": {"code": 0, "data": {"balance": "1e400", "available": "-3.5"}},
         "/key/balance": {"code": 0, "data": None, "list": []},
@@ -173,7 +152,7 @@ async def test_a_balance_that_is_not_told_is_not_zero(talk: Talk) -> None:
 
 
 @pytest.mark.parametrize("items", [["x"], {"a": 1}, [{"asset_id": ["a"]}], [{"asset_id": "a b"}], "x", None])
-async def test_an_audit_that_names_no_asset_is_told_so(talk: Talk, items: Any) -> None:
+async def test_an_audit_that_names_no_asset_is_a_provider_error(talk: Talk, items: Any) -> None:
     async with talk({"/audit": {"code": 0, "data": {"items": items}}}) as call:
         answer = await call("upload_asset", source="https://a.b/c.png", model="sd2_mx_720p")
     assert answer.error["code"] == "provider_error"
@@ -197,14 +176,14 @@ async def test_calls_that_come_while_prices_are_fetched_wait_for_them(open_world
         assert world.creates == 0
 
 
-async def test_a_price_list_that_answers_too_late_is_called_silent(open_world: OpenWorld) -> None:
+async def test_a_price_list_that_times_out_is_called_silent(open_world: OpenWorld) -> None:
     async with open_world() as world:
-        world.sandbox.moods = [Mood("rate_limited", "catalog", 3)]
+        world.sandbox.faults = [Fault("rate_limited", "catalog", 3)]
         start = anyio.current_time()
         task = await world.create()
         assert anyio.current_time() - start <= 2.1
         assert "did not answer" in task["warnings"][-1]
-        world.sandbox.moods = []
+        world.sandbox.faults = []
         await anyio.sleep(61)
         assert (await world.create(prompt="another"))["estimated_cost"] == 0.25
 
@@ -219,10 +198,10 @@ async def test_a_price_with_an_open_end_is_no_price_for_limits_and_consent(open_
         assert answer.error["confirm_token"]
 
 
-async def test_a_twin_of_a_confirmed_request_that_fails_is_asked_about_itself(open_world: OpenWorld) -> None:
+async def test_a_duplicate_of_a_confirmed_request_that_fails_needs_its_own_confirmation(open_world: OpenWorld) -> None:
     async with open_world(confirm_above="0.1") as world:
         token = (await world.create()).error["confirm_token"]
-        world.sandbox.moods = [Mood("rate_limited", CREATE)]
+        world.sandbox.faults = [Fault("rate_limited", CREATE)]
         request = {"model": "seedance2.0-sp", "prompt": "a fox"}
         answers: list[Answer] = []
 
@@ -236,7 +215,7 @@ async def test_a_twin_of_a_confirmed_request_that_fails_is_asked_about_itself(op
         assert world.creates == 1
 
 
-async def test_a_dry_run_tells_what_would_stand_in_the_way(open_world: OpenWorld) -> None:
+async def test_a_dry_run_names_what_would_be_refused(open_world: OpenWorld) -> None:
     async with open_world(max_cost_per_video="0.1", confirm_above="0.01") as world:
         dry = await world.call("create_video", {"model": "seedance2.0-sp", "prompt": "x", "dry_run": True})
         small = await world.call(
@@ -252,7 +231,7 @@ async def test_a_dry_run_tells_what_would_stand_in_the_way(open_world: OpenWorld
 # looks
 
 
-async def test_one_task_is_not_looked_at_more_often_than_the_floor(open_world: OpenWorld) -> None:
+async def test_one_task_is_not_polled_more_often_than_the_min_interval(open_world: OpenWorld) -> None:
     async with open_world() as world:
         task = await world.create()
         for _ in range(4):
@@ -267,10 +246,10 @@ def looks(world: World) -> int:
     return sum("/videos/" in path for _, path in world.sandbox.requests)
 
 
-async def test_a_wait_keeps_to_its_time_even_when_the_first_look_does_not(open_world: OpenWorld) -> None:
+async def test_a_wait_keeps_to_its_timeout_even_when_the_first_poll_does_not(open_world: OpenWorld) -> None:
     async with open_world() as world:
         task = await world.create()
-        world.sandbox.moods = [Mood("rate_limited", "/videos/", 99)]
+        world.sandbox.faults = [Fault("rate_limited", "/videos/", 99)]
         start = anyio.current_time()
         waited = await world.call("wait_for_video", {"task_id": task["task_id"], "timeout_seconds": 1})
         assert anyio.current_time() - start <= 1.1
@@ -293,7 +272,7 @@ async def test_an_empty_list_is_a_text_too(open_world: OpenWorld) -> None:
     [
         ({"model": "sd2_mx_720p", "images": "asset://abc"}, 'Put it into a list: ["asset://abc"]'),
         ({"images": "https://a.b/c.png"}, 'Put it into a list: ["https://a.b/c.png"]'),
-        ({"first_image": "asset://?"}, "allowed: an https:// link or an asset:// reference."),
+        ({"first_image": "asset://?"}, "allowed: an https:// URL or an asset:// reference."),
         ({"first_image": ""}, "Bring the file itself with upload_asset"),
         ({"first_image": "data:image/png;base64," + "A" * 1_000_000}, "Bring the file itself with upload_asset"),
     ],
@@ -326,20 +305,20 @@ async def test_an_upload_that_leads_nowhere_is_refused_before_it_is_sent(
         assert own["expires_at"] is None
 
 
-async def test_a_price_file_that_cannot_be_read_is_told_by_resources_too(open_world: OpenWorld, tmp_path: Path) -> None:
+async def test_a_price_file_that_cannot_be_read_is_an_error_of_resources_too(open_world: OpenWorld, tmp_path: Path) -> None:
     async with open_world(prices=tmp_path / "missing.toml") as world:
         with pytest.raises(MCPError, match="price file"):
             await world.client.read_resource("seedance://limits")
 
 
-async def test_completion_does_not_care_about_capitals(open_world: OpenWorld) -> None:
+async def test_completion_is_case_insensitive(open_world: OpenWorld) -> None:
     async with open_world() as world:
         reference = ResourceTemplateReference(type="ref/resource", uri="seedance://models/{model}")
         found = await world.client.complete(reference, {"name": "model", "value": "FAST-MD"})
     assert found.completion.values == ["seedance2.0-fast-md"]
 
 
-def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_environment_variable_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("MAX_COST_PER_DAY", "DATA_DIR", "PRICES", "API_KEY"):
         monkeypatch.setenv(f"SEEDANCE_{name}", "")
     settings = load_settings()

@@ -1,4 +1,4 @@
-"""The sandbox as a person uses it: real videos, a real port, and moods by name."""
+"""The sandbox as a person uses it: real videos, a real port, and faults by name."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ import pytest
 from deadline import LONGEST_SECONDS, running
 from PIL import Image
 
-from seedance_mcp.catalogue.editions.edition_2026_07 import PIXELS
+from seedance_mcp.catalogue.edition import load_edition
 from seedance_mcp.sandbox import serve
-from seedance_mcp.sandbox.faults import Mood
-from seedance_mcp.sandbox.film import order_of, render
+from seedance_mcp.sandbox.faults import Fault
+from seedance_mcp.sandbox.film import render
+from seedance_mcp.sandbox.order import Order, order_of
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 
+EDITION = load_edition()
 V1 = "/api/open-api/v1"
 HEADERS = {"Authorization": f"Bearer {KEY}"}
 
@@ -33,11 +35,12 @@ def picture(colour: str, size: tuple[int, int] = (64, 36)) -> bytes:
 
 
 def film(body: dict[str, Any], *pictures: bytes) -> tuple[Any, list[Image.Image]]:
-    container: Any = av.open(io.BytesIO(render({"prompt": "a fox", **body}, list(pictures))))
+    container: Any = av.open(io.BytesIO(render(order_of(EDITION, {"prompt": "a fox", **body}), list(pictures))))
     frames: list[Any] = list(container.decode(video=0))
     return container, [frame.to_image() for frame in (frames[0], frames[len(frames) // 2], frames[-1])]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("body", "pixels", "seconds", "sound"),
     [
@@ -72,6 +75,7 @@ def middle(image: Image.Image) -> tuple[int, ...]:
     return tuple(round(part / 255) for part in colour)
 
 
+@pytest.mark.slow
 def test_first_and_last_frame_are_blended_from_one_to_the_other() -> None:
     body = {"model": "seedance2.0-std", "duration": 4, "first_image": "x", "last_image": "y"}
     _, (first, half, last) = film(body, picture("red"), picture("blue"))
@@ -80,36 +84,39 @@ def test_first_and_last_frame_are_blended_from_one_to_the_other() -> None:
     assert middle(half) not in {middle(first), middle(last)}
 
 
+@pytest.mark.slow
 def test_an_adaptive_ratio_follows_the_picture_and_an_unreadable_one_is_passed_over() -> None:
     body = {"model": "seedance2.0-sp", "ratio": "adaptive", "resolution": "480p", "duration": 4, "images": ["x", "y"]}
     container, (first, *_) = film(body, b"no picture", picture("lime", (100, 140)))
-    assert (container.streams.video[0].width, container.streams.video[0].height) == PIXELS["3:4"]["480p"]
+    assert (container.streams.video[0].width, container.streams.video[0].height) == EDITION.frame_sizes["3:4"]["480p"]
     assert middle(first) == (0, 1, 0)
 
 
+@pytest.mark.slow
 def test_two_prompts_look_different() -> None:
     body = {"model": "seedance2.0-md", "duration": 1}
     assert film({**body, "prompt": "a fox"})[1][0].tobytes() != film({**body, "prompt": "a cat"})[1][0].tobytes()
 
 
 def test_a_first_picture_decides_an_adaptive_ratio() -> None:
-    order = order_of({"model": "seedance2.0-sp", "prompt": "x", "ratio": "adaptive"}, Image.new("RGB", (210, 90)))
-    assert (order.width_px, order.height_px) == PIXELS["21:9"]["720p"]
+    order = order_of(EDITION, {"model": "seedance2.0-sp", "prompt": "x", "ratio": "adaptive"})
+    assert order.shaped_like(210, 90).size == EDITION.frame_sizes["21:9"]["720p"]
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_over_a_real_port_moods_break_the_connection_and_videos_are_drawn_ahead() -> None:
+async def test_over_a_real_port_faults_break_the_connection_and_videos_are_drawn_ahead() -> None:
     sandbox = Sandbox(serve.render_in_thread, queue_seconds=0, work_seconds=0.2)
     body = {"model": "seedance2.0-md", "prompt": "a fox", "duration": 1}
     async with serve.run_in_background(sandbox) as address, httpx.AsyncClient(base_url=address, headers=HEADERS) as http:
-        sandbox.moods = [Mood("lost", "/seedance/videos")]
+        sandbox.faults = [Fault("lost", "/seedance/videos")]
         with pytest.raises(httpx.RemoteProtocolError):
             await http.post(f"{V1}/seedance/videos", json=body)
         assert len(sandbox.tasks) == 1
         big = b"\x89PNG" + b"x" * 1_000_000
         assert (await http.post(f"{V1}/files/upload", files={"file": ("a.png", big)})).json()["data"]["size"] == len(big)
-        sandbox.moods = [Mood("bad_encoding", "/seedance/videos"), Mood("too_large", "/user")]
+        sandbox.faults = [Fault("bad_encoding", "/seedance/videos"), Fault("too_large", "/user")]
         with pytest.raises(httpx.DecodingError):
             await http.post(f"{V1}/seedance/videos", json=body)
         task_id = (await http.post(f"{V1}/seedance/videos", json=body)).json()["data"]["task_id"]
@@ -133,7 +140,7 @@ async def test_over_a_real_port_moods_break_the_connection_and_videos_are_drawn_
     ],
 )
 async def test_nonsense_is_refused_in_an_envelope(method: str, path: str, content: bytes) -> None:
-    async def no_film(body: dict[str, Any], pictures: list[bytes]) -> bytes:
+    async def no_film(order: Order, pictures: list[bytes]) -> bytes:
         raise AssertionError
 
     sandbox = Sandbox(no_film)
@@ -149,14 +156,15 @@ async def test_nonsense_is_refused_in_an_envelope(method: str, path: str, conten
     assert "insufficient balance" in answer.json()["msg"]
 
 
-def test_an_unknown_mood_is_refused_with_the_known_ones() -> None:
+def test_an_unknown_fault_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ValueError, match="rate_limited"):
-        Mood("grumpy")
+        Fault("grumpy")
 
 
-def test_the_command_serves_it_with_moods(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "seedance_mcp", "sandbox", "--port", "0", "--mood", "unavailable:/user:2"]
-    command += ["--mood", "lost:/catalog"]
+@pytest.mark.slow
+def test_the_command_serves_it_with_faults(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "seedance_mcp", "sandbox", "--port", "0", "--fault", "unavailable:/user:2"]
+    command += ["--fault", "lost:/catalog"]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": dict(os.environ)}
     with running("the sandbox", command, **pipes) as process:
         assert process.stdout

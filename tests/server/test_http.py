@@ -29,7 +29,8 @@ from served import held_port, served
 from seedance_mcp.cli import main
 from seedance_mcp.errors import NotConfigured
 from seedance_mcp.provider.client import ProviderClient
-from seedance_mcp.sandbox.faults import Mood
+from seedance_mcp.sandbox.faults import Fault
+from seedance_mcp.sandbox.order import Order
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.sandbox.serve import listen, run_in_background
 from seedance_mcp.server.http import build_http_app
@@ -164,6 +165,7 @@ async def test_a_wait_goes_on_after_a_restart_with_the_same_task_id(serving: Ser
         assert (await finish(client, task))["request_id"] == task["request_id"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
 async def test_a_server_killed_in_the_middle_of_a_wait_goes_on_when_it_is_back(
     tmp_path: Path, sandbox: Sandbox, mode: str
@@ -284,8 +286,8 @@ async def test_each_token_hears_of_its_own_tasks_alone(serving: Serve) -> None:
 
 
 async def test_each_token_has_its_own_folder_for_videos(serving: Serve, tmp_path: Path) -> None:
-    async def film(body: dict[str, Any], pictures: list[bytes]) -> bytes:
-        return b"\0\0\0\x20ftypisom" + body["prompt"].encode()
+    async def film(order: Order, pictures: list[bytes]) -> bytes:
+        return b"\0\0\0\x20ftypisom" + order.prompt.encode()
 
     async with (
         run_in_background(Sandbox(film, queue_seconds=0.05, work_seconds=0.1)) as provider,
@@ -358,6 +360,7 @@ async def test_off_loopback_it_refuses_to_start_without_tokens(tmp_path: Path, c
     assert "SEEDANCE_HTTP_TOKENS" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_command_serves_on_the_port_it_is_given_and_ends_when_interrupted(tmp_path: Path) -> None:
     with held_port() as port, served(port, {**os.environ, "SEEDANCE_DATA_DIR": str(tmp_path)}) as (address, process):
         assert address == f"http://127.0.0.1:{port}/mcp"
@@ -449,7 +452,7 @@ async def test_a_task_is_still_there_when_the_provider_is_away(serving: Serve, s
     async with serving() as address:
         client = Raw(address)
         handle = await client.call("create_video", request=REQUEST)
-        sandbox.moods = [Mood("unauthorized", "/videos/", 99)]
+        sandbox.faults = [Fault("unauthorized", "/videos/", 99)]
         assert (await client.look(handle["taskId"]))["status"] == "working"
 
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 OPENING: list[dict[str, Any]] = [
     {
         "jsonrpc": "2.0",

@@ -12,7 +12,7 @@ import pytest
 from conftest import PROVIDER, OpenWorld, World, no_film
 from mcp_types import TextResourceContents
 
-from seedance_mcp.catalogue.editions.edition_2026_07 import RESULT_HOSTS
+from seedance_mcp.catalogue.edition import load_edition
 from seedance_mcp.sandbox.provider import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -118,7 +118,7 @@ async def test_the_pages_own_policy_lets_in_one_script_one_style_and_videos(open
         (inside,) = re.findall(rf"<{tag}>(.*?)</{tag}>", text, re.DOTALL)
         digest = base64.b64encode(hashlib.sha256(inside.encode()).digest()).decode()
         assert policy.pop(f"{tag}-src") == f"'sha256-{digest}'"
-    assert policy.pop("media-src") == " ".join([PROVIDER, *RESULT_HOSTS])
+    assert policy.pop("media-src") == " ".join([PROVIDER, *load_edition().result_hosts.value])
     assert policy == dict.fromkeys(("default-src", "base-uri", "form-action"), "'none'")
 
 
@@ -141,7 +141,12 @@ async def test_an_accounts_own_storage_is_learned_from_its_results(open_world: O
     async with open_world(sandbox=sandbox) as world:
         for sandbox.address in ("https://films.invalid", "https://Films.invalid", "https://films.invalid:444"):
             await finish(world, sandbox.address)
-        assert await hosts(world) == [PROVIDER, *RESULT_HOSTS, "https://films.invalid:444", "https://films.invalid"]
+        assert await hosts(world) == [
+            PROVIDER,
+            *load_edition().result_hosts.value,
+            "https://films.invalid:444",
+            "https://films.invalid",
+        ]
 
 
 @pytest.mark.parametrize(
@@ -160,4 +165,4 @@ async def test_a_link_cannot_widen_the_policy(open_world: OpenWorld, address: st
     sandbox.address = address
     async with open_world(sandbox=sandbox) as world:
         await finish(world)
-        assert await hosts(world) == [PROVIDER, *RESULT_HOSTS]
+        assert await hosts(world) == [PROVIDER, *load_edition().result_hosts.value]

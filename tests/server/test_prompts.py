@@ -11,11 +11,13 @@ from mcp import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import PromptReference, TextContent
 
-from seedance_mcp.catalogue.editions import edition_2026_07
+from seedance_mcp.catalogue.edition import load_edition
+from seedance_mcp.catalogue.facts import Model
 from seedance_mcp.server.handlers import build_server, open_shared
 from seedance_mcp.server.tool_table import TOOLS
 from seedance_mcp.settings import Settings
 from seedance_mcp.tools.results import SANDBOX_NOTE
+from seedance_mcp.tools.session import Shared
 
 pytestmark = pytest.mark.anyio
 
@@ -89,8 +91,8 @@ async def test_every_prompt_ends_with_the_path_and_gives_the_link_only_where_not
     assert last.index("`download_video`") < last.index("Give the person the path") < last.index("give video_url")
 
 
-@pytest.mark.parametrize("model", edition_2026_07.MODELS, ids=lambda model: model.name)
-async def test_the_chosen_models_own_limits_are_told(open_world: OpenWorld, model: edition_2026_07.Model) -> None:
+@pytest.mark.parametrize("model", load_edition().models, ids=lambda model: model.name)
+async def test_the_chosen_models_own_limits_are_told(open_world: OpenWorld, model: Model) -> None:
     span, route = model.route.duration.value, model.route
     async with open_world() as world:
         text = await told(world, "storyboard", story="a fox", shots="3", model=model.name, ratio=route.ratio.value.allowed[0])
@@ -98,7 +100,7 @@ async def test_the_chosen_models_own_limits_are_told(open_world: OpenWorld, mode
     assert f"- ratio: one of {', '.join(route.ratio.value.allowed)}\n" in text
     assert f"at most {route.images.value} for this model" in text
     assert ("- reference_videos: " in text) is model.takes_videos
-    assert all(doubt.says in text for doubt in route.doubts("duration", model.name))
+    assert all(each.statement in text for each in route.conflicting(model.name).get("duration", []))
     assert f'{{"model": "{model.name}", "prompt": "…", "ratio": "{route.ratio.value.allowed[0]}"}}' in text
     assert "Split the story into 3 shots" in text
 
@@ -154,7 +156,7 @@ async def test_what_is_given_stays_where_it_is_quoted(open_world: OpenWorld, mod
 
 
 async def test_the_sandbox_says_so_in_prompts_too() -> None:
-    server = build_server(Settings(sandbox=True), lambda: open_shared(Settings()))
+    server = build_server(Settings(sandbox=True), lambda: open_shared(Shared(Settings())))
     async with Client(server) as client:
         result = await client.get_prompt("text_to_video", {"idea": "x"})
     assert isinstance(block := result.messages[0].content, TextContent)

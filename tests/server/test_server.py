@@ -14,9 +14,10 @@ from jsonschema import Draft202012Validator
 from mcp.shared.exceptions import MCPError
 from mcp_types import ResourceTemplateReference, TextResourceContents
 
-from seedance_mcp.catalogue.editions import edition_2026_07
-from seedance_mcp.sandbox.faults import Mood
+from seedance_mcp.catalogue.edition import load_edition
+from seedance_mcp.sandbox.faults import Fault
 from seedance_mcp.sandbox.film import render
+from seedance_mcp.sandbox.order import Order, order_of
 from seedance_mcp.sandbox.provider import Sandbox
 from seedance_mcp.server.handlers import INSTRUCTIONS
 
@@ -98,9 +99,9 @@ async def test_the_clients_name_chooses_the_profile(open_world: OpenWorld, mode:
 
 
 async def test_every_result_and_error_fits_its_output_schema(open_world: OpenWorld) -> None:
-    film = render({"model": "seedance2.0-sp", "prompt": "a fox"}, [])
+    film = render(order_of(load_edition(), {"model": "seedance2.0-sp", "prompt": "a fox"}), [])
 
-    async def drawn(body: dict[str, Any], pictures: list[bytes]) -> bytes:
+    async def drawn(order: Order, pictures: list[bytes]) -> bytes:
         return film
 
     async with open_world(sandbox=Sandbox(drawn)) as world:
@@ -155,9 +156,9 @@ async def test_resources_describe_prices_limits_and_models(open_world: OpenWorld
     assert (kind, models_kind) == ("text/markdown", "application/json")
     assert "sd2_mx_4k | 0.4 | the provider's price list" in pricing
     assert "8 x 0.05 = 0.40" in pricing
-    for route in edition_2026_07.ROUTES:
+    for route in load_edition().routes:
         assert f"| {route.name} | duration |" in limits
-    for text in edition_2026_07.SOURCES.values():
+    for text in load_edition().sources.values():
         assert text in limits
     assert "the provider's later pages allow up to 15 seconds (site-08)" in limits
     assert len(json.loads(models)["models"]) == 23
@@ -171,7 +172,7 @@ async def test_resources_describe_prices_limits_and_models(open_world: OpenWorld
 
 async def test_prices_that_are_not_published_are_called_so(open_world: OpenWorld) -> None:
     async with open_world() as world:
-        world.sandbox.moods = [Mood("hang", "catalog", 99)]
+        world.sandbox.faults = [Fault("hang", "catalog", 99)]
         text, _ = await read(world, "seedance://pricing")
     assert "not published" in text
     assert "has not answered" in text
@@ -205,7 +206,7 @@ async def test_one_task_is_a_resource_and_stays_one_when_the_provider_is_away(op
     async with open_world() as world:
         task = await world.create()
         text, kind = await read(world, f"seedance://tasks/{task['task_id']}")
-        world.sandbox.moods = [Mood("unavailable", "/videos/", 99)]
+        world.sandbox.faults = [Fault("unavailable", "/videos/", 99)]
         await anyio.sleep(6)
         away, _ = await read(world, f"seedance://tasks/{task['task_id']}")
         with pytest.raises(MCPError):
@@ -217,7 +218,7 @@ async def test_one_task_is_a_resource_and_stays_one_when_the_provider_is_away(op
 async def test_a_bug_of_ours_is_told_without_a_traceback(open_world: OpenWorld, caplog: pytest.LogCaptureFixture) -> None:
     async with open_world() as world:
         task = await world.create()
-        world.sandbox.moods = cast("Any", None)
+        world.sandbox.faults = cast("Any", None)
         answer = await world.call("get_task", {"task_id": task["task_id"]})
         create = await world.create(prompt="another fox")
     assert answer.error["code"] == "provider_error"

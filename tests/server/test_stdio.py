@@ -16,10 +16,10 @@ import pytest
 from mcp import Client, StdioServerParameters
 
 from seedance_mcp.sandbox import serve
-from seedance_mcp.sandbox.faults import Mood
+from seedance_mcp.sandbox.faults import Fault
 from seedance_mcp.sandbox.provider import KEY, Sandbox, SandboxTask
 
-pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"])]
+pytestmark = [pytest.mark.slow, pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"])]
 PROMPT = "an unmistakable prompt"
 
 
@@ -129,7 +129,7 @@ async def test_the_end_of_input_ends_the_server_with_a_wait_in_flight(tmp_path: 
         {"jsonrpc": "2.0", "method": "notifications/initialized"},
         {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": call},
     ]
-    sandbox = Watched(serve.render_in_thread, moods=[Mood("strange_status", "/videos/", 9999)])
+    sandbox = Watched(serve.render_in_thread, faults=[Fault("strange_status", "/videos/", 9999)])
     sandbox.tasks["vid_1"] = SandboxTask("vid_1", {"model": "seedance2.0-md", "prompt": PROMPT}, 0.3, 1, 0.0, 1e12, film=b"")
     async with serve.run_in_background(sandbox) as address:
         environ = environment(tmp_path, SEEDANCE_BASE_URL=address, SEEDANCE_API_KEY=KEY)

@@ -15,7 +15,7 @@ from mcp.server import Server
 from mcp.shared.subscriptions import ResourceUpdated
 
 from seedance_mcp.money.records import Record
-from seedance_mcp.sandbox.faults import Mood
+from seedance_mcp.sandbox.faults import Fault
 from seedance_mcp.sandbox.provider import Sandbox
 from seedance_mcp.server.handlers import open_shared
 from seedance_mcp.server.subscriptions import TaskSubscriptions
@@ -98,7 +98,7 @@ async def test_the_older_era_is_promised_no_changes(open_world: OpenWorld) -> No
 async def test_what_the_balance_says_of_a_lost_answer_is_told(open_world: OpenWorld, tool: str) -> None:
     now = datetime(2026, 11, 23, 12, tzinfo=UTC)
     async with open_world(clock=lambda: now) as world:
-        world.sandbox.moods = [Mood("lost", "/seedance/videos")]
+        world.sandbox.faults = [Fault("lost", "/seedance/videos")]
         lost = await world.create()
         assert lost.error["code"] == "outcome_unknown"
         async with world.client.listen(resource_subscriptions=[uri_of(lost.error["request_id"])]) as subscription:
@@ -125,7 +125,7 @@ async def test_a_principal_without_a_stream_leaves_nothing_behind(open_world: Op
         await subscriptions.task_changed(dataclasses.replace(seen.tasks[0], principal=f"caller {number}"))
     assert len(subscriptions) == 0
     server = Server[Shared](
-        "listening", on_subscriptions_listen=subscriptions.listen, lifespan=lambda _: open_shared(world.settings)
+        "listening", on_subscriptions_listen=subscriptions.listen, lifespan=lambda _: open_shared(Shared(world.settings))
     )
     async with Client(server) as client:
         async with client.listen(resource_subscriptions=[uri_of("a")]), client.listen(resource_subscriptions=[uri_of("b")]):
@@ -146,10 +146,10 @@ class Slow(Sandbox):
         return await super().__call__(request)
 
 
-@pytest.mark.parametrize(("mood", "status"), [("code_0", "queued"), ("lost", "unknown"), ("bad_parameters", "failed")])
-async def test_what_becomes_of_a_request_on_its_way_is_told(open_world: OpenWorld, mood: str, status: str) -> None:
+@pytest.mark.parametrize(("fault", "status"), [("code_0", "queued"), ("lost", "unknown"), ("bad_parameters", "failed")])
+async def test_what_becomes_of_a_request_on_its_way_is_told(open_world: OpenWorld, fault: str, status: str) -> None:
     async with open_world(sandbox=Slow(no_film)) as world, anyio.create_task_group() as group:
-        world.sandbox.moods = [Mood(mood, "/seedance/videos")]
+        world.sandbox.faults = [Fault(fault, "/seedance/videos")]
         group.start_soon(world.create)
         await anyio.sleep(20)
         (sending,) = (await world.call("list_tasks"))["tasks"]

@@ -16,11 +16,12 @@ import pytest
 from conftest import PROVIDER, no_film
 
 from seedance_mcp.provider.client import ProviderClient
-from seedance_mcp.sandbox.faults import Mood
+from seedance_mcp.sandbox.faults import Fault
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.server.handlers import build_server, open_shared
 from seedance_mcp.server.tasks_extension import EXTENSION
 from seedance_mcp.settings import Settings
+from seedance_mcp.tools.session import Shared
 
 pytestmark = pytest.mark.anyio
 REQUEST = {"model": "seedance2.0-md", "prompt": "a fox"}
@@ -72,7 +73,7 @@ async def connected(tmp_path: Path, sandbox: Sandbox, clock: Clock) -> AsyncGene
     def connect(_: Settings) -> ProviderClient:
         return ProviderClient(PROVIDER, KEY, transport=httpx.MockTransport(sandbox))
 
-    server = build_server(settings, lambda: open_shared(settings, connect, clock))
+    server = build_server(settings, lambda: open_shared(Shared(settings, connect, clock)))
     app = server.streamable_http_app(streamable_http_path="/mcp", stateless_http=True, json_response=True, host="")
     async with (
         app.router.lifespan_context(app),
@@ -105,7 +106,7 @@ async def test_a_task_that_runs_for_days_is_working_until_it_ends(tmp_path: Path
 async def test_a_request_of_unknown_outcome_is_no_running_task(tmp_path: Path) -> None:
     sandbox, clock = Sandbox(no_film), Clock()
     async with connected(tmp_path, sandbox, clock) as client:
-        sandbox.moods = [Mood("lost", "/seedance/videos")]
+        sandbox.faults = [Fault("lost", "/seedance/videos")]
         lost = await client.call("create_video", request=REQUEST)
         request_id = lost["structuredContent"]["error"]["request_id"]
         handle = await client.get(request_id)

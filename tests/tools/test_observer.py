@@ -16,7 +16,7 @@ from mcp_types import ElicitRequestParams, ElicitResult
 from seedance_mcp.errors import SeedanceError
 from seedance_mcp.money.records import Record
 from seedance_mcp.provider.client import Exchange
-from seedance_mcp.sandbox.faults import Mood
+from seedance_mcp.sandbox.faults import Fault
 from seedance_mcp.tools.observer import UNKNOWN_TOOL, NoObserver, Observer, Poll, ToolCall
 
 pytestmark = pytest.mark.anyio
@@ -99,7 +99,7 @@ async def test_one_video_is_seen_from_its_call_to_its_cost(open_world: OpenWorld
 async def test_a_lost_answer_is_seen_and_so_is_what_became_of_its_money(open_world: OpenWorld) -> None:
     diary, now = Diary(), datetime(2026, 11, 23, 12, tzinfo=UTC)
     async with open_world(observers=[diary], clock=lambda: now) as world:
-        world.sandbox.moods = [Mood("lost", "/seedance/videos")]
+        world.sandbox.faults = [Fault("lost", "/seedance/videos")]
         lost = await world.create()
         ((task, error),) = diary.lost
         assert (task.request_id, error.code) == (lost.error["request_id"], "outcome_unknown")
@@ -114,7 +114,7 @@ async def test_a_poll_and_a_request_without_an_answer_are_seen_as_such(open_worl
     diary = Diary()
     async with open_world(observers=[diary]) as world:
         task = await world.create()
-        world.sandbox.moods = [Mood("hang", "/videos/", 99)]
+        world.sandbox.faults = [Fault("hang", "/videos/", 99)]
         await anyio.sleep(6)
         assert (await world.call("get_task", {"task_id": task["task_id"]})).is_error
     assert diary.polls[-1].status is None
@@ -133,7 +133,7 @@ async def test_a_question_an_unknown_tool_and_a_cancelled_call_are_seen(open_wor
         await world.call("make_video")
         assert (diary.calls[-1].tool, diary.calls[-1].outcome) == (UNKNOWN_TOOL, "failed")
         with anyio.move_on_after(1):
-            world.sandbox.moods = [Mood("hang", "balance", 99)]
+            world.sandbox.faults = [Fault("hang", "balance", 99)]
             await world.call("get_balance")
         await anyio.wait_all_tasks_blocked()
         assert (diary.calls[-1].tool, diary.calls[-1].outcome) == ("get_balance", "cancelled")
@@ -149,7 +149,7 @@ async def test_an_observer_that_fails_stops_no_call_and_no_other_observer(
     async with open_world(observers=[Broken(), NoObserver(), diary]) as world:
         task = await world.create()
         await world.call("wait_for_video", {"task_id": task["task_id"], "timeout_seconds": 1800})
-        world.sandbox.moods = [Mood("lost", "/seedance/videos")]
+        world.sandbox.faults = [Fault("lost", "/seedance/videos")]
         await world.create(prompt="an owl")
     assert diary.calls
     assert diary.exchanges
@@ -167,9 +167,9 @@ async def test_an_operator_finds_in_the_log_what_was_lost_refused_and_paid(
     caplog.set_level(logging.DEBUG, "seedance_mcp")
     async with open_world() as world:
         task = await world.create()
-        world.sandbox.moods = [Mood("lost", "/seedance/videos")]
+        world.sandbox.faults = [Fault("lost", "/seedance/videos")]
         lost = (await world.create(prompt="an owl")).error
-        world.sandbox.moods = [Mood("bad_parameters", "/seedance/videos")]
+        world.sandbox.faults = [Fault("bad_parameters", "/seedance/videos")]
         refused = (await world.create(prompt="a bear")).error
         await world.call("get_task", {"task_id": "no task"})
     lines = [(record.levelname, record.getMessage()) for record in caplog.records]

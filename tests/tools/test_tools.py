@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from conftest import OpenWorld
 
-from seedance_mcp.catalogue.editions import edition_2026_07
-from seedance_mcp.sandbox.faults import Mood
+from seedance_mcp.catalogue.edition import load_edition
+from seedance_mcp.sandbox.faults import Fault
 from seedance_mcp.server.tool_table import TOOLS
 
 pytestmark = pytest.mark.anyio
@@ -77,7 +77,7 @@ async def test_a_dry_run_checks_and_prices_and_sends_nothing(open_world: OpenWor
 async def test_a_request_that_a_later_page_would_refuse_is_sent_with_a_warning(open_world: OpenWorld) -> None:
     cases: list[tuple[dict[str, Any], str]] = [
         ({"resolution": "480p"}, "SP economy no longer takes 480p"),
-        ({"model": "seedance2.0-fast-md", "duration": 5}, "10 or 15 seconds alone"),
+        ({"model": "seedance2.0-fast-md", "duration": 5}, "only 10 or 15 seconds"),
         ({"model": "seedance2.0-md", "duration": 2}, "4 to 15 seconds"),
         ({"first_image": "https://a.b/c.png", "reference_audios": ["https://a.b/c.mp3"]}, "frame mode does not support audio"),
         ({"model": "seedance2.0-fast-sp", "reference_videos": ["https://a.b/c.mp4"]}, "takes no reference videos"),
@@ -131,7 +131,7 @@ async def test_what_clients_really_send_is_understood(open_world: OpenWorld, pro
         ({"first_image": "http://a.b/c.png"}, "first_image", "use the https:// address, or bring the file itself"),
         ({"model": "sd2_mx_720p", "images": "HTTP://a.b/c.png"}, "images", "use the https:// address, or bring the file"),
         ({"model": "sd2_mx_720p", "images": ["https://a.b/c.png"]}, "images", '{"source": "https://a.b/c.png"'),
-        ({"images": ["my://notes/a.png"]}, "images", "Only https:// links can be read"),
+        ({"images": ["my://notes/a.png"]}, "images", "Only https:// URLs can be read"),
         ({"images": ["./a b://c.png"]}, "images", 'upload_asset with {"source": "./a b://c.png"'),
         ({"images": ["data:image/svg+xml,<a href='http://b'>"]}, "images", "Bring the file itself with upload_asset"),
         ({"reference_audios": ["https://a.b/c.mp3"]}, "reference_audios", "need a companion"),
@@ -143,7 +143,7 @@ async def test_what_clients_really_send_is_understood(open_world: OpenWorld, pro
         ({"model": "sd2_mx_1080p", "duration": 13}, "duration", "later pages allow up to 15"),
         ({"model": "sd2_mx_1080p", "reference_videos": ["asset://a"]}, "reference_videos", "sd2_mx_video_1080p"),
         ({"model": "seedance2.0-md", "reference_audios": ["https://a"]}, "reference_audios", "seedance2.0-std"),
-        ({"model": "seedance2.0-std", "images": ["asset://a"]}, "images", "knows no assets"),
+        ({"model": "seedance2.0-std", "images": ["asset://a"]}, "images", "takes no assets"),
         ({"images": [7]}, "images", "images was 7"),
     ],
 )
@@ -197,7 +197,7 @@ async def test_wrong_arguments_are_refused_in_words(
     assert answer.error["allowed"]
 
 
-NAMES = ", ".join(edition_2026_07.BY_NAME)
+NAMES = ", ".join(load_edition().model_names)
 SP = {"model": "seedance2.0-sp", "prompt": "x"}
 HTTPS = "https://a.b/c.png"
 
@@ -248,7 +248,7 @@ async def test_models_are_filtered_by_what_is_needed(open_world: OpenWorld) -> N
         async def names(**filters: Any) -> set[str]:
             return {row["model"] for row in (await world.call("list_models", filters))["models"]}
 
-        assert await names() == set(edition_2026_07.BY_NAME)
+        assert await names() == set(load_edition().model_names)
         assert await names(route="md") == {"seedance2.0-md", "seedance2.0-fast-md"}
         assert await names(resolution="4k") == {"sd2_mx_4k", "sd2_mx_video_4k"}
         assert await names(takes=["reference_videos", "https"], route="mini") == {"seedance2.0-mini-video"}
@@ -324,19 +324,19 @@ async def test_progress_never_falls(open_world: OpenWorld) -> None:
         world.sandbox.work_seconds = 600
         task = await world.create()
         high = await world.call("wait_for_video", {"task_id": task["task_id"], "timeout_seconds": 120})
-        world.sandbox.moods = [Mood("falling_progress")]
+        world.sandbox.faults = [Fault("falling_progress")]
         assert (await world.call("get_task", {"task_id": task["task_id"]}))["progress"] >= high["progress"] > 1
 
 
 async def test_a_failed_task_is_a_normal_result_and_is_not_asked_for_again(open_world: OpenWorld) -> None:
     async with open_world() as world:
-        world.sandbox.moods = [Mood("content_refused", "/seedance/videos")]
+        world.sandbox.faults = [Fault("content_refused", "/seedance/videos")]
         task = await world.create()
         done = await world.call("wait_for_video", {"task_id": task["task_id"]})
         assert done["status"] == "failed"
         assert done["error"]["message"] == (
             'The provider\'s words: "content policy: the prompt was refused". Nothing was charged. The same request may fail '
-            "again: change what the words name, and ask the person before another video is paid."
+            "again: change what the words name, and ask the user before another video is paid."
         )
         assert done["next"] is None
         world.sandbox.requests.clear()
@@ -443,7 +443,7 @@ async def test_a_review_that_takes_longer_than_the_wait_is_no_error(open_world: 
 
 async def test_a_refused_review_is_an_error_at_upload_and_a_result_at_get_asset(open_world: OpenWorld) -> None:
     async with open_world() as world:
-        world.sandbox.moods = [Mood("asset_rejected", "/audit", 2)]
+        world.sandbox.faults = [Fault("asset_rejected", "/audit", 2)]
         source = {"source": "https://a.b/cat.png", "model": "sd2_mx_720p"}
         answer = await world.call("upload_asset", source)
         assert answer.error["code"] == "asset_rejected"
@@ -454,7 +454,7 @@ async def test_a_refused_review_is_an_error_at_upload_and_a_result_at_get_asset(
 
 async def test_a_file_that_the_audit_does_not_take_is_an_error_with_the_reason(open_world: OpenWorld) -> None:
     async with open_world() as world:
-        world.sandbox.moods = [Mood("audit_refused", "/audit")]
+        world.sandbox.faults = [Fault("audit_refused", "/audit")]
         answer = await world.call("upload_asset", {"source": "https://a.b/cat.png", "model": "sd2_mx_720p"})
     assert answer.error["code"] == "asset_rejected"
     assert "the file could not be read" in answer.text
@@ -462,11 +462,11 @@ async def test_a_file_that_the_audit_does_not_take_is_an_error_with_the_reason(o
 
 async def test_a_review_that_cannot_be_looked_at_leaves_the_upload_standing(open_world: OpenWorld) -> None:
     async with open_world() as world:
-        world.sandbox.moods = [Mood("unavailable", "/detail", 99)]
+        world.sandbox.faults = [Fault("unavailable", "/detail", 99)]
         asset = await world.call("upload_asset", {"source": "https://a.b/cat.png", "model": "seedance2.0-sp"})
         assert asset["status"] == "processing"
         assert (await world.call("get_asset", asset["next"]["arguments"])).error["code"] == "provider_error"
-        world.sandbox.moods = [Mood("unauthorized", "/detail")]
+        world.sandbox.faults = [Fault("unauthorized", "/detail")]
         answer = await world.call("upload_asset", {"source": "https://a.b/cat.png", "model": "seedance2.0-sp"})
         assert answer.error["code"] == "auth_failed"
 
@@ -520,7 +520,7 @@ async def test_a_kind_that_the_file_is_not_is_refused(open_world: OpenWorld, tmp
 
 async def test_estimates_say_so_when_no_price_is_published(open_world: OpenWorld) -> None:
     async with open_world() as world:
-        world.sandbox.moods = [Mood("unavailable", "catalog", 9)]
+        world.sandbox.faults = [Fault("unavailable", "catalog", 9)]
         answer = await world.call("create_video", {"model": "seedance2.0-sp", "prompt": "x", "dry_run": True})
         assert answer["estimated_cost"] is None
         assert "not published" in answer["warnings"][-1]

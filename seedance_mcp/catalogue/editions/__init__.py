@@ -1,5 +1,1 @@
-"""The catalogue as it stood at a date, one module for each."""
-
-__all__ = [
-    "edition_2026_07",
-]
+"""The catalogue as it stood at a date: one module for each edition, found and loaded by name (`edition.load_edition`)."""

@@ -1,18 +1,27 @@
-"""The rows: every model of the provider's Seedance 2.0 line, with each limit's source and doubts.
+"""The edition 2026-07: every model of the provider's Seedance 2.0 line, each limit with its source.
 
 The contract is the provider's page "SP Create Video" with the shared request body (source `seed`). What it leaves open is
 filled from the route pages of the same age, then from the upstream vendor. A later page that disagrees never changes a
-value here: it is kept beside it as a doubt. What no source states is `None` and is not checked.
+value here: it stands beside the value as a conflicting source. What no source states is `None` and is not checked.
 """
 
 from __future__ import annotations
 
-from seedance_mcp.catalogue.facts import Bound, Choice, Doubt, Fact, FileBounds, Model, Route, Span
+from seedance_mcp.catalogue.edition import Edition
+from seedance_mcp.catalogue.facts import (
+    Bound,
+    Choice,
+    ConflictingSource,
+    Fact,
+    FileBounds,
+    FrameSize,
+    Model,
+    Route,
+    Span,
+    UploadLimits,
+)
 
-EDITION = "2026-07"
-CURRENCY = "JimiCoin"
-
-SOURCES = {
+_SOURCES = {
     "seed": "the provider's page SP Create Video with the shared request body, 2026-07-03",
     "pages-07": "the provider's route pages, July 2026",
     "site-08": "the provider's later documentation, August 2026",
@@ -35,7 +44,7 @@ _NINE_IMAGES, _THREE_CLIPS = Fact(9, "upstream"), Fact(3, "upstream")
 _AUDIO_WITH_FRAMES = Fact(
     value=True,
     source="seed",
-    doubts=(Doubt("frame mode does not support audio references (no route named)", "site-08", value=False),),
+    conflicting=(ConflictingSource("frame mode does not support audio references (no route named)", "site-08", value=False),),
 )
 
 _MEGABYTE = 2**20
@@ -63,15 +72,17 @@ _FILES = (
 _MD_VIDEO = Fact(
     FileBounds("video", (Bound("seconds", 0, 15), Bound("a_side_px", 720, 2160), Bound("bytes", 1, 200 * _MEGABYTE))),
     "seed",
-    (Doubt("together between 4 and 15 seconds, 24 to 60 frames per second", "pages-07"),),
+    (ConflictingSource("together between 4 and 15 seconds, 24 to 60 frames per second", "pages-07"),),
 )
-"""The seed states length and size of all reference videos together: one alone may not pass them either."""
+"""The seed states length and size of all reference videos together: a single one may not exceed them either."""
 
 _FULL_DURATION = Fact(
-    Span(4, 12, 5), "seed", (Doubt("the provider's later pages allow up to 15 seconds", "site-08", Span(4, 15, 5)),)
+    Span(4, 12, 5),
+    "seed",
+    (ConflictingSource("the provider's later pages allow up to 15 seconds", "site-08", Span(4, 15, 5)),),
 )
 _FULL_RATIO = Fact(Choice((*_SIX, "Adaptive")), "seed")
-_FULL_AUDIO_WITH_FRAMES = Fact(value=True, source="pages-07", doubts=_AUDIO_WITH_FRAMES.doubts)
+_FULL_AUDIO_WITH_FRAMES = Fact(value=True, source="pages-07", conflicting=_AUDIO_WITH_FRAMES.conflicting)
 
 _FULL_VIDEO = (
     "sd2_mx_video_720p",
@@ -82,7 +93,7 @@ _FULL_VIDEO = (
     "sd2_mx_video_fast_1080p",
 )
 
-FULL = Route(
+_FULL = Route(
     name="full",
     title="Full (Manxue)",
     duration=_FULL_DURATION,
@@ -104,14 +115,14 @@ FULL = Route(
 _ECONOMY = ("seedance2.0-sp", "seedance2.0-fast-sp")
 _OFFICIAL = ("seedance2.0-of-sp", "seedance2.0-of-fast-sp")
 
-SP = Route(
+_SP = Route(
     name="sp",
     title="SP economy and official",
     duration=Fact(Span(4, 15, 5), "seed"),
     resolution=Fact(
         Choice(("480p", "720p", "1080p"), "720p"),
         "seed",
-        (Doubt("SP economy no longer takes 480p", "site-08", ("720p", "1080p"), _ECONOMY),),
+        (ConflictingSource("SP economy no longer takes 480p", "site-08", ("720p", "1080p"), _ECONOMY),),
     ),
     ratio=_OPEN_RATIO,
     schemes=_HTTPS_OR_ASSET,
@@ -119,12 +130,12 @@ SP = Route(
     reference_videos=Fact(
         3,
         "upstream",
-        (Doubt("seedance2.0-fast-sp takes no reference videos", "tool-08", 0, ("seedance2.0-fast-sp",)),),
+        (ConflictingSource("seedance2.0-fast-sp takes no reference videos", "tool-08", 0, ("seedance2.0-fast-sp",)),),
     ),
     reference_audios=Fact(
         3,
         "upstream",
-        (Doubt("the shared request body names Full, SP economy and STD alone for audio", "seed", 0, _OFFICIAL),),
+        (ConflictingSource("the shared request body names only Full, SP economy and STD for audio", "seed", 0, _OFFICIAL),),
     ),
     audio_with_frames=_AUDIO_WITH_FRAMES,
     review="library",
@@ -133,14 +144,14 @@ SP = Route(
     files=_FILES,
 )
 
-MINI = Route(
+_MINI = Route(
     name="mini",
     title="Mini",
     duration=Fact(Span(4, 15, 5), "pages-07"),
     resolution=Fact(
         Choice(("480p", "720p", "1080p"), "720p"),
         "pages-07",
-        (Doubt("the upstream Mini model has 480p and 720p only", "upstream", ("480p", "720p")),),
+        (ConflictingSource("the upstream Mini model has 480p and 720p only", "upstream", ("480p", "720p")),),
     ),
     ratio=_OPEN_RATIO,
     schemes=_HTTPS_PAGES,
@@ -156,7 +167,7 @@ MINI = Route(
     notes=("seedance2.0-mini-video bills the duration plus the length of the first reference video, to the nearest second.",),
 )
 
-MINI_SP = Route(
+_MINI_SP = Route(
     name="mini-sp",
     title="Mini Special",
     duration=Fact(Span(4, 15, 5), "pages-07"),
@@ -169,20 +180,24 @@ MINI_SP = Route(
     audio_with_frames=_AUDIO_WITH_FRAMES,
     review="none",
     per="task",
-    billing=Fact(("{model}-{resolution}", "{model}"), "pages-07", (Doubt("billed per second by resolution", "tool-08"),)),
+    billing=Fact(
+        ("{model}-{resolution}", "{model}"), "pages-07", (ConflictingSource("billed per second by resolution", "tool-08"),)
+    ),
     files=_FILES,
     notes=("No longer listed by the provider's documentation since August 2026: it may be retired.",),
 )
 
-MD = Route(
+_MD = Route(
     name="md",
     title="MD",
     duration=Fact(
         Span(1, 15, 5),
         "seed",
         (
-            Doubt("the route's own page says 4 to 15 seconds", "pages-07", Span(4, 15, 5)),
-            Doubt("seedance2.0-fast-md takes 10 or 15 seconds alone", "site-08", (10, 15), ("seedance2.0-fast-md",)),
+            ConflictingSource("the route's own page says 4 to 15 seconds", "pages-07", Span(4, 15, 5)),
+            ConflictingSource(
+                "seedance2.0-fast-md takes only 10 or 15 seconds", "site-08", (10, 15), ("seedance2.0-fast-md",)
+            ),
         ),
     ),
     resolution=_ONLY_720P,
@@ -192,7 +207,7 @@ MD = Route(
     schemes=_HTTPS,
     images=Fact(4, "seed"),
     reference_videos=Fact(3, "seed"),
-    reference_audios=Fact(0, "seed", (Doubt("later documentation allows one audio clip", "site-08", 1),)),
+    reference_audios=Fact(0, "seed", (ConflictingSource("later documentation allows one audio clip", "site-08", 1),)),
     both_frames=True,
     review="none",
     per="task",
@@ -201,13 +216,13 @@ MD = Route(
     notes=(
         (
             "Reference videos: together at most 15 s and 200 MB, each 720 to 2160 px (seed), 24 to 60 frames per second "
-            "(pages-07). Checked for each uploaded file alone: a link does not tell."
+            "(pages-07). Each uploaded file is checked by itself; what lies behind a URL is not known."
         ),
         "No GIF among the images (pages-07).",
     ),
 )
 
-FAST_I2V = Route(
+_FAST_I2V = Route(
     name="fast-i2v",
     title="Fast image to video",
     duration=Fact(Span(1, 15, 5), "pages-07"),
@@ -226,7 +241,7 @@ FAST_I2V = Route(
     notes=("No source says whether an image is mandatory on this route.",),
 )
 
-STD = Route(
+_STD = Route(
     name="std",
     title="STD",
     duration=Fact(Span(4, 15, 5), "seed"),
@@ -244,69 +259,39 @@ STD = Route(
     files=_FILES,
 )
 
-ROUTES = (FULL, SP, MINI, MINI_SP, MD, FAST_I2V, STD)
-
-MODELS = (
-    Model("sd2_mx_720p", "Full 720p", FULL, "720p"),
-    Model("sd2_mx_1080p", "Full 1080p", FULL, "1080p"),
-    Model("sd2_mx_2k", "Full 2K", FULL, "2k"),
-    Model("sd2_mx_4k", "Full 4K", FULL, "4k"),
-    Model("sd2_mx_fast_720p", "Full fast 720p", FULL, "720p"),
-    Model("sd2_mx_fast_1080p", "Full fast 1080p", FULL, "1080p"),
-    Model("sd2_mx_video_720p", "Full video reference 720p", FULL, "720p"),
-    Model("sd2_mx_video_1080p", "Full video reference 1080p", FULL, "1080p"),
-    Model("sd2_mx_video_2k", "Full video reference 2K", FULL, "2k"),
-    Model("sd2_mx_video_4k", "Full video reference 4K", FULL, "4k"),
-    Model("sd2_mx_video_fast_720p", "Full fast video reference 720p", FULL, "720p"),
-    Model("sd2_mx_video_fast_1080p", "Full fast video reference 1080p", FULL, "1080p"),
-    Model("seedance2.0-sp", "SP economy", SP, billing=("sd2_sp_{resolution}",)),
-    Model("seedance2.0-fast-sp", "SP economy fast", SP, billing=("sd2_sp_fast_{resolution}",)),
-    Model("seedance2.0-of-sp", "SP official", SP),
-    Model("seedance2.0-of-fast-sp", "SP official fast", SP),
-    Model("seedance2.0-mini", "Mini", MINI),
+_MODELS = (
+    Model("sd2_mx_720p", "Full 720p", _FULL, "720p"),
+    Model("sd2_mx_1080p", "Full 1080p", _FULL, "1080p"),
+    Model("sd2_mx_2k", "Full 2K", _FULL, "2k"),
+    Model("sd2_mx_4k", "Full 4K", _FULL, "4k"),
+    Model("sd2_mx_fast_720p", "Full fast 720p", _FULL, "720p"),
+    Model("sd2_mx_fast_1080p", "Full fast 1080p", _FULL, "1080p"),
+    Model("sd2_mx_video_720p", "Full video reference 720p", _FULL, "720p"),
+    Model("sd2_mx_video_1080p", "Full video reference 1080p", _FULL, "1080p"),
+    Model("sd2_mx_video_2k", "Full video reference 2K", _FULL, "2k"),
+    Model("sd2_mx_video_4k", "Full video reference 4K", _FULL, "4k"),
+    Model("sd2_mx_video_fast_720p", "Full fast video reference 720p", _FULL, "720p"),
+    Model("sd2_mx_video_fast_1080p", "Full fast video reference 1080p", _FULL, "1080p"),
+    Model("seedance2.0-sp", "SP economy", _SP, billing=("sd2_sp_{resolution}",)),
+    Model("seedance2.0-fast-sp", "SP economy fast", _SP, billing=("sd2_sp_fast_{resolution}",)),
+    Model("seedance2.0-of-sp", "SP official", _SP),
+    Model("seedance2.0-of-fast-sp", "SP official fast", _SP),
+    Model("seedance2.0-mini", "Mini", _MINI),
     Model(
         "seedance2.0-mini-video",
         "Mini video reference",
-        MINI,
+        _MINI,
         billing=("seedance2.0-mini-{resolution}-video",),
         bills_first_video=True,
     ),
-    Model("seedance2.0-mini-sp", "Mini Special", MINI_SP),
-    Model("seedance2.0-md", "MD", MD),
-    Model("seedance2.0-fast-md", "MD fast", MD),
-    Model("seedance2.0-fast-i2v", "Fast image to video", FAST_I2V),
-    Model("seedance2.0-std", "STD", STD),
+    Model("seedance2.0-mini-sp", "Mini Special", _MINI_SP),
+    Model("seedance2.0-md", "MD", _MD),
+    Model("seedance2.0-fast-md", "MD fast", _MD),
+    Model("seedance2.0-fast-i2v", "Fast image to video", _FAST_I2V),
+    Model("seedance2.0-std", "STD", _STD),
 )
 
-BY_NAME = {model.name: model for model in MODELS}
-
-
-def models_of(route: Route) -> tuple[str, ...]:
-    """Names of the models on one route, in catalogue order."""
-    return tuple(model.name for model in MODELS if model.route.name == route.name)
-
-
-UPLOAD_MAX_BYTES = 100 * 1024 * 1024
-"""Largest file that files/upload takes (pages-07: 100 MB)."""
-
-UPLOAD_EXTENSIONS = {
-    "image": ("jpg", "jpeg", "png", "gif", "webp", "bmp", "svg"),
-    "video": ("mp4", "mov", "avi", "webm", "mkv", "m4v", "flv"),
-    "audio": ("mp3", "wav", "aac", "m4a", "flac", "ogg"),
-}
-"""File name endings that files/upload takes (pages-07)."""
-
-LINK_LIFETIME_SECONDS = 3 * 24 * 3600
-"""How long a finished video's link and an uploaded file's link live: about three days (pages-07)."""
-
-RESULT_HOSTS = ("https://*.viraltok.ai",)
-"""Where the provider serves files: its API, image and document hosts share a domain (site-08); no source names the hosts of
-results, and accounts with a storage of their own have their own domain."""
-
-FRAMES_PER_SECOND = 24
-"""Of every result (upstream)."""
-
-PIXELS = {
+_PIXELS = {
     "16:9": {"480p": (864, 496), "720p": (1280, 720), "1080p": (1920, 1080), "2k": (2560, 1440), "4k": (3840, 2160)},
     "4:3": {"480p": (752, 560), "720p": (1112, 834), "1080p": (1664, 1248), "2k": (2224, 1668), "4k": (3336, 2502)},
     "1:1": {"480p": (640, 640), "720p": (960, 960), "1080p": (1440, 1440), "2k": (1920, 1920), "4k": (2880, 2880)},
@@ -314,4 +299,43 @@ PIXELS = {
     "9:16": {"480p": (496, 864), "720p": (720, 1280), "1080p": (1080, 1920), "2k": (1440, 2560), "4k": (2160, 3840)},
     "21:9": {"480p": (992, 432), "720p": (1470, 630), "1080p": (2206, 946), "2k": (2940, 1260), "4k": (4410, 1890)},
 }
-"""Width and height by ratio and resolution (upstream up to 1080p; 2k and 4k are not stated: twice and thrice 720p)."""
+"""Width and height by ratio and resolution: upstream up to 1080p; no source states 2k and 4k, here twice and thrice 720p."""
+
+_UPLOADS = Fact(
+    UploadLimits(
+        max_bytes=100 * _MEGABYTE,
+        endings={
+            "image": ("jpg", "jpeg", "png", "gif", "webp", "bmp", "svg"),
+            "video": ("mp4", "mov", "avi", "webm", "mkv", "m4v", "flv"),
+            "audio": ("mp3", "wav", "aac", "m4a", "flac", "ogg"),
+        },
+    ),
+    "pages-07",
+)
+_RESULT_HOSTS = Fact(("https://*.viraltok.ai",), "site-08")
+"""The domain that the provider's API, image and document hosts share. No source names the hosts of results, and an account
+with a storage of its own has a domain of its own."""
+
+EDITION = Edition(
+    name="2026-07",
+    currency="JimiCoin",
+    contract="seed",
+    sources=_SOURCES,
+    routes=(_FULL, _SP, _MINI, _MINI_SP, _MD, _FAST_I2V, _STD),
+    models=_MODELS,
+    uploads=_UPLOADS,
+    url_lifetime_seconds=Fact(3 * 24 * 3600, "pages-07"),
+    result_hosts=_RESULT_HOSTS,
+    poll_interval_seconds=Fact(Span(5, 15, 5), "tool-08"),
+    frames_per_second=Fact(24, "upstream"),
+    frame_sizes={
+        ratio: {resolution: FrameSize(*pixels) for resolution, pixels in by_resolution.items()}
+        for ratio, by_resolution in _PIXELS.items()
+    },
+    notes=(
+        (
+            "Not stated by any source: format of a single reference, length of a prompt where the table says so, typical "
+            "generation time, rate limits, sound of the result."
+        ),
+    ),
+)

@@ -1,5 +1,3 @@
-"""The engines that keep the ledger."""
+"""Where the ledger's rows lie: the contract of an engine, each engine, and its schema in numbered files."""
 
-__all__ = [
-    "sqlite",
-]
+__all__ = ["sqlite", "store"]

@@ -1,4 +1,4 @@
-"""The ledger's file: SQLite in WAL mode, private to its owner, brought up to date, shared by processes."""
+"""The ledger as one SQLite file in WAL mode: private to its owner, migrated when opened, shared by processes."""
 
 from __future__ import annotations
 
@@ -6,160 +6,120 @@ import os
 import sqlite3
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib import resources
 from pathlib import Path
-from typing import Any
+from threading import Lock
 
 from seedance_mcp.errors import LedgerUnusable
+from seedance_mcp.money.stores.store import Row
+
+LEDGER_FILE = "ledger.sqlite3"
+"""Its name in the folder of the ledger."""
 
 BUSY_SECONDS = 10.0
-"""How long one process waits for another's transaction; ours take milliseconds."""
+"""How long one process waits for the transaction of another; ours take milliseconds."""
 
 TURNS, _TURN_SECONDS = 500, 0.01
-"""How often, and how soon, the change to WAL mode is tried again while others make it."""
-
-MIGRATIONS = (
-    """
-    CREATE TABLE requests (
-        request_id TEXT PRIMARY KEY,
-        task_id TEXT UNIQUE,
-        model TEXT,
-        prompt TEXT,
-        body TEXT,
-        state TEXT NOT NULL,
-        progress INTEGER NOT NULL DEFAULT 0,
-        estimate TEXT,
-        cost TEXT,
-        created_at REAL NOT NULL,
-        completed_at REAL,
-        video_url TEXT,
-        saved_path TEXT,
-        error TEXT
-    ) STRICT;
-    """,
-    """
-    ALTER TABLE requests ADD COLUMN scope TEXT NOT NULL DEFAULT '';
-    ALTER TABLE requests ADD COLUMN fingerprint TEXT;
-    ALTER TABLE requests ADD COLUMN reserved INTEGER NOT NULL DEFAULT 0;
-    ALTER TABLE requests ADD COLUMN settled INTEGER;
-    ALTER TABLE requests ADD COLUMN settled_by TEXT;
-    ALTER TABLE requests ADD COLUMN used_before TEXT;
-    ALTER TABLE requests ADD COLUMN evidence TEXT;
-    ALTER TABLE requests ADD COLUMN error_code TEXT;
-    UPDATE requests SET reserved = CAST(round(coalesce(estimate, '0') * 1e9) AS INTEGER);
-    UPDATE requests SET settled = CAST(round(coalesce(cost, estimate, '0') * 1e9) AS INTEGER), settled_by = 'provider'
-        WHERE state != 'unknown';
-    CREATE INDEX requests_by_time ON requests (scope, created_at);
-    CREATE INDEX requests_by_state ON requests (scope, state, created_at);
-    CREATE INDEX requests_by_fingerprint ON requests (scope, fingerprint, created_at);
-    CREATE TABLE totals (
-        scope TEXT NOT NULL,
-        day INTEGER NOT NULL,
-        spent INTEGER NOT NULL,
-        held INTEGER NOT NULL,
-        PRIMARY KEY (scope, day)
-    ) STRICT;
-    INSERT INTO totals
-        SELECT scope, CAST(created_at / 86400 AS INTEGER),
-            sum(coalesce(settled, reserved)), sum(iif(settled IS NULL, reserved, 0))
-        FROM requests GROUP BY 1, 2;
-    CREATE TRIGGER requests_counted AFTER INSERT ON requests BEGIN
-        INSERT INTO totals VALUES (
-            NEW.scope, CAST(NEW.created_at / 86400 AS INTEGER),
-            coalesce(NEW.settled, NEW.reserved), iif(NEW.settled IS NULL, NEW.reserved, 0)
-        ) ON CONFLICT DO UPDATE SET spent = spent + excluded.spent, held = held + excluded.held;
-    END;
-    CREATE TRIGGER requests_recounted AFTER UPDATE OF settled, reserved ON requests BEGIN
-        UPDATE totals SET
-            spent = spent + coalesce(NEW.settled, NEW.reserved) - coalesce(OLD.settled, OLD.reserved),
-            held = held + iif(NEW.settled IS NULL, NEW.reserved, 0) - iif(OLD.settled IS NULL, OLD.reserved, 0)
-        WHERE scope = NEW.scope AND day = CAST(NEW.created_at / 86400 AS INTEGER);
-    END;
-    CREATE TABLE events (
-        request_id TEXT NOT NULL REFERENCES requests,
-        state TEXT NOT NULL,
-        at REAL NOT NULL
-    ) STRICT;
-    CREATE INDEX events_by_request ON events (request_id);
-    CREATE TABLE tokens (
-        digest TEXT PRIMARY KEY,
-        fingerprint TEXT NOT NULL,
-        price TEXT NOT NULL,
-        expires_at REAL NOT NULL,
-        used_at REAL
-    ) STRICT;
-    CREATE TABLE media (
-        reference TEXT PRIMARY KEY,
-        seconds REAL,
-        at REAL NOT NULL
-    ) STRICT;
-    """,
-    """
-    ALTER TABLE requests ADD COLUMN saved_bytes INTEGER;
-    ALTER TABLE requests ADD COLUMN saved_sha256 TEXT;
-    CREATE TABLE uploads (
-        scope TEXT NOT NULL,
-        digest TEXT NOT NULL,
-        link TEXT NOT NULL,
-        asset_id TEXT,
-        at REAL NOT NULL,
-        PRIMARY KEY (scope, digest)
-    ) STRICT;
-    """,
-    """
-    CREATE INDEX requests_ended ON requests (scope, model, created_at) WHERE state IN ('completed', 'failed');
-    """,
-)
-"""What each version adds; `PRAGMA user_version` counts those already there."""
+"""How often, and how soon, the change to WAL mode is tried again while other processes make it."""
 
 
-class Store:
-    """One open ledger file; every trouble with it is a `LedgerUnusable`."""
+class SqliteStore:
+    """One opened ledger file with two connections: a reader never waits for a writer, whichever process that is in."""
+
+    insertion_order = "rowid"
 
     def __init__(self, path: Path) -> None:
-        """Open or make the file, mode 0600, and bring it up to date."""
+        """Open or make the file with mode 0600 and migrate it.
+
+        Raises:
+            LedgerUnusable: The file cannot be opened, is no ledger, or is of a newer version than this program.
+        """
         with _translated():
-            self._db = _connect(path)
+            _make(path)
+            self._writer = _Connection(path)
             try:
-                _share(self._db)
-                _migrate(self._db)
+                _share(self._writer.db)
+                _migrate(self._writer.db)
+                self._reader = _Connection(path)
             except BaseException:
-                self._db.close()
+                self._writer.close()
                 raise
 
     def close(self) -> None:
-        """Close the file."""
-        self._db.close()
+        """Close the file; a query or a transaction that is under way in another thread ends first."""
+        self._reader.close()
+        self._writer.close()
 
     @contextmanager
-    def transaction(self) -> Generator[sqlite3.Connection]:
-        """Hold the write lock from the first statement to the commit, or undo everything."""
-        with _translated():
-            self._db.execute("BEGIN IMMEDIATE")
+    def transaction(self, principal: str) -> Generator[_Connection]:
+        """Hold the write lock of the file, which every principal shares, from the beginning to the commit."""
+        with self._writer.turn, _translated():
+            self._writer.db.execute("BEGIN IMMEDIATE")
             try:
-                yield self._db
-                self._db.execute("COMMIT")
+                yield self._writer
+                self._writer.db.execute("COMMIT")
             except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
+                if self._writer.db.in_transaction:
+                    self._writer.db.execute("ROLLBACK")
                 raise
 
-    def all(self, statement: str, values: tuple[Any, ...] = ()) -> list[sqlite3.Row]:
-        """Every row of a query."""
-        with _translated():
-            return self._db.execute(statement, values).fetchall()
+    def all(self, statement: str, *values: object) -> list[Row]:
+        """Give every row of a result."""
+        with self._reader.turn, _translated():
+            return self._reader.all(statement, *values)
 
-    def one(self, statement: str, values: tuple[Any, ...] = ()) -> sqlite3.Row | None:
-        """The first row of a query."""
-        with _translated():
-            row: sqlite3.Row | None = self._db.execute(statement, values).fetchone()
-            return row
+    def one(self, statement: str, *values: object) -> Row | None:
+        """Give the first row of a result, or `None` for an empty one."""
+        with self._reader.turn, _translated():
+            return self._reader.one(statement, *values)
+
+    def faults(self) -> list[str]:
+        """Describe what SQLite finds damaged in the file."""
+        found: list[str] = [row["integrity_check"] for row in self.all("PRAGMA integrity_check")]
+        return [fault for fault in found if fault != "ok"]
+
+
+class _Connection:
+    """One connection, used by one thread at a time: the one that holds its turn."""
+
+    def __init__(self, path: Path) -> None:
+        self.turn = Lock()
+        self.db = _connect(path)
+
+    def close(self) -> None:
+        with self.turn:
+            self.db.close()
+
+    def all(self, statement: str, *values: object) -> list[Row]:
+        """Give every row of a result."""
+        return list(self.db.execute(statement, values))
+
+    def one(self, statement: str, *values: object) -> Row | None:
+        """Give the first row of a result, or `None` for an empty one."""
+        return next(iter(self.all(statement, *values)), None)
+
+    def run(self, statement: str, *values: object) -> int:
+        """Write, and give the number of rows that were changed."""
+        return self.db.execute(statement, values).rowcount
+
+    def notify(self, request_id: str) -> None:
+        """Do nothing: SQLite cannot call other processes, they read the table `events`."""
+
+
+def _make(path: Path) -> None:
+    """Make the file where it is missing.
+
+    One that is there is not touched: a process that closes a file loses every lock that it has on it, those of SQLite too, and
+    another process would then take itself for the last one and delete the log that this one still writes.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+    db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     db.row_factory = sqlite3.Row
     return db
 
@@ -179,25 +139,35 @@ def _share(db: sqlite3.Connection) -> None:
     raise TimeoutError("another process holds it")
 
 
+def migrations() -> list[str]:
+    """Give the scripts that make the schema, in the order of their numbers; `PRAGMA user_version` counts those already run."""
+    folder = resources.files("seedance_mcp.money.stores") / "schema" / "sqlite"
+    return [script.read_text("utf-8") for script in sorted(folder.iterdir(), key=lambda script: script.name)]
+
+
 def _migrate(db: sqlite3.Connection) -> None:
-    if _version(db) == len(MIGRATIONS):
+    scripts = migrations()
+    if _version(db) == len(scripts):
         return
     db.execute("BEGIN IMMEDIATE")
     found = _version(db)
-    if found > len(MIGRATIONS):
+    if found > len(scripts):
         db.execute("ROLLBACK")
-        raise LedgerUnusable(f"The ledger is of version {found} and this program knows {len(MIGRATIONS)}: update it.")
-    for script in MIGRATIONS[found:]:
+        raise LedgerUnusable(
+            f"Ledger schema version {found} is newer than this seedance-mcp supports ({len(scripts)}): nothing is sent. "
+            "Upgrade seedance-mcp."
+        )
+    for script in scripts[found:]:
         for statement in _statements(script):
             db.execute(statement)
-    db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+    db.execute(f"PRAGMA user_version = {len(scripts)}")
     db.execute("COMMIT")
 
 
 def _statements(script: str) -> Generator[str]:
-    """One statement at a time: a script run whole would commit half-way."""
+    """Give one statement at a time: a script run whole would commit half-way."""
     statement = ""
-    for line in script.splitlines():
+    for line in script.splitlines(keepends=True):
         statement += line
         if sqlite3.complete_statement(statement):
             yield statement
@@ -217,4 +187,4 @@ def _translated() -> Generator[None]:
         raise LedgerUnusable(
             f"The ledger in SEEDANCE_DATA_DIR cannot be used ({error}). Nothing is sent without it: the operator should free "
             "or open the folder, or name another one."
-        ) from None
+        ) from error

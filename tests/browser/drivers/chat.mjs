@@ -39,8 +39,8 @@ const policyOf = ({ resourceDomains = [], connectDomains = [] }) => {
   ].join("; ");
 };
 
-export const provider = async (...moods) => {
-  const imitation = spawn(PYTHON, ["-m", "seedance_mcp", "sandbox", "--port", "0", ...moods.flatMap((mood) => ["--mood", mood])], { stdio: ["ignore", "pipe", "inherit"] });
+export const provider = async (...faults) => {
+  const imitation = spawn(PYTHON, ["-m", "seedance_mcp", "sandbox", "--port", "0", ...faults.flatMap((fault) => ["--fault", fault])], { stdio: ["ignore", "pipe", "inherit"] });
   const { value: line } = await createInterface({ input: imitation.stdout })[Symbol.asyncIterator]().next();
   return { given: { SEEDANCE_SANDBOX: "0", ...Object.fromEntries(line.split(" ").map((pair) => pair.split("=", 2))) }, stop: () => imitation.kill() };
 };

@@ -1,4 +1,4 @@
-"""The provider's words, one by one."""
+"""What the endpoints answer, field by field and word by word."""
 
 from __future__ import annotations
 
@@ -8,8 +8,19 @@ from typing import Any
 
 import pytest
 
-from seedance_mcp.provider.envelope import read_task
-from seedance_mcp.untrusted import read_amount, read_time, sanitize
+from seedance_mcp.provider.answers import (
+    AssetReview,
+    NoAsset,
+    PriceRow,
+    read_account,
+    read_key_quota,
+    read_portrait,
+    read_prices,
+    read_review,
+    read_task,
+    read_upload,
+)
+from seedance_mcp.untrusted import read_amount, read_number, read_time, sanitize
 
 # typed by hand from the documentation's table of status spellings
 WORDS = {
@@ -99,7 +110,73 @@ def test_progress_stays_below_100_until_it_is_done(value: Any, percent: int) -> 
     assert read_task({"status": "processing", "progress": value}, BASE).progress == percent
 
 
-def test_words_of_strangers_are_cut_and_cleaned() -> None:
+def test_foreign_text_is_sanitized() -> None:
     assert sanitize("a\x00\x1b[31mb\u202ec\n d") == "a [31mb c  d"
     assert len(sanitize("x" * 9999)) == 500
     assert sanitize(["x"]) == "['x']"
+
+
+# typed by hand: the code points on both sides of every edge
+UNSAFE = (0x00, 0x1F, 0x7F, 0x9F, 0x200B, 0x200F, 0x2028, 0x202E, 0x2066, 0x2069, 0xD800, 0xDFFF)
+SAFE = (0x20, 0x7E, 0xA0, 0x200A, 0x2010, 0x2027, 0x202F, 0x2065, 0x206A, 0xD7FF, 0xE000)
+
+
+@pytest.mark.parametrize("point", [*UNSAFE, *SAFE])
+def test_unsafe_characters_become_blanks_and_their_neighbours_stay(point: int) -> None:
+    assert sanitize(f"a{chr(point)}b") == ("a b" if point in UNSAFE else f"a{chr(point)}b")
+
+
+@pytest.mark.parametrize(
+    ("value", "number"), [("-3.5", "-3.5"), (10**9, "1000000000"), (10**9 + 1, None), (-(10**9) - 1, None), ("1e400", None)]
+)
+def test_numbers_are_finite_and_not_absurd(value: Any, number: str | None) -> None:
+    assert read_number(value) == (None if number is None else Decimal(number))
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"), [(10**11 - 1, 99_999_999_999), (10**11, 10**8), (10**14, None), (10**13, 10**10)]
+)
+def test_a_time_is_in_milliseconds_from_the_year_5138_on(value: int, seconds: int | None) -> None:
+    assert read_time(value) == (None if seconds is None else datetime.fromtimestamp(seconds, UTC))
+
+
+# typed by hand from the pages of the audit, the library and the whitelist
+STAGES = {
+    "active": "active ACTIVE Active",
+    "failed": "failed FAILED Rejected expired EXPIRED deleted",
+    "processing": "none NONE uploading pending Processing submitted melting",
+}
+
+
+@pytest.mark.parametrize(("word", "stage"), [(word, stage) for stage, words in STAGES.items() for word in words.split()])
+def test_every_documented_review_status_is_known(word: str, stage: str) -> None:
+    assert read_review({"asset_id": "a1", "status": word}).stage == stage
+
+
+def test_a_review_has_the_asset_that_was_asked_for_and_a_reference() -> None:
+    assert read_review({}, "a1") == AssetReview("a1", "processing", "asset://a1")
+    assert read_portrait({"asset_id": "a1", "status": "active", "asset_ref": "asset://b\x1b"}).reference == "asset://b"
+    assert read_portrait({"asset_id": "a1", "asset_ref": 7}).reference == "asset://a1"
+
+
+@pytest.mark.parametrize("asset_id", [None, "", 7, ["a"], "a b", "a\nb"])
+def test_a_review_without_an_asset_id_names_no_asset(asset_id: Any) -> None:
+    with pytest.raises(NoAsset):
+        read_review({"asset_id": asset_id})
+
+
+@pytest.mark.parametrize("url", [None, "", 7, "https://a.b/\x1b"])
+def test_an_upload_without_a_safe_url_has_none(url: Any) -> None:
+    assert read_upload({"url": url}).url is None
+
+
+def test_prices_are_read_row_by_row() -> None:
+    rows = [{"model_name": "a\x00", "price_mode": "per_task", "unit_price": "0.5"}, {"unit_price": -1}, "x"]
+    assert read_prices({"list": rows}) == [PriceRow("a", "per_task", Decimal("0.5")), PriceRow("", "None", None)]
+    assert read_prices({"list": {}}) == read_prices({}) == []
+
+
+def test_money_that_makes_no_sense_is_not_known() -> None:
+    account = read_account({"balance": "1e400", "used_coin": -1, "available": "-3.5"})
+    assert (account.balance, account.used, account.available) == (None, None, Decimal("-3.5"))
+    assert read_key_quota({"name": "k\u202e", "total_quota": 0, "unlimited": 1}).name == "k"

@@ -1,0 +1,49 @@
+# The maintainers' commands. `just` lists them; every recipe is plain commands that can also be typed without it.
+# The programs are those of .venv; `just bin=FOLDER RECIPE` takes another environment's.
+
+bin := justfile_directory() / ".venv" / if os_family() == "windows" { "Scripts" } else { "bin" }
+python := bin / "python"
+
+_list:
+    @"{{ just_executable() }}" --list --unsorted
+
+# Make .venv with everything that the other recipes need, and have Git run the checks of .pre-commit-config.yaml.
+setup:
+    {{ if os_family() == "windows" { "python" } else { "python3" } }} -m venv .venv
+    "{{ bin }}/pip" install -q -e ".[dev]"
+    "{{ bin }}/pre-commit" install
+
+# Repair what can be repaired by a program: imports, order, format.
+fix:
+    "{{ bin }}/ruff" check --fix .
+    "{{ bin }}/ruff" format .
+
+# Check style and format, and the files that agents read.
+lint:
+    "{{ bin }}/ruff" check .
+    "{{ bin }}/ruff" format --check .
+    "{{ bin }}/skillsaw" lint .
+
+# Check types, strictly and without exceptions.
+types:
+    "{{ bin }}/pyright" --pythonpath "{{ python }}"
+
+# Run the fast tests, which is the inner loop: half a minute on two cores.
+test *arguments:
+    "{{ python }}" -m pytest -m "not slow" {{ arguments }}
+
+# Run all tests that install nothing, and require every branch to be covered.
+test-all *arguments:
+    "{{ python }}" -m pytest --cov {{ arguments }}
+
+# Rewrite what the code derives: the tables of the documents, the snapshots of the opening and of each tool.
+docs:
+    UPDATE=1 "{{ python }}" -m pytest -n 0 tests/test_documents.py tests/instant tests/server/test_snapshots.py
+
+# Measure; without a name every part of BENCHMARKS.md.
+bench *parts:
+    "{{ python }}" tests/bench {{ parts }}
+
+# Run everything that a change must pass: lint, types, the README's commands, and the tools of others.
+gate:
+    .ci/run

@@ -1,0 +1,69 @@
+"""URLs that an agent names as a source: which of them may be handed to the provider."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from seedance_mcp.catalogue.facts import Kind, UploadLimits
+from seedance_mcp.errors import FileRejected, InvalidRequest
+
+_SHOWN_CHARS = 200
+"""How much of a source a refusal repeats."""
+
+
+def is_url(source: str) -> bool:
+    """Return whether a source is a URL; a `file://` URL is a path."""
+    return bool(re.match(r"[a-z][a-z0-9+.-]+://", source, re.IGNORECASE)) and not source.lower().startswith("file://")
+
+
+def check_url(source: str) -> str:
+    """Give the URL back when it is `https://` with a host, and without user or blanks; raises `FileRejected` otherwise."""
+    parts = _split(source)
+    if parts.scheme != "https" or not parts.hostname or parts.username or re.search(r"\s", source):
+        raise FileRejected(
+            f"The URL {quoted(without_user(source))} cannot be used; allowed: https:// with a host, without user or blanks. "
+            "Nothing was sent: use the https:// address, or download the file and give its path.",
+            field="source",
+            allowed="an https:// URL or a local path",
+        )
+    return source
+
+
+def _split(source: str) -> SplitResult:
+    try:
+        return urlsplit(source)
+    except ValueError as error:
+        raise FileRejected(
+            f"{quoted(without_user(source))} is an invalid URL. Nothing was sent: check it.", field="source"
+        ) from error
+
+
+def quoted(source: str) -> str:
+    """Repeat a source between quotation marks, at most 200 characters of it."""
+    return f'"{source[:_SHOWN_CHARS]}"'
+
+
+def without_user(url: str) -> str:
+    """Leave a password out of a URL that is shown."""
+    return re.sub(r"//[^/?#]*@", "//", url, count=1)
+
+
+def kind_of_url(source: str, wanted: Kind | None, limits: UploadLimits) -> Kind:
+    """Give the kind that was named, else the kind of the path's ending; raises `InvalidRequest` when neither says it."""
+    ending = PurePosixPath(_split(source).path).suffix.lower().removeprefix(".")
+    if found := wanted or limits.kind_of(ending):
+        return found
+    raise InvalidRequest(
+        "The ending of the URL's path does not say what it is: name it with kind; allowed: image, video, audio. Nothing was "
+        "sent.",
+        field="kind",
+        allowed="one of image, video, audio",
+    )
+
+
+def path_of(url: str, *, windows: bool) -> str:
+    """Give the path that a `file://` URL means; on Windows a drive stands behind a slash in it."""
+    path = unquote(_split(url).path)
+    return path[1:] if windows and re.match(r"/[a-z]:", path, re.IGNORECASE) else path

@@ -1,0 +1,122 @@
+"""Writes the ledger's tables: each change reads a row, asks `policy` for the next one, and writes that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from seedance_mcp.errors import ConfirmationRequired, LedgerUnusable, SeedanceError, TaskNotFound
+from seedance_mcp.money import policy
+from seedance_mcp.money.records import NewRequest, Record, Reservation, Saved, Spent, Upload, Verdict
+from seedance_mcp.money.sql_queries import NO_SUCH_TASK, Reading
+from seedance_mcp.money.sql_rows import insert_event, insert_record, update_record
+from seedance_mcp.money.stores.store import Transaction
+from seedance_mcp.task import ProviderTask
+
+
+@dataclass(frozen=True, slots=True)
+class Changing:
+    """One transaction of a principal; `now` was read inside it."""
+
+    db: Transaction
+    read: Reading
+    """What the transaction itself sees."""
+
+    def reserve(
+        self, request: NewRequest, window_seconds: float, admit: Callable[[Spent], None], token_digest: str | None
+    ) -> Reservation:
+        """Give a new request its place, or the earlier one that it duplicates."""
+        since = self.read.now - timedelta(seconds=window_seconds)
+        for earlier in self.read.same_requests(request.fingerprint, since):
+            if policy.is_duplicated_by(earlier, since):
+                return Reservation(earlier, is_new=False)
+        admit(self.read.spent())
+        if token_digest:
+            self._use_token(token_digest)
+        record = policy.reserve(request, self.read.principal, self.read.now)
+        insert_record(self.db, record, request)
+        return Reservation(record, is_new=True)
+
+    def _use_token(self, digest: str) -> None:
+        if self.db.run("UPDATE tokens SET used_at = ? WHERE digest = ? AND used_at IS NULL", self.read.at, digest) != 1:
+            raise ConfirmationRequired("The confirm_token was used meanwhile: ask the user again.")
+
+    def adopt(self, request_id: str, task_id: str, made_at: datetime | None) -> Record:
+        """Take in a task that was made elsewhere, unless it is known."""
+        known = self.read.find_anybodys("task_id", task_id)
+        if known and known.principal != self.read.principal:
+            raise TaskNotFound(NO_SUCH_TASK)
+        record = known or policy.adopt(request_id, task_id, self.read.principal, made_at or self.read.now)
+        if known is None:
+            insert_record(self.db, record)
+        return record
+
+    def mark_sending(self, request_id: str, used: Decimal | None) -> Record:
+        """Note what the account has used, right before a request is sent."""
+        before = self._known(request_id)
+        return self._write(before, policy.mark_sending(before, used))
+
+    def observe(self, request_id: str, task: ProviderTask) -> Record:
+        """Take in what the provider reports."""
+        before = self._known(request_id)
+        return self._write(before, policy.observe(before, task, self.read.now))
+
+    def fail(self, request_id: str, error: SeedanceError) -> Record:
+        """Take in that a request got no task."""
+        before = self._known(request_id)
+        return self._write(before, policy.fail(before, error, self.read.now))
+
+    def save(self, request_id: str, saved: Saved) -> Record:
+        """Note where a video is kept."""
+        before = self._known(request_id)
+        return self._write(before, policy.save(before, saved))
+
+    def settle(self, request_id: str, verdict: Verdict) -> Record:
+        """Take in what became of a request of unknown outcome."""
+        before = self._known(request_id)
+        after = policy.settle(before, verdict)
+        update_record(self.db, before, after)
+        if after.settled_by != before.settled_by or after.settled != before.settled:
+            insert_event(self.db, request_id, f"settled by {verdict.by}: {verdict.evidence}", self.read.at)
+        return after
+
+    def _write(self, before: Record, after: Record) -> Record:
+        """Write a change, and that it happened where it led to another state."""
+        update_record(self.db, before, after)
+        if before.state != after.state:
+            insert_event(self.db, after.request_id, after.state, self.read.at)
+        return after
+
+    def _known(self, request_id: str) -> Record:
+        found = self.read.find_anybodys("request_id", request_id)
+        if found is None:
+            raise LedgerUnusable(
+                f"The ledger does not hold request {request_id} any more: its file was replaced or emptied. Nothing is sent "
+                "without it: the operator should put the ledger back."
+            )
+        return found
+
+    def add_token(self, digest: str, fingerprint: str, price: str) -> None:
+        """Keep the digest of a token for one request at one price."""
+        self.db.run(
+            "INSERT INTO tokens (digest, fingerprint, price, expires_at) VALUES (?, ?, ?, ?)",
+            *(digest, self.read.principal + fingerprint, price, self.read.at + policy.TOKEN_SECONDS),
+        )
+
+    def remember_media(self, reference: str, seconds: float | None) -> None:
+        """Keep how long a reference plays."""
+        self.db.run(
+            "INSERT INTO media (reference, seconds, at) VALUES (?, ?, ?)"
+            " ON CONFLICT (reference) DO UPDATE SET seconds = excluded.seconds, at = excluded.at",
+            *(reference, seconds, self.read.at),
+        )
+
+    def remember_upload(self, digest: str, upload: Upload) -> None:
+        """Keep where bytes were sent to."""
+        self.db.run(
+            "INSERT INTO uploads (scope, digest, link, asset_id, at) VALUES (?, ?, ?, ?, ?) ON CONFLICT (scope, digest)"
+            " DO UPDATE SET link = excluded.link, asset_id = excluded.asset_id, at = excluded.at",
+            *(self.read.principal, digest, upload.url, upload.asset_id, upload.at.timestamp()),
+        )

@@ -1,0 +1,217 @@
+"""The ledger over a store: each verb is one function in a worker thread, so that no query stops the event loop."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from threading import Lock
+from typing import TypeVar
+
+import anyio
+import anyio.to_thread
+
+from seedance_mcp.errors import SeedanceError
+from seedance_mcp.money.records import (
+    Health,
+    ModelSpending,
+    Movements,
+    NewRequest,
+    Page,
+    Record,
+    Reservation,
+    Saved,
+    Spent,
+    Upload,
+    Verdict,
+)
+from seedance_mcp.money.sql_changes import Changing
+from seedance_mcp.money.sql_queries import Reading
+from seedance_mcp.money.stores.store import Store
+from seedance_mcp.task import ProviderTask, Status
+
+T = TypeVar("T")
+
+
+class Engine:
+    """A store that is opened when it is first used, and its own share of worker threads.
+
+    Reads and writes have a limiter each, so that reads go on while a writer waits for another process, and neither of them
+    takes the threads of those who work with files.
+    """
+
+    def __init__(self, open_store: Callable[[], Store], *, readers: int = 1, writers: int = 1) -> None:
+        """Take how to open the store, and how many threads may read and write at the same time."""
+        self._open_store, self._opening, self._opened = open_store, Lock(), list[Store]()
+        self._reading, self._writing = anyio.CapacityLimiter(readers), anyio.CapacityLimiter(writers)
+
+    async def read(self, work: Callable[[Store], T]) -> T:
+        """Run a function that reads."""
+        return await anyio.to_thread.run_sync(lambda: work(self._store()), limiter=self._reading)
+
+    async def write(self, work: Callable[[Store], T]) -> T:
+        """Run a function that writes; once it has begun it ends, whoever gives up meanwhile."""
+        return await anyio.to_thread.run_sync(lambda: work(self._store()), limiter=self._writing)
+
+    def _store(self) -> Store:
+        with self._opening:
+            if not self._opened:
+                self._opened.append(self._open_store())
+            return self._opened[0]
+
+    async def aclose(self) -> None:
+        """Close the store, if it was opened."""
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(lambda: [store.close() for store in self._opened], limiter=self._writing)
+
+
+class SqlLedger:
+    """The ledger as one principal sees it; `Ledger` says what its verbs promise."""
+
+    def __init__(self, engine: Engine, now: Callable[[], datetime], principal: str = "") -> None:
+        """Take the engine, which all principals share, and the clock."""
+        self._engine, self._now, self._principal = engine, now, principal
+
+    def for_principal(self, principal: str) -> SqlLedger:
+        """Give the same ledger as another principal sees it."""
+        return SqlLedger(self._engine, self._now, principal)
+
+    async def aclose(self) -> None:
+        """Close the ledger for every principal."""
+        await self._engine.aclose()
+
+    async def _read(self, work: Callable[[Reading], T]) -> T:
+        def read(store: Store) -> T:
+            return work(Reading(store, store.insertion_order, self._principal, self._now()))
+
+        return await self._engine.read(read)
+
+    async def _write(self, work: Callable[[Changing], T], principal: str | None = None) -> T:
+        """Run a function inside a transaction of this principal, or of the one whose row is written."""
+        mine = self._principal if principal is None else principal
+
+        def write(store: Store) -> T:
+            with store.transaction(mine) as db:
+                return work(Changing(db, Reading(db, store.insertion_order, mine, self._now())))
+
+        return await self._engine.write(write)
+
+    # requests
+
+    async def reserve(
+        self, request: NewRequest, *, window_seconds: float, admit: Callable[[Spent], None], token: str | None = None
+    ) -> Reservation:
+        """Write a request down before it is sent, or find the one that it duplicates."""
+        digest = _digest(token) if token else None
+        return await self._write(lambda ledger: ledger.reserve(request, window_seconds, admit, digest))
+
+    async def mark_sending(self, request_id: str, used: Decimal | None) -> Record:
+        """Note what the account has used, right before a request is sent."""
+        return await self._write(lambda ledger: ledger.mark_sending(request_id, used))
+
+    async def observe(self, request_id: str, task: ProviderTask) -> Record:
+        """Take in what the provider reports about a task."""
+        return await self._write(lambda ledger: ledger.observe(request_id, task))
+
+    async def fail(self, request_id: str, error: SeedanceError) -> Record:
+        """Take in that a request got no task."""
+        return await self._write(lambda ledger: ledger.fail(request_id, error))
+
+    async def settle(self, record: Record, verdict: Verdict) -> Record:
+        """Take in what became of a request of unknown outcome."""
+        return await self._write(lambda ledger: ledger.settle(record.request_id, verdict), record.principal)
+
+    async def adopt(self, task_id: str, made_at: datetime | None) -> Record:
+        """Take in a task that was made elsewhere."""
+        request_id = f"req_{secrets.token_hex(16)}"
+        return await self._write(lambda ledger: ledger.adopt(request_id, task_id, made_at))
+
+    async def save(self, request_id: str, saved: Saved) -> Record:
+        """Note where a finished video is kept."""
+        return await self._write(lambda ledger: ledger.save(request_id, saved))
+
+    async def find(self, key: str) -> Record | None:
+        """Find the request of a task id or request id."""
+        return await self._read(lambda ledger: ledger.find(key))
+
+    async def get(self, key: str) -> Record:
+        """Give the request of a task id or request id, which must be there."""
+        return await self._read(lambda ledger: ledger.get(key))
+
+    async def belongs_elsewhere(self, task_id: str) -> bool:
+        """Say whether a task was made by another principal."""
+        found = await self._read(lambda ledger: ledger.find_anybodys("task_id", task_id))
+        return found is not None and found.principal != self._principal
+
+    async def page(self, status: Status | None = None, limit: int | None = None) -> Page:
+        """Give the newest requests of a status."""
+        return await self._read(lambda ledger: ledger.page(status, limit))
+
+    async def keys(self, part: str, limit: int) -> list[str]:
+        """Give ids that contain or begin with some characters."""
+        return await self._read(lambda ledger: ledger.keys(part, limit))
+
+    async def expiring(self, age_seconds: float, lifetime_seconds: float, limit: int) -> Page:
+        """Give finished videos that are not saved and of an age between two."""
+        return await self._read(lambda ledger: ledger.expiring(age_seconds, lifetime_seconds, limit))
+
+    async def similar_durations(self, record: Record) -> list[float]:
+        """Give the seconds that finished tasks like one took."""
+        return await self._read(lambda ledger: ledger.similar_durations(record))
+
+    # money
+
+    async def spent(self) -> Spent:
+        """Add up what was spent and what is reserved."""
+        return await self._read(lambda ledger: ledger.spent())
+
+    async def spending_by_model(self) -> list[ModelSpending]:
+        """Compare estimates with charges."""
+        return await self._read(lambda ledger: ledger.spending_by_model())
+
+    async def unknown_outcomes(self) -> list[Record]:
+        """Give every principal's requests of unknown outcome."""
+        return await self._read(lambda ledger: ledger.unknown_outcomes())
+
+    async def movements(self, record: Record) -> Movements:
+        """Say what else may have moved the account's balance."""
+        return await self._read(lambda ledger: ledger.movements(record))
+
+    # confirmation tokens, references, uploads
+
+    async def new_token(self, fingerprint: str, price: Decimal | None) -> str:
+        """Make a token for one request at one price; only its digest is kept."""
+        token = f"confirm_{secrets.token_hex(16)}"
+        await self._write(lambda ledger: ledger.add_token(_digest(token), fingerprint, str(price)))
+        return token
+
+    async def token_fault(self, token: str, fingerprint: str, price: Decimal | None) -> str | None:
+        """Say why a token does not confirm a request at a price."""
+        return await self._read(lambda ledger: ledger.token_fault(_digest(token), fingerprint, price))
+
+    async def remember_media(self, reference: str, seconds: float | None) -> None:
+        """Keep how long a reference plays."""
+        await self._write(lambda ledger: ledger.remember_media(reference, seconds))
+
+    async def media_seconds(self, reference: str) -> float | None:
+        """Say how long a reference plays."""
+        return await self._read(lambda ledger: ledger.media_seconds(reference))
+
+    async def remember_upload(self, digest: str, upload: Upload) -> None:
+        """Keep where bytes were sent to."""
+        await self._write(lambda ledger: ledger.remember_upload(digest, upload))
+
+    async def find_upload(self, digest: str, lifetime_seconds: float) -> Upload | None:
+        """Say where the same bytes were sent to within a time."""
+        return await self._read(lambda ledger: ledger.find_upload(digest, lifetime_seconds))
+
+    async def health(self) -> Health:
+        """Say how the ledger is."""
+        faults = await self._engine.read(lambda store: store.faults())
+        return Health(faults, (await self.page(limit=0)).total, len(await self.unknown_outcomes()))
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

@@ -1,0 +1,233 @@
+"""Reads the ledger's tables: one SQL text for every engine, which narrows down and leaves the rules to `policy`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from seedance_mcp.errors import TaskNotFound
+from seedance_mcp.money import policy
+from seedance_mcp.money.amounts import from_nano
+from seedance_mcp.money.records import ModelSpending, Movements, Page, Record, Spent, Took, Upload
+from seedance_mcp.money.sql_rows import day_of, read_record, read_token, read_upload
+from seedance_mcp.money.stores.store import Queries, Row
+from seedance_mcp.task import Status
+
+ALIKE_MOST = 40
+"""How many finished videos a forecast looks back on."""
+NEWEST_KEYS = 1000
+"""How many of the newest requests are searched for any part of an id."""
+EVERY = 2**62
+"""A limit that is none."""
+NO_SUCH_TASK = "No such task here: give the task_id of create_video or list_tasks."
+_LAST_CHARACTER = "\U0010ffff"
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Rows of one state, and of one age where `made` says so."""
+
+    state: str | None
+    made: str = ""
+    at: float = 0.0
+
+    def where(self, principal: str) -> tuple[str, tuple[Any, ...]]:
+        """Give the condition and its values."""
+        conditions = [
+            "scope = ?",
+            *(["state = ?"] if self.state else []),
+            *([f"created_at {self.made} ?"] if self.made else []),
+        ]
+        values = (principal, *((self.state,) if self.state else ()), *((self.at,) if self.made else ()))
+        return " AND ".join(conditions), values
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The ledger as one principal sees it at one time."""
+
+    db: Queries
+    insertion_order: str
+    """The column that orders rows that were made at the same time."""
+    principal: str
+    now: datetime
+
+    @property
+    def at(self) -> float:
+        """Give the time in seconds since 1970, as the tables keep it."""
+        return self.now.timestamp()
+
+    def record(self, row: Row) -> Record:
+        """Read a row of `requests`."""
+        return read_record(row, self.now)
+
+    def find(self, key: str) -> Record | None:
+        """Find the request of a task id or request id."""
+        row = self.db.one(
+            "SELECT * FROM requests WHERE request_id = ? AND scope = ?"
+            " UNION ALL SELECT * FROM requests WHERE task_id = ? AND scope = ?",
+            *(key, self.principal, key, self.principal),
+        )
+        return self.record(row) if row else None
+
+    def get(self, key: str) -> Record:
+        """Give the request of a task id or request id, which must be there."""
+        found = self.find(key)
+        if found is None:
+            raise TaskNotFound(NO_SUCH_TASK)
+        return found
+
+    def find_anybodys(self, column: str, value: str) -> Record | None:
+        """Find the request of any principal by its `request_id` or `task_id`."""
+        row = self.db.one(f"SELECT * FROM requests WHERE {column} = ?", value)
+        return self.record(row) if row else None
+
+    def same_requests(self, fingerprint: str, since: datetime) -> list[Record]:
+        """Give the requests of a fingerprint that were made after `since`, newest first."""
+        rows = self.db.all(
+            f"SELECT * FROM requests WHERE scope = ? AND fingerprint = ? AND created_at > ?"
+            f" ORDER BY created_at DESC, {self.insertion_order} DESC",
+            *(self.principal, fingerprint, since.timestamp()),
+        )
+        return [self.record(row) for row in rows]
+
+    def page(self, status: Status | None, limit: int | None) -> Page:
+        """Give the newest requests of a status, and how many there are."""
+        slices = self._slices(status)
+        conditions = [each.where(self.principal) for each in slices]
+        order, most = f"created_at DESC, {self.insertion_order} DESC", EVERY if limit is None else limit
+        selects = [
+            f"SELECT * FROM (SELECT *, {self.insertion_order} AS place FROM requests WHERE {where}"
+            f" ORDER BY {order} LIMIT ?) AS slice_{number}"
+            for number, (where, _) in enumerate(conditions)
+        ]
+        rows = self.db.all(
+            " UNION ALL ".join(selects) + " ORDER BY created_at DESC, place DESC LIMIT ?",
+            *(value for _, values in conditions for value in (*values, most)),
+            most,
+        )
+        return Page([self.record(row) for row in rows], sum(map(self._count, slices)))
+
+    def _slices(self, status: Status | None) -> list[Slice]:
+        """Give the rows of a status as ranges of an index each."""
+        edge = policy.overdue_before(self.now).timestamp()
+        also = {"queued": [Slice("sending", ">=", edge)], "unknown": [Slice("sending", "<", edge)]}
+        return [Slice(status), *also.get(status or "", [])]
+
+    def _count(self, rows: Slice) -> int:
+        """Count rows: those of a state are counted already."""
+        where, values = rows.where(self.principal)
+        counted = "count(*) AS requests FROM requests" if rows.made else "coalesce(sum(requests), 0) AS requests FROM counts"
+        (row,) = self.db.all(f"SELECT {counted} WHERE {where}", *values)
+        return int(row["requests"])
+
+    def keys(self, part: str, limit: int) -> list[str]:
+        """Give ids of which something is known: the newest that contain it, then every other one that begins with it."""
+        newest = self._names(
+            f"SELECT coalesce(task_id, request_id) AS name FROM requests WHERE scope = ?"
+            f" ORDER BY created_at DESC, {self.insertion_order} DESC LIMIT ?",
+            *(self.principal, NEWEST_KEYS),
+        )
+        fitting = [name for name in newest if part.lower() in name.lower()]
+        if part and len(fitting) < limit:
+            span = (self.principal, part, part + _LAST_CHARACTER, limit)
+            fitting += self._names(
+                "SELECT task_id AS name FROM requests WHERE scope = ? AND task_id >= ? AND task_id < ?"
+                " ORDER BY task_id LIMIT ?",
+                *span,
+            )
+            fitting += self._names(
+                "SELECT request_id AS name FROM requests WHERE scope = ? AND task_id IS NULL AND request_id >= ?"
+                " AND request_id < ? ORDER BY request_id LIMIT ?",
+                *span,
+            )
+        return list(dict.fromkeys(fitting))[:limit]
+
+    def _names(self, statement: str, *values: object) -> list[str]:
+        return [row["name"] for row in self.db.all(statement, *values)]
+
+    def expiring(self, age_seconds: float, lifetime_seconds: float, limit: int) -> Page:
+        """Give finished videos that are not saved and of an age between two, oldest first."""
+        where = "scope = ? AND state = 'completed' AND saved_path IS NULL AND completed_at BETWEEN ? AND ?"
+        values = (self.principal, self.at - lifetime_seconds, self.at - age_seconds)
+        order = f"completed_at, {self.insertion_order}"
+        rows = self.db.all(f"SELECT * FROM requests WHERE {where} ORDER BY {order} LIMIT ?", *values, limit)
+        (count,) = self.db.all(f"SELECT count(*) AS requests FROM requests WHERE {where}", *values)
+        return Page([self.record(row) for row in rows], count["requests"])
+
+    def spent(self) -> Spent:
+        """Add up what was spent and what is reserved."""
+        (row,) = self.db.all(
+            "SELECT coalesce(sum(CASE WHEN day = ? THEN spent ELSE 0 END), 0) AS today, coalesce(sum(spent), 0) AS total,"
+            " coalesce(sum(reserved), 0) AS reserved FROM totals WHERE scope = ?",
+            *(day_of(self.at), self.principal),
+        )
+        return Spent(from_nano(row["today"]), from_nano(row["total"]), from_nano(row["reserved"]))
+
+    def spending_by_model(self) -> list[ModelSpending]:
+        """Compare estimates with charges, model by model."""
+        rows = self.db.all(
+            "SELECT model, state, count(*) AS requests, sum(reserved) AS estimated, sum(settled) AS charged FROM requests"
+            " WHERE scope = ? AND settled IS NOT NULL AND fingerprint IS NOT NULL GROUP BY model, state",
+            self.principal,
+        )
+        return policy.add_up(
+            ModelSpending(row["model"], row["requests"], from_nano(row["estimated"]), from_nano(row["charged"]))
+            for row in rows
+            if policy.counts_as_video(row["state"])
+        )
+
+    def similar_durations(self, record: Record) -> list[float]:
+        """Give the seconds that the newest finished tasks like one took."""
+        rows = self.db.all(
+            f"SELECT completed_at - created_at AS seconds, duration FROM requests WHERE scope = ? AND model = ?"
+            f" AND state IN ('completed', 'failed') AND task_id IS NOT NULL AND completed_at IS NOT NULL"
+            f" ORDER BY created_at DESC, {self.insertion_order} DESC LIMIT ?",
+            *(record.principal, record.model, ALIKE_MOST),
+        )
+        return policy.alike([Took(row["seconds"], row["duration"]) for row in rows], record.duration)
+
+    def unknown_outcomes(self) -> list[Record]:
+        """Give every principal's requests of unknown outcome."""
+        rows = self.db.all(
+            f"SELECT * FROM requests WHERE settled IS NULL AND state IN ('unknown', 'sending')"
+            f" ORDER BY created_at, {self.insertion_order}"
+        )
+        return [record for record in map(self.record, rows) if policy.is_of_unknown_outcome(record)]
+
+    def movements(self, record: Record) -> Movements:
+        """Say what else may have moved the balance since shortly before a request was sent."""
+        sent_at, earliest = record.created_at.timestamp(), policy.overdue_before(record.created_at).timestamp()
+        unanswered = self.db.one(
+            "SELECT 1 AS there FROM requests WHERE request_id <> ? AND created_at BETWEEN ? AND ? AND NOT EXISTS"
+            " (SELECT 1 FROM events WHERE events.request_id = requests.request_id AND events.state <> 'sending'"
+            " AND events.at < ?) LIMIT 1",
+            *(record.request_id, earliest, sent_at, sent_at),
+        )
+        failed = self.db.one(
+            "SELECT 1 AS there FROM events WHERE state IN ('failed', 'cancelled') AND at >= ? AND request_id <> ? LIMIT 1",
+            *(sent_at, record.request_id),
+        )
+        (row,) = self.db.all("SELECT coalesce(sum(settled), 0) AS charged FROM requests WHERE created_at >= ?", sent_at)
+        own = policy.spent(record) - policy.reserved(record)
+        return Movements(unanswered is not None, failed is not None, from_nano(row["charged"]) - own)
+
+    def token_fault(self, digest: str, fingerprint: str, price: Decimal | None) -> str | None:
+        """Say why a token does not confirm a request at a price."""
+        row = self.db.one("SELECT * FROM tokens WHERE digest = ?", digest)
+        return policy.token_fault(read_token(row) if row else None, self.principal + fingerprint, price, self.now)
+
+    def media_seconds(self, reference: str) -> float | None:
+        """Say how long a reference plays, where it was sent by this ledger's server."""
+        row = self.db.one("SELECT seconds FROM media WHERE reference = ?", reference)
+        return row["seconds"] if row else None
+
+    def find_upload(self, digest: str, lifetime_seconds: float) -> Upload | None:
+        """Say where the same bytes were sent to within a time."""
+        row = self.db.one(
+            "SELECT * FROM uploads WHERE scope = ? AND digest = ? AND at > ?",
+            *(self.principal, digest, self.at - lifetime_seconds),
+        )
+        return read_upload(row) if row else None

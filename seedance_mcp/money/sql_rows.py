@@ -1,0 +1,136 @@
+"""Rows of the ledger's tables read as objects and written from them; totals and counts are written here and nowhere else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from seedance_mcp.money import policy
+from seedance_mcp.money.amounts import from_nano, from_text, to_nano, to_text
+from seedance_mcp.money.records import NewRequest, Record, Saved, Token, Upload
+from seedance_mcp.money.stores.store import Row, Transaction
+
+DAY_SECONDS = 86_400
+
+_PLAIN = ("request_id", "task_id", "model", "prompt", "duration", "state", "progress", "settled_by", "evidence", "video_url")
+"""Columns that hold the field of the same name as it is."""
+
+
+def read_record(row: Row, now: datetime) -> Record:
+    """Read a row of `requests`, as it is to be seen at a time."""
+    saved = (row["saved_path"], row["saved_bytes"], row["saved_sha256"])
+    record = Record(
+        principal=row["scope"],
+        fingerprint=row["fingerprint"],
+        **{name: row[name] for name in (*_PLAIN, "error", "error_code")},
+        saved=None if None in saved else Saved(*saved),
+        estimate=from_text(row["estimate"]),
+        cost=from_text(row["cost"]),
+        settled=None if row["settled"] is None else from_nano(row["settled"]),
+        used_before=from_text(row["used_before"]),
+        created_at=_moment(row["created_at"]),
+        completed_at=_moment(row["completed_at"]) if row["completed_at"] else None,
+    )
+    return policy.as_of(record, now)
+
+
+def read_token(row: Row) -> Token:
+    """Read a row of `tokens`."""
+    return Token(row["fingerprint"], row["price"], _moment(row["expires_at"]), used=row["used_at"] is not None)
+
+
+def read_upload(row: Row) -> Upload:
+    """Read a row of `uploads`."""
+    return Upload(row["link"], row["asset_id"], _moment(row["at"]))
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def insert_record(db: Transaction, record: Record, request: NewRequest | None = None) -> None:
+    """Write a new row of `requests`; `request` is what is about to be sent, for a request of ours."""
+    estimate = to_nano(record.estimate or Decimal(0))
+    ours = {"body": json.dumps(request.body)} if request else {}
+    first = {"scope": record.principal, "fingerprint": record.fingerprint, "prompt": record.prompt, "reserved": estimate}
+    more = {"duration": record.duration, "created_at": record.created_at.timestamp(), **ours}
+    _insert(db, "requests", {"request_id": record.request_id, **first, **more, **_columns(record)})
+    _add_to_totals(db, record, to_nano(policy.spent(record)), to_nano(policy.reserved(record)))
+    _add_to_counts(db, record, 1)
+    if request:
+        insert_event(db, record.request_id, record.state, record.created_at.timestamp())
+
+
+def update_record(db: Transaction, before: Record, after: Record) -> None:
+    """Write what changed in a row of `requests`, and what follows from that for totals and counts."""
+    known, new = _columns(before), _columns(after)
+    changed = {name: value for name, value in new.items() if value != known[name]}
+    if not changed:
+        return
+    assignments = ", ".join(f"{name} = ?" for name in changed)
+    db.run(f"UPDATE requests SET {assignments} WHERE request_id = ?", *changed.values(), after.request_id)
+    spent = to_nano(policy.spent(after)) - to_nano(policy.spent(before))
+    _add_to_totals(db, after, spent, to_nano(policy.reserved(after)) - to_nano(policy.reserved(before)))
+    if before.state != after.state:
+        _add_to_counts(db, before, -1)
+        _add_to_counts(db, after, 1)
+    db.notify(after.request_id)
+
+
+def _columns(record: Record) -> dict[str, Any]:
+    """Give every column of `requests` that may change."""
+    saved = record.saved
+    return {
+        "task_id": record.task_id,
+        "model": record.model,
+        "state": record.state,
+        "progress": record.progress,
+        "estimate": to_text(record.estimate),
+        "cost": to_text(record.cost),
+        "settled": None if record.settled is None else to_nano(record.settled),
+        "settled_by": record.settled_by,
+        "used_before": to_text(record.used_before),
+        "evidence": record.evidence,
+        "completed_at": record.completed_at.timestamp() if record.completed_at else None,
+        "video_url": record.video_url,
+        "saved_path": saved.uri if saved else None,
+        "saved_bytes": saved.size_bytes if saved else None,
+        "saved_sha256": saved.sha256 if saved else None,
+        "error": record.error,
+        "error_code": record.error_code,
+    }
+
+
+def insert_event(db: Transaction, request_id: str, what: str, at: float) -> None:
+    """Write down what happened to a request, and when (seconds since 1970)."""
+    _insert(db, "events", {"request_id": request_id, "state": what, "at": at})
+
+
+def day_of(at: float) -> int:
+    """Give the UTC day of a time in seconds since 1970, counted from then."""
+    return int(at // DAY_SECONDS)
+
+
+def _add_to_totals(db: Transaction, record: Record, spent_nano: int, reserved_nano: int) -> None:
+    if spent_nano or reserved_nano:
+        db.run(
+            "INSERT INTO totals (scope, day, spent, reserved) VALUES (?, ?, ?, ?) ON CONFLICT (scope, day) DO UPDATE SET"
+            " spent = totals.spent + excluded.spent, reserved = totals.reserved + excluded.reserved",
+            *(record.principal, day_of(record.created_at.timestamp()), spent_nano, reserved_nano),
+        )
+
+
+def _add_to_counts(db: Transaction, record: Record, requests: int) -> None:
+    db.run(
+        "INSERT INTO counts (scope, state, requests) VALUES (?, ?, ?)"
+        " ON CONFLICT (scope, state) DO UPDATE SET requests = counts.requests + excluded.requests",
+        *(record.principal, record.state, requests),
+    )
+
+
+def _insert(db: Transaction, table: str, columns: Mapping[str, Any]) -> None:
+    names, marks = ", ".join(columns), ", ".join("?" * len(columns))
+    db.run(f"INSERT INTO {table} ({names}) VALUES ({marks})", *columns.values())

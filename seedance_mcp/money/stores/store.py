@@ -1,0 +1,65 @@
+"""What an engine gives to the ledger: transactions and queries, synchronous, used from worker threads."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+
+class Row(Protocol):
+    """One row of a result, read by the names of its columns."""
+
+    def __getitem__(self, name: str, /) -> Any:
+        """Give the value of a column."""
+        ...
+
+
+class Queries(Protocol):
+    """Reads; statements mark their values by `?`, and every column that is read has a name."""
+
+    def all(self, statement: str, *values: object) -> list[Row]:
+        """Give every row of a result."""
+        ...
+
+    def one(self, statement: str, *values: object) -> Row | None:
+        """Give the first row of a result, or `None` for an empty one."""
+        ...
+
+
+class Transaction(Queries, Protocol):
+    """Reads and writes that come into force together or not at all; its reads see its own writes."""
+
+    def run(self, statement: str, *values: object) -> int:
+        """Write, and give the number of rows that were changed."""
+        ...
+
+    def notify(self, request_id: str) -> None:
+        """Announce to the other processes, when the transaction is committed, that a request was changed."""
+        ...
+
+
+class Store(Queries, Protocol):
+    """One opened engine.
+
+    Every failure of the engine is a `LedgerUnusable`. Its own reads see only what is committed and never wait for a writer.
+    """
+
+    @property
+    def insertion_order(self) -> str:
+        """Name the column of every table that grows with each row: the order of rows that were made at the same time."""
+        ...
+
+    def transaction(self, principal: str) -> AbstractContextManager[Transaction]:
+        """Begin a transaction that excludes every other one of the same principal until it is committed.
+
+        What is raised inside it undoes it.
+        """
+        ...
+
+    def faults(self) -> list[str]:
+        """Describe what is damaged, one entry for each fault; empty for a sound store."""
+        ...
+
+    def close(self) -> None:
+        """Close the engine."""
+        ...

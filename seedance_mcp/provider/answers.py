@@ -1,0 +1,252 @@
+"""Reads what each endpoint answers: the provider's fields in, small frozen objects of safe values out.
+
+Every text is sanitized here, and a field that makes no sense becomes absent.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Literal, cast
+from urllib.parse import urljoin, urlsplit
+
+from seedance_mcp.errors import AssetRejected, ProviderFailed
+from seedance_mcp.task import ProviderTask, Status
+from seedance_mcp.untrusted import UNSAFE, read_amount, read_number, read_time, sanitize
+
+Data = dict[str, Any]
+"""The `data` of a successful answer, as it came."""
+Stage = Literal["processing", "active", "failed"]
+"""Where the review of an asset stands."""
+
+STATUS: dict[str, Status] = {
+    "queued": "queued",
+    "pending": "queued",
+    "submitted": "queued",
+    "created": "queued",
+    "0": "queued",
+    "processing": "processing",
+    "in_progress": "processing",
+    "running": "processing",
+    "prompt_enhancing": "processing",
+    "prompt_enhancement_checking": "processing",
+    "image_downloading": "processing",
+    "completed": "completed",
+    "success": "completed",
+    "succeed": "completed",
+    "succeeded": "completed",
+    "1": "completed",
+    "failed": "failed",
+    "error": "failed",
+    "failure": "failed",
+    "fail": "failed",
+    "expired": "failed",
+    "2": "failed",
+    "canceled": "cancelled",
+    "cancelled": "cancelled",
+}
+"""Every status word of the query page, the provider's command line tool and its web client, in lower case."""
+
+STAGES: dict[str, Stage] = {
+    "active": "active",
+    "failed": "failed",
+    "rejected": "failed",
+    "expired": "failed",
+    "deleted": "failed",
+}
+"""The review statuses that end a review, in lower case, by the pages of the audit, the library and the whitelist.
+
+Every other one means that it goes on; the pages name none, uploading, pending, processing and submitted.
+"""
+
+_REASONS = ("error_message", "error_msg", "reason", "msg")
+"""Where a failed task says why; the pages disagree on the name."""
+_UNFINISHED = Decimal(99)
+"""The most progress, in percent, of a task that is not completed."""
+
+
+class NoAsset(ProviderFailed):
+    """The provider's answer names no asset."""
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedFile:
+    """A file that the provider took."""
+
+    url: str | None
+    """Where it lies now; `None` where the provider named no usable address."""
+
+
+@dataclass(frozen=True, slots=True)
+class AssetReview:
+    """Where the review of one asset stands."""
+
+    asset_id: str | None
+    """`None` where the route reviews nothing and the URL itself is the reference."""
+    stage: Stage
+    reference: str
+    """What a request's media field takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The account's money in JimiCoin; each figure is `None` where the provider did not say it."""
+
+    balance: Decimal | None
+    """Everything that was ever paid in, subscription credit included."""
+    used: Decimal | None
+    """Everything that was ever consumed, less refunds; never below zero."""
+    available: Decimal | None
+    """`balance` less `used`."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyQuota:
+    """The cap of one key in JimiCoin; each figure is `None` where the provider did not say it."""
+
+    name: str | None
+    total: Decimal | None
+    used: Decimal | None
+    available: Decimal | None
+    unlimited: bool
+    """Whether the key has no cap of its own; the other figures are 0 then."""
+
+
+@dataclass(frozen=True, slots=True)
+class PriceRow:
+    """One row of the public price list."""
+
+    name: str
+    """The billing name; empty where the row has none."""
+    mode: str
+    """What the price is multiplied by, for example `per_second` or `per_task`."""
+    unit_price: Decimal | None
+    """In JimiCoin; `None` where it is no number from 0."""
+
+
+def read_task(data: Data, base_url: str) -> ProviderTask:
+    """Read the answer to a create or a query; a field that makes no sense is named in the warnings."""
+    warnings: list[str] = []
+    word = str(data.get("status", "queued")).strip().lower()
+    status = STATUS.get(word)
+    if status is None:
+        warnings.append(f'The provider gave a status we do not know ("{sanitize(word)}"): read as processing.')
+    result = data.get("result")
+    url = cast("Data", result).get("video_url") if isinstance(result, dict) else data.get("video_url")
+    return ProviderTask(
+        task_id=_text(data.get("task_id")),
+        status=status or "processing",
+        progress=100 if status == "completed" else _percent(data.get("progress")),
+        model=_text(data.get("model")),
+        created_at=read_time(data.get("created_at")),
+        completed_at=read_time(data.get("completed_at")),
+        video_url=_url(url, base_url, warnings),
+        error=_reason(data) if status in {"failed", "cancelled"} else None,
+        cost=read_amount(data.get("cost")),
+        warnings=warnings,
+    )
+
+
+def _text(value: Any) -> str | None:
+    return sanitize(value) if isinstance(value, str | int) and str(value) else None
+
+
+def _reason(data: Data) -> str:
+    named = next((data[name] for name in _REASONS if data.get(name)), None)
+    return sanitize(named or "no reason given")
+
+
+def _percent(value: Any) -> int:
+    amount = read_amount(value)
+    return int(min(amount, _UNFINISHED)) if amount else 0
+
+
+def _url(value: Any, base_url: str, warnings: list[str]) -> str | None:
+    """Give an absolute URL; older servers gave a path below their own host."""
+    if not isinstance(value, str) or not value:
+        return None
+    plain = urlsplit(base_url).scheme == "http"
+    with suppress(ValueError):
+        url = urljoin(base_url + "/", value)
+        if urlsplit(url).scheme in {"https", "http" if plain else "https"} and not UNSAFE.search(url):
+            return url
+    warnings.append("The provider gave a link that is not https and was left out.")
+    return None
+
+
+def read_upload(data: Data) -> UploadedFile:
+    """Read the answer to a file's upload."""
+    url = data.get("url")
+    return UploadedFile(url if isinstance(url, str) and url and not UNSAFE.search(url) else None)
+
+
+def read_review(data: Data, asset_id: str | None = None) -> AssetReview:
+    """Read where an asset stands.
+
+    Args:
+        data: The answer, or one of its items.
+        asset_id: The asset that was asked for; counts where the answer names none.
+
+    Raises:
+        NoAsset: Neither names an asset.
+    """
+    named = data.get("asset_id", asset_id)
+    if not isinstance(named, str) or not named or not named.isprintable() or " " in named:
+        raise NoAsset("The provider's answer names no asset. Try again later.")
+    stage = STAGES.get(str(data.get("status")).lower(), "processing")
+    return AssetReview(named, stage, f"asset://{named}")
+
+
+def read_portrait(data: Data) -> AssetReview:
+    """Read where a real person's portrait stands; it may have a reference of its own. Raises `NoAsset`."""
+    review, reference = read_review(data), data.get("asset_ref")
+    if not isinstance(reference, str) or not reference:
+        return review
+    return AssetReview(review.asset_id, review.stage, sanitize(reference))
+
+
+def read_audit(data: Data) -> AssetReview:
+    """Read where the first asset of an audit stands; raises `AssetRejected` where the audit refused one, and `NoAsset`."""
+    if failed := data.get("failed_items"):
+        raise AssetRejected(
+            f'The review refused the file: bring another one with upload_asset. The provider\'s words: "{sanitize(failed)}".'
+        )
+    items = data.get("items")
+    first: Any = cast("list[Any]", items)[0] if isinstance(items, list) and items else {}
+    return read_review(cast("Data", first) if isinstance(first, dict) else {})
+
+
+def read_account(data: Data) -> Account:
+    """Read the account's balance."""
+    return Account(
+        balance=read_number(data.get("balance")),
+        used=read_amount(data.get("used_coin")),
+        available=read_number(data.get("available")),
+    )
+
+
+def read_key_quota(data: Data) -> KeyQuota:
+    """Read the key's own cap."""
+    return KeyQuota(
+        name=sanitize(data["name"]) if data.get("name") else None,
+        total=read_number(data.get("total_quota")),
+        used=read_number(data.get("used_quota")),
+        available=read_number(data.get("available_quota")),
+        unlimited=bool(data.get("unlimited")),
+    )
+
+
+def read_prices(data: Data) -> list[PriceRow]:
+    """Read the price list; an entry that is no object is left out."""
+    listed = data.get("list")
+    rows = cast("list[Any]", listed) if isinstance(listed, list) else []
+    return [_price_row(cast("Data", row)) for row in rows if isinstance(row, dict)]
+
+
+def _price_row(row: Data) -> PriceRow:
+    return PriceRow(
+        name=sanitize(row.get("model_name", "")),
+        mode=sanitize(row.get("price_mode")),
+        unit_price=read_amount(row.get("unit_price")),
+    )

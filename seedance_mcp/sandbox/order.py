@@ -1,0 +1,74 @@
+"""What the film of one request has to show."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from seedance_mcp.catalogue.edition import Edition
+from seedance_mcp.catalogue.facts import FrameSize
+
+_WIDE, _TALL = "16:9", "9:16"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One film to draw."""
+
+    model: str
+    prompt: str
+    seconds: int
+    frames_per_second: int
+    resolution: str
+    ratio: str | None
+    """`None`: the ratio follows the first picture."""
+    sizes: Mapping[str, FrameSize]
+    """Ratio → size at this resolution."""
+    sound: bool
+
+    @property
+    def frames(self) -> int:
+        """How many frames the film has."""
+        return self.seconds * self.frames_per_second
+
+    @property
+    def size(self) -> FrameSize:
+        """The size of a frame."""
+        return self.sizes[self.ratio or _WIDE]
+
+    @property
+    def label(self) -> str:
+        """What the film writes of itself."""
+        return f"{self.resolution}  {self.ratio or _WIDE}  {self.seconds} s"
+
+    def shaped_like(self, width_px: int, height_px: int) -> Order:
+        """Give the order with the ratio nearest to that of a picture, where the ratio is still open."""
+        if self.ratio:
+            return self
+        wanted = math.log(width_px / height_px)
+        return replace(self, ratio=min(self.sizes, key=lambda ratio: abs(_log(ratio) - wanted)))
+
+
+def _log(ratio: str) -> float:
+    width, height = ratio.split(":")
+    return math.log(int(width) / int(height))
+
+
+def order_of(edition: Edition, body: dict[str, Any]) -> Order:
+    """Read a create body that the sandbox accepted; a ratio without a size, such as `adaptive`, stays open."""
+    model = edition.by_name[body["model"]]
+    resolution = body.get("resolution", model.default_resolution)
+    sizes = {ratio: by_resolution[resolution] for ratio, by_resolution in edition.frame_sizes.items()}
+    ratio = body.get("ratio") or (_TALL if body.get("orientation") == "portrait" else _WIDE)
+    return Order(
+        model=model.name,
+        prompt=body["prompt"],
+        seconds=int(body.get("duration", model.route.duration.value.default)),
+        frames_per_second=edition.frames_per_second.value,
+        resolution=resolution,
+        ratio=ratio if ratio in sizes else None,
+        sizes=sizes,
+        sound=model.route.reference_audios.value > 0,
+    )

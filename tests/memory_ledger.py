@@ -1,0 +1,228 @@
+"""The ledger in memory: the contract that every engine keeps, written down a second time over the same policy."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+from seedance_mcp.errors import ConfirmationRequired, SeedanceError, TaskNotFound
+from seedance_mcp.money import policy
+from seedance_mcp.money.amounts import exact
+from seedance_mcp.money.records import (
+    Health,
+    ModelSpending,
+    Movements,
+    NewRequest,
+    Page,
+    Record,
+    Reservation,
+    Saved,
+    Spent,
+    Token,
+    Took,
+    Upload,
+    Verdict,
+)
+from seedance_mcp.task import ProviderTask, Status
+from seedance_mcp.tools.session import OpenLedger
+
+
+@dataclass(frozen=True)
+class Event:
+    request_id: str
+    what: str
+    at: datetime
+
+
+def total(amounts: Iterable[Decimal]) -> Decimal:
+    return exact(sum(amounts, Decimal(0)))
+
+
+@dataclass
+class Tables:
+    """What all principals share."""
+
+    requests: dict[str, Record] = field(default_factory=dict[str, Record])
+    events: list[Event] = field(default_factory=list[Event])
+    tokens: dict[str, Token] = field(default_factory=dict[str, Token])
+    media: dict[str, float | None] = field(default_factory=dict[str, "float | None"])
+    uploads: dict[tuple[str, str], Upload] = field(default_factory=dict[tuple[str, str], Upload])
+
+
+class MemoryLedger:
+    """Nothing here waits, so every verb is a transaction."""
+
+    def __init__(self, tables: Tables, now: Callable[[], datetime], principal: str = "") -> None:
+        self._tables, self._now, self._principal = tables, now, principal
+
+    def for_principal(self, principal: str) -> MemoryLedger:
+        return MemoryLedger(self._tables, self._now, principal)
+
+    async def aclose(self) -> None:
+        """Keep everything: another server may open the same tables."""
+
+    def _everybodys(self) -> list[Record]:
+        """Newest first, as now seen."""
+        kept = [policy.as_of(record, self._now()) for record in reversed(self._tables.requests.values())]
+        return sorted(kept, key=lambda record: record.created_at, reverse=True)
+
+    def _mine(self) -> list[Record]:
+        return [record for record in self._everybodys() if record.principal == self._principal]
+
+    def _known(self, request_id: str) -> Record:
+        return policy.as_of(self._tables.requests[request_id], self._now())
+
+    def _write(self, after: Record, event: str | None = None) -> Record:
+        before = self._tables.requests.get(after.request_id)
+        self._tables.requests[after.request_id] = after
+        if changed := event or (after.state if before is not None and before.state != after.state else None):
+            self._tables.events.append(Event(after.request_id, changed, self._now()))
+        return after
+
+    async def reserve(
+        self, request: NewRequest, *, window_seconds: float, admit: Callable[[Spent], None], token: str | None = None
+    ) -> Reservation:
+        since = self._now() - timedelta(seconds=window_seconds)
+        for record in self._mine():
+            if record.fingerprint == request.fingerprint and policy.is_duplicated_by(record, since):
+                return Reservation(record, is_new=False)
+        admit(await self.spent())
+        if token and self._tables.tokens[token].used:
+            raise ConfirmationRequired("The confirm_token was used meanwhile: ask the user again.")
+        if token:
+            self._tables.tokens[token] = replace(self._tables.tokens[token], used=True)
+        record = self._write(policy.reserve(request, self._principal, self._now()), "sending")
+        return Reservation(record, is_new=True)
+
+    async def mark_sending(self, request_id: str, used: Decimal | None) -> Record:
+        return self._write(policy.mark_sending(self._known(request_id), used))
+
+    async def observe(self, request_id: str, task: ProviderTask) -> Record:
+        return self._write(policy.observe(self._known(request_id), task, self._now()))
+
+    async def fail(self, request_id: str, error: SeedanceError) -> Record:
+        return self._write(policy.fail(self._known(request_id), error, self._now()))
+
+    async def settle(self, record: Record, verdict: Verdict) -> Record:
+        before = self._known(record.request_id)
+        after = policy.settle(before, verdict)
+        settled = (before.settled, before.settled_by) != (after.settled, after.settled_by)
+        self._tables.requests[record.request_id] = after
+        return self._write(after, f"settled by {verdict.by}: {verdict.evidence}" if settled else None)
+
+    async def adopt(self, task_id: str, made_at: datetime | None) -> Record:
+        for known in self._everybodys():
+            if known.task_id == task_id and known.principal != self._principal:
+                raise TaskNotFound("No such task here")
+            if known.task_id == task_id:
+                return known
+        request_id = f"req_{secrets.token_hex(16)}"
+        return self._write(policy.adopt(request_id, task_id, self._principal, made_at or self._now()))
+
+    async def save(self, request_id: str, saved: Saved) -> Record:
+        return self._write(policy.save(self._known(request_id), saved))
+
+    async def find(self, key: str) -> Record | None:
+        return next((record for record in self._mine() if key in {record.task_id, record.request_id}), None)
+
+    async def get(self, key: str) -> Record:
+        if found := await self.find(key):
+            return found
+        raise TaskNotFound("No such task here")
+
+    async def belongs_elsewhere(self, task_id: str) -> bool:
+        return any(record.task_id == task_id and record.principal != self._principal for record in self._everybodys())
+
+    async def page(self, status: Status | None = None, limit: int | None = None) -> Page:
+        fitting = [record for record in self._mine() if status in {None, record.status}]
+        return Page(fitting[:limit], len(fitting))
+
+    async def keys(self, part: str, limit: int) -> list[str]:
+        names = [record.task_id or record.request_id for record in self._mine()]
+        return [name for name in names if part.lower() in name.lower()][:limit]
+
+    async def expiring(self, age_seconds: float, lifetime_seconds: float, limit: int) -> Page:
+        oldest, newest = (self._now() - timedelta(seconds=seconds) for seconds in (lifetime_seconds, age_seconds))
+        ended = [
+            (record.completed_at, record)
+            for record in reversed(self._mine())
+            if record.state == "completed" and record.saved is None and record.completed_at
+        ]
+        fitting = [record for at, record in sorted(ended, key=lambda each: each[0]) if oldest <= at <= newest]
+        return Page(fitting[:limit], len(fitting))
+
+    async def similar_durations(self, record: Record) -> list[float]:
+        ended = [
+            Took((each.completed_at - each.created_at).total_seconds(), each.duration)
+            for each in self._everybodys()
+            if (each.principal, each.model) == (record.principal, record.model)
+            and each.state in {"completed", "failed"}
+            and each.task_id
+            and each.completed_at
+        ]
+        return policy.alike(ended[:40], record.duration)
+
+    async def spent(self) -> Spent:
+        mine, today = self._mine(), self._now().date()
+        return Spent(
+            total(policy.spent(record) for record in mine if record.created_at.date() == today),
+            total(policy.spent(record) for record in mine),
+            total(policy.reserved(record) for record in mine),
+        )
+
+    async def spending_by_model(self) -> list[ModelSpending]:
+        return policy.add_up(
+            ModelSpending(record.model or "", 1, record.estimate or Decimal(0), record.settled)
+            for record in self._mine()
+            if record.settled is not None and not record.adopted and policy.counts_as_video(record.state)
+        )
+
+    async def unknown_outcomes(self) -> list[Record]:
+        return [record for record in reversed(self._everybodys()) if policy.is_of_unknown_outcome(record)]
+
+    async def movements(self, record: Record) -> Movements:
+        others = [each for each in self._everybodys() if each.request_id != record.request_id]
+        events = [event for event in self._tables.events if event.request_id != record.request_id]
+        began = record.created_at
+        answered = {event.request_id for event in events if event.what != "sending" and event.at < began}
+        around = {each.request_id for each in others if policy.overdue_before(began) <= each.created_at <= began}
+        settled = (each.settled or Decimal(0) for each in others if each.created_at >= began)
+        return Movements(
+            unanswered=not around <= answered,
+            failed=any(event.what in policy.CAME_TO_NOTHING and event.at >= began for event in events),
+            charged=total(settled),
+        )
+
+    async def new_token(self, fingerprint: str, price: Decimal | None) -> str:
+        token, expires_at = f"confirm_{secrets.token_hex(16)}", self._now() + timedelta(seconds=policy.TOKEN_SECONDS)
+        self._tables.tokens[token] = Token(self._principal + fingerprint, str(price), expires_at, used=False)
+        return token
+
+    async def token_fault(self, token: str, fingerprint: str, price: Decimal | None) -> str | None:
+        return policy.token_fault(self._tables.tokens.get(token), self._principal + fingerprint, price, self._now())
+
+    async def remember_media(self, reference: str, seconds: float | None) -> None:
+        self._tables.media[reference] = seconds
+
+    async def media_seconds(self, reference: str) -> float | None:
+        return self._tables.media.get(reference)
+
+    async def remember_upload(self, digest: str, upload: Upload) -> None:
+        self._tables.uploads[self._principal, digest] = upload
+
+    async def find_upload(self, digest: str, lifetime_seconds: float) -> Upload | None:
+        found = self._tables.uploads.get((self._principal, digest))
+        return found if found and found.at > self._now() - timedelta(seconds=lifetime_seconds) else None
+
+    async def health(self) -> Health:
+        return Health([], (await self.page()).total, len(await self.unknown_outcomes()))
+
+
+def memory_ledgers() -> OpenLedger:
+    """Give a way to open ledgers in memory: those of one folder share their tables."""
+    every: dict[Path, Tables] = {}
+    return lambda settings, now: MemoryLedger(every.setdefault(settings.ledger_dir, Tables()), now)

@@ -1,0 +1,257 @@
+"""Every implementation of the ledger says the same after the same events, and SQLite's totals are those of its rows."""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, get_args
+
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from memory_ledger import memory_ledgers
+
+from seedance_mcp.errors import BudgetExceeded, OutcomeUnknown, ProviderFailed, SeedanceError, TaskNotFound
+from seedance_mcp.money.ledger import Ledger, open_ledger
+from seedance_mcp.money.records import NewRequest, Record, Saved, Spent, Upload, Verdict
+from seedance_mcp.money.stores.sqlite import LEDGER_FILE
+from seedance_mcp.settings import Settings
+from seedance_mcp.task import ProviderTask, Status
+from seedance_mcp.tools.session import OpenLedger
+
+pytestmark = pytest.mark.anyio
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+PRINCIPALS = ("", "alice")
+LIMIT = Decimal(20)
+
+Step = Callable[[Ledger, "Play"], Awaitable[Any]]
+
+
+class Play:
+    """What happens to one ledger: a clock, and the requests made so far."""
+
+    def __init__(self) -> None:
+        self.now = NOON
+        self.requests: list[tuple[str, NewRequest]] = []
+
+    def a_request(self, number: int) -> tuple[str, str]:
+        principal, request = self.requests[number % len(self.requests)]
+        return principal, request.request_id
+
+
+def admit(spent: Spent) -> None:
+    if spent.total > LIMIT:
+        raise BudgetExceeded("too much")
+
+
+def passes(seconds: float) -> Step:
+    async def step(ledger: Ledger, play: Play) -> None:
+        play.now += timedelta(seconds=seconds)
+
+    return step
+
+
+def reserves(principal: str, fingerprint: str, estimate: Decimal | None) -> Step:
+    async def step(ledger: Ledger, play: Play) -> Any:
+        body = {"model": f"m{fingerprint}", "prompt": "a fox", "duration": len(play.requests) % 3}
+        request = NewRequest(body, fingerprint, estimate, f"req_{len(play.requests)}")
+        play.requests.append((principal, request))
+        return await ledger.for_principal(principal).reserve(request, window_seconds=100, admit=admit)
+
+    return step
+
+
+def changes(number: int, act: Callable[[Ledger, str], Awaitable[Record]]) -> Step:
+    """Change a request that was admitted; a request that was refused or is a duplicate is not there."""
+
+    async def step(ledger: Ledger, play: Play) -> Any:
+        if play.requests:
+            principal, request_id = play.a_request(number)
+            mine = ledger.for_principal(principal)
+            return await act(mine, request_id) if await mine.find(request_id) else None
+        return None
+
+    return step
+
+
+def observes(number: int, task: ProviderTask) -> Step:
+    def act(ledger: Ledger, request_id: str) -> Awaitable[Record]:
+        return ledger.observe(request_id, replace(task, task_id=f"vid_{request_id}"))
+
+    return changes(number, act)
+
+
+def fails(number: int, error: SeedanceError) -> Step:
+    return changes(number, lambda ledger, request_id: ledger.fail(request_id, error))
+
+
+def is_sent(number: int, used: Decimal | None) -> Step:
+    return changes(number, lambda ledger, request_id: ledger.mark_sending(request_id, used))
+
+
+def is_saved(number: int) -> Step:
+    return changes(number, lambda ledger, request_id: ledger.save(request_id, Saved("/a.mp4", 1, "0")))
+
+
+def is_settled(number: int, verdict: Verdict) -> Step:
+    async def act(ledger: Ledger, request_id: str) -> Record:
+        return await ledger.settle(await ledger.get(request_id), verdict)
+
+    return changes(number, act)
+
+
+def adopts(principal: str, number: int) -> Step:
+    async def step(ledger: Ledger, play: Play) -> Any:
+        task_id = f"vid_elsewhere_{number}"
+        try:
+            return replace(await ledger.for_principal(principal).adopt(task_id, None), request_id="")  # made by chance
+        except TaskNotFound:
+            return None
+
+    return step
+
+
+principals, numbers = st.sampled_from(PRINCIPALS), st.integers(0, 9)
+amounts = st.none() | st.decimals(0, 9, places=9)
+tasks = st.builds(
+    ProviderTask,
+    task_id=st.none(),
+    status=st.sampled_from(get_args(Status)),
+    progress=st.integers(0, 100),
+    cost=amounts,
+    video_url=st.sampled_from([None, "https://a.b/1"]),
+)
+verdicts = st.builds(
+    Verdict,
+    evidence=st.sampled_from(["charged", "not charged", "cannot tell"]),
+    amount=amounts,
+    by=st.sampled_from(["balance", "person"]),
+)
+errors = st.sampled_from([OutcomeUnknown("lost", charged="maybe"), ProviderFailed("no")])
+steps: st.SearchStrategy[Step] = st.one_of(
+    st.builds(passes, st.sampled_from([0.0, 0.5, 60, 200, 90_000])),
+    st.builds(reserves, principals, st.sampled_from("xyz"), amounts),
+    st.builds(observes, numbers, tasks),
+    st.builds(fails, numbers, errors),
+    st.builds(is_sent, numbers, amounts),
+    st.builds(is_settled, numbers, verdicts),
+    st.builds(is_saved, numbers),
+    st.builds(adopts, principals, numbers),
+)
+
+
+def seen(record: Record) -> Record:
+    """A record as every ledger has it: the id of an adopted one is made by chance."""
+    return replace(record, request_id=record.request_id if record.fingerprint else "")
+
+
+async def told(ledger: Ledger) -> list[Any]:
+    """Everything that a ledger says."""
+    found: list[Any] = [[seen(record) for record in await ledger.unknown_outcomes()]]
+    for principal in PRINCIPALS:
+        mine = ledger.for_principal(principal)
+        for status in (None, *get_args(Status)):
+            page = await mine.page(status, 3)
+            found += [page.total, [seen(record) for record in page.records]]
+        for record in (await mine.page()).records:
+            key = record.task_id or record.request_id
+            found += [seen(await mine.get(key)), await mine.similar_durations(record), await mine.belongs_elsewhere(key)]
+            found.append(await mine.movements(record) if record.settled is None else None)
+        expiring = await mine.expiring(100, 90_000, 3)
+        found += [expiring.total, [seen(record) for record in expiring.records]]
+        found += [await mine.spent(), await mine.spending_by_model(), (await mine.health()).requests]
+        found.append(await mine.keys("vid_req", 5))
+    return found
+
+
+async def outcome(ledger: Ledger, play: Play, step: Step) -> Any:
+    try:
+        return await step(ledger, play)
+    except BudgetExceeded:
+        return "refused"
+
+
+async def compare(folder: Path, events: list[Step]) -> None:
+    plays = [Play(), Play()]
+    openers: list[OpenLedger] = [open_ledger, memory_ledgers()]
+    settings = Settings(data_dir=folder)
+    first, second = (open_(settings, lambda play=play: play.now) for open_, play in zip(openers, plays, strict=True))
+    async with aclosing(first), aclosing(second):
+        for step in events:
+            assert await outcome(first, plays[0], step) == await outcome(second, plays[1], step)
+        assert await told(first) == await told(second)
+
+
+@pytest.mark.slow
+@given(st.lists(steps, max_size=12))
+@hypothesis_settings(max_examples=60)
+def test_both_ledgers_say_the_same_and_totals_are_those_of_the_rows(events: list[Step]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        anyio.run(compare, Path(folder), events)
+        db = sqlite3.connect(Path(folder, LEDGER_FILE))
+        for kept, counted in DERIVED:
+            assert sorted(db.execute(kept)) == sorted(db.execute(counted))
+        db.close()
+
+
+DERIVED = [
+    (
+        "SELECT scope, day, spent, reserved FROM totals WHERE spent OR reserved",
+        """SELECT * FROM (
+            SELECT scope, CAST(created_at / 86400 AS INTEGER), sum(coalesce(settled, reserved)) AS spent,
+                sum(iif(settled IS NULL, reserved, 0)) AS kept
+            FROM requests GROUP BY 1, 2
+        ) WHERE spent OR kept""",
+    ),
+    ("SELECT scope, state, requests FROM counts WHERE requests", "SELECT scope, state, count(*) FROM requests GROUP BY 1, 2"),
+]
+"""What is kept beside the rows, and the same counted from them."""
+
+
+@pytest.fixture
+async def ledger(open_ledger: OpenLedger, tmp_path: Path) -> Any:
+    async with aclosing(open_ledger(Settings(data_dir=tmp_path), lambda: NOON)) as opened:
+        yield opened
+
+
+async def test_uploads_and_lengths_are_remembered_and_replaced(ledger: Ledger) -> None:
+    link = "https://uploads.invalid/a"
+    for at, asset_id in ((NOON - timedelta(hours=2), None), (NOON - timedelta(hours=1), "asset_1")):
+        await ledger.remember_upload("digest", Upload(link, asset_id, at))
+    assert await ledger.find_upload("digest", 7200) == Upload(link, "asset_1", NOON - timedelta(hours=1))
+    assert await ledger.find_upload("digest", 3600) is None
+    assert await ledger.for_principal("alice").find_upload("digest", 7200) is None
+    for seconds in (2.0, 3.0):
+        await ledger.remember_media(link, seconds)
+    assert await ledger.media_seconds(link) == 3.0
+    assert await ledger.media_seconds("https://uploads.invalid/b") is None
+
+
+async def test_a_task_of_another_principal_is_not_adopted(ledger: Ledger) -> None:
+    alice, bob = ledger.for_principal("alice"), ledger.for_principal("bob")
+    adopted = await alice.adopt("vid_1", NOON)
+    assert await alice.adopt("vid_1", None) == adopted
+    assert await bob.belongs_elsewhere("vid_1")
+    assert not await alice.belongs_elsewhere("vid_1")
+    with pytest.raises(TaskNotFound):
+        await bob.adopt("vid_1", None)
+
+
+async def test_ids_are_completed_from_any_part_newest_first(ledger: Ledger) -> None:
+    for number in range(12):
+        request = NewRequest({"model": "m", "prompt": "a fox"}, str(number), None, f"req_{number}")
+        await ledger.reserve(request, window_seconds=0, admit=admit)
+        if number != 7:
+            await ledger.observe(f"req_{number}", ProviderTask(f"Vid_{number}", "queued"))
+    assert await ledger.keys("", 3) == ["Vid_11", "Vid_10", "Vid_9"]
+    assert await ledger.keys("id_1", 9) == ["Vid_11", "Vid_10", "Vid_1"]
+    assert await ledger.keys("req", 9) == ["req_7"]
+    assert await ledger.keys("elsewhere", 9) == []

@@ -1,0 +1,240 @@
+"""The rules of money, whatever is reported in whatever order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seedance_mcp.errors import OutcomeUnknown, ProviderFailed
+from seedance_mcp.money import policy
+from seedance_mcp.money.amounts import exact
+from seedance_mcp.money.records import Movements, NewRequest, Record, Saved, State, Token, Took, Verdict
+from seedance_mcp.task import FINAL, ProviderTask, Status
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+STATUSES: tuple[Status, ...] = ("queued", "processing", "completed", "failed", "cancelled", "unknown")
+NEW = policy.reserve(NewRequest({"model": "m", "prompt": "a fox", "duration": 5}, "x", Decimal("2.5"), "req_1"), "", NOON)
+UNPRICED = replace(NEW, estimate=None)
+ADOPTED = policy.adopt("req_2", "vid_2", "", NOON)
+LOST = policy.fail(NEW, OutcomeUnknown("lost", charged="maybe"), NOON)
+
+Step = Callable[[Record], Record]
+
+amounts = st.none() | st.decimals(0, 1000, places=9)
+moments = st.none() | st.datetimes(datetime(2026, 11, 1), datetime(2026, 12, 1), timezones=st.just(UTC))  # noqa: DTZ001 - made aware
+tasks = st.builds(
+    ProviderTask,
+    task_id=st.sampled_from([None, "vid_1", "vid_9"]),
+    status=st.sampled_from(STATUSES),
+    progress=st.integers(0, 100),
+    model=st.sampled_from([None, "m", "n"]),
+    created_at=moments,
+    completed_at=moments,
+    video_url=st.sampled_from([None, "https://a.b/1", "https://a.b/2"]),
+    error=st.sampled_from([None, "words"]),
+    cost=amounts,
+)
+verdicts = st.builds(
+    Verdict,
+    evidence=st.sampled_from(["charged", "not charged", "cannot tell"]),
+    amount=amounts,
+    by=st.sampled_from(["balance", "person"]),
+)
+errors = st.sampled_from([OutcomeUnknown("lost", charged="maybe"), ProviderFailed("no")])
+
+
+def observed(task: ProviderTask) -> Step:
+    return lambda record: policy.observe(record, task, NOON)
+
+
+def failed(error: OutcomeUnknown | ProviderFailed) -> Step:
+    return lambda record: policy.fail(record, error, NOON)
+
+
+def settled(verdict: Verdict) -> Step:
+    return lambda record: policy.settle(record, verdict)
+
+
+def seen_after(seconds: float) -> Step:
+    return lambda record: policy.as_of(record, NOON + timedelta(seconds=seconds))
+
+
+def sent(used: Decimal | None) -> Step:
+    return lambda record: policy.mark_sending(record, used)
+
+
+def saved(record: Record) -> Record:
+    return policy.save(record, Saved("/a.mp4", 1, "0"))
+
+
+steps: st.SearchStrategy[Step] = st.one_of(
+    tasks.map(observed),
+    errors.map(failed),
+    verdicts.map(settled),
+    amounts.map(sent),
+    st.floats(0, 400).map(seen_after),
+    st.just(saved),
+)
+beginnings = st.sampled_from([NEW, UNPRICED, ADOPTED])
+
+
+def history(record: Record, changes: list[Step]) -> list[Record]:
+    """Every state that a record goes through."""
+    found = [record]
+    for change in changes:
+        found.append(change(found[-1]))
+    return found
+
+
+@given(beginnings, st.lists(steps, max_size=8))
+def test_what_is_known_is_never_forgotten_and_what_is_final_never_moves(record: Record, changes: list[Step]) -> None:
+    for before, after in pairwise(history(record, changes)):
+        assert after.progress >= before.progress
+        if before.state in FINAL:
+            assert after.state == before.state
+        for name in ("request_id", "principal", "fingerprint", "created_at", "estimate", "prompt"):
+            assert getattr(after, name) == getattr(before, name)
+        for name in ("task_id", "model", "completed_at"):
+            assert getattr(before, name) in {None, getattr(after, name)}
+        for name in ("cost", "settled", "video_url", "error", "saved", "evidence"):
+            assert getattr(before, name) is None or getattr(after, name) is not None
+
+
+@given(beginnings, st.lists(steps, max_size=8))
+def test_money_that_may_have_gone_always_counts(record: Record, changes: list[Step]) -> None:
+    for each in history(record, changes):
+        spent, reserved = policy.spent(each), policy.reserved(each)
+        assert 0 <= reserved <= spent
+        assert {spent, reserved} == {exact(spent), exact(reserved)}
+        if record is ADOPTED:
+            assert spent == 0
+        if each.settled is None:
+            assert reserved == spent == (each.estimate or 0)
+        elif each.settled_by == "provider":
+            assert spent == (0 if each.cost is None else exact(each.cost))
+
+
+@given(tasks)
+def test_the_provider_is_believed_before_the_estimate_and_the_estimate_before_nothing(task: ProviderTask) -> None:
+    for record in (NEW, UNPRICED):
+        after = policy.observe(record, task, NOON)
+        told = (exact(task.cost), "provider") if task.cost is not None else None
+        guessed = (Decimal("2.5"), "estimate") if record.estimate else (None, None)
+        assert (after.settled, after.settled_by) == (told or guessed)
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "settled_by", "spent"),
+    [(OutcomeUnknown("lost", charged="maybe"), "unknown", None, "2.5"), (ProviderFailed("no"), "failed", "provider", "0")],
+)
+def test_a_request_without_a_task_failed_for_free_or_is_of_unknown_outcome(
+    error: OutcomeUnknown | ProviderFailed, state: State, settled_by: str | None, spent: str
+) -> None:
+    after = policy.fail(NEW, error, NOON)
+    assert (after.state, after.settled_by, policy.spent(after)) == (state, settled_by, Decimal(spent))
+    assert (after.error, after.error_code) == (error.message, error.code)
+    assert policy.is_of_unknown_outcome(after) is (state == "unknown")
+    assert policy.fail(after, ProviderFailed("again"), NOON) == after
+
+
+@pytest.mark.parametrize(
+    ("age_seconds", "status", "sending", "unknown"),
+    [(0, "queued", True, False), (180, "queued", True, False), (180.1, "unknown", False, True)],
+)
+def test_a_request_that_is_sent_for_too_long_is_of_unknown_outcome(
+    age_seconds: float, status: Status, *, sending: bool, unknown: bool
+) -> None:
+    seen = policy.as_of(NEW, NOON + timedelta(seconds=age_seconds))
+    assert (seen.status, seen.sending, policy.is_of_unknown_outcome(seen)) == (status, sending, unknown)
+
+
+@pytest.mark.parametrize(
+    ("state", "duplicate"), [(state, state not in {"failed", "cancelled"}) for state in ("sending", *STATUSES)]
+)
+def test_a_duplicate_is_what_was_asked_for_in_the_window_and_did_not_come_to_nothing(state: State, *, duplicate: bool) -> None:
+    earlier = replace(NEW, state=state)
+    assert policy.is_duplicated_by(earlier, NOON - timedelta(seconds=1)) is duplicate
+    assert not policy.is_duplicated_by(earlier, NOON)
+
+
+QUIET = Movements(unanswered=False, failed=False, charged=Decimal(0))
+LATER = NOON + timedelta(seconds=120)
+
+
+@pytest.mark.parametrize(
+    ("used", "others", "now", "only_one", "evidence", "amount"),
+    [
+        ("12.5", QUIET, NOON, True, "charged", "2.5"),
+        ("12.5", QUIET, NOON, False, "cannot tell", None),
+        ("12.4", QUIET, LATER, True, "cannot tell", None),
+        ("10", QUIET, LATER, False, "not charged", "0"),
+        ("10", QUIET, LATER - timedelta(seconds=1), True, "cannot tell", None),
+        ("11", replace(QUIET, charged=Decimal(1)), LATER, True, "not charged", "0"),
+        ("13.5", replace(QUIET, charged=Decimal(1)), NOON, True, "charged", "2.5"),
+        ("10", replace(QUIET, unanswered=True), LATER, True, "cannot tell", None),
+        ("10", replace(QUIET, failed=True), LATER, True, "cannot tell", None),
+        ("12.5", replace(QUIET, failed=True), LATER, True, "cannot tell", None),
+    ],
+)
+def test_the_balance_says_what_became_of_a_lost_answer(
+    used: str, others: Movements, now: datetime, evidence: str, amount: str | None, *, only_one: bool
+) -> None:
+    sent = policy.mark_sending(LOST, Decimal(10))
+    verdict = policy.judge(sent, Decimal(used), others, now, only_one=only_one)
+    assert (verdict.evidence, verdict.amount) == (evidence, None if amount is None else Decimal(amount))
+
+
+@pytest.mark.parametrize(
+    "record", [LOST, replace(LOST, used_before=Decimal(0), estimate=None)], ids=["no balance", "no price"]
+)
+def test_without_a_balance_before_or_a_price_nothing_is_proven_by_a_movement(record: Record) -> None:
+    assert policy.judge(record, Decimal("2.5"), QUIET, LATER, only_one=True).evidence == "cannot tell"
+
+
+def test_what_was_not_charged_is_free_again_and_what_was_stays_unknown() -> None:
+    free = policy.settle(LOST, Verdict("not charged", Decimal(0), "balance"))
+    paid = policy.settle(LOST, Verdict("charged", Decimal("2.5"), "balance"))
+    open_ = policy.settle(LOST, Verdict("cannot tell"))
+    assert (free.state, policy.spent(free), free.settled_by) == ("failed", 0, "balance")
+    assert (paid.state, policy.spent(paid), policy.reserved(paid)) == ("unknown", Decimal("2.5"), 0)
+    assert (open_.state, open_.evidence, policy.reserved(open_)) == ("unknown", "cannot tell", Decimal("2.5"))
+
+
+def test_a_verdict_settles_what_is_open_and_a_person_corrects_it() -> None:
+    by_balance, by_person = Verdict("not charged", Decimal(0), "balance"), Verdict("not charged", Decimal(0), "person")
+    paid = policy.settle(LOST, Verdict("charged", Decimal("2.5"), "balance"))
+    answered = policy.observe(LOST, ProviderTask("vid_1", "queued"), NOON)
+    assert policy.settle(paid, by_balance) == paid
+    assert policy.settle(paid, by_person).settled == 0
+    assert policy.settle(answered, by_person) == answered
+
+
+def test_forecasts_learn_from_the_same_duration_where_there_is_one() -> None:
+    finished = [Took(60, 5), Took(90, 10), Took(70, 5), Took(99, None)]
+    assert policy.alike(finished, 5) == [60, 70]
+    assert policy.alike(finished, 8) == [60, 90, 70, 99]
+    assert policy.alike(finished, None) == [99]
+    assert policy.alike([], 5) == []
+
+
+@pytest.mark.parametrize(
+    ("token", "fault"),
+    [
+        (None, "not one of ours"),
+        (Token("x", "2.5", NOON, used=True), "used already"),
+        (Token("x", "2.5", NOON - timedelta(seconds=1), used=False), "expired"),
+        (Token("y", "2.5", NOON, used=False), "another request"),
+        (Token("x", "None", NOON, used=False), "another request or price"),
+        (Token("x", "2.5", NOON, used=False), None),
+    ],
+)
+def test_a_token_is_good_for_one_request_at_one_price_once_and_for_a_time(token: Token | None, fault: str | None) -> None:
+    found = policy.token_fault(token, "x", Decimal("2.5"), NOON)
+    assert found is None if fault is None else fault in str(found)

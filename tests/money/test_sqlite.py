@@ -1,0 +1,223 @@
+"""The SQLite file: migrations, locks, indexes, and a server that it holds up."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import aclosing, closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from importlib import resources
+from pathlib import Path
+
+import anyio
+import pytest
+from conftest import Answer, OpenWorld
+from mcp import Client
+from mcp_types import EmptyResult, PingRequest, ResourceTemplateReference
+from trio.testing import wait_all_tasks_blocked
+
+from seedance_mcp.errors import LedgerUnusable
+from seedance_mcp.money.ledger import Ledger, open_ledger
+from seedance_mcp.money.records import NewRequest, Record, Spent
+from seedance_mcp.money.sql_queries import Reading
+from seedance_mcp.money.stores.sqlite import LEDGER_FILE, SqliteStore, migrations
+from seedance_mcp.money.stores.store import Row
+from seedance_mcp.settings import Settings
+from seedance_mcp.task import ProviderTask
+
+pytestmark = [pytest.mark.anyio, pytest.mark.sqlite_file]
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+@contextmanager
+def locked(path: Path) -> Generator[None]:
+    """Hold the write lock, as another process would."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("BEGIN IMMEDIATE")
+        yield
+        db.execute("ROLLBACK")
+
+
+# a ledger that another process holds
+
+
+async def test_a_locked_ledger_holds_up_what_needs_it_and_nothing_else(open_world: OpenWorld, tmp_path: Path) -> None:
+    answers: list[Answer] = []
+    async with open_world(mode="legacy") as world, anyio.create_task_group() as group:
+        first = await world.create()
+
+        async def create(prompt: str) -> None:
+            answers.append(await world.create(prompt=prompt))
+
+        with locked(tmp_path / "data" / LEDGER_FILE):
+            for number in range(3):
+                group.start_soon(create, f"fox {number}")
+            await wait_all_tasks_blocked()
+            await world.client.session.send_request(PingRequest(), EmptyResult)
+            assert (await world.client.list_tools()).tools
+            assert (await world.call("list_tasks"))["total"] == 1
+            assert (await completed(world.client, first["task_id"])) == [first["task_id"]]
+            assert answers == []
+    assert [answer["status"] for answer in answers] == ["queued"] * 3
+
+
+async def completed(client: Client, value: str) -> list[str]:
+    reference = ResourceTemplateReference(uri="seedance://tasks/{task_id}")
+    return (await client.complete(reference, {"name": "task_id", "value": value})).completion.values
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+async def test_a_ledger_works_under_both_event_loops_and_a_second_opening_succeeds(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    (tmp_path / LEDGER_FILE).mkdir()
+    async with aclosing(open_ledger(settings, lambda: NOON)) as ledger:
+        with pytest.raises(LedgerUnusable):
+            await ledger.spent()
+        (tmp_path / LEDGER_FILE).rmdir()
+        async with anyio.create_task_group() as group:
+            for number in range(8):
+                group.start_soon(reserve, ledger, number)
+        assert (await ledger.spent()).reserved == 20
+    async with aclosing(open_ledger(settings, lambda: NOON)):
+        """A ledger that was never used has nothing to close."""
+
+
+async def reserve(ledger: Ledger, number: int) -> None:
+    request = NewRequest({"model": "m", "prompt": "a fox"}, str(number), Decimal("2.5"))
+    await ledger.reserve(request, window_seconds=600, admit=lambda _: None)
+
+
+def test_opening_a_ledger_twice_in_one_process_keeps_its_locks(tmp_path: Path) -> None:
+    """Another process that closes the file must not take itself for the last one and delete the log under this one."""
+    path = tmp_path / LEDGER_FILE
+    with closing(SqliteStore(path)) as store, closing(SqliteStore(path)):
+        with store.transaction("") as db:
+            db.run("INSERT INTO media (reference, seconds, at) VALUES ('a', 1, 1)")
+        script = (
+            "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); db.execute('SELECT * FROM media').fetchall(); db.close()"
+        )
+        subprocess.run([sys.executable, "-c", script, path], check=True, timeout=60)
+        assert path.with_name(f"{LEDGER_FILE}-wal").exists()
+
+
+async def test_of_many_ids_the_newest_hundred_are_offered(open_world: OpenWorld, tmp_path: Path) -> None:
+    async with aclosing(open_ledger(Settings(data_dir=tmp_path / "data"), lambda: NOON)) as ledger:
+        for number in range(101):
+            await ledger.adopt(f"vid_{number}", None)
+    async with open_world() as world:
+        reference = ResourceTemplateReference(uri="seedance://tasks/{task_id}")
+        found = (await world.client.complete(reference, {"name": "task_id", "value": "vid"})).completion
+        assert found.values == [f"vid_{number}" for number in range(100, 0, -1)]
+        assert (found.total, found.has_more) == (None, True)
+        one = (await world.client.complete(reference, {"name": "task_id", "value": "D_42"})).completion
+        assert (one.values, one.total, one.has_more) == (["vid_42"], 1, False)
+
+
+# migrations
+
+
+def test_every_migration_is_a_numbered_file_that_is_shipped() -> None:
+    folder = resources.files("seedance_mcp.money.stores") / "schema" / "sqlite"
+    assert sorted(each.name for each in folder.iterdir()) == [f"{number:03}.sql" for number in range(1, len(migrations()) + 1)]
+
+
+def make(path: Path, version: int) -> None:
+    """Make a ledger of an older version with two requests in it."""
+    with closing(sqlite3.connect(path)) as db:
+        for script in migrations()[:version]:
+            db.executescript(script)
+        db.execute(f"PRAGMA user_version = {version}")
+        for name, state, cost, settled in (("a", "completed", "2.4", 2_400_000_000), ("b", "unknown", None, None)):
+            db.execute(
+                "INSERT INTO requests (request_id, task_id, model, body, state, estimate, reserved, cost, settled, fingerprint,"
+                " created_at) VALUES (?, ?, 'm', '{\"duration\": 7}', ?, '2.5', 2500000000, ?, ?, 'x', ?)",
+                (name, f"vid_{name}", state, cost, settled, NOON.timestamp()),
+            )
+        db.commit()
+
+
+@pytest.mark.parametrize("version", range(2, len(migrations())))
+async def test_a_ledger_of_every_version_is_migrated_with_its_money(tmp_path: Path, version: int) -> None:
+    make(tmp_path / LEDGER_FILE, version)
+    async with aclosing(open_ledger(Settings(data_dir=tmp_path), lambda: NOON)) as ledger:
+        assert await ledger.spent() == Spent(Decimal("4.9"), Decimal("4.9"), Decimal("2.5"))
+        assert [(await ledger.page(status)).total for status in (None, "completed", "unknown", "failed")] == [2, 1, 1, 0]
+        assert (await ledger.get("a")).duration == 7
+        observed = await ledger.observe("b", ProviderTask("vid_b", "completed", cost=Decimal(3)))
+        assert (observed.status, observed.settled) == ("completed", 3)
+        assert await ledger.spent() == Spent(Decimal("5.4"), Decimal("5.4"), Decimal(0))
+        assert (await ledger.page("completed")).total == 2
+
+
+async def test_a_program_of_the_version_before_pays_nothing_from_a_migrated_ledger(tmp_path: Path) -> None:
+    """It still has the file open, and would no longer keep the totals: what it reads before it pays is gone."""
+    make(tmp_path / LEDGER_FILE, 4)
+    with closing(sqlite3.connect(tmp_path / LEDGER_FILE)) as older:
+        spent = "SELECT sum(spent), sum(held) FROM totals WHERE scope = ''"
+        assert older.execute(spent).fetchone() == (4_900_000_000, 2_500_000_000)
+        SqliteStore(tmp_path / LEDGER_FILE).close()
+        with pytest.raises(sqlite3.OperationalError, match="held"):
+            older.execute(spent)
+
+
+# indexes
+
+
+@dataclass
+class Planner:
+    """Passes queries on, and remembers how SQLite would answer them."""
+
+    store: SqliteStore
+    plans: list[str] = field(default_factory=list[str])
+
+    def all(self, statement: str, *values: object) -> list[Row]:
+        plan = self.store.all(f"EXPLAIN QUERY PLAN {statement}", *values)
+        self.plans += [f"{step['detail']} in {statement}" for step in plan]
+        return self.store.all(statement, *values)
+
+    def one(self, statement: str, *values: object) -> Row | None:
+        return next(iter(self.all(statement, *values)), None)
+
+
+def test_whatever_an_agent_asks_for_is_found_by_an_index(tmp_path: Path) -> None:
+    with closing(SqliteStore(tmp_path / LEDGER_FILE)) as store:
+        planner = Planner(store)
+        read = Reading(planner, store.insertion_order, "", NOON)
+        record = Record("req_1", "", "x", "sending", NOON, model="m")
+        for status in (None, "queued", "processing", "completed", "failed", "cancelled", "unknown"):
+            read.page(status, 20)
+        read.find("vid_1")
+        read.find_anybodys("task_id", "vid_1")
+        read.find_anybodys("request_id", "req_1")
+        read.same_requests("x", NOON)
+        read.keys("vid", 100)
+        read.expiring(1, 2, 10)
+        read.spent()
+        read.similar_durations(record)
+        read.unknown_outcomes()
+        read.movements(record)
+        read.token_fault("x", "x", None)
+        read.media_seconds("x")
+        read.find_upload("x", 1)
+    scans = [plan for plan in planner.plans if plan.startswith("SCAN") and not plan.startswith("SCAN slice_")]
+    assert scans == []
+    assert len(planner.plans) > 20
+
+
+def test_a_poll_that_brings_nothing_new_writes_nothing(tmp_path: Path) -> None:
+    async def polled() -> None:
+        async with aclosing(open_ledger(Settings(data_dir=tmp_path), lambda: NOON)) as ledger:
+            task = ProviderTask("vid_1", "processing", 10, cost=Decimal("2.5"))
+            await reserve(ledger, 1)
+            request_id = (await ledger.page()).records[0].request_id
+            before = await ledger.observe(request_id, task)
+            with closing(sqlite3.connect(tmp_path / LEDGER_FILE)) as watcher:
+                version = watcher.execute("PRAGMA data_version").fetchone()
+                assert await ledger.observe(request_id, task) == before
+                assert watcher.execute("PRAGMA data_version").fetchone() == version
+
+    anyio.run(polled)

@@ -1,0 +1,210 @@
+"""Every row of the tables of what goes wrong at the provider, each typed here a second time and seen by an agent."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from conftest import OpenWorld, no_film
+
+from seedance_mcp import errors
+from seedance_mcp.provider.client import ProviderClient
+from seedance_mcp.provider.failures import ADVICE, ADVICE_FOR_FAILED_TASK, CODES, HTTP_STATUS, PHRASES
+from seedance_mcp.sandbox.provider import KEY, Sandbox
+
+pytestmark = pytest.mark.anyio
+CREATE, QUERY = "/seedance/videos", "/v1/videos/"
+
+
+@dataclass
+class Refusing(Sandbox):
+    """A sandbox that gives one answer of its own to every call whose path holds `where`."""
+
+    where: str = CREATE
+    status: int = 200
+    body: Any = None
+
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
+        if self.where in request.url.path:
+            return httpx.Response(self.status, json=self.body)
+        return await super().__call__(request)
+
+
+def refusing(body: Any = None, status: int = 200, where: str = CREATE) -> Refusing:
+    return Refusing(no_film, where=where, status=status, body=body)
+
+
+STATUSES = {
+    400: ("invalid_request", "The provider refused the request: change what it names, then call again."),
+    401: ("auth_failed", "The provider refused the key: the operator must set a valid SEEDANCE_API_KEY."),
+    402: ("insufficient_balance", "for lack of money: see get_balance; the account needs a top-up."),
+    403: ("auth_failed", "The provider refused the key: the operator must set a valid SEEDANCE_API_KEY."),
+    404: ("provider_error", "The provider reported an error of its own."),
+    422: ("invalid_request", "The provider refused the request: change what it names, then call again."),
+    429: ("rate_limited", "The provider takes no more requests just now: wait before the next call."),
+}
+
+
+@pytest.mark.parametrize("status", STATUSES)
+async def test_each_http_status_of_a_refusal_has_its_error_code(open_world: OpenWorld, status: int) -> None:
+    async with open_world(sandbox=refusing(status=status)) as world:
+        answer = await world.create()
+    code, advice = STATUSES[status]
+    assert (answer.error["code"], answer.error["charged"]) == (code, "no")
+    assert advice in answer.text
+    assert 'The provider\'s words: "no reason given".' in answer.text
+
+
+WORDS = {
+    "余额不足": ("insufficient_balance", "the account needs a top-up"),
+    "额度已用完": ("insufficient_balance", "the account needs a top-up"),
+    "Insufficient funds": ("insufficient_balance", "the account needs a top-up"),
+    "key quota is used up": ("insufficient_balance", "the account needs a top-up"),
+    "素材审核中": ("asset_not_ready", "An asset is still under review: call get_asset until it is ready"),
+    "asset a is not active": ("asset_not_ready", "An asset is still under review"),
+    "asset a is not yet active": ("asset_not_ready", "An asset is still under review"),
+    "asset a is under review": ("asset_not_ready", "An asset is still under review"),
+    "配置不存在": ("invalid_request", "change what it names"),
+    "model is not configured": ("invalid_request", "change what it names"),
+    "model not supported": ("invalid_request", "change what it names"),
+    "Model not found": ("invalid_request", "change what it names"),
+    "素材无效": ("asset_rejected", "bring the file with upload_asset"),
+    "no such asset": ("asset_rejected", "bring the file with upload_asset"),
+    "请求频繁": ("rate_limited", "wait before the next call"),
+    "rate limit reached": ("rate_limited", "wait before the next call"),
+    "Too many requests": ("rate_limited", "wait before the next call"),
+}
+
+
+@pytest.mark.parametrize("words", WORDS)
+async def test_each_phrase_of_a_refusal_has_its_error_code(open_world: OpenWorld, words: str) -> None:
+    async with open_world(sandbox=refusing({"code": -1, "msg": words})) as world:
+        answer = await world.create()
+    code, advice = WORDS[words]
+    assert (answer.error["code"], answer.error["charged"]) == (code, "no")
+    assert f"{advice}" in answer.text
+    assert f'The provider\'s words: "{words}".' in answer.text
+
+
+@pytest.mark.parametrize("words", ["任务不存在", "Task does not exist", "task not exist", "task not found", "no such task"])
+async def test_each_phrase_for_an_unknown_task_is_task_not_found(open_world: OpenWorld, words: str) -> None:
+    async with open_world(sandbox=refusing({"code": -1, "msg": words}, where=QUERY)) as world:
+        answer = await world.call("get_task", {"task_id": "vid_1"})
+    assert answer.error["code"] == "task_not_found"
+    assert answer.error["message"] == "The provider knows no task of this id: list_tasks shows the ids of yours."
+
+
+CODED = {
+    20001: ("auth_failed", "no"),
+    "20001": ("auth_failed", "no"),
+    20002: ("invalid_request", "no"),
+    "20002": ("invalid_request", "no"),
+    -1: ("provider_error", "maybe"),
+    "20003": ("provider_error", "maybe"),
+    None: ("provider_error", "maybe"),
+}
+
+
+@pytest.mark.parametrize("code", CODED)
+async def test_each_envelope_code_has_its_error_code(open_world: OpenWorld, code: Any) -> None:
+    async with open_world(sandbox=refusing({"code": code, "msg": "no"})) as world:
+        answer = await world.create()
+    assert (answer.error["code"], answer.error["charged"]) == CODED[code]
+
+
+@pytest.mark.parametrize("name", ["msg", "message", "error_message"])
+async def test_the_message_of_a_refusal_is_found_by_each_field_name(open_world: OpenWorld, name: str) -> None:
+    async with open_world(sandbox=refusing({"code": 20002, name: "too blue"})) as world:
+        answer = await world.create()
+    assert 'The provider\'s words: "too blue".' in answer.text
+
+
+async def test_a_phrase_refines_an_invalid_request_and_no_other_error(open_world: OpenWorld) -> None:
+    for code, expected in ((20002, "insufficient_balance"), (20001, "auth_failed")):
+        async with open_world(sandbox=refusing({"code": code, "msg": "余额不足"})) as world:
+            assert (await world.create()).error["code"] == expected
+
+
+TASKS = {
+    "素材审核中": "Bring the file with upload_asset, wait until get_asset says ready, then ask the user",
+    "asset is gone": "Bring the file with upload_asset, wait until get_asset says ready, then ask the user",
+    "余额不足": "The account needs a top-up first: see get_balance.",
+    "too many requests": "The same request may fail again: change what the words name, and ask the user",
+    "too blue": "The same request may fail again: change what the words name, and ask the user",
+}
+
+
+@pytest.mark.parametrize("name", ["error_message", "error_msg", "reason", "msg"])
+@pytest.mark.parametrize("words", TASKS)
+async def test_a_failed_task_comes_with_advice_for_its_words(open_world: OpenWorld, words: str, name: str) -> None:
+    task = {"code": 0, "data": {"task_id": "vid_1", "status": "failed", name: words}}
+    async with open_world(sandbox=refusing(task, where=QUERY)) as world:
+        failed = await world.call("get_task", {"task_id": "vid_1"})
+    assert f'The provider\'s words: "{words}".' in failed["error"]["message"]
+    assert TASKS[words] in failed["error"]["message"]
+
+
+def test_every_error_of_the_tables_has_advice() -> None:
+    named = {*HTTP_STATUS.values(), *CODES.values(), *(error for _, error in PHRASES), errors.ProviderFailed}
+    assert set(ADVICE) == named
+    assert set(ADVICE_FOR_FAILED_TASK) < named
+
+
+# typed by hand: a failure in the wrong table would have a paid request sent again, or a free one never
+NOT_SENT = ("ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol", "LocalProtocolError")
+MAYBE_SENT = ("ReadTimeout", "WriteTimeout", "ReadError", "WriteError", "CloseError", "RemoteProtocolError")
+
+
+@pytest.mark.parametrize(
+    ("name", "charged"), [*((each, "no") for each in NOT_SENT), *((each, "maybe") for each in MAYBE_SENT)]
+)
+async def test_a_transport_failure_says_whether_money_may_have_gone(name: str, charged: str) -> None:
+    def fail(request: httpx.Request) -> httpx.Response:
+        raise getattr(httpx, name)("no", request=request)
+
+    async with aclosing(ProviderClient("https://provider.invalid", KEY, transport=httpx.MockTransport(fail))) as client:
+        with pytest.raises(errors.SeedanceError) as paid:
+            await client.create_video({"model": "x", "prompt": "y"})
+        with pytest.raises(errors.SeedanceError) as free:
+            await client.get_user_balance()
+    assert paid.value.charged == charged
+    assert paid.value.code == ("provider_unreachable" if charged == "no" else "outcome_unknown")
+    assert free.value.code == ("provider_unreachable" if charged == "no" else "provider_error")
+    assert isinstance(paid.value.__cause__, httpx.TransportError)
+
+
+FLAT: dict[str, tuple[str, dict[str, Any], str]] = {
+    "task_id": (CREATE, {"task_id": "vid_1"}, "create_video"),
+    "data": (CREATE, {"data": {"task_id": "vid_1"}}, "create_video"),
+    "asset_id": ("/sp/assets/upload", {"asset_id": "a1"}, "upload_asset"),
+    "items": ("/assets/audit", {"items": [{"asset_id": "a1"}]}, "upload_audited"),
+    "balance": ("/user/balance", {"balance": 1}, "get_balance"),
+    "total_quota": ("/key/balance", {"total_quota": 1}, "get_balance"),
+    "url": ("/files/upload", {"url": "https://a.b/c.png"}, "upload_file"),
+    "list": ("/model/catalog", {"list": []}, "list_models"),
+}
+
+
+@pytest.mark.parametrize("field", FLAT)
+async def test_a_body_without_an_envelope_is_a_success_by_each_known_field(
+    open_world: OpenWorld, tmp_path: Any, field: str
+) -> None:
+    where, body, tool = FLAT[field]
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n1")
+    url = {"source": "https://a.b/c.png", "wait_seconds": 0}
+    calls: dict[str, tuple[str, dict[str, Any]]] = {
+        "create_video": ("create_video", {"request": {"model": "seedance2.0-sp", "prompt": "a fox"}}),
+        "upload_asset": ("upload_asset", {**url, "model": "seedance2.0-sp"}),
+        "upload_audited": ("upload_asset", {**url, "model": "sd2_mx_720p"}),
+        "upload_file": ("upload_asset", {"source": str(tmp_path / "a.png"), "model": "seedance2.0-std"}),
+        "get_balance": ("get_balance", {}),
+        "list_models": ("list_models", {"model": "seedance2.0-sp"}),
+    }
+    async with open_world(sandbox=refusing(body, where=where)) as world:
+        answer = await world.call(*calls[tool])
+        assert not answer.is_error, answer.text
+        if field == "list":
+            assert answer["prices_as_of"] is not None
