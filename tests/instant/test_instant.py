@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 import anyio
 import pytest
 from deadline import ran
+from derived import check
 from hypothesis import given
 from hypothesis import strategies as st
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
@@ -139,10 +140,7 @@ def written(snapshot: Message) -> str:
 
 
 def test_the_snapshot_is_what_the_real_server_says() -> None:
-    made = written(anyio.run(take_snapshot))
-    if os.environ.get("UPDATE"):
-        Path(SNAPSHOT).write_text(made, "utf-8")
-    assert Path(SNAPSHOT).read_text("utf-8") == made
+    check(Path(SNAPSHOT), written(anyio.run(take_snapshot)))
 
 
 @pytest.mark.anyio

@@ -74,7 +74,7 @@ async def test_one_post_and_no_key_prompt_or_link_in_any_log_or_file(tmp_path: P
             results = [made, done, bad, await client.call_tool("get_balance", {})]
     assert sandbox.requests.count(("POST", "/api/open-api/v1/seedance/videos")) == 1
     log = (tmp_path / "errors").read_text("utf-8")
-    assert "create_video req_" in log
+    assert "Request req_" in log
     assert PROMPT not in log
     assert link not in log
     assert "signature" not in log
