@@ -44,9 +44,9 @@ def read_number(value: Any, largest: Decimal = _LARGEST) -> Decimal | None:
     """Read a finite number from `-largest` to `largest`; `None` for anything else."""
     try:
         amount = Decimal(str(value))
-    except InvalidOperation:
+    except (InvalidOperation, ValueError):
         return None
-    return amount if amount.is_finite() and abs(amount) <= largest else None
+    return amount if amount.is_finite() and -largest <= amount <= largest else None  # abs() of 1e1000000 would raise
 
 
 def read_time(value: Any) -> datetime | None:
