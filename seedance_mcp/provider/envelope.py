@@ -16,6 +16,7 @@ _KNOWN = ("data", "task_id", "asset_id", "items", "url", "balance", "total_quota
 
 _FIRST_REDIRECT = 300
 """The lowest HTTP status that is not a success."""
+_MOST_DIGITS = 40
 
 
 class Unreadable(Exception):
@@ -57,10 +58,15 @@ def _json_object(reply: Reply) -> dict[str, Any] | None:
     if reply.status >= FIRST_SERVER_ERROR:
         return None
     try:
-        content = json.loads(reply.body)
+        content = json.loads(reply.body.decode("utf-8-sig", "replace"), parse_int=_whole)
     except (ValueError, RecursionError):
         return None
     return cast("dict[str, Any]", content) if isinstance(content, dict) else None
+
+
+def _whole(digits: str) -> int | float:
+    """Read a whole number of any length: Python refuses to make an `int` of thousands of digits."""
+    return int(digits) if len(digits) <= _MOST_DIGITS else float(digits)
 
 
 def _proven(content: dict[str, Any], proof: str | None) -> bool:

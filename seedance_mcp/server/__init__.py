@@ -15,4 +15,5 @@ __all__ = [
     "subscriptions",
     "tasks_extension",
     "tool_table",
+    "unreadable_lines",
 ]
