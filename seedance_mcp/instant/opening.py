@@ -24,6 +24,8 @@ _VERSION, _CLIENT, _CAPABILITIES = (
     f"io.modelcontextprotocol/{name}" for name in ("protocolVersion", "clientInfo", "clientCapabilities")
 )
 _LISTEN, _READY = "subscriptions/listen", "notifications/initialized"
+_MOST_NESTED = 100
+"""No message with fewer brackets is too deep for any parser."""
 _REFUSE_UNIONS = ("cursor", "gemini")
 """Parts of the client names whose hosts refuse `anyOf`."""
 
@@ -182,12 +184,21 @@ def _is_named(client: Any) -> bool:
 
 
 def _parsed(line: bytes) -> dict[str, Any]:
-    """One message, or an empty one that no snapshot answers."""
-    try:
-        message = json.loads(line)
-    except (ValueError, RecursionError):
+    """One message, or an empty one that no snapshot answers: one that the real server could not read must not open it."""
+    if line.count(b"[") + line.count(b"{") > _MOST_NESTED:
         return {}
-    return message if _is_object(message) else {}
+    try:
+        text = line.decode("utf-8-sig")
+        message = json.loads(text)
+        if "\\u" in text:
+            json.dumps(message, ensure_ascii=False).encode()  # fails for half a character
+    except ValueError:
+        return {}
+    return message if _is_object(message) and _is_id(message.get("id", 0)) else {}
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str | int) and not isinstance(value, bool)
 
 
 def _is_object(value: Any) -> TypeGuard[dict[str, Any]]:

@@ -15,5 +15,6 @@ __all__ = [
     "subscriptions",
     "tasks_extension",
     "tool_table",
+    "unreadable_lines",
     "uris",
 ]
