@@ -116,6 +116,20 @@ def _pair_fault(name: str, token: str) -> str:
     return "too short a token" if len(token) < TOKEN_MIN_CHARS else ""
 
 
+_HOST_NAME = re.compile(r"(?:https?://)?(\[[0-9a-f:.]+\]|[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?)\.?(?::[0-9]{1,5})?/?")
+_BARE_IPV6 = re.compile(r"(?=.*:.*:)[0-9a-f:.]+")
+
+
+def _host_names(text: str) -> list[str]:
+    """All names, without what a pasted address has around its host; raises `ValueError` for what names no single host."""
+    names = [part.strip().lower() for part in text.split(",") if part.strip()]
+    found = [_HOST_NAME.fullmatch(f"[{name}]" if _BARE_IPV6.fullmatch(name) else name) for name in names]
+    if None in found:
+        told = f"entry {found.index(None) + 1} is no host; allowed: names or addresses, comma separated, no path and no *"
+        raise ValueError(told)
+    return [match[1] for match in found if match]
+
+
 def _allowed(told: str) -> WrapValidator:
     """Let what is wrong with a value be told in our words."""
 
@@ -184,7 +198,7 @@ class Settings(BaseSettings):
         default=None, validate_default=True
     )
     """Whom these tokens must be made for: the public address of `/mcp` (or `/sse`)."""
-    http_hosts: str = ""
+    http_hosts: Annotated[str, AfterValidator(lambda text: ",".join(_host_names(text)))] = ""
     """Names under which the HTTP transports are reached beside loopback and the audience's, comma separated."""
     http_requests_per_minute: Annotated[int, Field(ge=1), _allowed("a whole number from 1")] = 600
     """How often one caller may call."""
@@ -208,7 +222,7 @@ class Settings(BaseSettings):
     @property
     def http_host_names(self) -> set[str]:
         """The further names, as they are compared with a Host header."""
-        return {name.strip().lower() for name in self.http_hosts.split(",") if name.strip()}
+        return set(_host_names(self.http_hosts))
 
     @cached_property
     def http_token_pairs(self) -> dict[str, str]:
@@ -233,6 +247,8 @@ class Settings(BaseSettings):
         names = [name for name, _ in _pairs(tokens.get_secret_value())] if tokens else []
         if len(set(names)) < len(names):
             raise ValueError("every name must be there once")
+        if tokens and len({token for _, token in _pairs(tokens.get_secret_value())}) < len(names):
+            raise ValueError("two names have the same token; each must have its own")
         return tokens if names else None
 
     @field_validator("http_oauth_audience")

@@ -4,6 +4,7 @@ __all__ = [
     "client_session",
     "handlers",
     "http",
+    "http_answers",
     "http_client_name",
     "http_door",
     "loading",
