@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -9,6 +10,7 @@ import mcp_types as types
 from mcp.server import ServerRequestContext
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken, principal_components
+from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from seedance_mcp.money.gate import Action, Reply
@@ -81,12 +83,12 @@ class McpCaller:
         await self._ctx.session.report_progress(progress, 100, message)
 
     async def ask(self, question: str, token: str) -> Action:
-        """Ask by a form where the client has one; `absent` where it has none, `cancel` where nobody answers in time."""
+        """Ask by a form; `absent` where the client has none, `cancel` where nobody answers in time or the form fails."""
         if not has_forms(self._ctx.session.client_capabilities):
             return "absent"
         if self._ctx.protocol_version in MODERN_PROTOCOL_VERSIONS:
             raise Asked(question, token)
-        with anyio.move_on_after(ASK_SECONDS):
+        with anyio.move_on_after(ASK_SECONDS), suppress(MCPError):
             return _action(await self._ctx.session.elicit_form(question, _FORM, self._ctx.request_id))
         return "cancel"
 

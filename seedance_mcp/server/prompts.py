@@ -83,8 +83,16 @@ class PromptSpec:
         return types.Prompt(name=self.name, title=self.title, description=self.description, arguments=listed)
 
 
-def get_prompt(edition: Edition, name: str, given: Mapping[str, str]) -> tuple[PromptSpec, str]:
-    """One prompt and its text; raises `InvalidRequest` in words."""
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A prompt with its arguments filled in."""
+
+    description: str
+    text: str
+
+
+def get_prompt(edition: Edition, name: str, given: Mapping[str, str]) -> Prompt:
+    """Fill in a prompt; raises `InvalidRequest` for an unknown name or arguments that the prompt or the model refuses."""
     if name not in PROMPTS_BY_NAME:
         allowed = ", ".join(PROMPTS_BY_NAME)
         raise InvalidRequest(f"There is no such prompt; allowed: {allowed}.", field="name", allowed=allowed)
@@ -93,7 +101,7 @@ def get_prompt(edition: Edition, name: str, given: Mapping[str, str]) -> tuple[P
     wishes = arguments.read(edition, _bounded(edition, spec.reads), present)
     model = arguments.find_model(edition, wishes.model) if wishes.model else None
     _check(edition, wishes, model)
-    return spec, _page(edition, spec, wishes, model)
+    return Prompt(spec.description, _page(edition, spec, wishes, model))
 
 
 @cache

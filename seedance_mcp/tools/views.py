@@ -155,11 +155,19 @@ def _cost(record: Record) -> Decimal | None:
 
 def _evidence(record: Record) -> list[str]:
     if record.evidence == "not charged":
-        return [f"The answer to this request was lost. {_MAY_BE_MADE_AGAIN}"]
+        return [f"{_what_came(record)} {_MAY_BE_MADE_AGAIN}"]
     if record.status != "unknown" and record.evidence is None:
         return []
     told = f"The balance says: {record.evidence}." if record.evidence else "get_balance compares the account before and after."
-    return [f"The answer to this request was lost. {told} Do not send it again without asking the person."]
+    return [f"{_what_came(record)} {told} Do not send it again without asking the person."]
+
+
+def _what_came(record: Record) -> str:
+    """What is known of the answer to a request of unknown outcome."""
+    return "The provider answered this request with an error." if record.error_code == "provider_error" else _LOST
+
+
+_LOST = "The answer to this request was lost."
 
 
 def expiring(edition: Edition, page: Page) -> list[str]:
@@ -194,10 +202,10 @@ _MAY_BE_MADE_AGAIN = "It was not charged: it may be made again."
 def _judged(edition: Edition, record: Record) -> str:
     """What to do about a lost answer of which the money is known."""
     if record.evidence == "not charged":
-        return f"The answer was lost. {_MAY_BE_MADE_AGAIN}"
+        return f"{_what_came(record)} {_MAY_BE_MADE_AGAIN}"
     paid = f"{_number(record.settled)} {edition.currency}"
     return (
-        f"It was paid ({paid}), and no video is known, since the answer was lost: contact the provider with request_id "
+        f"It was paid ({paid}), and no video is known, since the answer named none: contact the provider with request_id "
         f"{record.request_id}, the model and the time ({iso(record.created_at)}). Do not make it again before they answer."
     )
 
