@@ -1,4 +1,4 @@
-"""The HTTP transports: Streamable HTTP at `/mcp` or the older SSE at `/sse`, closed until the operator opens them."""
+"""The HTTP transports: Streamable HTTP at `/mcp`, or the older SSE at `/sse`; off loopback only with tokens."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 
 from seedance_mcp.errors import NotConfigured
 from seedance_mcp.server.handlers import build_server, open_shared
-from seedance_mcp.server.http_client_name import NameTag
+from seedance_mcp.server.http_client_name import ClientNameMiddleware
 from seedance_mcp.server.http_door import HEALTH_PATH, Doorkeeper, bracketed
 from seedance_mcp.server.oauth import Issuer, issuer_of
 from seedance_mcp.settings import Settings, is_loopback_host
@@ -31,7 +31,7 @@ Transport = Literal["http", "sse"]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where to listen, and with which certificate."""
+    """The address to listen on, and the PEM files of a certificate and its key."""
 
     host: str = "127.0.0.1"
     port: int = 8931
@@ -40,11 +40,11 @@ class Place:
 
 
 def check_closed(settings: Settings, host: str) -> None:
-    """Refuse to listen where others reach the server and nobody is asked for a token; raises `NotConfigured`."""
+    """Raise `NotConfigured` where other machines reach the server and no token is asked for."""
     if not is_loopback_host(host) and not settings.http_tokens and not settings.http_oauth_issuer:
         raise NotConfigured(
-            f"{host} is reached from other machines, so SEEDANCE_HTTP_TOKENS must name who may call (name:token, comma "
-            "separated), or SEEDANCE_HTTP_OAUTH_ISSUER who says so. Or listen on 127.0.0.1."
+            f"Other machines reach {host}, so a token is needed: set SEEDANCE_HTTP_TOKENS (name:token pairs, comma separated) "
+            "or SEEDANCE_HTTP_OAUTH_ISSUER, or listen on 127.0.0.1."
         )
 
 
@@ -59,14 +59,25 @@ def build_http_app(
     connect: Connect = connect_to_provider,
     trust: Callable[[Settings], Issuer | None] = issuer_of,
 ) -> Starlette:
-    """Make the ASGI application of one transport; all its clients share one provider connection and one ledger file."""
+    """Make the ASGI application of one transport, whose clients share one provider connection and one ledger.
+
+    Args:
+        settings: The operator's settings.
+        transport: `http` for Streamable HTTP, `sse` for the older transport.
+        host: The address that the application listens on.
+        connect: Makes the client of the provider.
+        trust: Gives the OAuth issuer whose tokens are good, or `None`.
+
+    Raises:
+        NotConfigured: Other machines reach the host and no token is asked for.
+    """
     check_closed(settings, host)
     issuer = trust(settings)
-    held: list[Shared] = []
+    opened: list[Shared] = []
 
     @asynccontextmanager
     async def share() -> AsyncGenerator[Shared]:
-        yield held[0]
+        yield opened[0]
 
     server = build_server(settings, share)
     inner = _streamable(server) if transport == "http" else _older_sse(server)
@@ -74,7 +85,7 @@ def build_http_app(
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
         async with open_shared(Shared(settings, connect)) as shared:
-            held.append(shared)
+            opened.append(shared)
             async with inner.router.lifespan_context(inner):
                 yield
 
@@ -86,9 +97,9 @@ def build_http_app(
 
 
 def _streamable(server: Server[Shared]) -> Starlette:
-    """No sessions: any request may reach any process, and a restart is not noticed."""
+    """Make the application without sessions: any process can answer any request, also after a restart."""
     app = server.streamable_http_app(streamable_http_path="/mcp", stateless_http=True, host="")
-    app.add_middleware(NameTag)
+    app.add_middleware(ClientNameMiddleware)
     return app
 
 
@@ -110,7 +121,7 @@ def _older_sse(server: Server[Shared]) -> Starlette:
 
 
 async def serve_http(settings: Settings, transport: Transport, place: Place) -> None:
-    """Serve until interrupted."""
+    """Serve until interrupted; writes the server's URL to standard error at the start."""
     app = build_http_app(settings, transport, place.host)
     config = uvicorn.Config(
         app,
