@@ -1,4 +1,4 @@
-"""Settings from the environment, each checked at the start and explained where it is wrong."""
+"""The operator's settings, read from the environment, checked at the start and explained where they are wrong."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from platformdirs import (
@@ -52,7 +52,7 @@ def is_loopback(url: str) -> bool:
 
 
 def is_loopback_host(host: str) -> bool:
-    """Whether a name or an address to listen on is reached from this machine alone."""
+    """Whether only this machine reaches a name or an address to listen on."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -64,7 +64,7 @@ def _url(value: str) -> str:
     if parts.scheme not in {"https", "http"} or not parts.hostname or parts.username or parts.query or parts.fragment:
         raise ValueError("must be https://host without user, query or fragment")
     if parts.scheme == "http" and not is_loopback(value):
-        raise ValueError("http:// is for loopback alone; use https://")
+        raise ValueError("http:// is only for loopback; use https://")
     return value
 
 
@@ -139,7 +139,7 @@ def _default_output() -> Path:
 
 
 def _pairs(text: str) -> list[tuple[str, str]]:
-    """All `name:token`; a token shorter than 16 characters can be guessed."""
+    """Read all `name:token` pairs; a token shorter than 16 characters can be guessed and is refused."""
     pairs = [part.strip().partition(":") for part in text.split(",") if part.strip()]
     for number, (name, _, token) in enumerate(pairs, 1):
         if wrong := _pair_fault(name, token):
@@ -149,7 +149,7 @@ def _pairs(text: str) -> list[tuple[str, str]]:
 
 
 def _pair_fault(name: str, token: str) -> str:
-    """What is wrong with a pair, without a word of it: a token may stand where the name should."""
+    """Say what is wrong with a pair without repeating any part: a token may stand where the name should."""
     if not name or not token:
         return "no token" if name else "no name"
     if _PLACEHOLDER.fullmatch(token) or "${" in token:
@@ -181,7 +181,7 @@ def _allowed(told: str) -> WrapValidator:
             return read(value)
         except ValidationError as error:
             low = error.errors()[0]["type"].startswith("greater_than")
-            raise ValueError(f"{'too low' if low else 'cannot be read'}; allowed: {told}") from None
+            raise ValueError(f"{'too low' if low else 'cannot be read'}; allowed: {description}") from error
 
     return WrapValidator(check)
 
@@ -204,7 +204,7 @@ def _is_placeholder(value: Any) -> bool:
 
 
 class Settings(BaseSettings):
-    """What the operator sets, by environment variables that start with SEEDANCE_."""
+    """The operator's settings; each is an environment variable that starts with SEEDANCE_."""
 
     model_config = SettingsConfigDict(
         env_prefix="SEEDANCE_",
@@ -238,17 +238,17 @@ class Settings(BaseSettings):
     max_cost_total: Amount = None
     """Hard limit for all time, in JimiCoin."""
     allow_unpriced: Switch = False
-    """1: with a limit set, requests without a known price are sent all the same."""
+    """1: requests without a known price are sent although a limit is set."""
     confirm_above: Amount = None
-    """Ask a person before a request dearer than this, or of unknown price."""
+    """Ask the user before a request that costs more than this, in JimiCoin, or whose price is unknown."""
     dedupe_seconds: Annotated[float, Field(ge=0), _allowed("a number from 0")] = 600
-    """The same request within this time is answered with the earlier task; 0 turns it off."""
+    """A duplicate of a request within this time, in seconds, is answered with the earlier task; 0 turns it off."""
     poll_floor_seconds: Annotated[float | None, Field(gt=0), _allowed("a number above 0")] = None
-    """Never look at one task more often than this; 5, or 0.2 on loopback."""
+    """Minimum poll interval of one task, in seconds: 5, or 0.2 on loopback."""
     http_tokens: SecretStr | None = None
-    """`name:token` pairs for the HTTP transports, comma separated; without them or OAuth these listen on loopback only."""
+    """`name:token` pairs for the HTTP transports, comma separated; without them or OAuth they listen only on loopback."""
     http_oauth_issuer: Annotated[str | None, AfterValidator(lambda url: url and _identifier(url))] = None
-    """The OAuth authorization server whose access tokens open the HTTP transports, exactly as it writes itself."""
+    """The OAuth authorization server whose access tokens the HTTP transports accept, exactly as it writes its own URL."""
     http_oauth_audience: Annotated[str | None, AfterValidator(lambda url: url and _identifier(url))] = Field(
         default=None, validate_default=True
     )
@@ -256,7 +256,7 @@ class Settings(BaseSettings):
     http_hosts: Annotated[str, AfterValidator(lambda text: ",".join(_host_names(text)))] = ""
     """Names under which the HTTP transports are reached beside loopback and the audience's, comma separated."""
     http_requests_per_minute: Annotated[int, Field(ge=1), _allowed("a whole number from 1")] = 600
-    """How often one caller may call."""
+    """How many requests one caller may make in a minute."""
     instant_start: Switch = True
     """0: load everything before the first answer."""
     schema_profile: Annotated[Literal["auto", "union", "flat"], _allowed("auto, union or flat")] = "auto"
@@ -264,7 +264,7 @@ class Settings(BaseSettings):
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], _allowed("DEBUG, INFO, WARNING, ERROR or CRITICAL")
     ] = "WARNING"
-    """Logs go to standard error; never a key, a prompt or a signed link."""
+    """The level of the log on standard error, which never holds a key, a prompt or a signed URL."""
 
     @model_validator(mode="before")
     @classmethod
@@ -279,18 +279,18 @@ class Settings(BaseSettings):
 
     @cached_property
     def http_token_pairs(self) -> dict[str, str]:
-        """Who may call: name → token."""
+        """Principal → token."""
         text = self.http_tokens.get_secret_value() if self.http_tokens else ""
         return dict(_pairs(text))
 
     @property
     def ledger_dir(self) -> Path:
-        """Where the book is: the sandbox has one of its own."""
+        """The folder of the ledger; the sandbox has one of its own."""
         return self.data_dir / "sandbox" if self.sandbox else self.data_dir
 
     @property
     def limits(self) -> dict[str, Decimal]:
-        """What the operator set of the three hard limits."""
+        """Those of the three hard limits that the operator set, by name, in JimiCoin."""
         names = ("max_cost_per_video", "max_cost_per_day", "max_cost_total")
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
@@ -313,7 +313,7 @@ class Settings(BaseSettings):
 
     @property
     def min_poll_interval_seconds(self) -> float:
-        """The shortest time between two looks at one task."""
+        """The minimum poll interval of one task."""
         return self.poll_floor_seconds or (0.2 if self.sandbox or is_loopback(self.base_url) else 5.0)
 
     @property
@@ -326,7 +326,7 @@ class Settings(BaseSettings):
 
 
 def load_settings() -> Settings:
-    """Read the environment; raises `NotConfigured` naming each variable that is wrong, never its value."""
+    """Read the environment; raises `NotConfigured`, which names each variable that is wrong and never its value."""
     settings, problems = check_settings()
     if problems:
         raise NotConfigured("; ".join(problems))
@@ -334,21 +334,30 @@ def load_settings() -> Settings:
 
 
 _PAIRED = {"http_oauth_issuer", "http_oauth_audience"}
-"""Settings that stand together or not at all."""
+"""Settings that are set together or not at all."""
 
 
-def check_settings() -> tuple[Settings, list[str]]:
-    """The environment's settings, with the default for each variable that is wrong; and what is wrong, never its value."""
+class CheckedSettings(NamedTuple):
+    """The environment's settings, and what is wrong with them."""
+
+    settings: Settings
+    """With the default for each variable that is wrong."""
+    problems: list[str]
+    """Each names a variable and what is allowed, never the value."""
+
+
+def check_settings() -> CheckedSettings:
+    """Read the environment and report every variable that is wrong."""
     try:
-        return Settings(), []
+        return CheckedSettings(Settings(), [])
     except ValidationError as error:
         found = {
             _variable(each["loc"]): each["msg"].removeprefix("Value error, ") for each in error.errors(include_input=False)
         }
     wrong = {name.partition("_")[2].lower() for name in found}
-    wrong |= _PAIRED if wrong & _PAIRED else set()  # a default beside its twin would be wrong again
+    wrong |= _PAIRED if wrong & _PAIRED else set()  # one of the two alone would be wrong again
     kept = {name: Settings.model_fields[name].get_default(call_default_factory=True) for name in wrong}
-    return Settings(**kept), [f"{name}: {told}" for name, told in found.items()]
+    return CheckedSettings(Settings(**kept), [f"{name}: {problem}" for name, problem in found.items()])
 
 
 def _variable(location: tuple[int | str, ...]) -> str:

@@ -76,7 +76,7 @@ def test_a_wrong_variable_is_named_and_its_value_is_not(monkeypatch: pytest.Monk
         ("SCHEMA_PROFILE", "round", "cannot be read; allowed: auto, union or flat"),
         ("LOG_LEVEL", "LOUD", "cannot be read; allowed: DEBUG, INFO, WARNING, ERROR or CRITICAL"),
         ("BASE_URL", "nonsense", "must be https://host without user, query or fragment"),
-        ("HTTP_TOKENS", "a:0123456789abcdef,a:fedcba9876543210", "every name must be there once"),
+        ("HTTP_TOKENS", "a:0123456789abcdef,a:fedcba9876543210", "names must be unique"),
         *(
             (
                 "HTTP_TOKENS",
@@ -104,7 +104,7 @@ def test_what_is_wrong_and_what_is_allowed_are_told_in_our_words(
 @pytest.mark.parametrize("name", Settings.model_fields)
 def test_no_setting_is_refused_in_the_words_of_a_library(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(f"SEEDANCE_{name.upper()}", "?? ü")
-    told = " ".join(check_settings()[1])
+    told = " ".join(check_settings().problems)
     assert "Input should" not in told
     assert "Value error" not in told
     assert "??" not in told

@@ -1,4 +1,4 @@
-"""The HTTP transports: Streamable HTTP at `/mcp` or the older SSE at `/sse`, closed until the operator opens them."""
+"""The HTTP transports: Streamable HTTP at `/mcp`, or the older SSE at `/sse`; off loopback only with tokens."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Transport = Literal["http", "sse"]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where to listen, and with which certificate."""
+    """The address to listen on, and the PEM files of a certificate and its key."""
 
     host: str = "127.0.0.1"
     port: int = 8931
@@ -46,11 +46,11 @@ class Place:
 
 
 def check_closed(settings: Settings, host: str) -> None:
-    """Refuse to listen where others reach the server and nobody is asked for a token; raises `NotConfigured`."""
+    """Raise `NotConfigured` where other machines reach the server and no token is asked for."""
     if not is_loopback_host(host) and not settings.http_tokens and not settings.http_oauth_issuer:
         raise NotConfigured(
-            f"{host} is reached from other machines, so SEEDANCE_HTTP_TOKENS must name who may call (name:token, comma "
-            "separated), or SEEDANCE_HTTP_OAUTH_ISSUER who says so. Or listen on 127.0.0.1."
+            f"Other machines reach {host}, so a token is needed: set SEEDANCE_HTTP_TOKENS (name:token pairs, comma separated) "
+            "or SEEDANCE_HTTP_OAUTH_ISSUER, or listen on 127.0.0.1."
         )
 
 
@@ -94,14 +94,25 @@ def build_http_app(
     connect: Connect = connect_to_provider,
     trust: Callable[[Settings], Issuer | None] = issuer_of,
 ) -> Starlette:
-    """Make the ASGI application of one transport; all its clients share one provider connection and one ledger file."""
+    """Make the ASGI application of one transport, whose clients share one provider connection and one ledger.
+
+    Args:
+        settings: The operator's settings.
+        transport: `http` for Streamable HTTP, `sse` for the older transport.
+        host: The address that the application listens on.
+        connect: Makes the client of the provider.
+        trust: Gives the OAuth issuer whose tokens are good, or `None`.
+
+    Raises:
+        NotConfigured: Other machines reach the host and no token is asked for.
+    """
     check_closed(settings, host)
     issuer = trust(settings)
-    held: list[Shared] = []
+    opened: list[Shared] = []
 
     @asynccontextmanager
     async def share() -> AsyncGenerator[Shared]:
-        yield held[0]
+        yield opened[0]
 
     server = build_server(settings, share)
     inner = _streamable(server) if transport == "http" else _older_sse(server)
@@ -109,7 +120,7 @@ def build_http_app(
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
         async with open_shared(Shared(settings, connect)) as shared:
-            held.append(shared)
+            opened.append(shared)
             async with inner.router.lifespan_context(inner):
                 yield
 
@@ -161,7 +172,7 @@ def _older_sse(server: Server[Shared]) -> Starlette:
 
 
 async def serve_http(settings: Settings, transport: Transport, place: Place) -> None:
-    """Serve until interrupted."""
+    """Serve until interrupted; writes the server's URL to standard error at the start."""
     app = build_http_app(settings, transport, place.host)
     config = uvicorn.Config(
         app,

@@ -99,7 +99,7 @@ async def really(messages: list[Message]) -> list[Message]:
     """What the real server answers, in the order of the requests."""
     wanted = [message["id"] for message in messages if "id" in message]
     heard = Opening({})
-    heard.said = [line(message) for message in messages]
+    heard.replayed = [line(message) for message in messages]
     async with real_server(heard) as (_, receive):
         told = [await next_message(receive) for _ in wanted]
     return sorted(told, key=lambda each: each.get("id", wanted[-1]))
@@ -108,7 +108,7 @@ async def really(messages: list[Message]) -> list[Message]:
 def instantly(messages: list[Message]) -> list[Message]:
     """What the snapshot answers; fails where it cannot."""
     heard = Opening(load_snapshot())
-    told = [heard.hear(line(message)) for message in messages]
+    told = [heard.answer(line(message)) for message in messages]
     assert None not in told
     return [answer for answer in told if answer]
 
@@ -164,11 +164,11 @@ async def test_after_the_opening_the_real_server_goes_on_and_repeats_nothing(ver
     if version == MODERN:
         messages.append(listen(90, FLAGS))
     for message in messages:
-        assert heard.hear(line(message)) is not None
+        assert heard.answer(line(message)) is not None
     rest = envelope("anybody") if version == MODERN else {}
     call = request(91, "tools/call", {"name": "list_models", "arguments": {"route": "md"}, **rest})
-    assert heard.hear(line(call)) is None
-    heard.said.append(line(call))
+    assert heard.answer(line(call)) is None
+    heard.replayed.append(line(call))
     async with real_server(heard) as (send, receive):
         told = await next_message(receive)
         send.write(line(request(92, "tools/list", rest)) + b"\n")
@@ -227,10 +227,10 @@ def test_what_the_snapshot_cannot_answer_is_left_to_the_real_server(name: str) -
     heard = Opening(load_snapshot())
     *before, last = BEYOND[name]
     for message in before:
-        assert heard.hear(line(message)) is not None
-    said = list(heard.said)
-    assert heard.hear(json.dumps(last).encode()) is None
-    assert heard.said == said
+        assert heard.answer(line(message)) is not None
+    said = list(heard.replayed)
+    assert heard.answer(json.dumps(last).encode()) is None
+    assert heard.replayed == said
 
 
 def test_an_escaped_letter_is_no_half_of_one() -> None:
@@ -252,7 +252,7 @@ def test_lines_that_came_with_the_last_one_are_handed_over_whole() -> None:
     greeted = [line(message) for message in greeting("2025-11-25", "x")]
     heard, told = served(b"\n".join([*greeted, call, after, b'{"unfinished']))
     assert [each["id"] for each in told] == [0]
-    assert heard.said == [*greeted, call, after, b'{"unfinished']
+    assert heard.replayed == [*greeted, call, after, b'{"unfinished']
     assert heard.answered == [0]
     assert not heard.ended
 
@@ -338,7 +338,7 @@ def test_what_is_right_for_sure_is_right(data: st.DataObject, name: str) -> None
 )
 def test_what_may_be_wrong_is_left_to_a_full_start(environment: dict[str, str]) -> None:
     heard, told = served(b"".join(line(message) + b"\n" for message in opening("2025-11-25", "x")), environment)
-    assert told == heard.said == []
+    assert told == heard.replayed == []
     assert not heard.ended
 
 
