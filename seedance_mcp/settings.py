@@ -173,7 +173,7 @@ def _host_names(text: str) -> list[str]:
     return [match[1] for match in found if match]
 
 
-def _allowed(told: str) -> WrapValidator:
+def _allowed(description: str) -> WrapValidator:
     """Let what is wrong with a value be told in our words."""
 
     def check(value: Any, read: ValidatorFunctionWrapHandler) -> Any:

@@ -23,7 +23,7 @@ from starlette.types import Receive, Scope, Send
 from seedance_mcp.errors import NotConfigured, SeedanceError
 from seedance_mcp.server.handlers import build_server, open_shared
 from seedance_mcp.server.http_answers import OneAnswer, PostOnly
-from seedance_mcp.server.http_client_name import NameTag
+from seedance_mcp.server.http_client_name import ClientNameMiddleware
 from seedance_mcp.server.http_door import HEALTH_PATH, READY_PATH, Doorkeeper, bracketed
 from seedance_mcp.server.oauth import Issuer, issuer_of
 from seedance_mcp.settings import Settings, is_loopback_host
@@ -127,7 +127,7 @@ def build_http_app(
     return Starlette(
         routes=[
             Route(HEALTH_PATH, _healthy),
-            Route(READY_PATH, _readiness(held)),
+            Route(READY_PATH, _readiness(opened)),
             *(issuer.routes() if issuer else []),
             Mount("/", app=inner),
         ],
@@ -137,7 +137,7 @@ def build_http_app(
 
 
 def _streamable(server: Server[Shared]) -> Starlette:
-    """No sessions: any request may reach any process, and a restart is not noticed."""
+    """Make the application without sessions: any process can answer any request, also after a restart."""
     streams, single = (
         server.streamable_http_app(streamable_http_path=MCP_PATH, stateless_http=True, host="", json_response=json)
         for json in (False, True)
@@ -149,7 +149,7 @@ def _streamable(server: Server[Shared]) -> Starlette:
             yield
 
     app = Starlette(routes=[Mount("/", app=OneAnswer(streams, single))], lifespan=lifespan)
-    app.add_middleware(NameTag)
+    app.add_middleware(ClientNameMiddleware)
     app.add_middleware(PostOnly, path=MCP_PATH)
     return app
 

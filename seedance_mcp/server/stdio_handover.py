@@ -53,8 +53,8 @@ class Incoming(ObjectReceiveStream[Received]):
         """Read on in a thread that nobody waits for."""
         self.refuse: Callable[[str], Awaitable[None]] = _tell_nobody
         """Takes the errors that answer a line which is no message."""
-        self._said, self._lines = create_memory_object_stream[bytes]()
-        lines = chain(opening.said, Lines(source))
+        self._sender, self._lines = create_memory_object_stream[bytes]()
+        lines = chain(opening.replayed, Lines(source))
         Thread(target=self._read, args=(lines, current_token()), daemon=True).start()
 
     def _read(self, lines: Iterable[bytes], token: EventLoopToken) -> None:
@@ -65,7 +65,7 @@ class Incoming(ObjectReceiveStream[Received]):
             finally:
                 from_thread.run_sync(self.end, token=token)
 
-    async def receive(self) -> Heard:
+    async def receive(self) -> Received:
         """The next message; what cannot be read is answered, and comes as the exception, as from the SDK's stream."""
         line = (await self._lines.receive()).decode("utf-8-sig", "replace")
         try:

@@ -33,7 +33,7 @@ async def get_balance(session: Session, arguments: NoArguments, caller: Caller) 
         spent_here=Spending(today=float(spent.today), total=float(spent.total), reserved=float(spent.reserved)),
         limits={name: float(limit) for name, limit in session.settings.limits.items()},
         left_today=None if day is None else float(max(Decimal(0), day - spent.today)),
-        unclear=[record.request_id for record in unclear if record.principal == session.principal],
+        unclear=[record.request_id for record in unknown if record.principal == session.principal],
         warnings=ignored_variables(),
     )
 

@@ -11,7 +11,7 @@ from seedance_mcp.catalogue.edition import Edition
 from seedance_mcp.catalogue.facts import RULES, Fact, Model
 from seedance_mcp.catalogue.profiles import model_schema
 from seedance_mcp.money.prices import PriceBook
-from seedance_mcp.money.records import JUDGED_AFTER_SECONDS, Evidence, Page, Record
+from seedance_mcp.money.records import JUDGED_AFTER_SECONDS, Page, Record
 from seedance_mcp.polling.schedule import Forecast
 from seedance_mcp.provider.failures import advice_for_failed_task
 from seedance_mcp.task import RUNNING

@@ -182,10 +182,10 @@ async def test_after_the_opening_the_real_server_goes_on_and_repeats_nothing(ver
 async def test_a_line_that_is_no_message_reaches_the_real_server_as_it_came() -> None:
     heard = Opening(load_snapshot())
     for unread in (b"not json", b"[" * 100_000, b"\xff", line(request(0, "ping")).replace(b"ping", b"pi\\ud83dng")):
-        assert heard.hear(unread) is None
+        assert heard.answer(unread) is None
     for odd in (None, 1.5, True, [1], "\ud83d"):
-        assert heard.hear(line({**request(0, "initialize", OLD), "id": odd})) is None
-    heard.said = [b"not json", *(line(message) for message in opening(MODERN, "anybody"))]
+        assert heard.answer(line({**request(0, "initialize", OLD), "id": odd})) is None
+    heard.replayed = [b"not json", *(line(message) for message in opening(MODERN, "anybody"))]
     async with real_server(heard) as (_, receive):
         told = [await next_message(receive) for _ in range(2)]
         assert sorted(["error" in message for message in told]) == [False, True]
@@ -234,7 +234,7 @@ def test_what_the_snapshot_cannot_answer_is_left_to_the_real_server(name: str) -
 
 
 def test_an_escaped_letter_is_no_half_of_one() -> None:
-    assert Opening(load_snapshot()).hear(line(request(0, "initialize", OLD)).replace(b'"x"', b'"\\u00fc"'))
+    assert Opening(load_snapshot()).answer(line(request(0, "initialize", OLD)).replace(b'"x"', b'"\\u00fc"'))
 
 
 def served(data: bytes, environment: dict[str, str] | None = None) -> tuple[Opening, list[Message]]:
