@@ -110,8 +110,8 @@ class _Connection:
 def _make(path: Path) -> None:
     """Make the file where it is missing, and let nobody but its owner read or write it.
 
-    One that is there is not opened here: a process that closes a file loses every lock that it has on it, those of SQLite too, and
-    another process would then take itself for the last one and delete the log that this one still writes.
+    One that is there is not opened here: a process that closes a file loses every lock that it has on it, those of SQLite too,
+    and another process would then take itself for the last one and delete the log that this one still writes.
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with suppress(FileExistsError):
