@@ -217,6 +217,10 @@ class Reading:
         )
         return [record for record in map(self.record, rows) if policy.is_of_unknown_outcome(record)]
 
+    def principals(self) -> list[str]:
+        """Name everybody who made a request."""
+        return self._names("SELECT DISTINCT scope AS name FROM counts ORDER BY scope")
+
     def movements(self, record: Record, asked_at: datetime) -> Movements:
         """Say what else may have moved the balance between a request and the time that the account was asked at."""
         sent_at = record.created_at.timestamp()
