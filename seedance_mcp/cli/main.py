@@ -8,7 +8,7 @@ import io
 import logging
 import sys
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from importlib import import_module
@@ -61,7 +61,8 @@ def _print_everything() -> None:
     """Write what the encoding of a terminal or a pipe lacks as an escape: a prompt in Chinese ends no command."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+            with suppress(OSError):  # a stream that takes nothing fails when it is written to
+                stream.reconfigure(errors="backslashreplace")
 
 
 def parser() -> argparse.ArgumentParser:
