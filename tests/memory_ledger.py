@@ -154,7 +154,7 @@ class MemoryLedger:
         return Page(fitting[:limit], len(fitting))
 
     async def keys(self, part: str, limit: int) -> list[str]:
-        names = [record.task_id or record.request_id for record in self._mine()]
+        names = list(dict.fromkeys(record.task_id or record.request_id for record in self._mine()))
         return [name for name in names if part.lower() in name.lower()][:limit]
 
     async def expiring(self, age_seconds: float, lifetime_seconds: float, limit: int) -> Page:
