@@ -143,7 +143,8 @@ class MemoryLedger:
         raise TaskNotFound("No such task here")
 
     async def belongs_elsewhere(self, task_id: str) -> bool:
-        return any(record.task_id == task_id and record.principal != self._principal for record in self._everybodys())
+        owners = {record.principal for record in self._everybodys() if record.task_id == task_id}
+        return bool(owners) and self._principal not in owners
 
     async def sharing(self, record: Record) -> list[str]:
         mine = [each for each in reversed(self._mine()) if each.task_id == record.task_id is not None]

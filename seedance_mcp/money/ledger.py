@@ -92,7 +92,7 @@ class Ledger(Protocol):
         ...
 
     async def belongs_elsewhere(self, task_id: str) -> bool:
-        """Say whether a task was made by another principal."""
+        """Say whether only other principals made a task."""
         ...
 
     async def sharing(self, record: Record) -> list[str]:

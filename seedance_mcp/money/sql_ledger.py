@@ -143,8 +143,8 @@ class SqlLedger:
 
     async def belongs_elsewhere(self, task_id: str) -> bool:
         """Say whether a task was made by another principal."""
-        found = await self._read(lambda ledger: ledger.find_anybodys("task_id", task_id))
-        return found is not None and found.principal != self._principal
+        owners = {record.principal for record in await self._read(lambda ledger: ledger.requests_of(task_id))}
+        return bool(owners) and self._principal not in owners
 
     async def sharing(self, record: Record) -> list[str]:
         """Give the other requests for the same task."""
