@@ -94,16 +94,25 @@ class MemoryLedger:
         for record in self._mine() if window_seconds is not None else []:
             if record.fingerprint == request.fingerprint and policy.is_duplicated_by(record, since):
                 return Reservation(record, is_new=False)
+        await self.release_unsent()
         admit(await self.spent())
         if token and self._tables.tokens[token].used:
             raise ConfirmationRequired("The confirm_token was used meanwhile: ask the user again.")
         if token:
             self._tables.tokens[token] = replace(self._tables.tokens[token], used=True)
-        record = self._write(policy.reserve(request, self._principal, self._now()), "sending")
+        record = self._write(policy.reserve(request, self._principal, self._now()), "reserved")
         return Reservation(record, is_new=True)
 
     async def mark_sending(self, request_id: str, used: Decimal | None) -> Record:
-        return self._write(policy.mark_sending(self._known(request_id), used))
+        return self._write(policy.mark_sending(self._known(request_id), used, self._now()))
+
+    async def keep_awaiting(self, request_id: str) -> None:
+        self._write(policy.keep_awaiting(self._known(request_id), self._now()))
+
+    async def release_unsent(self) -> None:
+        for record in self._everybodys():
+            if record.state == "reserved" and record.overdue:
+                self._write(policy.release(record, self._now()))
 
     async def observe(self, request_id: str, task: ProviderTask) -> Record:
         after = self._write(policy.observe(self._known(request_id), task, self._now()))
@@ -213,7 +222,7 @@ class MemoryLedger:
         began, every = record.created_at, {each.request_id: each for each in self._everybodys()}
         others = [each for each in every.values() if each.request_id != record.request_id]
         events = [event for event in self._tables.events if event.request_id != record.request_id]
-        answered = {event.request_id for event in events if event.what != "sending" and event.at < began}
+        answered = {event.request_id for event in events if event.what not in {"reserved", "sending"} and event.at < began}
         around = {each.request_id for each in others if policy.overdue_before(began) <= each.created_at <= began}
         since = [event for event in events if event.at >= began and every[event.request_id].created_at < began]
         running = any(each.state in {"queued", "processing"} and each.settled is None for each in others)
@@ -222,7 +231,8 @@ class MemoryLedger:
         )
         return Movements(
             unanswered=not around <= answered
-            or any(each.sending and each.settled is None for each in others)
+            or any(each.state == "sending" and not each.overdue and each.settled is None for each in others)
+            or any(began < event.at <= (record.sent_at or began) for event in events)
             or any(event.at >= asked_at for event in events),
             failed=any(event.what in policy.CAME_TO_NOTHING and every[event.request_id].task_id for event in since),
             unclear=running or any(guessed) or any(event.what in policy.CHARGES for event in since),

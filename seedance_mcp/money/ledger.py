@@ -60,7 +60,19 @@ class Ledger(Protocol):
         ...
 
     async def mark_sending(self, request_id: str, used: Decimal | None) -> Record:
-        """Note what the account has used in all, in JimiCoin, right before a request is sent: it judges a lost answer."""
+        """Note that a request is sent now, and what the account has used in all, in JimiCoin: it judges a lost answer.
+
+        Raises:
+            ProviderUnreachable: The request was given up meanwhile and must not be sent.
+        """
+        ...
+
+    async def keep_awaiting(self, request_id: str) -> None:
+        """Note that this process still awaits the answer to a request: else it is taken for interrupted after a while."""
+        ...
+
+    async def release_unsent(self) -> None:
+        """Release what is reserved for requests of every principal that never left, since their process ended before."""
         ...
 
     async def observe(self, request_id: str, task: ProviderTask) -> Record:

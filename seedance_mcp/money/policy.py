@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TypeVar
 
-from seedance_mcp.errors import SeedanceError
+from seedance_mcp.errors import ProviderUnreachable, SeedanceError
 from seedance_mcp.money.amounts import exact
 from seedance_mcp.money.records import (
     JUDGED_AFTER_SECONDS,
@@ -45,8 +45,9 @@ def reserve(request: NewRequest, principal: str, now: datetime) -> Record:
         request_id=request.request_id,
         principal=principal,
         fingerprint=request.fingerprint,
-        state="sending",
+        state="reserved",
         created_at=now,
+        awaited_at=now,
         model=request.body["model"],
         prompt=request.body["prompt"],
         duration=request.body.get("duration"),
@@ -60,14 +61,14 @@ def adopt(request_id: str, task_id: str, principal: str, made_at: datetime) -> R
 
 
 def as_of(record: Record, now: datetime) -> Record:
-    """Give a record as it is to be seen at a time: a request that has been sending for too long is overdue."""
-    if record.state != "sending":
+    """Give a record as it is to be seen at a time: a request that no process goes on with is overdue."""
+    if record.state not in {"reserved", "sending"}:
         return record
-    return replace(record, overdue=record.created_at < overdue_before(now))
+    return replace(record, overdue=(record.awaited_at or record.created_at) < overdue_before(now))
 
 
 def overdue_before(now: datetime) -> datetime:
-    """Give the time before which a request must have been made to be overdue, if it is still sending."""
+    """Give the time since which a process must have said that it goes on with a request, or else it is overdue."""
     return now - timedelta(seconds=SENDING_SECONDS)
 
 
@@ -78,12 +79,28 @@ def is_duplicated_by(earlier: Record, since: datetime) -> bool:
     """
     if is_of_unknown_outcome(earlier):
         return True
-    return earlier.created_at > since and earlier.state not in CAME_TO_NOTHING
+    return earlier.created_at > since and earlier.status not in CAME_TO_NOTHING
 
 
-def mark_sending(record: Record, used: Decimal | None) -> Record:
-    """Note what the account has used in all, right before the request is sent."""
-    return replace(record, used_before=used)
+def mark_sending(record: Record, used: Decimal | None, now: datetime) -> Record:
+    """Note that a request is sent now, and what the account has used in all right before that.
+
+    Raises:
+        ProviderUnreachable: The request was released meanwhile, so it must not be sent any more.
+    """
+    if record.state != "reserved":
+        raise ProviderUnreachable("This request was held up too long and given up, and nothing was sent: call again.")
+    return replace(record, state="sending", used_before=used, sent_at=now, awaited_at=now)
+
+
+def keep_awaiting(record: Record, now: datetime) -> Record:
+    """Note that the process of a request still goes on with it."""
+    return replace(record, awaited_at=now, overdue=False) if record.state in {"reserved", "sending"} else record
+
+
+def release(record: Record, now: datetime) -> Record:
+    """Release what is reserved for a request that never left, since its process ended before."""
+    return fail(record, ProviderUnreachable("This request was never sent, since its server ended before."), now)
 
 
 def observe(record: Record, task: ProviderTask, now: datetime) -> Record:
@@ -158,7 +175,7 @@ def fail(record: Record, error: SeedanceError, now: datetime) -> Record:
     One that may have been charged is of unknown outcome, and its estimate stays reserved; else it failed and cost nothing.
     A request that was judged or answered meanwhile stays as it is.
     """
-    if record.state != "sending":
+    if record.state not in {"reserved", "sending"}:
         return record
     failed = replace(record, overdue=False, error=error.message, error_code=error.code)
     if error.charged == "maybe":
@@ -215,7 +232,7 @@ def settle(record: Record, verdict: Verdict) -> Record:
 
     A request that has an outcome stays as it is, and one that is settled already changes only by the user's own verdict.
     """
-    if record.status != "unknown" or (record.settled is not None and verdict.by != "person"):
+    if record.adopted or record.status != "unknown" or (record.settled is not None and verdict.by != "person"):
         return record
     if verdict.amount is None:
         return replace(record, evidence=verdict.evidence)

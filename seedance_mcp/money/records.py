@@ -11,12 +11,12 @@ from typing import Any, Literal
 from seedance_mcp.task import Status
 
 SENDING_SECONDS = 180.0
-"""A request still marked as being sent after this long was interrupted: its outcome is unknown."""
+"""A request whose process has not said for this long that it awaits the answer was interrupted."""
 JUDGED_AFTER_SECONDS = 120.0
 """A balance that has not moved for this long after a request of unknown outcome says that nothing was charged."""
 
-State = Literal["sending", Status]
-"""What the ledger keeps of a request: `sending` until its answer is known, then the status of its task."""
+State = Literal["reserved", "sending", Status]
+"""What the ledger keeps of a request: `reserved` until it is sent, `sending` until its answer is known, then its status."""
 Evidence = Literal["charged", "not charged", "cannot tell"]
 """What the balance, or the user, says about a request of unknown outcome."""
 SettledBy = Literal["provider", "estimate", "balance", "person"]
@@ -84,7 +84,7 @@ class Record:
     duration: int | None = None
     """Seconds of video, as asked for."""
     overdue: bool = False
-    """It has been sending for longer than any answer is awaited."""
+    """It is not sent or not answered, and no process awaits it any more."""
     progress: int = 0
     """Percent, 0 to 100."""
     estimate: Decimal | None = None
@@ -102,6 +102,9 @@ class Record:
     error: str | None = None
     error_code: str | None = None
     """Ours; `None` where `error` holds the provider's own words."""
+    sent_at: datetime | None = None
+    awaited_at: datetime | None = None
+    """When its process last said that it goes on with it."""
 
     @property
     def adopted(self) -> bool:
@@ -110,12 +113,14 @@ class Record:
 
     @property
     def sending(self) -> bool:
-        """Whether some process still awaits its answer."""
-        return self.state == "sending" and not self.overdue
+        """Whether some process is about to send it or still awaits its answer."""
+        return self.state in {"reserved", "sending"} and not self.overdue
 
     @property
     def status(self) -> Status:
-        """Its status for the public: being sent counts as queued, and interrupted while it was sent as unknown."""
+        """Its status for the public: being sent counts as queued; interrupted, it failed before that and is unknown after."""
+        if self.state == "reserved":
+            return "failed" if self.overdue else "queued"
         if self.state == "sending":
             return "unknown" if self.overdue else "queued"
         return self.state

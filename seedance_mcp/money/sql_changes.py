@@ -31,6 +31,7 @@ class Changing:
         earlier = None if window_seconds is None else self._duplicated(request.fingerprint, window_seconds)
         if earlier:
             return Reservation(earlier, is_new=False)
+        self.release_unsent()
         admit(self.read.spent())
         if token_digest:
             self._use_token(token_digest)
@@ -58,9 +59,19 @@ class Changing:
         return record
 
     def mark_sending(self, request_id: str, used: Decimal | None) -> Record:
-        """Note what the account has used, right before a request is sent."""
+        """Note that a request is sent now, and what the account has used."""
         before = self._known(request_id)
-        return self._write(before, policy.mark_sending(before, used))
+        return self._write(before, policy.mark_sending(before, used, self.read.now))
+
+    def keep_awaiting(self, request_id: str) -> None:
+        """Note that this process still awaits the answer to a request."""
+        before = self._known(request_id)
+        self._write(before, policy.keep_awaiting(before, self.read.now))
+
+    def release_unsent(self) -> None:
+        """Release what is reserved for requests that never left."""
+        for record in self.read.unsent():
+            self._write(record, policy.release(record, self.read.now))
 
     def observe(self, request_id: str, task: ProviderTask) -> Record:
         """Take in what the provider reports, for every request that shares the task."""

@@ -109,8 +109,17 @@ class SqlLedger:
         return await self._write(lambda ledger: ledger.reserve(request, window_seconds, admit, digest))
 
     async def mark_sending(self, request_id: str, used: Decimal | None) -> Record:
-        """Note what the account has used, right before a request is sent."""
+        """Note that a request is sent now, and what the account has used."""
         return await self._write(lambda ledger: ledger.mark_sending(request_id, used))
+
+    async def keep_awaiting(self, request_id: str) -> None:
+        """Note that this process still awaits the answer to a request."""
+        await self._write(lambda ledger: ledger.keep_awaiting(request_id))
+
+    async def release_unsent(self) -> None:
+        """Release what is reserved for requests that never left."""
+        if await self._read(lambda ledger: ledger.unsent()):
+            await self._write(lambda ledger: ledger.release_unsent())
 
     async def observe(self, request_id: str, task: ProviderTask) -> Record:
         """Take in what the provider reports about a task."""

@@ -27,7 +27,7 @@ _LAST_CHARACTER = "\U0010ffff"
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Rows of one state, and of one age where `made` says so."""
+    """Rows of one state, and awaited since a time or not where `made` says so."""
 
     state: str | None
     made: str = ""
@@ -38,7 +38,7 @@ class Slice:
         conditions = [
             "scope = ?",
             *(["state = ?"] if self.state else []),
-            *([f"created_at {self.made} ?"] if self.made else []),
+            *([f"coalesce(awaited_at, created_at) {self.made} ?"] if self.made else []),
         ]
         values = (principal, *((self.state,) if self.state else ()), *((self.at,) if self.made else ()))
         return " AND ".join(conditions), values
@@ -118,7 +118,11 @@ class Reading:
     def _slices(self, status: Status | None) -> list[Slice]:
         """Give the rows of a status as ranges of an index each."""
         edge = policy.overdue_before(self.now).timestamp()
-        also = {"queued": [Slice("sending", ">=", edge)], "unknown": [Slice("sending", "<", edge)]}
+        also = {
+            "queued": [Slice("sending", ">=", edge), Slice("reserved", ">=", edge)],
+            "unknown": [Slice("sending", "<", edge)],
+            "failed": [Slice("reserved", "<", edge)],
+        }
         return [Slice(status), *also.get(status or "", [])]
 
     def _count(self, rows: Slice) -> int:
@@ -221,6 +225,14 @@ class Reading:
         """Name everybody who made a request."""
         return self._names("SELECT DISTINCT scope AS name FROM counts ORDER BY scope")
 
+    def unsent(self) -> list[Record]:
+        """Give every principal's requests that were to be sent by a process that ended before."""
+        rows = self.db.all(
+            "SELECT * FROM requests WHERE state = 'reserved' AND settled IS NULL AND coalesce(awaited_at, created_at) < ?",
+            policy.overdue_before(self.now).timestamp(),
+        )
+        return [self.record(row) for row in rows]
+
     def movements(self, record: Record, asked_at: datetime) -> Movements:
         """Say what else may have moved the balance between a request and the time that the account was asked at."""
         sent_at = record.created_at.timestamp()
@@ -242,19 +254,23 @@ class Reading:
         return self.db.one(statement, *values) is not None
 
     def _unanswered(self, record: Record, sent_at: float, asked_at: float) -> bool:
-        """Say whether another request was under way at either time, or changed since the second one."""
+        """Say whether another request was under way at either time, or changed while this one was made or since the second."""
         earliest, edge = (policy.overdue_before(each).timestamp() for each in (record.created_at, self.now))
         return (
             self._is_there(
                 "SELECT 1 AS there FROM requests WHERE request_id <> ? AND created_at BETWEEN ? AND ? AND NOT EXISTS"
-                " (SELECT 1 FROM events WHERE events.request_id = requests.request_id AND events.state <> 'sending'"
-                " AND events.at < ?) LIMIT 1",
+                " (SELECT 1 FROM events WHERE events.request_id = requests.request_id AND events.state NOT IN"
+                " ('reserved', 'sending') AND events.at < ?) LIMIT 1",
                 *(record.request_id, earliest, sent_at, sent_at),
             )
             or self._is_there(
-                "SELECT 1 AS there FROM requests WHERE state = 'sending' AND settled IS NULL AND created_at >= ?"
-                " AND request_id <> ? LIMIT 1",
+                "SELECT 1 AS there FROM requests WHERE state = 'sending' AND settled IS NULL"
+                " AND coalesce(awaited_at, created_at) >= ? AND request_id <> ? LIMIT 1",
                 *(edge, record.request_id),
+            )
+            or self._is_there(
+                "SELECT 1 AS there FROM events WHERE at > ? AND at <= ? AND request_id <> ? LIMIT 1",
+                *(sent_at, (record.sent_at or record.created_at).timestamp(), record.request_id),
             )
             or self._is_there(
                 "SELECT 1 AS there FROM events WHERE at >= ? AND request_id <> ? LIMIT 1", asked_at, record.request_id

@@ -32,6 +32,8 @@ def read_record(row: Row, now: datetime) -> Record:
         settled=None if row["settled"] is None else from_nano(row["settled"]),
         used_before=from_text(row["used_before"]),
         created_at=_moment(row["created_at"]),
+        sent_at=_moment(row["sent_at"]) if row["sent_at"] else None,
+        awaited_at=_moment(row["awaited_at"]) if row["awaited_at"] else None,
         completed_at=_moment(row["completed_at"]) if row["completed_at"] else None,
     )
     return policy.as_of(record, now)
@@ -94,6 +96,8 @@ def _columns(record: Record) -> dict[str, Any]:
         "settled_by": record.settled_by,
         "used_before": to_text(record.used_before),
         "evidence": record.evidence,
+        "sent_at": record.sent_at.timestamp() if record.sent_at else None,
+        "awaited_at": record.awaited_at.timestamp() if record.awaited_at else None,
         "completed_at": record.completed_at.timestamp() if record.completed_at else None,
         "video_url": record.video_url,
         "saved_path": saved.uri if saved else None,

@@ -65,6 +65,8 @@ async def judge_unknown(session: Session, used: Decimal | None, asked_at: dateti
     Returns:
         The requests whose outcome is still unknown.
     """
+    await keep_awaiting(session)
+    await session.ledger.release_unsent()
     unknown = await session.ledger.unknown_outcomes()
     judged = unknown if used is None else await reconcile(session.ledger, unknown, used, asked_at)
     for before, after in zip(unknown, judged, strict=True):
@@ -72,8 +74,16 @@ async def judge_unknown(session: Session, used: Decimal | None, asked_at: dateti
     return [record for record in judged if is_of_unknown_outcome(record)]
 
 
+async def keep_awaiting(session: Session) -> None:
+    """Say that this process still awaits its answers, whatever the clock did meanwhile: no age says that."""
+    for request_id, ledger in list(session.shared.awaiting.items()):
+        await ledger.keep_awaiting(request_id)
+
+
 async def reconcile_account(session: Session) -> None:
     """Ask for the account's balance where there is a request of unknown outcome to judge."""
+    await keep_awaiting(session)
+    await session.ledger.release_unsent()
     if await session.ledger.unknown_outcomes():
         asked_at = session.now()
         await judge_unknown(session, await used_now(session.client), asked_at)

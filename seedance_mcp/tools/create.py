@@ -19,7 +19,14 @@ from seedance_mcp.money.records import JUDGED_AFTER_SECONDS, NewRequest, Record
 from seedance_mcp.task import RUNNING, ProviderTask
 from seedance_mcp.tools import views
 from seedance_mcp.tools.arguments import CreateVideo
-from seedance_mcp.tools.changes import judge_unknown, publish_change, reconcile_account, sharing_warnings, used_now
+from seedance_mcp.tools.changes import (
+    judge_unknown,
+    keep_awaiting,
+    publish_change,
+    reconcile_account,
+    sharing_warnings,
+    used_now,
+)
 from seedance_mcp.tools.results import Next, Task
 from seedance_mcp.tools.session import Caller, Session
 from seedance_mcp.tools.tasks import poll_task
@@ -125,7 +132,7 @@ async def _send(session: Session, record: Record, body: dict[str, Any]) -> Recor
     request_id = record.request_id
     try:
         await session.ledger.mark_sending(request_id, await used_now(session.client))
-        task = await session.client.create_video(body)
+        task = await _post(session, request_id, body)
     except Exception as failure:  # whatever it was, the request may have been sent
         error = failure if isinstance(failure, SeedanceError) else _unforeseen(failure)
         error.details["request_id"] = request_id
@@ -147,6 +154,36 @@ async def _send(session: Session, record: Record, body: dict[str, Any]) -> Recor
             request_id=request_id,
         ) from error
     return await publish_change(session, record, after)
+
+
+RENEW_SECONDS = 15.0
+"""How often this process says that it still awaits an answer."""
+
+
+async def _post(session: Session, request_id: str, body: dict[str, Any]) -> ProviderTask:
+    """Send the request, and say in the ledger that its answer is awaited for as long as it is."""
+    session.shared.awaiting[request_id] = session.ledger
+    came: list[ProviderTask | Exception] = []
+    try:
+        async with anyio.create_task_group() as group:
+            group.start_soon(_renew, session)
+            try:
+                came.append(await session.client.create_video(body))
+            except Exception as failure:  # noqa: BLE001 - it leaves the group as what it is
+                came.append(failure)
+            group.cancel_scope.cancel()
+    finally:
+        del session.shared.awaiting[request_id]
+    if isinstance(came[0], Exception):
+        raise came[0]
+    return came[0]
+
+
+async def _renew(session: Session) -> None:
+    while True:
+        await anyio.sleep(RENEW_SECONDS)
+        with suppress(LedgerUnusable):
+            await keep_awaiting(session)
 
 
 def _keep_unwritten(session: Session, request_id: str, task: ProviderTask) -> None:

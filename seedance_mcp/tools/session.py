@@ -105,6 +105,8 @@ class Shared:
     """By request id: locked while a video is saved, so that calls for the same video share one file."""
     unwritten: dict[str, tuple[str, str, ProviderTask]] = field(default_factory=dict[str, tuple[str, str, "ProviderTask"]])
     """By task id: whose request was paid, which one it was, and its task, where the ledger could not be written."""
+    awaiting: dict[str, Ledger] = field(default_factory=dict[str, Ledger])
+    """By request id: the ledger of each request whose answer this process awaits."""
     observer: Observer = field(default_factory=NoObserver)
     """Learns what happens; a server puts its subscriptions and log lines here."""
     _sessions: OrderedDict[str, Session] = field(default_factory=OrderedDict[str, "Session"])

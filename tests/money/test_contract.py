@@ -19,7 +19,14 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from memory_ledger import memory_ledgers
 
-from seedance_mcp.errors import BudgetExceeded, OutcomeUnknown, ProviderFailed, SeedanceError, TaskNotFound
+from seedance_mcp.errors import (
+    BudgetExceeded,
+    OutcomeUnknown,
+    ProviderFailed,
+    ProviderUnreachable,
+    SeedanceError,
+    TaskNotFound,
+)
 from seedance_mcp.money.ledger import Ledger, open_ledger
 from seedance_mcp.money.records import NewRequest, Record, Saved, Spent, Upload, Verdict
 from seedance_mcp.money.stores.sqlite import LEDGER_FILE
@@ -98,6 +105,18 @@ def is_sent(number: int, used: Decimal | None) -> Step:
     return changes(number, lambda ledger, request_id: ledger.mark_sending(request_id, used))
 
 
+def is_awaited(number: int) -> Step:
+    async def act(ledger: Ledger, request_id: str) -> Record:
+        await ledger.keep_awaiting(request_id)
+        return await ledger.get(request_id)
+
+    return changes(number, act)
+
+
+async def releases(ledger: Ledger, play: Play) -> None:
+    await ledger.release_unsent()
+
+
 def is_saved(number: int) -> Step:
     return changes(number, lambda ledger, request_id: ledger.save(request_id, Saved("/a.mp4", 1, "0")))
 
@@ -153,6 +172,8 @@ steps: st.SearchStrategy[Step] = st.one_of(
     st.builds(is_sent, numbers, amounts),
     st.builds(is_settled, numbers, verdicts),
     st.builds(is_saved, numbers),
+    st.builds(is_awaited, numbers),
+    st.just(releases),
     st.builds(is_judged, numbers, st.decimals(0, 9, places=9), st.sampled_from([0, 60, 300])),
     st.builds(adopts, principals, numbers),
 )
@@ -186,7 +207,7 @@ async def told(ledger: Ledger) -> list[Any]:
 async def outcome(ledger: Ledger, play: Play, step: Step) -> Any:
     try:
         return await step(ledger, play)
-    except BudgetExceeded:
+    except (BudgetExceeded, ProviderUnreachable):
         return "refused"
 
 

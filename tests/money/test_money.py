@@ -400,6 +400,7 @@ async def test_a_request_that_is_being_sent_is_followed_by_its_request_id(
     name = fingerprint(read_request(load_edition(), {"model": "seedance2.0-sp", "prompt": "a fox"}))
     request = NewRequest({"model": "seedance2.0-sp", "prompt": "a fox"}, name, Decimal("0.25"))
     record = (await ledger.reserve(request, window_seconds=600, admit=nothing)).record
+    await ledger.mark_sending(record.request_id, None)
     async with open_world(clock=clock) as world:
         again = await world.create()
         assert again["deduplicated"] is True

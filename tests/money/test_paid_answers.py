@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -16,7 +16,7 @@ import httpx
 import pytest
 from conftest import OpenWorld, no_film
 
-from seedance_mcp.errors import LedgerUnusable, OutcomeUnknown
+from seedance_mcp.errors import LedgerUnusable, OutcomeUnknown, ProviderUnreachable
 from seedance_mcp.money.ledger import Ledger
 from seedance_mcp.money.records import NewRequest, Record, Spent
 from seedance_mcp.sandbox.faults import Fault
@@ -293,3 +293,61 @@ async def test_a_request_that_the_ledger_lost_is_told(open_ledger: OpenLedger, t
     with pytest.raises(LedgerUnusable, match="does not hold request req_1"):
         await ledger.mark_sending("req_1", None)
     await ledger.aclose()
+
+
+async def test_what_never_left_is_released_without_the_balance(
+    open_world: OpenWorld, open_ledger: OpenLedger, tmp_path: Path
+) -> None:
+    clock = Clock()
+    ledger = open_ledger(Settings(data_dir=tmp_path / "data"), clock)
+    request = NewRequest({"model": "m", "prompt": "one"}, "one", Decimal("2.5"), "req_one")
+    for by in ("get_balance", "create_video"):
+        await ledger.reserve(replace(request, request_id=f"req_{by}"), window_seconds=None, admit=admit)
+        async with open_world(clock=clock, max_cost_total="2.6") as world:
+            world.sandbox.faults = [Fault("no_task_id", BALANCE, 99)]
+            assert (await world.call("get_task", {"task_id": f"req_{by}"}))["status"] == "queued"
+            assert (await world.create()).error["code"] == "budget_exceeded"
+            clock.now += timedelta(seconds=181)
+            assert (await world.call("get_task", {"task_id": f"req_{by}"}))["status"] == "failed"
+            assert (await world.call("list_tasks", {"status": "failed"}))["total"] >= 1
+            answer = await world.create(resolution="480p") if by == "create_video" else await world.call("get_balance")
+            assert not answer.is_error
+        task = await ledger.get(f"req_{by}")
+        assert (task.state, task.settled) == ("failed", 0)
+    with pytest.raises(ProviderUnreachable):
+        await ledger.mark_sending("req_get_balance", None)
+    await ledger.aclose()
+
+
+@dataclass
+class Jumping(Sandbox):
+    """While it makes a video, the clock jumps and another session asks for the balance."""
+
+    clock: Clock = field(default_factory=Clock)
+    jump_seconds: int = 200
+    ask: Callable[[], Awaitable[Any]] | None = None
+
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith(CREATE) and self.ask:
+            self.clock.now += timedelta(seconds=self.jump_seconds)
+            await self.ask()
+            await anyio.sleep(30)
+            self.clock.now += timedelta(seconds=self.jump_seconds)
+            await self.ask()
+        return await super().__call__(request)
+
+
+@pytest.mark.parametrize("jump_seconds", [200, 3600, -3600])
+async def test_a_clock_that_jumps_judges_no_request_that_is_awaited(open_world: OpenWorld, jump_seconds: int) -> None:
+    sandbox = Jumping(no_film, jump_seconds=jump_seconds)
+    async with open_world(sandbox=sandbox, clock=sandbox.clock) as world:
+
+        async def ask() -> None:
+            await world.call("get_balance")
+            await world.call("list_tasks", {"refresh": True})
+
+        sandbox.ask = ask
+        task = await world.create()
+        assert task["status"] == "queued"
+        assert (await world.call("wait_for_video", {"task_id": task["task_id"]}))["status"] == "completed"
+        assert world.creates == 1

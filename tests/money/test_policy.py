@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seedance_mcp.errors import OutcomeUnknown, ProviderFailed
+from seedance_mcp.errors import OutcomeUnknown, ProviderFailed, ProviderUnreachable
 from seedance_mcp.money import policy
 from seedance_mcp.money.amounts import exact
 from seedance_mcp.money.records import ModelSpending, Movements, NewRequest, Record, Saved, State, Token, Took, Verdict
@@ -67,7 +67,7 @@ def seen_after(seconds: float) -> Step:
 
 
 def sent(used: Decimal | None) -> Step:
-    return lambda record: policy.mark_sending(record, used)
+    return lambda record: policy.mark_sending(record, used, NOON) if record.state == "reserved" else record
 
 
 def saved(record: Record) -> Record:
@@ -123,7 +123,8 @@ def test_money_that_may_have_gone_always_counts(record: Record, changes: list[St
 
 
 def test_a_record_begins_with_what_is_asked_for_or_with_a_task_that_costs_nothing() -> None:
-    assert Record("req_1", "", "x", "sending", NOON, None, "m", "a fox", 5, estimate=Decimal("2.5")) == NEW
+    first = Record("req_1", "", "x", "reserved", NOON, None, "m", "a fox", 5, estimate=Decimal("2.5"), awaited_at=NOON)
+    assert first == NEW
     assert Record("req_2", "", None, "queued", NOON, "vid_2", settled=Decimal(0)) == ADOPTED
 
 
@@ -136,7 +137,7 @@ def test_a_report_is_taken_in_whole_and_one_that_says_less_takes_nothing_away() 
     assert known == Record(
         *("req_1", "", "x", "completed", NOON, "vid_1", "m", "a fox", 5, False, 100),
         *(Decimal("2.5"), Decimal("2.4"), Decimal("2.4"), "provider", None, None),
-        *(NOON + timedelta(hours=1), url, saved_as, "words", None),
+        *(NOON + timedelta(hours=1), url, saved_as, "words", None, None, NOON),
     )
     assert policy.observe(known, ProviderTask(None, "queued"), NOON) == known
     renewed = policy.observe(known, ProviderTask(None, "completed", video_url="https://a.b/2", error="more"), NOON)
@@ -209,12 +210,13 @@ def test_a_request_without_a_task_failed_for_free_or_is_of_unknown_outcome(
 def test_a_request_that_is_sent_for_too_long_is_of_unknown_outcome(
     age_seconds: float, status: Status, *, sending: bool, unknown: bool
 ) -> None:
-    seen = policy.as_of(NEW, NOON + timedelta(seconds=age_seconds))
+    sent = policy.mark_sending(NEW, None, NOON)
+    seen = policy.as_of(sent, NOON + timedelta(seconds=age_seconds))
     assert (seen.status, seen.sending, policy.is_of_unknown_outcome(seen)) == (status, sending, unknown)
 
 
 @pytest.mark.parametrize(
-    ("state", "duplicate"), [(state, state not in {"failed", "cancelled"}) for state in ("sending", *STATUSES)]
+    ("state", "duplicate"), [(state, state not in {"failed", "cancelled"}) for state in ("reserved", "sending", *STATUSES)]
 )
 def test_a_duplicate_is_what_was_asked_for_in_the_window_and_did_not_come_to_nothing(state: State, *, duplicate: bool) -> None:
     earlier = replace(NEW, state=state)
@@ -222,6 +224,23 @@ def test_a_duplicate_is_what_was_asked_for_in_the_window_and_did_not_come_to_not
     assert policy.is_duplicated_by(earlier, NOON) is (state == "unknown")
     assert policy.is_duplicated_by(policy.as_of(replace(earlier, state="sending"), NOON + timedelta(days=1)), NOON)
     assert not policy.is_duplicated_by(replace(earlier, settled=Decimal(1)), NOON)
+
+
+def test_what_never_left_is_released_and_may_not_leave_any_more() -> None:
+    late = NOON + timedelta(seconds=181)
+    seen = policy.as_of(NEW, late)
+    assert (seen.status, seen.sending, policy.is_of_unknown_outcome(seen)) == ("failed", False, False)
+    assert not policy.is_duplicated_by(seen, NOON - timedelta(seconds=1))
+    released = policy.release(seen, late)
+    assert (released.state, policy.spent(released)) == ("failed", 0)
+    with pytest.raises(ProviderUnreachable, match="nothing was sent"):
+        policy.mark_sending(released, None, late)
+
+
+def test_a_request_that_is_awaited_is_never_overdue() -> None:
+    sent = policy.keep_awaiting(policy.mark_sending(NEW, None, NOON), NOON + timedelta(days=1))
+    assert policy.as_of(sent, NOON + timedelta(days=1, seconds=180)).sending
+    assert policy.keep_awaiting(LOST, NOON) == LOST
 
 
 QUIET = Movements(unanswered=False, failed=False, unclear=False, charged=Decimal(0))
@@ -249,7 +268,7 @@ LATER = NOON + timedelta(seconds=120)
 def test_the_balance_says_what_became_of_a_lost_answer(
     used: str, others: Movements, now: datetime, evidence: str, amount: str | None, *, only_one: bool
 ) -> None:
-    sent = policy.mark_sending(LOST, Decimal(10))
+    sent = replace(LOST, used_before=Decimal(10))
     verdict = policy.judge(sent, Decimal(used), others, now, only_one=only_one)
     assert (verdict.evidence, verdict.amount) == (evidence, None if amount is None else Decimal(amount))
 
@@ -261,11 +280,12 @@ def test_without_a_balance_before_nothing_is_proven_by_a_movement_and_no_price_i
 
 
 def test_what_was_not_charged_is_free_again_and_what_was_stays_unknown() -> None:
-    lost = replace(NEW, overdue=True)
+    lost = replace(policy.mark_sending(NEW, None, NOON), overdue=True)
     free = policy.settle(lost, Verdict("not charged", Decimal(0), "balance"))
     paid = policy.settle(LOST, Verdict("charged", Decimal("2.5"), "balance"))
     open_ = policy.settle(LOST, Verdict("cannot tell"))
-    assert free == replace(NEW, state="failed", settled=Decimal(0), settled_by="balance", evidence="not charged")
+    settled = {"state": "failed", "settled": Decimal(0), "settled_by": "balance", "evidence": "not charged"}
+    assert free == replace(lost, overdue=False, **settled)
     assert (paid.state, policy.spent(paid), policy.reserved(paid)) == ("unknown", Decimal("2.5"), 0)
     assert (open_.state, open_.evidence, policy.reserved(open_)) == ("unknown", "cannot tell", Decimal("2.5"))
 

@@ -229,6 +229,8 @@ def test_whatever_an_agent_asks_for_is_found_by_an_index(tmp_path: Path) -> None
         read.similar_durations(record)
         read.unknown_outcomes()
         read.movements(record, NOON)
+        read.unsent()
+        read.requests_of("vid_1")
         read.used_before()
         read.is_refused("x")
         read.token_fault("x", "x", None)
