@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple
 from decimal import Decimal
 
 from seedance_mcp.money.records import ModelSpending, Page, Spent
@@ -62,8 +61,9 @@ def _caller(name: str) -> str:
 
 def spending_totals(spent: list[Spent], limits: dict[str, Decimal], currency: str) -> str:
     """Show the totals of some callers and the limits, by the name of their setting; amounts are in `currency`."""
-    none = Spent(Decimal(0), Decimal(0), Decimal(0))
-    today, total, reserved = (sum(each, Decimal(0)) for each in zip(*map(astuple, [none, *spent]), strict=True))
+    today = sum((each.today for each in spent), Decimal(0))
+    total = sum((each.total for each in spent), Decimal(0))
+    reserved = sum((each.reserved for each in spent), Decimal(0))
     part = f" ({reserved:f} of this is reserved and not settled)" if reserved else ""
     allowed = ", ".join(f"{name} {limit:f}" for name, limit in limits.items()) or "none"
     each = " for each caller" if len(spent) > 1 else ""

@@ -229,8 +229,8 @@ def _unforeseen(failure: Exception) -> OutcomeUnknown:
 
 
 def _log_unforeseen(failure: Exception) -> None:
-    where = "".join(traceback.format_tb(failure.__traceback__))  # its message could hold a prompt or a link
-    log.error("%s while a request was on its way:\n%s", type(failure).__name__, where)
+    where = "".join(traceback.format_tb(failure.__traceback__))  # its message could hold a prompt or a signed URL
+    log.error("%s while a request was under way:\n%s", type(failure).__name__, where)
 
 
 def _warnings(request: VideoRequest, estimate: Estimate) -> list[str]:

@@ -146,6 +146,7 @@ async def booked(folder: Path, outcome: SeedanceError | None = None) -> None:
     async with aclosing(open_ledger(Settings(data_dir=folder), lambda: datetime.now(UTC))) as ledger:
         request = NewRequest({"model": "seedance2.0-sp", "prompt": "a fox"}, "x", None)
         await ledger.reserve(request, window_seconds=0, admit=lambda _: None)
+        await ledger.mark_sending(request.request_id, None)
         if outcome:
             await ledger.fail(request.request_id, outcome)
 

@@ -351,3 +351,23 @@ async def test_a_clock_that_jumps_judges_no_request_that_is_awaited(open_world: 
         assert task["status"] == "queued"
         assert (await world.call("wait_for_video", {"task_id": task["task_id"]}))["status"] == "completed"
         assert world.creates == 1
+
+
+async def test_a_request_that_is_being_sent_can_be_waited_for(
+    open_world: OpenWorld, open_ledger: OpenLedger, tmp_path: Path
+) -> None:
+    clock = Clock()
+    ledger = open_ledger(Settings(data_dir=tmp_path / "data"), clock)
+    request = NewRequest({"model": "m", "prompt": "one"}, "one", Decimal("2.5"), "req_one")
+    await ledger.reserve(request, window_seconds=None, admit=admit)
+    async with open_world(clock=clock) as world, anyio.create_task_group() as group:
+        waited = await world.call("wait_for_video", {"task_id": "req_one", "timeout_seconds": 5})
+        assert (waited["status"], waited["task_id"]) == ("queued", None)
+
+        async def answer() -> None:
+            await anyio.sleep(7)
+            await ledger.observe("req_one", ProviderTask("vid_1", "failed", error="no"))
+
+        group.start_soon(answer)
+        assert (await world.call("wait_for_video", {"task_id": "req_one", "timeout_seconds": 60}))["status"] == "failed"
+    await ledger.aclose()
