@@ -24,6 +24,7 @@ from seedance_mcp.errors import NotConfigured, SeedanceError
 from seedance_mcp.server.handlers import build_server, open_shared
 from seedance_mcp.server.http_answers import OneAnswer, PostOnly
 from seedance_mcp.server.http_client_name import NameTag
+from seedance_mcp.server.http_connections import PatientServer, connections_allowed, guarded
 from seedance_mcp.server.http_door import HEALTH_PATH, READY_PATH, Doorkeeper, bracketed
 from seedance_mcp.server.oauth import Issuer, issuer_of
 from seedance_mcp.settings import Settings, is_loopback_host
@@ -94,7 +95,10 @@ def build_http_app(
     connect: Connect = connect_to_provider,
     trust: Callable[[Settings], Issuer | None] = issuer_of,
 ) -> Starlette:
-    """Make the ASGI application of one transport; all its clients share one provider connection and one ledger file."""
+    """Make the ASGI application of one transport; all its clients share one provider connection and one ledger file.
+
+    Its `state.running` gives how many calls are being worked on.
+    """
     check_closed(settings, host)
     issuer = trust(settings)
     held: list[Shared] = []
@@ -113,7 +117,7 @@ def build_http_app(
             async with inner.router.lifespan_context(inner):
                 yield
 
-    return Starlette(
+    app = Starlette(
         routes=[
             Route(HEALTH_PATH, _healthy),
             Route(READY_PATH, _readiness(held)),
@@ -123,6 +127,8 @@ def build_http_app(
         middleware=[Middleware(Doorkeeper, settings=settings, host=host, issuer=issuer)],
         lifespan=lifespan,
     )
+    app.state.running = lambda: sum(each.calls_running for each in held)
+    return app
 
 
 def _streamable(server: Server[Shared]) -> Starlette:
@@ -161,12 +167,15 @@ def _older_sse(server: Server[Shared]) -> Starlette:
 
 
 async def serve_http(settings: Settings, transport: Transport, place: Place) -> None:
-    """Serve until interrupted."""
+    """Serve until a signal comes and the running calls have ended, or their grace is over."""
     app = build_http_app(settings, transport, place.host)
+    most = connections_allowed()
     config = uvicorn.Config(
         app,
         host=place.host,
         port=place.port,
+        http=guarded(most),
+        limit_concurrency=most,
         log_config=None,
         server_header=False,
         ssl_certfile=place.certificate,
@@ -176,4 +185,4 @@ async def serve_http(settings: Settings, transport: Transport, place: Place) -> 
     path = MCP_PATH if transport == "http" else "/sse"
     scheme = "https" if place.certificate else "http"
     print(f"seedance-mcp: {scheme}://{bracketed(place.host)}:{place.port}{path}", file=sys.stderr)
-    await uvicorn.Server(config).serve()
+    await PatientServer(config, app.state.running).serve()
