@@ -109,9 +109,9 @@ def probe(file: BinaryIO, path: Path, limits: UploadLimits, sha256: str, size_by
 
 def sniff(head: bytes, limits: UploadLimits) -> Format:
     """Give the format of a file by its first bytes; raises `FileRejected` for every other content."""
-    for form in FORMATS:
-        if form.ending in limits.all_endings and re.match(form.head, head, re.DOTALL):
-            return form
+    form = next((form for form in FORMATS if re.match(form.head, head, re.DOTALL)), None)
+    if form and form.ending in limits.all_endings:
+        return form
     allowed = ", ".join(limits.all_endings)
     raise FileRejected(
         f"The file's content is none of the accepted formats, whatever its name says; allowed: {allowed}. Nothing was sent.",

@@ -18,4 +18,5 @@ __all__ = [
     "tasks_extension",
     "tool_table",
     "unreadable_lines",
+    "uris",
 ]

@@ -1,4 +1,4 @@
-"""The HTTP transports: Streamable HTTP at `/mcp` or the older SSE at `/sse`, closed until the operator opens them."""
+"""The HTTP transports: Streamable HTTP at `/mcp`, or the older SSE at `/sse`; off loopback only with tokens."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from starlette.types import Receive, Scope, Send
 from seedance_mcp.errors import NotConfigured, SeedanceError
 from seedance_mcp.server.handlers import build_server, open_shared
 from seedance_mcp.server.http_answers import OneAnswer, PostOnly
-from seedance_mcp.server.http_client_name import NameTag
+from seedance_mcp.server.http_client_name import ClientNameMiddleware
 from seedance_mcp.server.http_connections import PatientServer, connections_allowed, guarded
 from seedance_mcp.server.http_door import HEALTH_PATH, READY_PATH, Doorkeeper, bracketed
 from seedance_mcp.server.oauth import Issuer, issuer_of
@@ -38,7 +38,7 @@ Transport = Literal["http", "sse"]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where to listen, and with which certificate."""
+    """The address to listen on, and the PEM files of a certificate and its key."""
 
     host: str = "127.0.0.1"
     port: int = 8931
@@ -47,11 +47,11 @@ class Place:
 
 
 def check_closed(settings: Settings, host: str) -> None:
-    """Refuse to listen where others reach the server and nobody is asked for a token; raises `NotConfigured`."""
+    """Raise `NotConfigured` where other machines reach the server and no token is asked for."""
     if not is_loopback_host(host) and not settings.http_tokens and not settings.http_oauth_issuer:
         raise NotConfigured(
-            f"{host} is reached from other machines, so SEEDANCE_HTTP_TOKENS must name who may call (name:token, comma "
-            "separated), or SEEDANCE_HTTP_OAUTH_ISSUER who says so. Or listen on 127.0.0.1."
+            f"Other machines reach {host}, so a token is needed: set SEEDANCE_HTTP_TOKENS (name:token pairs, comma separated) "
+            "or SEEDANCE_HTTP_OAUTH_ISSUER, or listen on 127.0.0.1."
         )
 
 
@@ -95,17 +95,28 @@ def build_http_app(
     connect: Connect = connect_to_provider,
     trust: Callable[[Settings], Issuer | None] = issuer_of,
 ) -> Starlette:
-    """Make the ASGI application of one transport; all its clients share one provider connection and one ledger file.
+    """Make the ASGI application of one transport, whose clients share one provider connection and one ledger.
 
-    Its `state.running` gives how many calls are being worked on.
+    Args:
+        settings: The operator's settings.
+        transport: `http` for Streamable HTTP, `sse` for the older transport.
+        host: The address that the application listens on.
+        connect: Makes the client of the provider.
+        trust: Gives the OAuth issuer whose tokens are good, or `None`.
+
+    Returns:
+        The application; its `state.running` gives how many calls are being worked on.
+
+    Raises:
+        NotConfigured: Other machines reach the host and no token is asked for.
     """
     check_closed(settings, host)
     issuer = trust(settings)
-    held: list[Shared] = []
+    opened: list[Shared] = []
 
     @asynccontextmanager
     async def share() -> AsyncGenerator[Shared]:
-        yield held[0]
+        yield opened[0]
 
     server = build_server(settings, share)
     inner = _streamable(server) if transport == "http" else _older_sse(server)
@@ -113,26 +124,26 @@ def build_http_app(
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
         async with open_shared(Shared(settings, connect)) as shared:
-            held.append(shared)
+            opened.append(shared)
             async with inner.router.lifespan_context(inner):
                 yield
 
     app = Starlette(
         routes=[
             Route(HEALTH_PATH, _healthy),
-            Route(READY_PATH, _readiness(held)),
+            Route(READY_PATH, _readiness(opened)),
             *(issuer.routes() if issuer else []),
             Mount("/", app=inner),
         ],
         middleware=[Middleware(Doorkeeper, settings=settings, host=host, issuer=issuer)],
         lifespan=lifespan,
     )
-    app.state.running = lambda: sum(each.calls_running for each in held)
+    app.state.running = lambda: sum(each.calls_running for each in opened)
     return app
 
 
 def _streamable(server: Server[Shared]) -> Starlette:
-    """No sessions: any request may reach any process, and a restart is not noticed."""
+    """Make the application without sessions: any process can answer any request, also after a restart."""
     streams, single = (
         server.streamable_http_app(streamable_http_path=MCP_PATH, stateless_http=True, host="", json_response=json)
         for json in (False, True)
@@ -144,7 +155,7 @@ def _streamable(server: Server[Shared]) -> Starlette:
             yield
 
     app = Starlette(routes=[Mount("/", app=OneAnswer(streams, single))], lifespan=lifespan)
-    app.add_middleware(NameTag)
+    app.add_middleware(ClientNameMiddleware)
     app.add_middleware(PostOnly, path=MCP_PATH)
     return app
 
@@ -167,7 +178,7 @@ def _older_sse(server: Server[Shared]) -> Starlette:
 
 
 async def serve_http(settings: Settings, transport: Transport, place: Place) -> None:
-    """Serve until a signal comes and the running calls have ended, or their grace is over."""
+    """Serve until a signal comes and the running calls have ended; writes the server's URL to standard error at the start."""
     app = build_http_app(settings, transport, place.host)
     most = connections_allowed()
     config = uvicorn.Config(

@@ -439,7 +439,7 @@ async def test_off_loopback_an_issuer_suffices_also_for_the_older_transport(tmp_
     [
         (ISSUER, None, "SEEDANCE_HTTP_OAUTH_AUDIENCE: must be set together"),
         (None, AUDIENCE, "SEEDANCE_HTTP_OAUTH_AUDIENCE: must be set together"),
-        ("http://issuer.example.com", AUDIENCE, "SEEDANCE_HTTP_OAUTH_ISSUER: http:// is for loopback"),
+        ("http://issuer.example.com", AUDIENCE, "SEEDANCE_HTTP_OAUTH_ISSUER: http:// is only for loopback"),
         ("issuer.example.com", AUDIENCE, "SEEDANCE_HTTP_OAUTH_ISSUER"),
         (f"{ISSUER}?a=b", AUDIENCE, "SEEDANCE_HTTP_OAUTH_ISSUER"),
         (ISSUER, "http://video.example.com/mcp", "SEEDANCE_HTTP_OAUTH_AUDIENCE"),
