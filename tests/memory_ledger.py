@@ -265,10 +265,10 @@ class MemoryLedger:
         return policy.token_fault(self._tables.tokens.get(token), self._principal + fingerprint, price, self._now())
 
     async def remember_media(self, reference: str, seconds: float | None) -> None:
-        self._tables.media[reference] = seconds
+        self._tables.media[self._principal + reference] = seconds
 
     async def media_seconds(self, reference: str) -> float | None:
-        return self._tables.media.get(reference)
+        return self._tables.media.get(self._principal + reference)
 
     async def remember_upload(self, digest: str, upload: Upload) -> None:
         self._tables.uploads[self._principal, digest] = upload

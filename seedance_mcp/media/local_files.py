@@ -21,6 +21,10 @@ _COPIED_BYTES = 1 << 20
 """How much is copied in one step."""
 
 
+class OutsideFolders(FileRejected):
+    """The file is not in a folder that may be read; names these folders, which are the business of this machine's user."""
+
+
 @contextmanager
 def open_media(source: str, roots: list[Path], limits: UploadLimits) -> Generator[MediaFile]:
     """Copy a local file and give what it holds; the copy is gone afterwards.
@@ -67,7 +71,7 @@ def _confined(source: str, roots: list[Path]) -> tuple[Path, Path]:
     if root:
         return path, root
     folders = _named(roots)
-    raise FileRejected(
+    raise OutsideFolders(
         f"{quoted(source)} lies outside the folders that files may be sent from; allowed: {folders}. Nothing was sent: move "
         "the file there, or let the operator set SEEDANCE_MEDIA_ROOTS.",
         field="source",
@@ -85,7 +89,7 @@ def _opened(source: str, root: Path, path: Path, roots: list[Path]) -> BinaryIO:
         return open_below(root, path)
     except FileRejected as error:
         folders = _named(roots)
-        raise FileRejected(
+        raise OutsideFolders(
             f"{error.message} {quoted(source)} is {quoted(str(path))} here: check the path. Nothing was sent. Files may be "
             f"sent from these folders: {folders}.",
             field="source",

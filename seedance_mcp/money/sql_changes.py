@@ -146,7 +146,7 @@ class Changing:
         self.db.run(
             "INSERT INTO media (reference, seconds, at) VALUES (?, ?, ?)"
             " ON CONFLICT (reference) DO UPDATE SET seconds = excluded.seconds, at = excluded.at",
-            *(reference, seconds, self.read.at),
+            *(self.read.principal + reference, seconds, self.read.at),
         )
 
     def remember_upload(self, digest: str, upload: Upload) -> None:

@@ -308,8 +308,8 @@ class Reading:
         return self.db.one("SELECT 1 AS there FROM refusals WHERE fingerprint = ?", self.principal + fingerprint) is not None
 
     def media_seconds(self, reference: str) -> float | None:
-        """Say how long a reference plays, where it was sent by this ledger's server."""
-        row = self.db.one("SELECT seconds FROM media WHERE reference = ?", reference)
+        """Say how long a reference plays, where this principal sent it."""
+        row = self.db.one("SELECT seconds FROM media WHERE reference = ?", self.principal + reference)
         return row["seconds"] if row else None
 
     def find_upload(self, digest: str, lifetime_seconds: float) -> Upload | None:

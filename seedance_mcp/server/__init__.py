@@ -6,6 +6,7 @@ __all__ = [
     "http",
     "http_answers",
     "http_client_name",
+    "http_connections",
     "http_door",
     "loading",
     "oauth",

@@ -76,6 +76,7 @@ class _Handlers:
         self, ctx: Context, params: types.CallToolRequestParams
     ) -> types.CallToolResult | types.InputRequiredResult | tasks_extension.Handle:
         began, outcome, error = anyio.current_time(), "cancelled", None
+        ctx.lifespan_context.calls_running += 1
         try:
             answer = await self._call(ctx, params)
             outcome = "answered"
@@ -85,6 +86,7 @@ class _Handlers:
             error = failure if isinstance(failure, SeedanceError) else _bug(failure)
             outcome, answer = "failed", self._failed(error)
         finally:
+            ctx.lifespan_context.calls_running -= 1
             tool = params.name if params.name in self.tools else UNKNOWN_TOOL
             call = ToolCall(tool, session_of(ctx).principal, anyio.current_time() - began, outcome, error)
             ctx.lifespan_context.observer.tool_called(call)

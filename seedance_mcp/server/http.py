@@ -24,6 +24,7 @@ from seedance_mcp.errors import NotConfigured, SeedanceError
 from seedance_mcp.server.handlers import build_server, open_shared
 from seedance_mcp.server.http_answers import OneAnswer, PostOnly
 from seedance_mcp.server.http_client_name import ClientNameMiddleware
+from seedance_mcp.server.http_connections import PatientServer, connections_allowed, guarded
 from seedance_mcp.server.http_door import HEALTH_PATH, READY_PATH, Doorkeeper, bracketed
 from seedance_mcp.server.oauth import Issuer, issuer_of
 from seedance_mcp.settings import Settings, is_loopback_host
@@ -103,6 +104,9 @@ def build_http_app(
         connect: Makes the client of the provider.
         trust: Gives the OAuth issuer whose tokens are good, or `None`.
 
+    Returns:
+        The application; its `state.running` gives how many calls are being worked on.
+
     Raises:
         NotConfigured: Other machines reach the host and no token is asked for.
     """
@@ -124,7 +128,7 @@ def build_http_app(
             async with inner.router.lifespan_context(inner):
                 yield
 
-    return Starlette(
+    app = Starlette(
         routes=[
             Route(HEALTH_PATH, _healthy),
             Route(READY_PATH, _readiness(opened)),
@@ -134,6 +138,8 @@ def build_http_app(
         middleware=[Middleware(Doorkeeper, settings=settings, host=host, issuer=issuer)],
         lifespan=lifespan,
     )
+    app.state.running = lambda: sum(each.calls_running for each in opened)
+    return app
 
 
 def _streamable(server: Server[Shared]) -> Starlette:
@@ -172,12 +178,15 @@ def _older_sse(server: Server[Shared]) -> Starlette:
 
 
 async def serve_http(settings: Settings, transport: Transport, place: Place) -> None:
-    """Serve until interrupted; writes the server's URL to standard error at the start."""
+    """Serve until a signal comes and the running calls have ended; writes the server's URL to standard error at the start."""
     app = build_http_app(settings, transport, place.host)
+    most = connections_allowed()
     config = uvicorn.Config(
         app,
         host=place.host,
         port=place.port,
+        http=guarded(most),
+        limit_concurrency=most,
         log_config=None,
         server_header=False,
         ssl_certfile=place.certificate,
@@ -187,4 +196,4 @@ async def serve_http(settings: Settings, transport: Transport, place: Place) -> 
     path = MCP_PATH if transport == "http" else "/sse"
     scheme = "https" if place.certificate else "http"
     print(f"seedance-mcp: {scheme}://{bracketed(place.host)}:{place.port}{path}", file=sys.stderr)
-    await uvicorn.Server(config).serve()
+    await PatientServer(config, app.state.running).serve()

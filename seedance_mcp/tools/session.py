@@ -109,6 +109,8 @@ class Shared:
     """By request id: the ledger of each request whose answer this process awaits."""
     observer: Observer = field(default_factory=NoObserver)
     """Learns what happens; a server puts its subscriptions and log lines here."""
+    calls_running: int = 0
+    """How many tool calls are being worked on: a server that is asked to end lets them out."""
     _sessions: OrderedDict[str, Session] = field(default_factory=OrderedDict[str, "Session"])
 
     @cached_property

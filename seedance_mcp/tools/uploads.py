@@ -104,7 +104,12 @@ async def _bring(session: Session, model: Model, arguments: UploadAsset) -> _Bro
         return _Brought(arguments.source, kind)
     with ExitStack() as stack:
         opening = local_files.open_media(arguments.source, session.upload_roots, session.edition.uploads.value)
-        found = await anyio.to_thread.run_sync(stack.enter_context, opening)
+        try:
+            found = await anyio.to_thread.run_sync(stack.enter_context, opening)
+        except local_files.OutsideFolders as error:
+            if session.principal:
+                raise FileRejected(_NOT_FOR_YOU, field="source") from error
+            raise
         if arguments.kind not in {None, found.kind}:
             raise InvalidRequest(
                 f"kind was {arguments.kind}, and the file's content is {found.kind}; allowed: {found.kind}. Nothing was sent.",
@@ -115,6 +120,13 @@ async def _bring(session: Session, model: Model, arguments: UploadAsset) -> _Bro
         if violations := check_bounds(found, model):
             raise _misfit(session.edition, found, model, violations)
         return await _known(session, model, arguments, found) or await _send(session, model, arguments, found)
+
+
+_NOT_FOR_YOU = (
+    "The server may read no such file, and nothing was sent: files are read only below the server's own folders that its "
+    "operator named in SEEDANCE_MEDIA_ROOTS. Give an https:// URL, or let the operator put the file there."
+)
+"""What a caller from elsewhere hears, whether or not there is such a file: not where the server's folders are."""
 
 
 def _misfit(edition: Edition, found: MediaFile, model: Model, violations: list[Violation]) -> FileRejected:

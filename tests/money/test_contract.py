@@ -264,6 +264,9 @@ async def test_uploads_and_lengths_are_remembered_and_replaced(ledger: Ledger) -
     for seconds in (2.0, 3.0):
         await ledger.remember_media(link, seconds)
     assert await ledger.media_seconds(link) == 3.0
+    assert await ledger.for_principal("alice").media_seconds(link) is None
+    await ledger.for_principal("alice").remember_media(link, 9.0)
+    assert await ledger.media_seconds(link) == 3.0
     assert await ledger.media_seconds("https://uploads.invalid/b") is None
 
 

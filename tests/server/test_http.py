@@ -261,10 +261,26 @@ async def test_each_token_has_its_own_tasks_repeats_and_limits(serving: Serve, s
             assert (await told(bert, tool, task_id=task["task_id"]))["error"]["code"] == "task_not_found"
         assert (await told(bert, "get_task", task_id="vid_of_nobody"))["error"]["code"] == "task_not_found"
         assert (await told(bert, "list_tasks"))["total"] == 1
-        upload = await told(anna, "upload_asset", source=str(tmp_path / "cat.png"), model="seedance2.0-md")
-        assert upload["error"]["code"] == "file_rejected"
+        for source in (str(tmp_path / "cat.png"), "cat.png", "~/x", f"file://{tmp_path}/none.png"):
+            upload = await told(anna, "upload_asset", source=source, model="seedance2.0-md")
+            assert upload["error"]["code"] == "file_rejected"
+            assert str(tmp_path) not in json.dumps(upload)
+            assert str(Path.cwd()) not in json.dumps(upload)
         assert (await finish(anna, task))["status"] == "completed"
     assert len(sandbox.tasks) == 2
+
+
+async def test_a_caller_is_not_told_the_servers_folders(serving: Serve, tmp_path: Path) -> None:
+    roots = tmp_path / "films"
+    roots.mkdir()
+    (tmp_path / "cat.png").write_bytes(b"1")
+    async with serving(http_tokens=TOKENS, media_roots=[roots]) as address, connected(address, ANNA) as anna:
+        refused = [
+            (await told(anna, "upload_asset", source=source, model="seedance2.0-md"))["error"]
+            for source in (str(tmp_path / "cat.png"), str(tmp_path / "none.png"), "films/none.png", "~/none.png", str(roots))
+        ]
+    assert all(error == refused[0] for error in refused)
+    assert str(tmp_path) not in json.dumps(refused)
 
 
 async def test_each_token_hears_of_its_own_tasks_alone(serving: Serve) -> None:

@@ -1,0 +1,151 @@
+"""Connections over HTTP: how many one peer may hold, how long a request may take to come, and how running calls end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FrameType
+from typing import cast
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+
+REQUEST_SECONDS = 30.0
+"""How long a request may take to come whole, its body included, from its first byte or from the connection's beginning."""
+GRACE_SECONDS = 25.0
+"""How long running calls may go on after a signal to end: under the 30 seconds that container managers give."""
+QUIET_TICKS = 5
+"""How often, every tenth of a second, nothing must run before the server ends: what was answered is on its way meanwhile."""
+SPARE_FILES = 128
+"""Descriptors that no connection gets: the ledger, the provider, videos."""
+CONNECTIONS_MOST = 8192
+
+
+def connections_allowed() -> int:
+    """Give how many connections there may be at once, by how many files this process may open; that is raised first."""
+    try:
+        import resource  # noqa: PLC0415 - Windows has none, and no such limit
+    except ImportError:
+        return CONNECTIONS_MOST
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = files_wanted(soft, hard if hard != resource.RLIM_INFINITY else None)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return max(1, min(wanted - SPARE_FILES, CONNECTIONS_MOST))
+
+
+def files_wanted(soft: int, hard: int | None) -> int:
+    """Give how many files a process should be allowed to open.
+
+    Args:
+        soft: How many it may open now.
+        hard: How many it may ask for; `None` without a limit.
+    """
+    wanted = max(soft, CONNECTIONS_MOST + SPARE_FILES)
+    return wanted if hard is None else min(wanted, hard)
+
+
+class Guarded(H11Protocol):
+    """A protocol that keeps connections within bounds."""
+
+    most = CONNECTIONS_MOST
+    """How many connections there may be; one address may hold half of them. A further one is closed at once."""
+    request_seconds = REQUEST_SECONDS
+    _late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take a connection, or close it."""
+        super().connection_made(cast("asyncio.Transport", transport))
+        every, peer = cast("set[Guarded]", self.connections), _address(self)
+        if len(every) > self.most or sum(_address(each) == peer for each in every) > max(1, self.most // 2):
+            return self.transport.abort()
+        return self._expect()
+
+    def data_received(self, data: bytes) -> None:
+        """Read on."""
+        super().data_received(data)
+        self._expect()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def on_response_complete(self) -> None:
+        """Begin anew with the next request."""
+        self._stop_waiting()
+        super().on_response_complete()
+
+    def _expect(self) -> None:
+        """Wait for the rest of a request, if one is under way."""
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        if cycle is not None and not cycle.response_complete and not cycle.more_body:
+            self._stop_waiting()
+        elif self._late is None and not self.transport.is_closing():
+            self._late = self.loop.call_later(self.request_seconds, self.transport.abort)
+
+    def _stop_waiting(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+
+def _address(connection: H11Protocol) -> str | None:
+    return connection.client[0] if connection.client else None
+
+
+def guarded(connections: int, seconds: float = REQUEST_SECONDS) -> type[Guarded]:
+    """Make the protocol for so many connections, on which a request comes whole within this time."""
+
+    class Bounded(Guarded):
+        most, request_seconds = connections, seconds
+
+    return Bounded
+
+
+@dataclass
+class Drain:
+    """What a server waits for before it ends."""
+
+    running: Callable[[], int]
+    """Gives how many calls are being worked on."""
+    ends_at: float | None = None
+    """When the grace is over, by the event loop's clock; `None` while nobody asked the server to end."""
+    quiet_ticks: int = 0
+
+    def is_over(self, now: float) -> bool:
+        """Whether nothing runs any more, or the grace is over."""
+        self.quiet_ticks = 0 if self.running() else self.quiet_ticks + 1
+        return self.quiet_ticks >= QUIET_TICKS or (self.ends_at is not None and now >= self.ends_at)
+
+
+class PatientServer(uvicorn.Server):
+    """A server that takes no connection more when it is asked to end, and lets running calls out; a second signal ends it."""
+
+    def __init__(self, config: uvicorn.Config, running: Callable[[], int], grace_seconds: float = GRACE_SECONDS) -> None:
+        """Take what to serve, how many calls are running, and how long they may go on."""
+        super().__init__(config)
+        self._grace_seconds, self._drain = grace_seconds, Drain(running)
+        self._asked: int | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to end, or end now where that was asked before or nothing runs."""
+        if self._asked is None and self._drain.running():
+            self._asked = sig
+        else:
+            self._leave(sig)
+
+    def _leave(self, sig: int) -> None:
+        super().handle_exit(sig, None)  # streams that only listen end too: `sse_starlette` hears of it
+
+    async def on_tick(self, counter: int) -> bool:
+        """See every tenth of a second whether it is time to end."""
+        now = asyncio.get_running_loop().time()
+        if self._asked is not None and not self.should_exit:
+            if self._drain.ends_at is None:
+                self._drain.ends_at = now + self._grace_seconds
+                for listener in self.servers:
+                    listener.close()
+            if self._drain.is_over(now):
+                self._leave(self._asked)
+        return await super().on_tick(counter)
