@@ -26,6 +26,7 @@ _KNOWN = ("data", "task_id", "asset_id", "items", "url", "balance", "total_quota
 
 _FIRST_REDIRECT = 300
 """The lowest HTTP status that is not a success."""
+_MOST_DIGITS = 40
 
 
 class Unreadable(Exception):
@@ -98,10 +99,15 @@ def _no_answer(reply: Reply) -> str:
 
 def _json_object(body: bytes) -> dict[str, Any] | None:
     try:
-        content = json.loads(body)
+        content = json.loads(body.decode("utf-8-sig", "replace"), parse_int=_whole)
     except (ValueError, RecursionError):
         return None
     return cast("dict[str, Any]", content) if isinstance(content, dict) else None
+
+
+def _whole(digits: str) -> int | float:
+    """Read a whole number of any length: Python refuses to make an `int` of thousands of digits."""
+    return int(digits) if len(digits) <= _MOST_DIGITS else float(digits)
 
 
 def _proven(content: dict[str, Any], proof: str | None) -> bool:

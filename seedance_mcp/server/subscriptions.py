@@ -25,7 +25,7 @@ class _Listeners:
 
 
 class TaskSubscriptions(Observer):
-    """Every open stream of one server, by principal; a principal without a stream leaves nothing behind."""
+    """Every open stream of one server, by principal; nothing is kept of a principal without a stream."""
 
     def __init__(self) -> None:
         """Start with nobody listening."""

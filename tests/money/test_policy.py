@@ -133,9 +133,8 @@ def test_money_that_may_have_gone_always_counts(record: Record, changes: list[St
 
 
 def test_a_record_begins_with_what_is_asked_for_or_with_a_task_that_costs_nothing() -> None:
-    new, adopted = NEW, ADOPTED
-    assert new == Record("req_1", "", "x", "sending", NOON, None, "m", "a fox", 5, estimate=Decimal("2.5"))
-    assert adopted == Record("req_2", "", None, "queued", NOON, "vid_2", settled=Decimal(0))
+    assert Record("req_1", "", "x", "sending", NOON, None, "m", "a fox", 5, estimate=Decimal("2.5")) == NEW
+    assert Record("req_2", "", None, "queued", NOON, "vid_2", settled=Decimal(0)) == ADOPTED
 
 
 def test_a_report_is_taken_in_whole_and_one_that_says_less_takes_nothing_away() -> None:

@@ -297,7 +297,7 @@ async def test_without_a_key_everything_is_listed_and_paid_tools_say_what_is_mis
         ]
         dry = await world.call("create_video", {"model": "seedance2.0-sp", "prompt": "x", "dry_run": True})
     assert dry["would_send"]
-    assert "No key is set: it could not be sent" in dry.text
+    assert "No key is set: the operator must set SEEDANCE_API_KEY" in dry.text
     assert dry["next"] is None
     for answer in answers:
         assert answer.error["code"] == "not_configured"
