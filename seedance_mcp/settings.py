@@ -174,7 +174,7 @@ def _host_names(text: str) -> list[str]:
 
 
 def _allowed(description: str) -> WrapValidator:
-    """Let what is wrong with a value be told in our words."""
+    """Say in plain words what is wrong with a value and what is allowed."""
 
     def check(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
         try:
@@ -222,7 +222,7 @@ class Settings(BaseSettings):
     )
     """The provider's address; `http://` only for loopback."""
     sandbox: Switch = False
-    """1: the embedded sandbox provider, no key, nothing charged; every result says so."""
+    """1: the embedded sandbox provider, no key, nothing charged; every result is marked."""
     data_dir: Folder = Field(default_factory=_default_data)
     """Where the ledger is kept."""
     output_dir: Folder = Field(default_factory=_default_output)
@@ -299,7 +299,7 @@ class Settings(BaseSettings):
     def _readable(cls, tokens: SecretStr | None) -> SecretStr | None:
         names = [name for name, _ in _pairs(tokens.get_secret_value())] if tokens else []
         if len(set(names)) < len(names):
-            raise ValueError("every name must be there once")
+            raise ValueError("names must be unique")
         if tokens and len({token for _, token in _pairs(tokens.get_secret_value())}) < len(names):
             raise ValueError("two names have the same token; each must have its own")
         return tokens if names else None

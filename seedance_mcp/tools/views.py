@@ -169,16 +169,20 @@ def _evidence(record: Record) -> list[str]:
         return [f"{_what_came(record)} {_MAY_BE_MADE_AGAIN}"]
     if record.status != "unknown" and record.evidence is None:
         return []
-    told = f"The balance says: {record.evidence}." if record.evidence else "get_balance compares the account before and after."
-    return [f"{_what_came(record)} {told} Do not send it again without asking the person."]
+    evidence = _BALANCE_SAYS.get(record.evidence or "", "get_balance compares the account before and after.")
+    return [f"{_what_came(record)} {evidence} Do not send it again without asking the user."]
 
 
 def _what_came(record: Record) -> str:
-    """What is known of the answer to a request of unknown outcome."""
+    """Say what is known about the answer to a request of unknown outcome."""
     return "The provider answered this request with an error." if record.error_code == "provider_error" else _LOST
 
 
 _LOST = "The answer to this request was lost."
+_BALANCE_SAYS = {
+    "charged": "The balance shows that it was charged.",
+    "cannot tell": "The balance does not show whether it was charged.",
+}
 
 
 def expiring(edition: Edition, page: Page) -> list[str]:
