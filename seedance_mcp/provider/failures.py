@@ -1,4 +1,4 @@
-"""What went wrong at the provider: status, code and words of a refusal become one of our errors with advice.
+"""Reads what went wrong at the provider: status, code and words of a refusal become one of our errors with advice.
 
 Words decide before the HTTP status and the envelope's code, since gateways and the provider give one status to many things.
 Words that leave open whether the request was carried out, such as "busy", never outweigh a status that says it was not. A
@@ -53,7 +53,7 @@ FIRST_REFUSAL = 400
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What an answer means: which error it becomes, whether money went, and why."""
+    """The meaning of an answer: which error it becomes, whether money went, and why."""
 
     error: type[SeedanceError]
     charged: Charged = "no"
@@ -202,7 +202,7 @@ def refusal_of(status: int, content: dict[str, Any], retry_after_seconds: float 
     Args:
         status: The HTTP status.
         content: The envelope, or an empty one where the body is none.
-        retry_after_seconds: How long the provider asks to wait, where it says so.
+        retry_after_seconds: How long the provider asks to wait; `None` where it does not say.
         page: The body, where it is no envelope.
 
     Returns:
