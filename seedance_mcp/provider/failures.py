@@ -129,7 +129,7 @@ PHRASES: tuple[tuple[str, Meaning], ...] = (
         r"sensitive|moderat|content.?policy|safety|敏感|违规|违禁|审核(未|不)通过",
         Meaning(InvalidRequest, cause="moderation_input"),
     ),
-    (r"系统繁忙|繁忙|稍后|\bbusy\b|overload|try again later", _BUSY),
+    (r"繁忙|稍后|\bbusy\b|overload|try again later", _BUSY),
     (r"s3 upload failed|upload to (s3|oss|storage) failed", Meaning(ProviderFailed, "maybe", "storage_failed")),
     (r"connection reset by peer|下载失败|failed to (download|fetch)", Meaning(ProviderFailed, "maybe", "media_unreachable")),
     (r"timed? ?out|超时", Meaning(ProviderFailed, "maybe", "upstream_timeout")),
