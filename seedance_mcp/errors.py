@@ -1,4 +1,4 @@
-"""What can go wrong, what an agent reads, and whether money went.
+"""The tree of errors: each knows its code, whether a repeat may help, and whether money went.
 
 SeedanceError
 ├── InvalidRequest            our own checks refused it: nothing was sent
@@ -38,7 +38,7 @@ _AFTERWARDS: dict[Charged, str] = {
 
 
 class SeedanceError(Exception):
-    """A failure, in words for the agent."""
+    """A failure, described for the agent."""
 
     code: ClassVar[str] = "provider_error"
     """What the result calls it; one of the contract's codes."""

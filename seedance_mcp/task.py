@@ -1,4 +1,4 @@
-"""What a video task is, in every part of the program."""
+"""A video task, as every part of the program knows it."""
 
 from __future__ import annotations
 

@@ -14,7 +14,10 @@ import seedance_mcp
 
 ROOT = Path(seedance_mcp.__file__).parent
 
-WATCHED = ("server", "instant", "tools", "settings.py")
+WATCHED = (
+    *("server", "instant", "tools", "settings.py"),
+    *("provider", "media", "storage", "polling", "errors.py", "untrusted.py", "task.py"),
+)
 """Folders and modules whose docstrings are compared with the lists."""
 
 PRIVATE = {

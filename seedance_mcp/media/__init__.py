@@ -1,4 +1,4 @@
-"""What a local file is, and whether it may be sent."""
+"""Local files and URLs: their format and measures, and whether they may be sent."""
 
 __all__ = [
     "contact_sheet",

@@ -1,4 +1,4 @@
-"""What a media file is: its format by its first bytes, its length and pixels by its header, and what a route says to them."""
+"""Finds out what a media file is: its format, its length and pixels, and which bounds of a route it breaks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from seedance_mcp.media.headers import picture_size, wave_seconds
 from seedance_mcp.media.mp4_header import duration_seconds, frame_size
 
 _HEAD_BYTES = 512
-"""How much of a file the signatures may look at."""
+"""How much of a file the signatures are compared with."""
 _NAME_CHARS = 80
 _WITH_MOVIE_HEADER = ("mp4", "mov", "m4v", "m4a")
 _SVG = rb"(\xef\xbb\xbf)?\s*(<\?xml[^>]*>\s*)?(<!--(?:(?!-->).)*-->\s*|<!DOCTYPE svg[^>]*>\s*)*<svg[\s>]"

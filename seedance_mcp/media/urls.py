@@ -41,7 +41,7 @@ def _split(source: str) -> SplitResult:
 
 
 def quoted(source: str) -> str:
-    """Repeat a source between quotation marks, at most 200 characters of it."""
+    """Repeat at most 200 characters of a source between quotation marks."""
     return f'"{source[:_SHOWN_CHARS]}"'
 
 

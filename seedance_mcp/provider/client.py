@@ -31,7 +31,7 @@ BACKOFF_SECONDS = 0.5
 RETRY_AFTER_MAX_SECONDS = 30.0
 """A longer pause that the provider asks for is cut to this."""
 _RETRY_AFTER_TOLD_SECONDS = 86_400.0
-"""A longer one is told as this."""
+"""A longer one is reported as this."""
 
 _LENGTH_MAX_CHARS = 20
 """A longer number of bytes is no length, and costs time to read."""

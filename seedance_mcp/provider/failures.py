@@ -1,4 +1,4 @@
-"""What went wrong at the provider: status, code and words of a refusal become one of our errors with advice.
+"""Reads what went wrong at the provider: status, code and words of a refusal become one of our errors with advice.
 
 Words decide before the HTTP status and the envelope's code, since gateways and the provider give one status to many things.
 Words that leave open whether the request was carried out, such as "busy", never outweigh a status that says it was not. A
@@ -53,7 +53,7 @@ FIRST_REFUSAL = 400
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What an answer means: which error it becomes, whether money went, and why."""
+    """The meaning of an answer: which error it becomes, whether money went, and why."""
 
     error: type[SeedanceError]
     charged: Charged = "no"
@@ -129,7 +129,7 @@ PHRASES: tuple[tuple[str, Meaning], ...] = (
         r"sensitive|moderat|content.?policy|safety|敏感|违规|违禁|审核(未|不)通过",
         Meaning(InvalidRequest, cause="moderation_input"),
     ),
-    (r"系统繁忙|繁忙|稍后|\bbusy\b|overload|try again later", _BUSY),
+    (r"繁忙|稍后|\bbusy\b|overload|try again later", _BUSY),
     (r"s3 upload failed|upload to (s3|oss|storage) failed", Meaning(ProviderFailed, "maybe", "storage_failed")),
     (r"connection reset by peer|下载失败|failed to (download|fetch)", Meaning(ProviderFailed, "maybe", "media_unreachable")),
     (r"timed? ?out|超时", Meaning(ProviderFailed, "maybe", "upstream_timeout")),
@@ -202,7 +202,7 @@ def refusal_of(status: int, content: dict[str, Any], retry_after_seconds: float 
     Args:
         status: The HTTP status.
         content: The envelope, or an empty one where the body is none.
-        retry_after_seconds: How long the provider asks to wait, where it says so.
+        retry_after_seconds: How long the provider asks to wait; `None` where it does not say.
         page: The body, where it is no envelope.
 
     Returns:

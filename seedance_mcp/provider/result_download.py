@@ -217,7 +217,7 @@ class Fetcher:
         write(head)
 
     def _announced_bytes(self, response: httpx.Response) -> int | None:
-        """Give how long a body says to be, where it says so; raises for an answer that is no whole video."""
+        """Give the size that an answer announces, if any; raises for an answer that is no whole video."""
         status = response.status_code
         if status in _EXPIRED:
             raise LinkExpired(f"The video's link gives no video any more (HTTP {status}).")

@@ -21,7 +21,7 @@ def open_folder(path: Path) -> Folder:
 
 
 class Folder(AbstractContextManager["Folder"]):
-    """One folder. Every name given to a method is that of an entry of it, and none is followed where it is a link.
+    """One folder. Every name given to a method is that of an entry, and none is followed where it is a link.
 
     Every method raises `OSError` where the system refuses.
     """

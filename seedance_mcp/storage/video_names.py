@@ -22,6 +22,6 @@ def safe_name(wanted: str) -> str:
 
 
 def video_name(wanted: str | None, default: str) -> str:
-    """Make the name of a video, without its ending: the wanted one where something is left of it, else the default."""
+    """Make the name of a video, without its ending: the wanted one, or the default where nothing of that is left."""
     given = (wanted or "").strip()
     return safe_name(given[: -len(ENDING)] if given.lower().endswith(ENDING) else given) or safe_name(default) or "video"

@@ -1,4 +1,4 @@
-"""What every store of finished videos can do; `LocalDisk` is one.
+"""The contract of every store of finished videos; `LocalDisk` is one.
 
 A video becomes visible when it is whole: it is written to a `Pending`, which appears under its name on `commit` and leaves
 nothing on `abort`. Except `Pending.write`, every method may wait for a disk or a network: call it in a worker thread.
@@ -37,7 +37,7 @@ class Pending(Protocol):
         """Give the video its name, or that name with a number where it is taken; what is there already stays.
 
         Raises:
-            DownloadRefused: The store refused, and keeps nothing of it.
+            DownloadRefused: The store refused, and keeps nothing.
         """
         ...
 
@@ -54,7 +54,7 @@ class VideoStore(Protocol):
 
         Args:
             name: Its file name without ending, made by `video_names.video_name`.
-            principal: Whose it is; two principals never share a folder. Empty: the one person at this machine.
+            principal: Whose it is; two principals never share a folder. Empty: the one user of this machine.
 
         Raises:
             DownloadRefused: The store cannot be written to.

@@ -93,6 +93,46 @@ async def test_each_phrase_of_a_refusal_has_its_error_code(open_world: OpenWorld
     assert f'The provider\'s words: "{words}".' in answer.text
 
 
+# typed by hand, one line for each alternative of each phrase
+CAUSES = {
+    "no_money": "余额不足; 账户欠费; insufficient funds; AccountOverdueError; 额度已用完; quota used up",
+    "rate_limited": (
+        "QuotaExceeded; concurrency reached; 并发已满; 请求频繁; 已限流; rate limit; rate_limit; ratelimit; too many calls; "
+        "too frequent; RequestTooFast; 5 per minute; 5 per second"
+    ),
+    "asset_not_ready": "审核中; not active; not yet active; under review; 素材无效; an asset",
+    "model_unavailable": (
+        "配置不存在; 不支持的模型; model not configured; model is not configured; model not supported; model not found"
+    ),
+    "wrong_endpoint": "请改用别的接口; 请勿使用此接口; please use POST; use the endpoint",
+    "media_too_long": "DURATION_TOO_LONG",
+    "moderation_audio": "AudioSensitive; OutputAudioSensitiveContent; InputAudioSensitive",
+    "moderation_output": "OutputVideoSensitiveContent; PROVIDER_MODERATION_ERROR",
+    "moderation_face": "PrivacyInformation; 人脸; 肖像; 真人; real face; realperson; a face; faces",
+    "moderation_brand": "TRADEMARK; PolicyViolation; copyright; 版权; 商标; 侵权",
+    "moderation_input": (
+        "sensitive; moderation; content policy; content-policy; safety; 敏感; 违规; 违禁; 审核未通过; 审核不通过"
+    ),
+    "busy": "系统繁忙; 请稍后; busy; overloaded; try again later",
+    "storage_failed": "s3 upload failed; upload to s3 failed; upload to oss failed; upload to storage failed",
+    "media_unreachable": "connection reset by peer; 下载失败; failed to download; failed to fetch",
+    "upstream_timeout": "time out; timed out; timeout; timedout; 超时",
+}
+OPEN = {"busy", "storage_failed", "media_unreachable", "upstream_timeout"}
+"""Causes that leave open whether money went."""
+
+
+@pytest.mark.parametrize(("words", "cause"), [(words, cause) for cause, row in CAUSES.items() for words in row.split("; ")])
+async def test_each_alternative_of_each_phrase_has_its_cause(open_world: OpenWorld, words: str, cause: str) -> None:
+    async with open_world(sandbox=refusing({"code": -1, "msg": words})) as world:
+        answer = await world.create()
+    assert (answer.error["cause"], answer.error["charged"]) == (cause, "maybe" if cause in OPEN else "no")
+
+
+def test_every_cause_but_the_unknown_one_has_a_phrase() -> None:
+    assert {*CAUSES, "unknown"} == set(get_args(Cause))
+
+
 @pytest.mark.parametrize("words", ["任务不存在", "Task does not exist", "task not exist", "task not found", "no such task"])
 async def test_each_phrase_for_an_unknown_task_is_task_not_found(open_world: OpenWorld, words: str) -> None:
     async with open_world(sandbox=refusing({"code": -1, "msg": words}, where=QUERY)) as world:
