@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
+import os
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
@@ -36,8 +39,11 @@ from seedance_mcp.errors import NotConfigured
 
 DEFAULT_BASE_URL = "https://api.viraltok.ai"
 TOKEN_MIN_CHARS = 16
-_PLACEHOLDER = re.compile(r"\$\{.*\}$|\$[A-Z_]+$")
-"""The form of `${VARIABLE}`, `${input:…}` and `$VARIABLE`, which clients leave as they are where they have no value."""
+_PLACEHOLDER = re.compile(r"\$?\{.*\}|\$[A-Za-z_]\w*|%\w+%", re.DOTALL)
+"""A value that a client left as it is in its own file: `${VARIABLE}`, `${input:…}`, `$VARIABLE`, `%VARIABLE%`, `{}`."""
+_LEFT_OVER = re.compile(r"\$[{(A-Za-z_]|%\w+%|\{.*\}", re.DOTALL)
+"""The form of such a value inside a path."""
+_QUOTES = "\"'`"
 
 
 def is_loopback(url: str) -> bool:
@@ -68,28 +74,63 @@ def _base_url(value: str) -> str:
 
 def _identifier(value: str) -> str:
     """Check a URL that is compared character by character and stands in a header."""
-    if not value.isascii() or not value.isprintable() or set(value) & set(' "\\'):
-        raise ValueError("must be printable ASCII without blanks, quotes and backslashes")
+    if not value.isascii() or not value.isprintable() or set(value) & set(' "\\{}'):
+        raise ValueError("must be printable ASCII without blanks, quotes, braces and backslashes")
     return _url(value)
 
 
 def _key(value: Any) -> Any:
-    """Strip the blanks that come with a pasted key; an empty key counts as none."""
+    """Strip the blanks and quotes that come with a pasted key; an empty key counts as none."""
     if not isinstance(value, str):
         return value
     key = value.strip()
-    if not key:
+    if len(key) > 1 and key[0] == key[-1] and key[0] in _QUOTES:
+        key = key[1:-1].strip()
+    if not key or _PLACEHOLDER.fullmatch(key):
         return None
-    if not key.isascii() or not key.isprintable() or " " in key:
-        raise ValueError("must be printable ASCII without blanks")
+    if not key.isascii() or not key.isprintable() or set(key) & {" ", *_QUOTES}:
+        raise ValueError("must be printable ASCII without blanks and quotes")
     return key
 
 
 def _paths(value: Any) -> Any:
     """Read the folders of one variable, separated as in PATH."""
-    import os  # noqa: PLC0415 - only the separator is needed, and only when the variable is set
+    if not isinstance(value, str):
+        return value
+    roots = [_path(part) for part in value.split(os.pathsep) if part.strip()]
+    if any(map(is_too_wide, roots)):
+        raise ValueError("must name no whole disk, and neither your home folder nor one above it: name the folders below it")
+    return roots
 
-    return [Path(part).expanduser() for part in value.split(os.pathsep) if part] if isinstance(value, str) else value
+
+def is_too_wide(root: Path) -> bool:
+    """Whether a folder to read media from is a whole disk, or holds all of the home folder."""
+    resolved = root.resolve()
+    return resolved == Path(resolved.anchor) or Path.home().resolve().is_relative_to(resolved)
+
+
+def _path(value: Any) -> Any:
+    """A path that means the same in every working directory."""
+    if not isinstance(value, (str, Path)):
+        return value
+    text = str(value).strip()
+    if text[:1] in _QUOTES or text[-1:] in _QUOTES:
+        raise ValueError("must be without the quotes around it")
+    if _LEFT_OVER.search(text):
+        raise ValueError("must be a plain path: a variable in it was not filled in")
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError:
+        raise ValueError("must begin with the absolute path of a folder: its ~ names no home folder") from None
+    if not path.is_absolute():
+        raise ValueError("must be an absolute path, or begin with ~/")
+    return path
+
+
+def _default_data() -> Path:
+    """The platform's folder; a relative one is ignored, as the rule of XDG is."""
+    usual = user_data_path("seedance-mcp")
+    return usual if usual.is_absolute() else Path.home() / ".local" / "share" / "seedance-mcp"
 
 
 def _default_output() -> Path:
@@ -111,9 +152,25 @@ def _pair_fault(name: str, token: str) -> str:
     """Say what is wrong with a pair without repeating any part: a token may stand where the name should."""
     if not name or not token:
         return "no token" if name else "no name"
+    if _PLACEHOLDER.fullmatch(token) or "${" in token:
+        return "a token that was not filled in"
     if not token.isascii():
         return "a token that is not ASCII"
     return "too short a token" if len(token) < TOKEN_MIN_CHARS else ""
+
+
+_HOST_NAME = re.compile(r"(?:https?://)?(\[[0-9a-f:.]+\]|[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?)\.?(?::[0-9]{1,5})?/?")
+_BARE_IPV6 = re.compile(r"(?=.*:.*:)[0-9a-f:.]+")
+
+
+def _host_names(text: str) -> list[str]:
+    """Read host names, without the scheme, port and path of a pasted URL; raises `ValueError` for an entry that is no host."""
+    names = [part.strip().lower() for part in text.split(",") if part.strip()]
+    found = [_HOST_NAME.fullmatch(f"[{name}]" if _BARE_IPV6.fullmatch(name) else name) for name in names]
+    if None in found:
+        problem = f"entry {found.index(None) + 1} is no host; allowed: names or addresses, comma separated, no path and no *"
+        raise ValueError(problem)
+    return [match[1] for match in found if match]
 
 
 def _allowed(description: str) -> WrapValidator:
@@ -131,7 +188,19 @@ def _allowed(description: str) -> WrapValidator:
 
 Amount = Annotated[Decimal | None, Field(ge=0), _allowed("a number from 0, in JimiCoin")]
 Switch = Annotated[bool, _allowed("1 or 0")]
-Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser())]
+Folder = Annotated[Path, BeforeValidator(_path)]
+
+
+_NEVER_SKIPPED = {
+    *("data_dir", "output_dir", "media_roots", "prices"),
+    *("max_cost_per_video", "max_cost_per_day", "max_cost_total", "confirm_above"),
+    *("http_tokens", "http_oauth_issuer", "http_oauth_audience"),
+}
+"""Settings whose default spends, opens or writes more than the operator wanted: a value that cannot be read is refused."""
+
+
+def _is_placeholder(value: Any) -> bool:
+    return isinstance(value, str) and _PLACEHOLDER.fullmatch(value.strip()) is not None
 
 
 class Settings(BaseSettings):
@@ -154,7 +223,7 @@ class Settings(BaseSettings):
     """The provider's address; `http://` only for loopback."""
     sandbox: Switch = False
     """1: the embedded sandbox provider; it needs no key, nothing is charged, and every result is marked."""
-    data_dir: Folder = Field(default_factory=lambda: user_data_path("seedance-mcp"))
+    data_dir: Folder = Field(default_factory=_default_data)
     """The folder of the ledger."""
     output_dir: Folder = Field(default_factory=_default_output)
     """The only folder that videos are saved to."""
@@ -184,7 +253,7 @@ class Settings(BaseSettings):
         default=None, validate_default=True
     )
     """The audience that these tokens must name: the public URL of `/mcp` (or `/sse`)."""
-    http_hosts: str = ""
+    http_hosts: Annotated[str, AfterValidator(lambda text: ",".join(_host_names(text)))] = ""
     """Further host names of the HTTP transports, beside loopback and the audience's, comma separated."""
     http_requests_per_minute: Annotated[int, Field(ge=1), _allowed("a whole number from 1")] = 600
     """How many requests one caller may make in a minute."""
@@ -200,15 +269,13 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _without_placeholders(cls, given: dict[str, Any]) -> dict[str, Any]:
-        """Take a placeholder that a client left in as not set."""
-        return {
-            name: value for name, value in given.items() if not (isinstance(value, str) and _PLACEHOLDER.match(value.strip()))
-        }
+        """Take a placeholder that a client left in as not set; one in a setting of money or safety is refused."""
+        return {name: value for name, value in given.items() if name in _NEVER_SKIPPED or not _is_placeholder(value)}
 
     @property
     def http_host_names(self) -> set[str]:
         """The names of `http_hosts`, as they are compared with a Host header."""
-        return {name.strip().lower() for name in self.http_hosts.split(",") if name.strip()}
+        return set(_host_names(self.http_hosts))
 
     @cached_property
     def http_token_pairs(self) -> dict[str, str]:
@@ -233,6 +300,8 @@ class Settings(BaseSettings):
         names = [name for name, _ in _pairs(tokens.get_secret_value())] if tokens else []
         if len(set(names)) < len(names):
             raise ValueError("names must be unique")
+        if tokens and len({token for _, token in _pairs(tokens.get_secret_value())}) < len(names):
+            raise ValueError("two names have the same token; each must have its own")
         return tokens if names else None
 
     @field_validator("http_oauth_audience")
@@ -249,13 +318,11 @@ class Settings(BaseSettings):
 
     @property
     def upload_roots(self) -> list[Path]:
-        """The folders that upload_asset may read, resolved; never the whole disk or the home folder itself."""
+        """The folders that upload_asset may read, resolved; never a whole disk, or a folder that holds the home folder."""
         if self.media_roots is not None:
             return [root.resolve() for root in self.media_roots]
         usual = (user_pictures_path(), user_videos_path(), user_music_path(), user_downloads_path())
-        roots = [each.resolve() for each in (self.output_dir, Path.cwd(), *usual)]
-        too_wide = {Path.home().resolve(), Path(Path.cwd().anchor)}
-        return [root for root in roots if root not in too_wide]
+        return [each.resolve() for each in (self.output_dir, Path.cwd(), *usual) if not is_too_wide(each)]
 
 
 def load_settings() -> Settings:
@@ -296,3 +363,42 @@ def check_settings() -> CheckedSettings:
 def _variable(location: tuple[int | str, ...]) -> str:
     name = str(location[0])
     return name if name.isupper() else f"SEEDANCE_{name.upper()}"
+
+
+_KNOWN = {
+    **{f"SEEDANCE_{name.upper()}": name for name in Settings.model_fields},
+    "JIMMYAI_API_KEY": "api_key",
+    "JIMMYAI_BASE_URL": "base_url",
+}
+_ALIKE = 0.75
+"""How much the beginning of a name is like ours, of 1, to be taken for a misspelt one."""
+_NAMED, _NAME_CHARS = 8, 60
+
+
+def ignored_variables(environment: Mapping[str, str] | None = None) -> list[str]:
+    """Say which variables of the environment are meant for this server and have no effect, never their values."""
+    given = os.environ if environment is None else environment
+    told = [text for name in sorted(given) if (text := _ignored(name, given[name]))]
+    more = [f"{len(told) - _NAMED} more variables have no effect"] if len(told) > _NAMED else []
+    return told[:_NAMED] + more
+
+
+def _ignored(name: str, value: str) -> str:
+    """Say why a variable has no effect; empty for one that has, and for one of another program."""
+    upper = name.upper()
+    if upper in _KNOWN:
+        skipped = _KNOWN[upper] not in {*_NEVER_SKIPPED, "api_key"} and _is_placeholder(value)
+        return f"{name}: a placeholder that was not filled in, so it counts as not set" if skipped else ""
+    prefix = upper.partition("_")[0]
+    if not upper.startswith(("SEEDANCE", "JIMMYAI_")) and not ("_" in upper and _is_misspelt(prefix)):
+        return ""
+    near = difflib.get_close_matches(upper, _KNOWN, n=1)
+    shown = "".join(letter for letter in name if letter.isprintable())[:_NAME_CHARS]
+    return f"{shown}: unknown variable, it has no effect" + (f"; did you mean {near[0]}?" if near else "")
+
+
+def _is_misspelt(prefix: str) -> bool:
+    """Whether the beginning of a name is nearly one of ours; `instant.opening` leaves such names to a full start."""
+    return prefix.startswith(("SEED", "SEAD", "SEDA", "SEDE", "SIED", "JIMM")) and any(
+        difflib.SequenceMatcher(None, prefix, ours).ratio() >= _ALIKE for ours in ("SEEDANCE", "JIMMYAI")
+    )

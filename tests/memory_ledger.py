@@ -49,6 +49,7 @@ class Tables:
     requests: dict[str, Record] = field(default_factory=dict[str, Record])
     events: list[Event] = field(default_factory=list[Event])
     tokens: dict[str, Token] = field(default_factory=dict[str, Token])
+    refusals: set[str] = field(default_factory=set[str])
     media: dict[str, float | None] = field(default_factory=dict[str, "float | None"])
     uploads: dict[tuple[str, str], Upload] = field(default_factory=dict[tuple[str, str], Upload])
 
@@ -201,6 +202,16 @@ class MemoryLedger:
         token, expires_at = f"confirm_{secrets.token_hex(16)}", self._now() + timedelta(seconds=policy.TOKEN_SECONDS)
         self._tables.tokens[token] = Token(self._principal + fingerprint, str(price), expires_at, used=False)
         return token
+
+    async def keep_answer(self, fingerprint: str, *, agreed: bool) -> None:
+        name, tokens = self._principal + fingerprint, self._tables.tokens
+        self._tables.refusals -= {name}
+        if not agreed:
+            self._tables.refusals.add(name)
+            tokens.update({each: replace(kept, used=True) for each, kept in tokens.items() if kept.fingerprint == name})
+
+    async def is_refused(self, fingerprint: str) -> bool:
+        return self._principal + fingerprint in self._tables.refusals
 
     async def token_fault(self, token: str, fingerprint: str, price: Decimal | None) -> str | None:
         return policy.token_fault(self._tables.tokens.get(token), self._principal + fingerprint, price, self._now())

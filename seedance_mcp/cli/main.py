@@ -23,7 +23,7 @@ from seedance_mcp.instant.opening import Opening
 from seedance_mcp.instant.pipes import claim
 from seedance_mcp.money.ledger import Ledger, open_ledger
 from seedance_mcp.money.records import Verdict
-from seedance_mcp.settings import Settings, load_settings
+from seedance_mcp.settings import Settings, ignored_variables, load_settings
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -151,6 +151,8 @@ def _bundle(options: argparse.Namespace) -> None:
 
 def _settings() -> Settings:
     settings = load_settings()
+    for told in ignored_variables():
+        print(f"seedance-mcp: {told}", file=sys.stderr)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("seedance_mcp").setLevel(settings.log_level)  # only ours: libraries log URLs and prompts
     return settings

@@ -24,15 +24,17 @@ _VERSION, _CLIENT, _CAPABILITIES = (
     f"io.modelcontextprotocol/{name}" for name in ("protocolVersion", "clientInfo", "clientCapabilities")
 )
 _LISTEN, _READY = "subscriptions/listen", "notifications/initialized"
+_MOST_NESTED = 100
+"""No message with fewer brackets is too deep for any parser."""
 _REFUSE_UNIONS = ("cursor", "gemini")
 """Parts of the client names whose hosts refuse `anyOf`."""
 
-_KEY = r"[!-~]+"
+_KEY = r"[A-Za-z0-9][!#-&(-_a-z|~]*"
 _ADDRESS = r"https://[a-z0-9.-]*[a-z0-9](:[0-9]{1,5})?/?|http://(127\.0\.0\.1|localhost)(:[0-9]{1,5})?/?"
 _AMOUNT, _POSITIVE, _FOLDER, _SWITCH, _NEVER = (
     r"[0-9]{1,12}(\.[0-9]{1,9})?",
     r"[1-9][0-9]{0,8}",
-    r"[^~\0][^\0]*",
+    ("/" if os.name == "posix" else r"[A-Za-z]:[\\/]") + r"[^\0\n:;$%{}\"'`]*",
     "[01]",
     "(?!)",
 )
@@ -45,12 +47,15 @@ SURE = {
     **dict.fromkeys([f"SEEDANCE_{name}" for name in ("CONFIRM_ABOVE", "DEDUPE_SECONDS")], _AMOUNT),
     **dict.fromkeys([f"SEEDANCE_{name}" for name in ("POLL_FLOOR_SECONDS", "HTTP_REQUESTS_PER_MINUTE")], _POSITIVE),
     **dict.fromkeys([f"SEEDANCE_HTTP_{name}" for name in ("TOKENS", "OAUTH_ISSUER", "OAUTH_AUDIENCE", "HOSTS")], _NEVER),
-    "SEEDANCE_MEDIA_ROOTS": r"[^~\0]+",
+    "SEEDANCE_MEDIA_ROOTS": f"{_FOLDER}({os.pathsep}{_FOLDER})*",
     "SEEDANCE_SCHEMA_PROFILE": "auto|union|flat",
     "SEEDANCE_LOG_LEVEL": "DEBUG|INFO|WARNING|ERROR|CRITICAL",
     "SEEDANCE_INSTANT_START": "1",
 }
 """Every variable of the settings → values that are certainly right; a full start checks any other value."""
+
+_NEARLY = ("SEED", "SEAD", "SEDA", "SEDE", "SIED", "JIMM")
+"""How names begin that may be misspelt ones of ours."""
 
 
 def prefers_flat(client_name: str | None, setting: str) -> bool:
@@ -102,7 +107,25 @@ def _is_sure(environment: Mapping[str, str]) -> bool:
 
         if not find_spec("av"):
             return False
-    return all(re.fullmatch(SURE[name], environment[name]) for name in environment.keys() & SURE.keys())
+    known = environment.keys() & SURE.keys()
+    return (
+        not any(map(_is_nearly_ours, environment.keys() - known))
+        and all(re.fullmatch(SURE[name], environment[name]) for name in known)
+        and not any(map(_is_wide, environment.get("SEEDANCE_MEDIA_ROOTS", "").split(os.pathsep)))
+    )
+
+
+def _is_nearly_ours(name: str) -> bool:
+    """Whether a full start might take a name for a misspelt one of ours, and say that."""
+    return name.startswith(("SEEDANCE", "JIMMYAI_")) or (name.startswith(_NEARLY) and "_" in name)
+
+
+def _is_wide(root: str) -> bool:
+    """Whether a full start might refuse a media root, because the home folder is in it."""
+    if not root.strip():
+        return False
+    home, folder = os.path.realpath(os.path.expanduser("~")), os.path.realpath(root.strip())  # noqa: PTH111 - likewise
+    return folder == os.path.dirname(folder) or f"{home}{os.sep}".startswith(f"{folder}{os.sep}")  # noqa: PTH120 - likewise
 
 
 class Opening:
@@ -195,12 +218,21 @@ def _is_named(client: Any) -> bool:
 
 
 def _parsed(line: bytes) -> dict[str, Any]:
-    """Read one message; gives an empty one, which no snapshot answers, for anything else."""
-    try:
-        message = json.loads(line)
-    except (ValueError, RecursionError):
+    """Read one message; an empty one, which no snapshot answers, stands for one that the real server may not read."""
+    if line.count(b"[") + line.count(b"{") > _MOST_NESTED:
         return {}
-    return message if _is_object(message) else {}
+    try:
+        text = line.decode("utf-8-sig")
+        message = json.loads(text)
+        if "\\u" in text:
+            json.dumps(message, ensure_ascii=False).encode()  # fails for half a character
+    except ValueError:
+        return {}
+    return message if _is_object(message) and _is_id(message.get("id", 0)) else {}
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str | int) and not isinstance(value, bool)
 
 
 def _is_object(value: Any) -> TypeGuard[dict[str, Any]]:

@@ -43,8 +43,11 @@ def _beyond_the_standard() -> int:
 
 
 def write(sink: int, line: str) -> None:
-    """Write one line; raises `BrokenPipeError` where nobody reads any more."""
-    left = memoryview(f"{line}\n".encode())
+    """Write one line of JSON; raises `BrokenPipeError` where nobody reads any more.
+
+    Half a character, which a client's id may hold, is written as JSON escapes it.
+    """
+    left = memoryview(f"{line}\n".encode("utf-8", "backslashreplace"))
     try:
         while left:
             left = left[os.write(sink, left) :]

@@ -132,6 +132,14 @@ class Ledger(Protocol):
         """Make a token that confirms one request at one price, once; only its digest is kept."""
         ...
 
+    async def keep_answer(self, fingerprint: str, *, agreed: bool) -> None:
+        """Keep how the user answered a form about a request: a no uses up every token for it, a yes replaces a no."""
+        ...
+
+    async def is_refused(self, fingerprint: str) -> bool:
+        """Say whether the last form about a request was no yes."""
+        ...
+
     async def token_fault(self, token: str, fingerprint: str, price: Decimal | None) -> str | None:
         """Say why a token does not confirm a request at a price, or `None` where it does."""
         ...

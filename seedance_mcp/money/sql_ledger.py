@@ -187,6 +187,14 @@ class SqlLedger:
         await self._write(lambda ledger: ledger.add_token(_digest(token), fingerprint, str(price)))
         return token
 
+    async def keep_answer(self, fingerprint: str, *, agreed: bool) -> None:
+        """Keep how the user answered a form about a request."""
+        await self._write(lambda ledger: ledger.keep_answer(fingerprint, agreed=agreed))
+
+    async def is_refused(self, fingerprint: str) -> bool:
+        """Say whether the last form about a request was no yes."""
+        return await self._read(lambda ledger: ledger.is_refused(fingerprint))
+
     async def token_fault(self, token: str, fingerprint: str, price: Decimal | None) -> str | None:
         """Say why a token does not confirm a request at a price."""
         return await self._read(lambda ledger: ledger.token_fault(_digest(token), fingerprint, price))

@@ -219,6 +219,10 @@ class Reading:
         row = self.db.one("SELECT * FROM tokens WHERE digest = ?", digest)
         return policy.token_fault(read_token(row) if row else None, self.principal + fingerprint, price, self.now)
 
+    def is_refused(self, fingerprint: str) -> bool:
+        """Say whether the last form about a request was no yes."""
+        return self.db.one("SELECT 1 AS there FROM refusals WHERE fingerprint = ?", self.principal + fingerprint) is not None
+
     def media_seconds(self, reference: str) -> float | None:
         """Say how long a reference plays, where it was sent by this ledger's server."""
         row = self.db.one("SELECT seconds FROM media WHERE reference = ?", reference)

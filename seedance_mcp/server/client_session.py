@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -9,6 +10,7 @@ import mcp_types as types
 from mcp.server import ServerRequestContext
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken, principal_components
+from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from seedance_mcp.money.gate import Action, Reply
@@ -84,7 +86,7 @@ class McpCaller:
         """Ask the user by a form.
 
         Returns:
-            `absent` where the client has no forms, `cancel` where no answer comes within `ASK_SECONDS`.
+            `absent` where the client has no forms, `cancel` where no answer comes within `ASK_SECONDS` or the form fails.
 
         Raises:
             Asked: The client makes the call again with the answer.
@@ -93,7 +95,7 @@ class McpCaller:
             return "absent"
         if self._ctx.protocol_version in MODERN_PROTOCOL_VERSIONS:
             raise Asked(question, token)
-        with anyio.move_on_after(ASK_SECONDS):
+        with anyio.move_on_after(ASK_SECONDS), suppress(MCPError):
             return _action(await self._ctx.session.elicit_form(question, _FORM, self._ctx.request_id))
         return "cancel"
 

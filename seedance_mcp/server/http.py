@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import sys
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Literal
 
 import uvicorn
@@ -18,14 +20,18 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
-from seedance_mcp.errors import NotConfigured
+from seedance_mcp.errors import NotConfigured, SeedanceError
 from seedance_mcp.server.handlers import build_server, open_shared
+from seedance_mcp.server.http_answers import OneAnswer, PostOnly
 from seedance_mcp.server.http_client_name import ClientNameMiddleware
-from seedance_mcp.server.http_door import HEALTH_PATH, Doorkeeper, bracketed
+from seedance_mcp.server.http_door import HEALTH_PATH, READY_PATH, Doorkeeper, bracketed
 from seedance_mcp.server.oauth import Issuer, issuer_of
 from seedance_mcp.settings import Settings, is_loopback_host
 from seedance_mcp.tools.session import Connect, Shared, connect_to_provider
 
+log = logging.getLogger(__name__)
+
+MCP_PATH = "/mcp"
 Transport = Literal["http", "sse"]
 
 
@@ -50,6 +56,35 @@ def check_closed(settings: Settings, host: str) -> None:
 
 async def _healthy(request: Request) -> Response:
     return JSONResponse({"status": "ok"})
+
+
+def _readiness(opened: list[Shared]) -> Callable[[Request], Awaitable[Response]]:
+    """Make the answer to whether calls can be served: the ledger can be used, and the provider is configured."""
+
+    async def ready(request: Request) -> Response:
+        found = {"ledger": await _fault(opened[0].ledger.find(READY_PATH)), "provider": _provider_fault(opened[0])}
+        status = 200 if set(found.values()) == {"ok"} else 503
+        return JSONResponse({"status": "ok" if status == HTTPStatus.OK else "unavailable", **found}, status)
+
+    return ready
+
+
+async def _fault(question: Awaitable[object]) -> str:
+    """Ask the ledger; what is wrong with it is for the log, not for everybody."""
+    try:
+        await question
+    except Exception as error:  # noqa: BLE001 - whatever it is, no call can be served
+        log.warning("The ledger cannot be used: %s", type(error).__name__)
+        return "unusable"
+    return "ok"
+
+
+def _provider_fault(shared: Shared) -> str:
+    try:
+        shared.client.require_key()
+    except SeedanceError:
+        return "not configured"
+    return "ok"
 
 
 def build_http_app(
@@ -90,7 +125,12 @@ def build_http_app(
                 yield
 
     return Starlette(
-        routes=[Route(HEALTH_PATH, _healthy), *(issuer.routes() if issuer else []), Mount("/", app=inner)],
+        routes=[
+            Route(HEALTH_PATH, _healthy),
+            Route(READY_PATH, _readiness(opened)),
+            *(issuer.routes() if issuer else []),
+            Mount("/", app=inner),
+        ],
         middleware=[Middleware(Doorkeeper, settings=settings, host=host, issuer=issuer)],
         lifespan=lifespan,
     )
@@ -98,8 +138,19 @@ def build_http_app(
 
 def _streamable(server: Server[Shared]) -> Starlette:
     """Make the application without sessions: any process can answer any request, also after a restart."""
-    app = server.streamable_http_app(streamable_http_path="/mcp", stateless_http=True, host="")
+    streams, single = (
+        server.streamable_http_app(streamable_http_path=MCP_PATH, stateless_http=True, host="", json_response=json)
+        for json in (False, True)
+    )
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
+        async with streams.router.lifespan_context(streams), single.router.lifespan_context(single):
+            yield
+
+    app = Starlette(routes=[Mount("/", app=OneAnswer(streams, single))], lifespan=lifespan)
     app.add_middleware(ClientNameMiddleware)
+    app.add_middleware(PostOnly, path=MCP_PATH)
     return app
 
 
@@ -133,7 +184,7 @@ async def serve_http(settings: Settings, transport: Transport, place: Place) -> 
         ssl_keyfile=place.key,
         timeout_graceful_shutdown=1,
     )
-    path = "/mcp" if transport == "http" else "/sse"
+    path = MCP_PATH if transport == "http" else "/sse"
     scheme = "https" if place.certificate else "http"
     print(f"seedance-mcp: {scheme}://{bracketed(place.host)}:{place.port}{path}", file=sys.stderr)
     await uvicorn.Server(config).serve()

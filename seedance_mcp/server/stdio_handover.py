@@ -5,7 +5,7 @@ The SDK's streams would do for the rest, but they give standard output back, and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from itertools import chain
@@ -26,6 +26,7 @@ from mcp.shared.message import SessionMessage
 
 from seedance_mcp.instant.opening import Opening
 from seedance_mcp.instant.pipes import Lines, write
+from seedance_mcp.server.unreadable_lines import refusals_of
 
 _ACKNOWLEDGED = "notifications/subscriptions/acknowledged"
 _SERVER_ENDED = (BrokenResourceError, ClosedResourceError, CancelledError, RuntimeError)
@@ -36,7 +37,13 @@ Received = SessionMessage | Exception
 def resume(opening: Opening, source: int, sink: int) -> tuple[Incoming, Outgoing]:
     """Give the two streams of a server that goes on where an opening ended."""
     incoming = Incoming(opening, source)
-    return incoming, Outgoing(opening, sink, incoming.end)
+    outgoing = Outgoing(opening, sink, incoming.end)
+    incoming.refuse = outgoing.write_line
+    return incoming, outgoing
+
+
+async def _tell_nobody(refusal: str) -> None:
+    """Where nobody writes to the client."""
 
 
 class Incoming(ObjectReceiveStream[Received]):
@@ -44,6 +51,8 @@ class Incoming(ObjectReceiveStream[Received]):
 
     def __init__(self, opening: Opening, source: int) -> None:
         """Read on in a thread that does not keep the process alive."""
+        self.refuse: Callable[[str], Awaitable[None]] = _tell_nobody
+        """Sends the error that answers a line which is no message."""
         self._sender, self._lines = create_memory_object_stream[bytes]()
         lines = chain(opening.replayed, Lines(source))
         Thread(target=self._read, args=(lines, current_token()), daemon=True).start()
@@ -57,12 +66,20 @@ class Incoming(ObjectReceiveStream[Received]):
                 from_thread.run_sync(self.end, token=token)
 
     async def receive(self) -> Received:
-        """Give the next message; one that cannot be read is given as the exception, as by the SDK's stream."""
-        line = (await self._lines.receive()).decode("utf-8", "replace")
+        """Give the next message; one that cannot be read is answered, and given as the exception, as by the SDK's stream."""
+        line = (await self._lines.receive()).decode("utf-8-sig", "replace")
         try:
-            return SessionMessage(types.jsonrpc_message_adapter.validate_json(line, by_name=False))
+            message = types.jsonrpc_message_adapter.validate_json(line, by_name=False)
         except ValueError as error:
-            return error
+            return await self._refused(line, error)
+        if isinstance(message, types.JSONRPCNotification) and '"id"' in line and any(refusals_of(line)):
+            return await self._refused(line, ValueError("a request whose id is none"))
+        return SessionMessage(message)
+
+    async def _refused(self, line: str, error: ValueError) -> ValueError:
+        for refusal in refusals_of(line):
+            await self.refuse(refusal)
+        return error
 
     def end(self) -> None:
         """Take no message after those that were read."""
@@ -88,9 +105,10 @@ class Outgoing(ObjectSendStream[SessionMessage]):
         if answered in self._answered:
             self._answered.remove(answered)
         else:
-            await self._write(item.message.model_dump_json(by_alias=True, exclude_unset=True))
+            await self.write_line(item.message.model_dump_json(by_alias=True, exclude_unset=True))
 
-    async def _write(self, line: str) -> None:
+    async def write_line(self, line: str) -> None:
+        """Write a line of JSON; raises `BrokenResourceError` where nobody reads it."""
         try:
             async with self._turn:
                 await to_thread.run_sync(write, self._sink, line)

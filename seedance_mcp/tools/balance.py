@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from seedance_mcp.settings import ignored_variables
 from seedance_mcp.tools.arguments import NoArguments
 from seedance_mcp.tools.changes import judge_unknown
 from seedance_mcp.tools.results import AccountBalance, Balance, KeyBalance, Spending
@@ -33,6 +34,7 @@ async def get_balance(session: Session, arguments: NoArguments, caller: Caller) 
         limits={name: float(limit) for name, limit in session.settings.limits.items()},
         left_today=None if day is None else float(max(Decimal(0), day - spent.today)),
         unclear=[record.request_id for record in unknown if record.principal == session.principal],
+        warnings=ignored_variables(),
     )
 
 

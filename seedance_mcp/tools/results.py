@@ -278,3 +278,4 @@ class Balance(Result):
     limits: dict[str, float]
     left_today: float | None
     unclear: list[str] = []
+    warnings: list[str] = []

@@ -166,10 +166,10 @@ def _cost(record: Record) -> Decimal | None:
 
 def _evidence(record: Record) -> list[str]:
     if record.evidence == "not charged":
-        return [f"The answer to this request was lost. {_MAY_BE_MADE_AGAIN}"]
+        return [f"{_how_it_ended(record)} {_MAY_BE_MADE_AGAIN}"]
     if record.status != "unknown" and record.evidence is None:
         return []
-    return [f"The answer to this request was lost. {_KNOWN[record.evidence]} Do not send it again without asking the user."]
+    return [f"{_how_it_ended(record)} {_KNOWN[record.evidence]} Do not send it again without asking the user."]
 
 
 _KNOWN: dict[Evidence | None, str] = {
@@ -177,6 +177,14 @@ _KNOWN: dict[Evidence | None, str] = {
     "cannot tell": "The balance does not show whether it was charged.",
     None: "get_balance compares the account before and after.",
 }
+
+
+def _how_it_ended(record: Record) -> str:
+    """Say how a request of unknown outcome ended."""
+    return "The provider answered this request with an error." if record.error_code == "provider_error" else _LOST
+
+
+_LOST = "The answer to this request was lost."
 
 
 def expiring(edition: Edition, page: Page) -> list[str]:
@@ -211,10 +219,10 @@ _MAY_BE_MADE_AGAIN = "It was not charged: the request may be sent again."
 def _judged(edition: Edition, record: Record) -> str:
     """Say what to do about a lost answer whose money is known."""
     if record.evidence == "not charged":
-        return f"The answer was lost. {_MAY_BE_MADE_AGAIN}"
+        return f"{_how_it_ended(record)} {_MAY_BE_MADE_AGAIN}"
     paid = f"{_number(record.settled)} {edition.currency}"
     return (
-        f"It was charged ({paid}), but the answer was lost, so that no video is known: contact the provider with request_id "
+        f"It was charged ({paid}), but the answer named no video: contact the provider with request_id "
         f"{record.request_id}, the model and the time ({iso(record.created_at)}). Do not send the request again before they "
         "answer."
     )

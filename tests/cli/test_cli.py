@@ -40,6 +40,16 @@ def test_an_invalid_setting_ends_the_server_with_one_sentence() -> None:
     assert done.stderr.startswith("seedance-mcp: SEEDANCE_BASE_URL: ")
 
 
+def test_a_misspelt_variable_is_told_when_a_server_starts_and_the_client_is_served() -> None:
+    wrong = {**os.environ, "SEEDANCE_MAX_COST_PER_DAYS": "5"}
+    done = ran([sys.executable, "-m", "seedance_mcp"], env=wrong, input="")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == (
+        "seedance-mcp: SEEDANCE_MAX_COST_PER_DAYS: unknown variable, it has no effect; "
+        "did you mean SEEDANCE_MAX_COST_PER_DAY?\n"
+    )
+
+
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main.main(["--help"])

@@ -311,7 +311,10 @@ async def test_a_lost_request_that_was_not_charged_is_released_after_two_minutes
         (task,) = listed["tasks"]
         assert task["status"] == "failed"
         assert "not charged" in task["warnings"][0]
-        assert task["error"]["message"] == "The answer was lost. It was not charged: the request may be sent again."
+        assert (
+            task["error"]["message"]
+            == "The answer to this request was lost. It was not charged: the request may be sent again."
+        )
         assert (await world.call("get_balance"))["spent_here"] == {"today": 0.0, "total": 0.0, "reserved": 0.0}
         assert (await world.create())["deduplicated"] is False
 

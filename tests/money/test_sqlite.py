@@ -160,7 +160,7 @@ def make(path: Path, version: int) -> None:
         db.commit()
 
 
-@pytest.mark.parametrize("version", range(2, len(migrations())))
+@pytest.mark.parametrize("version", range(2, 5))  # from 5 on the program itself keeps the totals
 async def test_a_ledger_of_every_version_is_migrated_with_its_money(tmp_path: Path, version: int) -> None:
     make(tmp_path / LEDGER_FILE, version)
     async with aclosing(open_ledger(Settings(data_dir=tmp_path), lambda: NOON)) as ledger:

@@ -390,7 +390,7 @@ async def test_everybody_from_a_known_host_may_read_the_metadata(tmp_path: Path,
         assert [str(each) for each in read.authorization_servers] == [ISSUER]
         assert (await http.get(f"{METADATA_PATH}{path}", headers={"Host": "evil.example.com"})).status_code == 421
         assert (await http.get(f"{METADATA_PATH}{path}", headers={"Origin": "https://evil.example.com"})).status_code == 403
-        assert (await http.get(f"{METADATA_PATH}/other")).status_code == 401
+        assert (await http.get(f"{METADATA_PATH}/other")).status_code == 404
     assert authority.asked == []
 
 

@@ -25,7 +25,7 @@ PROMPT = "an unmistakable prompt"
 
 def environment(tmp_path: Path, **more: str) -> dict[str, str]:
     ours = {"SEEDANCE_DATA_DIR": str(tmp_path / "data"), "SEEDANCE_MEDIA_ROOTS": str(tmp_path), **more}
-    return {**os.environ, **ours}
+    return {**os.environ, "HOME": str(tmp_path.with_name("home")), **ours}
 
 
 def server(tmp_path: Path, **more: str) -> StdioServerParameters:

@@ -335,8 +335,8 @@ async def test_a_failed_task_is_a_normal_result_and_is_not_asked_for_again(open_
         done = await world.call("wait_for_video", {"task_id": task["task_id"]})
         assert done["status"] == "failed"
         assert done["error"]["message"] == (
-            'The provider\'s words: "content policy: the prompt was refused". Nothing was charged. The same request may fail '
-            "again: change what the words name, and ask the user before another video is paid."
+            'The provider\'s words: "content policy: the prompt was refused". Nothing was charged. Change the prompt or '
+            "the references that it may mean, and ask the user before another video is paid."
         )
         assert done["next"] is None
         world.sandbox.requests.clear()
