@@ -42,7 +42,7 @@ TOKEN_MIN_CHARS = 16
 _PLACEHOLDER = re.compile(r"\$?\{.*\}|\$[A-Za-z_]\w*|%\w+%", re.DOTALL)
 """A value that a client left as it is in its own file: `${VARIABLE}`, `${input:…}`, `$VARIABLE`, `%VARIABLE%`, `{}`."""
 _LEFT_OVER = re.compile(r"\$[{(A-Za-z_]|%\w+%|\{.*\}", re.DOTALL)
-"""The form of such a value inside a path."""
+"""The same inside a path."""
 _QUOTES = "\"'`"
 
 
@@ -73,14 +73,14 @@ def _base_url(value: str) -> str:
 
 
 def _identifier(value: str) -> str:
-    """Check a URL that is compared character by character and stands in a header."""
+    """A URL that is compared character by character, and stands in a header."""
     if not value.isascii() or not value.isprintable() or set(value) & set(' "\\{}'):
         raise ValueError("must be printable ASCII without blanks, quotes, braces and backslashes")
     return _url(value)
 
 
 def _key(value: Any) -> Any:
-    """Strip the blanks and quotes that come with a pasted key; an empty key counts as none."""
+    """A key without the blanks and the quotes of a paste."""
     if not isinstance(value, str):
         return value
     key = value.strip()
@@ -94,7 +94,7 @@ def _key(value: Any) -> Any:
 
 
 def _paths(value: Any) -> Any:
-    """Read the folders of one variable, separated as in PATH."""
+    """Folders in one variable, separated as in PATH."""
     if not isinstance(value, str):
         return value
     roots = [_path(part) for part in value.split(os.pathsep) if part.strip()]
@@ -164,17 +164,17 @@ _BARE_IPV6 = re.compile(r"(?=.*:.*:)[0-9a-f:.]+")
 
 
 def _host_names(text: str) -> list[str]:
-    """Read host names, without the scheme, port and path of a pasted URL; raises `ValueError` for an entry that is no host."""
+    """All names, without what a pasted address has around its host; raises `ValueError` for what names no single host."""
     names = [part.strip().lower() for part in text.split(",") if part.strip()]
     found = [_HOST_NAME.fullmatch(f"[{name}]" if _BARE_IPV6.fullmatch(name) else name) for name in names]
     if None in found:
-        problem = f"entry {found.index(None) + 1} is no host; allowed: names or addresses, comma separated, no path and no *"
-        raise ValueError(problem)
+        told = f"entry {found.index(None) + 1} is no host; allowed: names or addresses, comma separated, no path and no *"
+        raise ValueError(told)
     return [match[1] for match in found if match]
 
 
 def _allowed(description: str) -> WrapValidator:
-    """Replace pydantic's message about a wrong value by ours, which says what is allowed."""
+    """Say in plain words what is wrong with a value and what is allowed."""
 
     def check(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
         try:
@@ -222,9 +222,9 @@ class Settings(BaseSettings):
     )
     """The provider's address; `http://` only for loopback."""
     sandbox: Switch = False
-    """1: the embedded sandbox provider; it needs no key, nothing is charged, and every result is marked."""
+    """1: the embedded sandbox provider, no key, nothing charged; every result is marked."""
     data_dir: Folder = Field(default_factory=_default_data)
-    """The folder of the ledger."""
+    """Where the ledger is kept."""
     output_dir: Folder = Field(default_factory=_default_output)
     """The only folder that videos are saved to."""
     media_roots: Annotated[list[Path] | None, NoDecode, BeforeValidator(_paths)] = None
@@ -252,9 +252,9 @@ class Settings(BaseSettings):
     http_oauth_audience: Annotated[str | None, AfterValidator(lambda url: url and _identifier(url))] = Field(
         default=None, validate_default=True
     )
-    """The audience that these tokens must name: the public URL of `/mcp` (or `/sse`)."""
+    """Whom these tokens must be made for: the public address of `/mcp` (or `/sse`)."""
     http_hosts: Annotated[str, AfterValidator(lambda text: ",".join(_host_names(text)))] = ""
-    """Further host names of the HTTP transports, beside loopback and the audience's, comma separated."""
+    """Names under which the HTTP transports are reached beside loopback and the audience's, comma separated."""
     http_requests_per_minute: Annotated[int, Field(ge=1), _allowed("a whole number from 1")] = 600
     """How many requests one caller may make in a minute."""
     instant_start: Switch = True
@@ -269,12 +269,12 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _without_placeholders(cls, given: dict[str, Any]) -> dict[str, Any]:
-        """Take a placeholder that a client left in as not set; one in a setting of money or safety is refused."""
+        """A placeholder that a client left in counts as not set; where money or safety depends on it, it is refused."""
         return {name: value for name, value in given.items() if name in _NEVER_SKIPPED or not _is_placeholder(value)}
 
     @property
     def http_host_names(self) -> set[str]:
-        """The names of `http_hosts`, as they are compared with a Host header."""
+        """The further names, as they are compared with a Host header."""
         return set(_host_names(self.http_hosts))
 
     @cached_property

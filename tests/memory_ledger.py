@@ -185,6 +185,9 @@ class MemoryLedger:
     async def unknown_outcomes(self) -> list[Record]:
         return [record for record in reversed(self._everybodys()) if policy.is_of_unknown_outcome(record)]
 
+    async def principals(self) -> list[str]:
+        return sorted({record.principal for record in self._everybodys()})
+
     async def movements(self, record: Record) -> Movements:
         others = [each for each in self._everybodys() if each.request_id != record.request_id]
         events = [event for event in self._tables.events if event.request_id != record.request_id]
@@ -230,7 +233,7 @@ class MemoryLedger:
         return found if found and found.at > self._now() - timedelta(seconds=lifetime_seconds) else None
 
     async def health(self) -> Health:
-        return Health([], (await self.page()).total, len(await self.unknown_outcomes()))
+        return Health([], len(self._tables.requests), len(await self.unknown_outcomes()))
 
 
 def memory_ledgers() -> OpenLedger:

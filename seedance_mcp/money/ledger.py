@@ -124,6 +124,10 @@ class Ledger(Protocol):
         """Give every principal's requests whose money is still reserved though no answer is awaited, oldest first."""
         ...
 
+    async def principals(self) -> list[str]:
+        """Name everybody who made a request, in the order of their names; the user of this machine is the empty one."""
+        ...
+
     async def movements(self, record: Record) -> Movements:
         """Say what else may have moved the account's balance since shortly before an unsettled request was sent."""
         ...

@@ -175,6 +175,10 @@ class SqlLedger:
         """Give every principal's requests of unknown outcome."""
         return await self._read(lambda ledger: ledger.unknown_outcomes())
 
+    async def principals(self) -> list[str]:
+        """Name everybody who made a request."""
+        return await self._read(lambda ledger: ledger.principals())
+
     async def movements(self, record: Record) -> Movements:
         """Say what else may have moved the account's balance."""
         return await self._read(lambda ledger: ledger.movements(record))
@@ -218,7 +222,8 @@ class SqlLedger:
     async def health(self) -> Health:
         """Say how the ledger is."""
         faults = await self._engine.read(lambda store: store.faults())
-        return Health(faults, (await self.page(limit=0)).total, len(await self.unknown_outcomes()))
+        totals = [(await self.for_principal(name).page(limit=0)).total for name in await self.principals()]
+        return Health(faults, sum(totals), len(await self.unknown_outcomes()))
 
 
 def _digest(token: str) -> str:

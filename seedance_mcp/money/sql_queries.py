@@ -197,6 +197,10 @@ class Reading:
         )
         return [record for record in map(self.record, rows) if policy.is_of_unknown_outcome(record)]
 
+    def principals(self) -> list[str]:
+        """Name everybody who made a request."""
+        return self._names("SELECT DISTINCT scope AS name FROM counts ORDER BY scope")
+
     def movements(self, record: Record) -> Movements:
         """Say what else may have moved the balance since shortly before a request was sent."""
         sent_at, earliest = record.created_at.timestamp(), policy.overdue_before(record.created_at).timestamp()

@@ -10,7 +10,7 @@ _JSON, _STREAM = {"application/json", "application/*"}, {"text/event-stream", "t
 
 
 class PostOnly:
-    """Answers 405 to a GET of one path: a stream that no request asked for would stay open and carry nothing."""
+    """Answers 405 to a GET of one path: a stream that no request asked for would stay open and say nothing."""
 
     def __init__(self, app: ASGIApp, path: str) -> None:
         """Take the application, and its path that takes messages."""

@@ -1,6 +1,6 @@
 """The door of the HTTP transports: a known Host, a known Origin, a known token, and not too many requests.
 
-Probes (`PROBES`) need none of these, and report nothing that is private; pages of named hosts may read answers (CORS).
+Probes (`PROBES`) pass without these and say nothing private; pages of named hosts may read answers (CORS).
 """
 
 from __future__ import annotations

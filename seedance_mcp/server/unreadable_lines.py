@@ -23,7 +23,7 @@ _HALF_A_CHARACTER = "Invalid Request: the message holds half a character (a lone
 
 @dataclass
 class _Object:
-    """The parts of one outermost object that can be seen without reading it whole."""
+    """The part of one outermost object that is seen without reading it whole."""
 
     names: set[str] = field(default_factory=set[str])
     id: str | None = None

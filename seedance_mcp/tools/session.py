@@ -232,12 +232,13 @@ class Session:
         now = self.now()
         key = record, int(now.timestamp()), tuple(warnings or ())
         async with self._viewing:  # one of the thousand asks the ledger
-            shown = self._shown.get(key)
-            if shown is None:
-                past = await self.ledger.similar_durations(record) if record.status in RUNNING else []
-                outlook, sandbox = Outlook(past, self.settings.min_poll_interval_seconds), self.settings.sandbox
-                shown = self._shown[key] = task_of(self.edition, record, now, outlook, warnings, sandbox=sandbox)
+            shown = self._shown[key] = self._shown.get(key) or await self._new_view(record, now, warnings)
         return shown
+
+    async def _new_view(self, record: Record, now: datetime, warnings: list[str] | None) -> Task:
+        past = await self.ledger.similar_durations(record) if record.status in RUNNING else []
+        outlook, sandbox = Outlook(past, self.settings.min_poll_interval_seconds), self.settings.sandbox
+        return task_of(self.edition, record, now, outlook, warnings, sandbox=sandbox)
 
     @cached_property
     def _viewing(self) -> anyio.Lock:

@@ -11,7 +11,7 @@ from seedance_mcp.catalogue.edition import Edition
 from seedance_mcp.catalogue.facts import RULES, Fact, Model
 from seedance_mcp.catalogue.profiles import model_schema
 from seedance_mcp.money.prices import PriceBook
-from seedance_mcp.money.records import JUDGED_AFTER_SECONDS, Evidence, Page, Record
+from seedance_mcp.money.records import JUDGED_AFTER_SECONDS, Page, Record
 from seedance_mcp.polling.schedule import Forecast
 from seedance_mcp.provider.failures import advice_for_failed_task
 from seedance_mcp.task import RUNNING
@@ -166,25 +166,23 @@ def _cost(record: Record) -> Decimal | None:
 
 def _evidence(record: Record) -> list[str]:
     if record.evidence == "not charged":
-        return [f"{_how_it_ended(record)} {_MAY_BE_MADE_AGAIN}"]
+        return [f"{_what_came(record)} {_MAY_BE_MADE_AGAIN}"]
     if record.status != "unknown" and record.evidence is None:
         return []
-    return [f"{_how_it_ended(record)} {_KNOWN[record.evidence]} Do not send it again without asking the user."]
+    evidence = _BALANCE_SAYS.get(record.evidence or "", "get_balance compares the account before and after.")
+    return [f"{_what_came(record)} {evidence} Do not send it again without asking the user."]
 
 
-_KNOWN: dict[Evidence | None, str] = {
-    "charged": "The balance shows that it was charged.",
-    "cannot tell": "The balance does not show whether it was charged.",
-    None: "get_balance compares the account before and after.",
-}
-
-
-def _how_it_ended(record: Record) -> str:
-    """Say how a request of unknown outcome ended."""
+def _what_came(record: Record) -> str:
+    """Say what is known about the answer to a request of unknown outcome."""
     return "The provider answered this request with an error." if record.error_code == "provider_error" else _LOST
 
 
 _LOST = "The answer to this request was lost."
+_BALANCE_SAYS = {
+    "charged": "The balance shows that it was charged.",
+    "cannot tell": "The balance does not show whether it was charged.",
+}
 
 
 def expiring(edition: Edition, page: Page) -> list[str]:
@@ -219,12 +217,11 @@ _MAY_BE_MADE_AGAIN = "It was not charged: the request may be sent again."
 def _judged(edition: Edition, record: Record) -> str:
     """Say what to do about a lost answer whose money is known."""
     if record.evidence == "not charged":
-        return f"{_how_it_ended(record)} {_MAY_BE_MADE_AGAIN}"
+        return f"{_what_came(record)} {_MAY_BE_MADE_AGAIN}"
     paid = f"{_number(record.settled)} {edition.currency}"
     return (
-        f"It was charged ({paid}), but the answer named no video: contact the provider with request_id "
-        f"{record.request_id}, the model and the time ({iso(record.created_at)}). Do not send the request again before they "
-        "answer."
+        f"It was paid ({paid}), and no video is known, since the answer named none: contact the provider with request_id "
+        f"{record.request_id}, the model and the time ({iso(record.created_at)}). Do not make it again before they answer."
     )
 
 

@@ -292,7 +292,7 @@ async def test_a_lost_answer_that_was_charged_is_found_out_by_the_balance(open_w
         assert task["cost"] == 0.25
         assert "The balance shows that it was charged." in task["warnings"][0]
         assert task["error"]["code"] == "outcome_unknown"
-        assert "It was charged (0.25 JimiCoin), but the answer was lost" in task["error"]["message"]
+        assert "It was paid (0.25 JimiCoin), and no video is known" in task["error"]["message"]
         assert f"contact the provider with request_id {task['request_id']}" in task["error"]["message"]
         assert "in the making" not in task["error"]["message"]
         assert task["next"] is None
@@ -311,9 +311,8 @@ async def test_a_lost_request_that_was_not_charged_is_released_after_two_minutes
         (task,) = listed["tasks"]
         assert task["status"] == "failed"
         assert "not charged" in task["warnings"][0]
-        assert (
-            task["error"]["message"]
-            == "The answer to this request was lost. It was not charged: the request may be sent again."
+        assert task["error"]["message"] == (
+            "The answer to this request was lost. It was not charged: the request may be sent again."
         )
         assert (await world.call("get_balance"))["spent_here"] == {"today": 0.0, "total": 0.0, "reserved": 0.0}
         assert (await world.create())["deduplicated"] is False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import subprocess
 import sys
@@ -241,3 +242,15 @@ def test_a_poll_that_brings_nothing_new_writes_nothing(tmp_path: Path) -> None:
                 assert watcher.execute("PRAGMA data_version").fetchone() == version
 
     anyio.run(polled)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes of POSIX")
+def test_a_ledger_that_others_could_write_becomes_private(tmp_path: Path) -> None:
+    path = tmp_path / LEDGER_FILE
+    with closing(SqliteStore(path)) as open_before:
+        files = [path, *(path.with_name(f"{path.name}-{end}") for end in ("wal", "shm"))]
+        for each in files:
+            each.chmod(0o666)
+        with closing(SqliteStore(path)):
+            assert [each.stat().st_mode & 0o777 for each in files] == [0o600] * 3
+        assert open_before.faults() == []
