@@ -219,7 +219,7 @@ def _is_named(client: Any) -> bool:
 
 
 def _parsed(line: bytes) -> dict[str, Any]:
-    """One message, or an empty one that no snapshot answers: one that the real server could not read must not open it."""
+    """Read one message; an empty one, which no snapshot answers, stands for one that the real server may not read."""
     if line.count(b"[") + line.count(b"{") > _MOST_NESTED:
         return {}
     try:

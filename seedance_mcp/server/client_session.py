@@ -83,7 +83,14 @@ class McpCaller:
         await self._ctx.session.report_progress(progress, 100, message)
 
     async def ask(self, question: str, token: str) -> Action:
-        """Ask by a form; `absent` where the client has none, `cancel` where nobody answers in time or the form fails."""
+        """Ask the user by a form.
+
+        Returns:
+            `absent` where the client has no forms, `cancel` where no answer comes within `ASK_SECONDS` or the form fails.
+
+        Raises:
+            Asked: The client makes the call again with the answer.
+        """
         if not has_forms(self._ctx.session.client_capabilities):
             return "absent"
         if self._ctx.protocol_version in MODERN_PROTOCOL_VERSIONS:

@@ -59,11 +59,11 @@ async def _healthy(request: Request) -> Response:
     return JSONResponse({"status": "ok"})
 
 
-def _readiness(held: list[Shared]) -> Callable[[Request], Awaitable[Response]]:
+def _readiness(opened: list[Shared]) -> Callable[[Request], Awaitable[Response]]:
     """Make the answer to whether calls can be served: the ledger can be used, and the provider is configured."""
 
     async def ready(request: Request) -> Response:
-        found = {"ledger": await _fault(held[0].ledger.find(READY_PATH)), "provider": _provider_fault(held[0])}
+        found = {"ledger": await _fault(opened[0].ledger.find(READY_PATH)), "provider": _provider_fault(opened[0])}
         status = 200 if set(found.values()) == {"ok"} else 503
         return JSONResponse({"status": "ok" if status == HTTPStatus.OK else "unavailable", **found}, status)
 

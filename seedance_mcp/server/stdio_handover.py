@@ -50,9 +50,9 @@ class Incoming(ObjectReceiveStream[Received]):
     """A client's messages, with those first that were read before the server was there."""
 
     def __init__(self, opening: Opening, source: int) -> None:
-        """Read on in a thread that nobody waits for."""
+        """Read on in a thread that does not keep the process alive."""
         self.refuse: Callable[[str], Awaitable[None]] = _tell_nobody
-        """Takes the errors that answer a line which is no message."""
+        """Sends the error that answers a line which is no message."""
         self._sender, self._lines = create_memory_object_stream[bytes]()
         lines = chain(opening.replayed, Lines(source))
         Thread(target=self._read, args=(lines, current_token()), daemon=True).start()
@@ -66,7 +66,7 @@ class Incoming(ObjectReceiveStream[Received]):
                 from_thread.run_sync(self.end, token=token)
 
     async def receive(self) -> Received:
-        """The next message; what cannot be read is answered, and comes as the exception, as from the SDK's stream."""
+        """Give the next message; one that cannot be read is answered, and given as the exception, as by the SDK's stream."""
         line = (await self._lines.receive()).decode("utf-8-sig", "replace")
         try:
             message = types.jsonrpc_message_adapter.validate_json(line, by_name=False)
