@@ -43,7 +43,7 @@ NAMES = {form.title: name for name, form in FORMATS.items()}
 
 
 @contextmanager
-def written(content: bytes) -> Generator[BinaryIO]:
+def written(content: bytes) -> Generator[Any]:
     with tempfile.NamedTemporaryFile() as file:
         file.write(content)
         file.flush()
@@ -289,9 +289,13 @@ def test_a_film_whose_frames_are_broken_still_has_a_length() -> None:
     assert found.seconds == pytest.approx(1, abs=0.05)
 
 
+def nothing_there(job: str, argument: str, file: BinaryIO, limits: Limits) -> dict[str, Any]:
+    return {}
+
+
 def test_what_the_libraries_find_no_stream_in_is_damaged() -> None:
     with written(film(BASE)) as file:
-        found = examine(file, lambda *_: {})
+        found = examine(file, nothing_there)
     assert found
     assert found.damage == "holds neither pictures nor sound that can be decoded"
 
@@ -358,6 +362,8 @@ ODD = {
     "fragment without a clock": (FRAGMENT.replace(b"tfdt", b"free"), "mp4"),
     "tags upon tags": (b"ID3\4\0\0\0\0\0\0" * 17, None),
     "frames of two layers": (b"\xff\xfb\x90\0" + bytes(413) + b"\xff\xfd\x90\0" + bytes(999), None),
+    "two frames of mp3": ((b"\xff\xfb\x90\0" + bytes(413)) * 2, "mp3"),
+    "one frame of mp3": (b"\xff\xfb\x90\0" + bytes(413), None),
     "layer 1": ((b"\xff\xff\x90\0" + bytes(308)) * 4, "mp2"),
     "two frames of aac": ((b"\xff\xf1\x50\x80\1\x1f\xfc" + b"x") * 2, "aac"),
     "one frame of aac": (b"\xff\xf1\x50\x80\1\x1f\xfc" + b"x", None),
@@ -382,3 +388,24 @@ def test_an_odd_header_is_read_without_an_error(name: str) -> None:
     with written(content) as file:
         found = recognise(file)
     assert (NAMES[found.form.title] if found else None) == form
+
+
+TRACK_HEADER = bytes(40) + struct.pack(">9I2I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000, 96 << 16, (48 << 16) - 9000)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        (
+            b"\x1aE\xdf\xa3\x80\x18\x53\x80\x67\xff\x16\x54\xae\x6b\x95\xae\x93\x83\x81\1"
+            b"\xe0\x8e\xb0\x81\x40\xba\x81\x30\x54\xb0\x81\x60\x54\xba\x81\x30"
+        ),
+        box(b"ftyp", b"isom")
+        + box(b"moov", box(b"trak", box(b"tkhd", TRACK_HEADER) + box(b"mdia", box(b"hdlr", bytes(8) + b"vide")))),
+    ],
+)
+def test_our_own_reader_gives_the_size_that_is_shown(content: bytes) -> None:
+    with written(content) as file:
+        found = recognise(file)
+    assert found
+    assert found.size_px == (96, 48)
