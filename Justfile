@@ -36,9 +36,9 @@ test *arguments:
 test-all *arguments:
     "{{ python }}" -m pytest --cov {{ arguments }}
 
-# Rewrite what the code derives: the tables of the documents and the snapshot of the opening.
+# Rewrite what the code derives: the tables of the documents, the snapshots of the opening and of each tool.
 docs:
-    UPDATE=1 "{{ python }}" -m pytest -n 0 tests/test_documents.py tests/instant
+    UPDATE=1 "{{ python }}" -m pytest -n 0 tests/test_documents.py tests/instant tests/server/test_snapshots.py
 
 # Measure; without a name every part of BENCHMARKS.md.
 bench *parts:

@@ -10,6 +10,7 @@ SeedanceError
 ├── ConfirmationRequired      the user has to agree to the price first: nothing was sent
 ├── RateLimited               the provider takes no more requests just now
 ├── ProviderFailed            the provider answered with an error, or with nothing that can be used
+│   └── ProviderRefused       and a repeat would change nothing: nothing was carried out
 ├── ProviderUnreachable       no connection came about: nothing was sent
 ├── OutcomeUnknown            sent, and the answer was lost: it may have been charged
 ├── TaskNotFound              no such task
@@ -50,7 +51,8 @@ class SeedanceError(Exception):
         Args:
             message: What was wrong, what is allowed, and what to do next; whether money went is added from `charged`.
             charged: Whether money went.
-            details: Any of `field`, `allowed`, `request_id`, `retry_after_seconds` and `confirm_token`; `None` is left out.
+            details: Any of `field`, `allowed`, `request_id`, `retry_after_seconds`, `confirm_token` and `cause` (a family of
+                `provider.failures`); `None` is left out.
         """
         super().__init__(message)
         self.message = message
@@ -138,6 +140,12 @@ class ProviderFailed(SeedanceError):
 
     code = "provider_error"
     retryable = True
+
+
+class ProviderRefused(ProviderFailed):
+    """The provider's server, or a gateway before it, refused what a repeat would not change."""
+
+    retryable = False
 
 
 class ProviderUnreachable(SeedanceError):

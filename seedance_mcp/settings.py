@@ -1,13 +1,16 @@
-"""Settings from the environment, each checked at the start and explained where it is wrong."""
+"""The operator's settings, read from the environment, checked at the start and explained where they are wrong."""
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
+import os
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from platformdirs import (
@@ -36,8 +39,11 @@ from seedance_mcp.errors import NotConfigured
 
 DEFAULT_BASE_URL = "https://api.viraltok.ai"
 TOKEN_MIN_CHARS = 16
-_PLACEHOLDER = re.compile(r"\$\{.*\}$|\$[A-Z_]+$")
-"""What clients put in place of `${VARIABLE}`, `${input:…}` or `$VARIABLE` when they have no value: the same again."""
+_PLACEHOLDER = re.compile(r"\$?\{.*\}|\$[A-Za-z_]\w*|%\w+%", re.DOTALL)
+"""A value that a client left as it is in its own file: `${VARIABLE}`, `${input:…}`, `$VARIABLE`, `%VARIABLE%`, `{}`."""
+_LEFT_OVER = re.compile(r"\$[{(A-Za-z_]|%\w+%|\{.*\}", re.DOTALL)
+"""The same inside a path."""
+_QUOTES = "\"'`"
 
 
 def is_loopback(url: str) -> bool:
@@ -46,7 +52,7 @@ def is_loopback(url: str) -> bool:
 
 
 def is_loopback_host(host: str) -> bool:
-    """Whether a name or an address to listen on is reached from this machine alone."""
+    """Whether only this machine reaches a name or an address to listen on."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -58,7 +64,7 @@ def _url(value: str) -> str:
     if parts.scheme not in {"https", "http"} or not parts.hostname or parts.username or parts.query or parts.fragment:
         raise ValueError("must be https://host without user, query or fragment")
     if parts.scheme == "http" and not is_loopback(value):
-        raise ValueError("http:// is for loopback alone; use https://")
+        raise ValueError("http:// is only for loopback; use https://")
     return value
 
 
@@ -68,28 +74,63 @@ def _base_url(value: str) -> str:
 
 def _identifier(value: str) -> str:
     """A URL that is compared character by character, and stands in a header."""
-    if not value.isascii() or not value.isprintable() or set(value) & set(' "\\'):
-        raise ValueError("must be printable ASCII without blanks, quotes and backslashes")
+    if not value.isascii() or not value.isprintable() or set(value) & set(' "\\{}'):
+        raise ValueError("must be printable ASCII without blanks, quotes, braces and backslashes")
     return _url(value)
 
 
 def _key(value: Any) -> Any:
-    """A key without the blanks of a paste."""
+    """A key without the blanks and the quotes of a paste."""
     if not isinstance(value, str):
         return value
     key = value.strip()
-    if not key:
+    if len(key) > 1 and key[0] == key[-1] and key[0] in _QUOTES:
+        key = key[1:-1].strip()
+    if not key or _PLACEHOLDER.fullmatch(key):
         return None
-    if not key.isascii() or not key.isprintable() or " " in key:
-        raise ValueError("must be printable ASCII without blanks")
+    if not key.isascii() or not key.isprintable() or set(key) & {" ", *_QUOTES}:
+        raise ValueError("must be printable ASCII without blanks and quotes")
     return key
 
 
 def _paths(value: Any) -> Any:
     """Folders in one variable, separated as in PATH."""
-    import os  # noqa: PLC0415 - the separator alone is needed, and only when the variable is set
+    if not isinstance(value, str):
+        return value
+    roots = [_path(part) for part in value.split(os.pathsep) if part.strip()]
+    if any(map(is_too_wide, roots)):
+        raise ValueError("must name no whole disk, and neither your home folder nor one above it: name the folders below it")
+    return roots
 
-    return [Path(part).expanduser() for part in value.split(os.pathsep) if part] if isinstance(value, str) else value
+
+def is_too_wide(root: Path) -> bool:
+    """Whether a folder to read media from is a whole disk, or holds all of the home folder."""
+    resolved = root.resolve()
+    return resolved == Path(resolved.anchor) or Path.home().resolve().is_relative_to(resolved)
+
+
+def _path(value: Any) -> Any:
+    """A path that means the same in every working directory."""
+    if not isinstance(value, (str, Path)):
+        return value
+    text = str(value).strip()
+    if text[:1] in _QUOTES or text[-1:] in _QUOTES:
+        raise ValueError("must be without the quotes around it")
+    if _LEFT_OVER.search(text):
+        raise ValueError("must be a plain path: a variable in it was not filled in")
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError:
+        raise ValueError("must begin with the absolute path of a folder: its ~ names no home folder") from None
+    if not path.is_absolute():
+        raise ValueError("must be an absolute path, or begin with ~/")
+    return path
+
+
+def _default_data() -> Path:
+    """The platform's folder; a relative one is ignored, as the rule of XDG is."""
+    usual = user_data_path("seedance-mcp")
+    return usual if usual.is_absolute() else Path.home() / ".local" / "share" / "seedance-mcp"
 
 
 def _default_output() -> Path:
@@ -98,7 +139,7 @@ def _default_output() -> Path:
 
 
 def _pairs(text: str) -> list[tuple[str, str]]:
-    """All `name:token`; a token shorter than 16 characters can be guessed."""
+    """Read all `name:token` pairs; a token shorter than 16 characters can be guessed and is refused."""
     pairs = [part.strip().partition(":") for part in text.split(",") if part.strip()]
     for number, (name, _, token) in enumerate(pairs, 1):
         if wrong := _pair_fault(name, token):
@@ -108,34 +149,62 @@ def _pairs(text: str) -> list[tuple[str, str]]:
 
 
 def _pair_fault(name: str, token: str) -> str:
-    """What is wrong with a pair, without a word of it: a token may stand where the name should."""
+    """Say what is wrong with a pair without repeating any part: a token may stand where the name should."""
     if not name or not token:
         return "no token" if name else "no name"
+    if _PLACEHOLDER.fullmatch(token) or "${" in token:
+        return "a token that was not filled in"
     if not token.isascii():
         return "a token that is not ASCII"
     return "too short a token" if len(token) < TOKEN_MIN_CHARS else ""
 
 
-def _allowed(told: str) -> WrapValidator:
-    """Let what is wrong with a value be told in our words."""
+_HOST_NAME = re.compile(r"(?:https?://)?(\[[0-9a-f:.]+\]|[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?)\.?(?::[0-9]{1,5})?/?")
+_BARE_IPV6 = re.compile(r"(?=.*:.*:)[0-9a-f:.]+")
+
+
+def _host_names(text: str) -> list[str]:
+    """All names, without what a pasted address has around its host; raises `ValueError` for what names no single host."""
+    names = [part.strip().lower() for part in text.split(",") if part.strip()]
+    found = [_HOST_NAME.fullmatch(f"[{name}]" if _BARE_IPV6.fullmatch(name) else name) for name in names]
+    if None in found:
+        told = f"entry {found.index(None) + 1} is no host; allowed: names or addresses, comma separated, no path and no *"
+        raise ValueError(told)
+    return [match[1] for match in found if match]
+
+
+def _allowed(description: str) -> WrapValidator:
+    """Say in plain words what is wrong with a value and what is allowed."""
 
     def check(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
         try:
             return read(value)
         except ValidationError as error:
             low = error.errors()[0]["type"].startswith("greater_than")
-            raise ValueError(f"{'too low' if low else 'cannot be read'}; allowed: {told}") from None
+            raise ValueError(f"{'too low' if low else 'cannot be read'}; allowed: {description}") from error
 
     return WrapValidator(check)
 
 
 Amount = Annotated[Decimal | None, Field(ge=0), _allowed("a number from 0, in JimiCoin")]
 Switch = Annotated[bool, _allowed("1 or 0")]
-Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser())]
+Folder = Annotated[Path, BeforeValidator(_path)]
+
+
+_NEVER_SKIPPED = {
+    *("data_dir", "output_dir", "media_roots", "prices"),
+    *("max_cost_per_video", "max_cost_per_day", "max_cost_total", "confirm_above"),
+    *("http_tokens", "http_oauth_issuer", "http_oauth_audience"),
+}
+"""Settings whose default spends, opens or writes more than the operator wanted: a value that cannot be read is refused."""
+
+
+def _is_placeholder(value: Any) -> bool:
+    return isinstance(value, str) and _PLACEHOLDER.fullmatch(value.strip()) is not None
 
 
 class Settings(BaseSettings):
-    """What the operator sets, by environment variables that start with SEEDANCE_."""
+    """The operator's settings; each is an environment variable that starts with SEEDANCE_."""
 
     model_config = SettingsConfigDict(
         env_prefix="SEEDANCE_",
@@ -153,8 +222,8 @@ class Settings(BaseSettings):
     )
     """The provider's address; `http://` only for loopback."""
     sandbox: Switch = False
-    """1: the embedded sandbox provider, no key, nothing charged; every result says so."""
-    data_dir: Folder = Field(default_factory=lambda: user_data_path("seedance-mcp"))
+    """1: the embedded sandbox provider, no key, nothing charged; every result is marked."""
+    data_dir: Folder = Field(default_factory=_default_data)
     """Where the ledger is kept."""
     output_dir: Folder = Field(default_factory=_default_output)
     """The only folder that videos are saved to."""
@@ -169,25 +238,25 @@ class Settings(BaseSettings):
     max_cost_total: Amount = None
     """Hard limit for all time, in JimiCoin."""
     allow_unpriced: Switch = False
-    """1: with a limit set, requests without a known price are sent all the same."""
+    """1: requests without a known price are sent although a limit is set."""
     confirm_above: Amount = None
-    """Ask a person before a request dearer than this, or of unknown price."""
+    """Ask the user before a request that costs more than this, in JimiCoin, or whose price is unknown."""
     dedupe_seconds: Annotated[float, Field(ge=0), _allowed("a number from 0")] = 600
-    """The same request within this time is answered with the earlier task; 0 turns it off."""
+    """A duplicate of a request within this time, in seconds, is answered with the earlier task; 0 turns it off."""
     poll_floor_seconds: Annotated[float | None, Field(gt=0), _allowed("a number above 0")] = None
-    """Never look at one task more often than this; 5, or 0.2 on loopback."""
+    """Minimum poll interval of one task, in seconds: 5, or 0.2 on loopback."""
     http_tokens: SecretStr | None = None
-    """`name:token` pairs for the HTTP transports, comma separated; without them or OAuth these listen on loopback only."""
+    """`name:token` pairs for the HTTP transports, comma separated; without them or OAuth they listen only on loopback."""
     http_oauth_issuer: Annotated[str | None, AfterValidator(lambda url: url and _identifier(url))] = None
-    """The OAuth authorization server whose access tokens open the HTTP transports, exactly as it writes itself."""
+    """The OAuth authorization server whose access tokens the HTTP transports accept, exactly as it writes its own URL."""
     http_oauth_audience: Annotated[str | None, AfterValidator(lambda url: url and _identifier(url))] = Field(
         default=None, validate_default=True
     )
     """Whom these tokens must be made for: the public address of `/mcp` (or `/sse`)."""
-    http_hosts: str = ""
+    http_hosts: Annotated[str, AfterValidator(lambda text: ",".join(_host_names(text)))] = ""
     """Names under which the HTTP transports are reached beside loopback and the audience's, comma separated."""
     http_requests_per_minute: Annotated[int, Field(ge=1), _allowed("a whole number from 1")] = 600
-    """How often one caller may call."""
+    """How many requests one caller may make in a minute."""
     instant_start: Switch = True
     """0: load everything before the first answer."""
     schema_profile: Annotated[Literal["auto", "union", "flat"], _allowed("auto, union or flat")] = "auto"
@@ -195,35 +264,33 @@ class Settings(BaseSettings):
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], _allowed("DEBUG, INFO, WARNING, ERROR or CRITICAL")
     ] = "WARNING"
-    """Logs go to standard error; never a key, a prompt or a signed link."""
+    """The level of the log on standard error, which never holds a key, a prompt or a signed URL."""
 
     @model_validator(mode="before")
     @classmethod
     def _without_placeholders(cls, given: dict[str, Any]) -> dict[str, Any]:
-        """A placeholder that a client left in counts as not set."""
-        return {
-            name: value for name, value in given.items() if not (isinstance(value, str) and _PLACEHOLDER.match(value.strip()))
-        }
+        """A placeholder that a client left in counts as not set; where money or safety depends on it, it is refused."""
+        return {name: value for name, value in given.items() if name in _NEVER_SKIPPED or not _is_placeholder(value)}
 
     @property
     def http_host_names(self) -> set[str]:
         """The further names, as they are compared with a Host header."""
-        return {name.strip().lower() for name in self.http_hosts.split(",") if name.strip()}
+        return set(_host_names(self.http_hosts))
 
     @cached_property
     def http_token_pairs(self) -> dict[str, str]:
-        """Who may call: name → token."""
+        """Principal → token."""
         text = self.http_tokens.get_secret_value() if self.http_tokens else ""
         return dict(_pairs(text))
 
     @property
     def ledger_dir(self) -> Path:
-        """Where the book is: the sandbox has one of its own."""
+        """The folder of the ledger; the sandbox has one of its own."""
         return self.data_dir / "sandbox" if self.sandbox else self.data_dir
 
     @property
     def limits(self) -> dict[str, Decimal]:
-        """What the operator set of the three hard limits."""
+        """Those of the three hard limits that the operator set, by name, in JimiCoin."""
         names = ("max_cost_per_video", "max_cost_per_day", "max_cost_total")
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
@@ -232,7 +299,9 @@ class Settings(BaseSettings):
     def _readable(cls, tokens: SecretStr | None) -> SecretStr | None:
         names = [name for name, _ in _pairs(tokens.get_secret_value())] if tokens else []
         if len(set(names)) < len(names):
-            raise ValueError("every name must be there once")
+            raise ValueError("names must be unique")
+        if tokens and len({token for _, token in _pairs(tokens.get_secret_value())}) < len(names):
+            raise ValueError("two names have the same token; each must have its own")
         return tokens if names else None
 
     @field_validator("http_oauth_audience")
@@ -244,22 +313,20 @@ class Settings(BaseSettings):
 
     @property
     def min_poll_interval_seconds(self) -> float:
-        """The shortest time between two looks at one task."""
+        """The minimum poll interval of one task."""
         return self.poll_floor_seconds or (0.2 if self.sandbox or is_loopback(self.base_url) else 5.0)
 
     @property
     def upload_roots(self) -> list[Path]:
-        """The folders that upload_asset may read, resolved; never the whole disk or the home folder itself."""
+        """The folders that upload_asset may read, resolved; never a whole disk, or a folder that holds the home folder."""
         if self.media_roots is not None:
             return [root.resolve() for root in self.media_roots]
         usual = (user_pictures_path(), user_videos_path(), user_music_path(), user_downloads_path())
-        roots = [each.resolve() for each in (self.output_dir, Path.cwd(), *usual)]
-        too_wide = {Path.home().resolve(), Path(Path.cwd().anchor)}
-        return [root for root in roots if root not in too_wide]
+        return [each.resolve() for each in (self.output_dir, Path.cwd(), *usual) if not is_too_wide(each)]
 
 
 def load_settings() -> Settings:
-    """Read the environment; raises `NotConfigured` naming each variable that is wrong, never its value."""
+    """Read the environment; raises `NotConfigured`, which names each variable that is wrong and never its value."""
     settings, problems = check_settings()
     if problems:
         raise NotConfigured("; ".join(problems))
@@ -267,23 +334,71 @@ def load_settings() -> Settings:
 
 
 _PAIRED = {"http_oauth_issuer", "http_oauth_audience"}
-"""Settings that stand together or not at all."""
+"""Settings that are set together or not at all."""
 
 
-def check_settings() -> tuple[Settings, list[str]]:
-    """The environment's settings, with the default for each variable that is wrong; and what is wrong, never its value."""
+class CheckedSettings(NamedTuple):
+    """The environment's settings, and what is wrong with them."""
+
+    settings: Settings
+    """With the default for each variable that is wrong."""
+    problems: list[str]
+    """Each names a variable and what is allowed, never the value."""
+
+
+def check_settings() -> CheckedSettings:
+    """Read the environment and report every variable that is wrong."""
     try:
-        return Settings(), []
+        return CheckedSettings(Settings(), [])
     except ValidationError as error:
         found = {
             _variable(each["loc"]): each["msg"].removeprefix("Value error, ") for each in error.errors(include_input=False)
         }
     wrong = {name.partition("_")[2].lower() for name in found}
-    wrong |= _PAIRED if wrong & _PAIRED else set()  # a default beside its twin would be wrong again
+    wrong |= _PAIRED if wrong & _PAIRED else set()  # one of the two alone would be wrong again
     kept = {name: Settings.model_fields[name].get_default(call_default_factory=True) for name in wrong}
-    return Settings(**kept), [f"{name}: {told}" for name, told in found.items()]
+    return CheckedSettings(Settings(**kept), [f"{name}: {problem}" for name, problem in found.items()])
 
 
 def _variable(location: tuple[int | str, ...]) -> str:
     name = str(location[0])
     return name if name.isupper() else f"SEEDANCE_{name.upper()}"
+
+
+_KNOWN = {
+    **{f"SEEDANCE_{name.upper()}": name for name in Settings.model_fields},
+    "JIMMYAI_API_KEY": "api_key",
+    "JIMMYAI_BASE_URL": "base_url",
+}
+_ALIKE = 0.75
+"""How much the beginning of a name is like ours, of 1, to be taken for a misspelt one."""
+_NAMED, _NAME_CHARS = 8, 60
+
+
+def ignored_variables(environment: Mapping[str, str] | None = None) -> list[str]:
+    """Say which variables of the environment are meant for this server and have no effect, never their values."""
+    given = os.environ if environment is None else environment
+    told = [text for name in sorted(given) if (text := _ignored(name, given[name]))]
+    more = [f"{len(told) - _NAMED} more variables have no effect"] if len(told) > _NAMED else []
+    return told[:_NAMED] + more
+
+
+def _ignored(name: str, value: str) -> str:
+    """Say why a variable has no effect; empty for one that has, and for one of another program."""
+    upper = name.upper()
+    if upper in _KNOWN:
+        skipped = _KNOWN[upper] not in {*_NEVER_SKIPPED, "api_key"} and _is_placeholder(value)
+        return f"{name}: a placeholder that was not filled in, so it counts as not set" if skipped else ""
+    prefix = upper.partition("_")[0]
+    if not upper.startswith(("SEEDANCE", "JIMMYAI_")) and not ("_" in upper and _is_misspelt(prefix)):
+        return ""
+    near = difflib.get_close_matches(upper, _KNOWN, n=1)
+    shown = "".join(letter for letter in name if letter.isprintable())[:_NAME_CHARS]
+    return f"{shown}: unknown variable, it has no effect" + (f"; did you mean {near[0]}?" if near else "")
+
+
+def _is_misspelt(prefix: str) -> bool:
+    """Whether the beginning of a name is nearly one of ours; `instant.opening` leaves such names to a full start."""
+    return prefix.startswith(("SEED", "SEAD", "SEDA", "SEDE", "SIED", "JIMM")) and any(
+        difflib.SequenceMatcher(None, prefix, ours).ratio() >= _ALIKE for ours in ("SEEDANCE", "JIMMYAI")
+    )

@@ -49,6 +49,7 @@ class Tables:
     requests: dict[str, Record] = field(default_factory=dict[str, Record])
     events: list[Event] = field(default_factory=list[Event])
     tokens: dict[str, Token] = field(default_factory=dict[str, Token])
+    refusals: set[str] = field(default_factory=set[str])
     media: dict[str, float | None] = field(default_factory=dict[str, "float | None"])
     uploads: dict[tuple[str, str], Upload] = field(default_factory=dict[tuple[str, str], Upload])
 
@@ -184,6 +185,9 @@ class MemoryLedger:
     async def unknown_outcomes(self) -> list[Record]:
         return [record for record in reversed(self._everybodys()) if policy.is_of_unknown_outcome(record)]
 
+    async def principals(self) -> list[str]:
+        return sorted({record.principal for record in self._everybodys()})
+
     async def movements(self, record: Record) -> Movements:
         others = [each for each in self._everybodys() if each.request_id != record.request_id]
         events = [event for event in self._tables.events if event.request_id != record.request_id]
@@ -202,6 +206,16 @@ class MemoryLedger:
         self._tables.tokens[token] = Token(self._principal + fingerprint, str(price), expires_at, used=False)
         return token
 
+    async def keep_answer(self, fingerprint: str, *, agreed: bool) -> None:
+        name, tokens = self._principal + fingerprint, self._tables.tokens
+        self._tables.refusals -= {name}
+        if not agreed:
+            self._tables.refusals.add(name)
+            tokens.update({each: replace(kept, used=True) for each, kept in tokens.items() if kept.fingerprint == name})
+
+    async def is_refused(self, fingerprint: str) -> bool:
+        return self._principal + fingerprint in self._tables.refusals
+
     async def token_fault(self, token: str, fingerprint: str, price: Decimal | None) -> str | None:
         return policy.token_fault(self._tables.tokens.get(token), self._principal + fingerprint, price, self._now())
 
@@ -219,7 +233,7 @@ class MemoryLedger:
         return found if found and found.at > self._now() - timedelta(seconds=lifetime_seconds) else None
 
     async def health(self) -> Health:
-        return Health([], (await self.page()).total, len(await self.unknown_outcomes()))
+        return Health([], len(self._tables.requests), len(await self.unknown_outcomes()))
 
 
 def memory_ledgers() -> OpenLedger:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from seedance_mcp.errors import DownloadRefused
@@ -12,9 +13,10 @@ from seedance_mcp.storage.video_store import Stored
 
 @dataclass
 class MemoryStore:
-    """Keeps videos by their uri; `room_bytes` is how much it takes of one."""
+    """Keeps videos by their uri; `room_bytes` is how much it takes of one, `before_commit` runs in the worker thread."""
 
     room_bytes: int = 10**9
+    before_commit: Callable[[], object] = bool
     videos: dict[str, bytes] = field(default_factory=dict[str, bytes])
 
     def new(self, name: str, principal: str) -> _Pending:
@@ -44,6 +46,7 @@ class _Pending:
             raise DownloadRefused("The video cannot be written: the memory is full.")
 
     def commit(self) -> Stored:
+        self.store.before_commit()
         names = (f"{self.name} ({number})" if number > 1 else self.name for number in range(1, 1000))
         uris = (f"memory:/{self.principal}/{name}.mp4" for name in names)
         uri = next(uri for uri in uris if uri not in self.store.videos)

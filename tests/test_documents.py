@@ -6,7 +6,6 @@ import ast
 import base64
 import inspect
 import json
-import os
 import re
 import sys
 import tomllib
@@ -16,6 +15,7 @@ from typing import Any
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import pytest
+from derived import check
 from pydantic import SecretStr
 
 import seedance_mcp
@@ -200,11 +200,7 @@ def test_tables_in_the_documents_are_made_by_the_code(name: str) -> None:
     text = path.read_text("utf-8")
     found = re.search(rf"<!-- table: {name} -->\n(.*?)<!-- end -->", text, re.DOTALL)
     assert found, f"{path} has no table {name}"
-    made = TABLES[name]() + "\n"
-    if os.environ.get("UPDATE"):
-        path.write_text(text[: found.start(1)] + made + text[found.end(1) :], "utf-8")
-    else:
-        assert found[1] == made
+    check(path, f"{text[: found.start(1)]}{TABLES[name]()}\n{text[found.end(1) :]}")
 
 
 def test_one_version_everywhere() -> None:

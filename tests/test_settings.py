@@ -6,10 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from conftest import OpenWorld
 
 from seedance_mcp.errors import NotConfigured
 from seedance_mcp.money.prices import load_prices
-from seedance_mcp.settings import DEFAULT_BASE_URL, Settings, check_settings, is_loopback, load_settings
+from seedance_mcp.settings import DEFAULT_BASE_URL, Settings, check_settings, ignored_variables, is_loopback, load_settings
 
 
 def test_the_providers_own_variable_names_are_understood(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,7 +30,7 @@ def test_the_providers_own_variable_names_are_understood(monkeypatch: pytest.Mon
     assert "sk_2" not in repr(load_settings())
 
 
-@pytest.mark.parametrize("value", ["", "  ", "${user_config.api_key}"])
+@pytest.mark.parametrize("value", ["", "  ", "${user_config.api_key}", "'${KEY}'", "$KEY", "%KEY%", "{}", "${}", '""'])
 def test_an_empty_key_or_a_placeholder_counts_as_none(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("SEEDANCE_API_KEY", value)
     assert load_settings().api_key is None
@@ -41,6 +42,8 @@ def test_an_empty_key_or_a_placeholder_counts_as_none(monkeypatch: pytest.Monkey
         ("SEEDANCE_API_KEY", "sk_ü"),
         ("SEEDANCE_API_KEY", "sk 1"),
         ("SEEDANCE_API_KEY", "sk\x07"),
+        ("SEEDANCE_API_KEY", '"sk_1'),
+        ("SEEDANCE_API_KEY", "sk_'1"),
         ("SEEDANCE_BASE_URL", "http://example.com"),
         ("SEEDANCE_BASE_URL", "ftp://example.com"),
         ("SEEDANCE_BASE_URL", "https://user@example.com"),
@@ -73,7 +76,7 @@ def test_a_wrong_variable_is_named_and_its_value_is_not(monkeypatch: pytest.Monk
         ("SCHEMA_PROFILE", "round", "cannot be read; allowed: auto, union or flat"),
         ("LOG_LEVEL", "LOUD", "cannot be read; allowed: DEBUG, INFO, WARNING, ERROR or CRITICAL"),
         ("BASE_URL", "nonsense", "must be https://host without user, query or fragment"),
-        ("HTTP_TOKENS", "a:0123456789abcdef,a:fedcba9876543210", "every name must be there once"),
+        ("HTTP_TOKENS", "a:0123456789abcdef,a:fedcba9876543210", "names must be unique"),
         *(
             (
                 "HTTP_TOKENS",
@@ -101,7 +104,7 @@ def test_what_is_wrong_and_what_is_allowed_are_told_in_our_words(
 @pytest.mark.parametrize("name", Settings.model_fields)
 def test_no_setting_is_refused_in_the_words_of_a_library(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(f"SEEDANCE_{name.upper()}", "?? ü")
-    told = " ".join(check_settings()[1])
+    told = " ".join(check_settings().problems)
     assert "Input should" not in told
     assert "Value error" not in told
     assert "??" not in told
@@ -129,8 +132,137 @@ def test_the_floor_is_low_on_loopback_alone() -> None:
 
 
 def test_media_roots_are_separated_as_in_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("SEEDANCE_MEDIA_ROOTS", os.pathsep.join([str(tmp_path), "", "~/pictures"]))
-    assert load_settings().upload_roots == [tmp_path, tmp_path / "home" / "pictures"]
+    monkeypatch.setenv("SEEDANCE_MEDIA_ROOTS", os.pathsep.join([str(tmp_path / "a"), "", "~/pictures"]))
+    assert load_settings().upload_roots == [tmp_path / "a", tmp_path / "home" / "pictures"]
+
+
+FOLDERS = ("DATA_DIR", "OUTPUT_DIR", "PRICES", "MEDIA_ROOTS")
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("data", "must be an absolute path, or begin with ~/"),
+        ("./data", "must be an absolute path"),
+        ("C:\\data" if os.name == "posix" else "/data", "must be an absolute path"),
+        ('"/quoted"', "must be without the quotes around it"),
+        ("'/quoted", "must be without the quotes around it"),
+        ("~nobody-of-this-name/x", "its ~ names no home folder"),
+        *(
+            (value, "a variable in it was not filled in")
+            for value in (
+                "${HOME}/x",
+                "${user_config.folder}",
+                "/x/${A}/y",
+                "/x/$USER",
+                "%USERPROFILE%\\x",
+                "/x/{}",
+                "$(pwd)/x",
+            )
+        ),
+    ],
+)
+def test_a_folder_means_the_same_in_every_working_directory(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, told: str
+) -> None:
+    monkeypatch.setenv(f"SEEDANCE_{name}", value)
+    _, (problem,) = check_settings()
+    assert problem.startswith(f"SEEDANCE_{name}: ")
+    assert told in problem
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+@pytest.mark.parametrize("value", ["~/x", " /x y ", "/x%20y", "/100%/x", "/C$/x"])
+def test_a_plain_absolute_folder_is_taken(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(f"SEEDANCE_{name}", value)
+    found = getattr(load_settings(), name.lower())
+    assert [Path(value.strip()).expanduser()] == (found if isinstance(found, list) else [found])
+
+
+def test_a_relative_data_folder_of_the_desktop_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", "relative")
+    assert load_settings().data_dir.is_absolute()
+
+
+@pytest.mark.parametrize("root", ["/", "~", "~/..", "~/../..", "~/../home"])
+def test_a_media_root_that_holds_the_home_folder_is_refused(monkeypatch: pytest.MonkeyPatch, root: str) -> None:
+    monkeypatch.setenv("SEEDANCE_MEDIA_ROOTS", f"~/fine{os.pathsep}{root}")
+    (told,) = check_settings()[1]
+    assert told.startswith("SEEDANCE_MEDIA_ROOTS: must name no whole disk")
+
+
+@pytest.mark.parametrize("start", ["/", "~", "~/.."])
+def test_a_working_folder_that_holds_the_home_folder_is_no_media_root(monkeypatch: pytest.MonkeyPatch, start: str) -> None:
+    Path.home().mkdir()
+    monkeypatch.chdir(Path(start).expanduser())
+    home = Path.home().resolve()
+    assert not any(home.is_relative_to(root) for root in load_settings().upload_roots)
+
+
+SAFETY = ("MAX_COST_PER_VIDEO", "MAX_COST_PER_DAY", "MAX_COST_TOTAL", "CONFIRM_ABOVE", "HTTP_TOKENS", "HTTP_OAUTH_ISSUER")
+
+
+@pytest.mark.parametrize("name", SAFETY)
+@pytest.mark.parametrize("value", ["${user_config.limit}", "${X}", "$X", "%X%", "{}", "${}", "${X:-}", " ${X} ", '"5"', "5,0"])
+def test_a_limit_or_a_lock_that_cannot_be_read_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(f"SEEDANCE_{name}", value)
+    assert f"SEEDANCE_{name}: " in " ".join(check_settings()[1])
+
+
+@pytest.mark.parametrize("name", ["HTTP_OAUTH_ISSUER", "HTTP_OAUTH_AUDIENCE"])
+def test_an_address_of_oauth_with_a_placeholder_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("SEEDANCE_HTTP_OAUTH_ISSUER", "https://issuer.example.com")
+    monkeypatch.setenv("SEEDANCE_HTTP_OAUTH_AUDIENCE", "https://here.example.com")
+    assert check_settings()[1] == []
+    monkeypatch.setenv(f"SEEDANCE_{name}", "https://${HOST}/mcp")
+    assert f"SEEDANCE_{name}: must be printable ASCII without" in " ".join(check_settings()[1])
+
+
+@pytest.mark.parametrize(
+    "token", ["${TOKEN_OF_ALICE}", "$TOKEN_OF_ALICE_X", "%TOKEN_OF_ALICE%", "${TOKEN_OF_ALICE:-}", "x${TOKEN_OF_ALICE}"]
+)
+def test_a_token_that_was_not_filled_in_opens_nothing(monkeypatch: pytest.MonkeyPatch, token: str) -> None:
+    monkeypatch.setenv("SEEDANCE_HTTP_TOKENS", f"bob:0123456789abcdef,alice:{token}")
+    (told,) = check_settings()[1]
+    assert told.startswith("SEEDANCE_HTTP_TOKENS: pair 2 has a token that was not filled in; allowed: ")
+
+
+@pytest.mark.parametrize("key", ['"sk_1"', "'sk_1'", ' "sk_1" ', "`sk_1`", '" sk_1 "'])
+def test_the_quotes_around_a_key_are_taken_off(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setenv("SEEDANCE_API_KEY", key)
+    found = load_settings().api_key
+    assert found
+    assert found.get_secret_value() == "sk_1"
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("SEEDANCE_MAX_COST_PER_DAYS", "SEEDANCE_MAX_COST_PER_DAY"),
+        ("SEEDENCE_MAX_COST_PER_DAY", "SEEDANCE_MAX_COST_PER_DAY"),
+        ("SEDANCE_DATA_DIR", "SEEDANCE_DATA_DIR"),
+        ("seedance_api_keys", "SEEDANCE_API_KEY"),
+        ("JIMMY_API_KEY", "JIMMYAI_API_KEY"),
+        ("SEEDANCE_DAILY_LIMIT", ""),
+        ("SEEDANCEMAXCOST", ""),
+        ("SEEDANCE_\x1b[31mQQQQ", ""),
+    ],
+)
+def test_a_variable_without_effect_is_told_by_name(name: str, near: str) -> None:
+    (told,) = ignored_variables({name: "secret-value", "SEED": "1", "SESSION_MANAGER": "x", "SEEDANCE_API_KEY": "${X}"})
+    assert ": unknown variable, it has no effect" in told
+    assert "secret-value" not in told
+    assert told.isprintable()
+    assert near in told
+
+
+def test_a_placeholder_that_counts_as_not_set_is_told_and_many_names_are_counted() -> None:
+    assert ignored_variables({"SEEDANCE_SANDBOX": "${X}"}) == [
+        "SEEDANCE_SANDBOX: a placeholder that was not filled in, so it counts as not set"
+    ]
+    told = ignored_variables({f"SEEDANCE_{number:02}": "" for number in range(20)})
+    assert (len(told), told[-1]) == (9, "12 more variables have no effect")
 
 
 def test_videos_go_to_the_videos_folder_where_there_is_one(tmp_path: Path) -> None:
@@ -156,3 +288,14 @@ def test_a_wrong_price_file_says_what_is_wrong(tmp_path: Path, text: str, words:
         load_prices(path)
     with pytest.raises(NotConfigured, match="cannot be used"):
         load_prices(tmp_path / "missing.toml")
+
+
+@pytest.mark.anyio
+async def test_an_agent_that_looks_at_the_balance_hears_of_a_limit_that_has_no_effect(
+    open_world: OpenWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_world() as world:
+        assert (await world.call("get_balance"))["warnings"] == []
+        monkeypatch.setenv("SEEDANCE_MAX_COST_PER_DAYS", "5")
+        (told,) = (await world.call("get_balance"))["warnings"]
+    assert told.startswith("SEEDANCE_MAX_COST_PER_DAYS: unknown variable, it has no effect")

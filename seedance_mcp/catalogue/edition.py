@@ -17,12 +17,12 @@ _PREFIX = "edition_"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Edition:
-    """The catalogue as it stood at a date. An edition is itself alone: equal values are another edition."""
+    """The catalogue as it stood at a date; editions are compared by identity."""
 
     name: str
     """The year and month, such as `2026-07`."""
     currency: str
-    """What prices and costs are counted in."""
+    """The unit of prices and costs."""
     contract: str
     """Key of the source that decides where others disagree."""
     sources: Mapping[str, str]

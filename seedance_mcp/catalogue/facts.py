@@ -17,7 +17,7 @@ class ConflictingSource:
     source: str
     """Key of `Edition.sources`."""
     value: object = None
-    """What this source would allow, as a `Span`, a count, a flag or a tuple of values; `None` where it has no such shape."""
+    """The value that this source would allow: a `Span`, a count, a flag or a tuple of values; `None` where it states none."""
     models: tuple[str, ...] = ()
     """The models that the statement is about; empty for the whole route."""
 
@@ -57,7 +57,7 @@ class FrameSize(NamedTuple):
 
 
 Measure = Literal["bytes", "seconds", "sides_px", "a_side_px", "pixels", "aspect"]
-"""What of a file is measured; `aspect` is width / height."""
+"""A property of a file that is measured; `aspect` is width / height."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +85,12 @@ _MEASURES: dict[Measure, str] = {
 }
 
 Kind = Literal["image", "video", "audio"]
-"""What a media file is."""
+"""The kind of a media file."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileBounds:
-    """What one file of a kind may be."""
+    """The bounds of one file of a kind."""
 
     kind: Kind
     bounds: tuple[Bound, ...]
@@ -105,7 +105,7 @@ class FileBounds:
 
 @dataclass(frozen=True, slots=True)
 class UploadLimits:
-    """What the provider's file upload takes, whatever the model."""
+    """The limits of the provider's file upload, the same for every model."""
 
     max_bytes: int
     endings: Mapping[Kind, tuple[str, ...]]
@@ -127,7 +127,7 @@ Review = Literal["audit", "library", "none"]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Route:
-    """One line of the provider: the limits that all its models share. A row is itself alone: equal values are another row."""
+    """One line of the provider: the limits that all its models share; routes are compared by identity."""
 
     name: str
     title: str
@@ -156,11 +156,11 @@ class Route:
     """Whether reference audio may accompany frames; `None`: the route takes no audio."""
     review: Review
     per: Literal["second", "task"]
-    """What one unit of the price pays for."""
+    """The unit that a price is for."""
     billing: Fact[tuple[str, ...]]
     """Names in the provider's price list, best first; `{model}` and `{resolution}` are filled in."""
     files: tuple[Fact[FileBounds], ...]
-    """What an uploaded file of each kind may be."""
+    """The bounds of an uploaded file, for each kind that the route takes."""
     notes: tuple[str, ...] = ()
 
     @property

@@ -38,7 +38,8 @@ _QUESTIONS: dict[str, dict[str, Any]] = {
         "type": "number",
         "title": "Limit per day",
         "description": "Hard limit for one UTC day, in JimiCoin. A request without a known price is refused while it is set.",
-        "required": False,
+        "required": True,
+        "default": 20,
         "min": 0,
     },
     "output_dir": {
@@ -46,9 +47,14 @@ _QUESTIONS: dict[str, dict[str, Any]] = {
         "title": "Folder for videos",
         "description": "The only folder that videos are saved to.",
         "required": False,
+        "default": "~/seedance-videos",
     },
 }
-"""The questions that Claude Desktop asks the user, by the setting's name."""
+"""The questions that Claude Desktop asks the user, by the setting's name.
+
+A limit and a folder have a default here, because Claude Desktop passes its own placeholder on for a question without an
+answer, and the server does not start with one in their place.
+"""
 
 
 def manifest() -> dict[str, Any]:

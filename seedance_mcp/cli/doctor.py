@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import platform
@@ -25,7 +24,7 @@ from seedance_mcp.money.ledger import open_ledger
 from seedance_mcp.money.prices import load_prices
 from seedance_mcp.money.stores.sqlite import LEDGER_FILE
 from seedance_mcp.server.handlers import open_shared
-from seedance_mcp.settings import Settings, check_settings
+from seedance_mcp.settings import Settings, check_settings, ignored_variables
 from seedance_mcp.tools.session import Connect, Shared, connect_to_provider, utc_now
 from seedance_mcp.untrusted import sanitize
 
@@ -34,7 +33,6 @@ ANSWER_SECONDS = 20.0
 
 T = TypeVar("T")
 Mark = Literal["ok", "warn", "fail"]
-_NAMES = {f"SEEDANCE_{name.upper()}" for name in Settings.model_fields} | {"JIMMYAI_API_KEY", "JIMMYAI_BASE_URL"}
 _CHECK_THE_SANDBOX = "SEEDANCE_SANDBOX=1 seedance-mcp doctor"
 _OF_THIS_SHELL = "(this shell's; a client's entry may differ)"
 _EXTRAS = ("av", "PIL", "rich")
@@ -115,11 +113,10 @@ def _versions() -> Finding:
 def _settings(problems: list[str]) -> Iterable[Finding]:
     for problem in problems:
         yield Finding("fail", "setting", problem, "correct it or unset it; the server does not start with it")
+    for told in ignored_variables():
+        fact, _, question = told.partition("; ")
+        yield Finding("warn", "setting", fact, question or "unset it")
     given = sorted(name for name in os.environ if name.upper().startswith(("SEEDANCE_", "JIMMYAI_")))
-    for name in given:
-        if name.upper() not in _NAMES:
-            near = difflib.get_close_matches(name.upper(), _NAMES, n=1)
-            yield Finding("warn", "setting", f"{name}: unknown variable", f"did you mean {near[0]}?" if near else "unset it")
     if not problems:
         yield Finding("ok", "settings", ", ".join(given) or "none set: all defaults")
 

@@ -25,6 +25,10 @@ from seedance_mcp.errors import InvalidRequest, NotConfigured
 from seedance_mcp.settings import Settings, check_settings, load_settings
 
 _SECRET = re.compile(rf'({KEY}"?\s*[:=]\s*)"(?!\$)[^"]+"')
+_FIELD = re.compile(r"""[:=]\s*["'\[{\d]""")
+"""Where the value of a field begins."""
+_CONTROL = re.compile(r"[^\n\t\x20-\x7e\u00a0-\u2027\u202f-\u2065\u2070-\ufefe\uff00-\U0010ffff]")
+"""Characters that a terminal obeys."""
 _BARE_NEWLINE = re.compile(r"(?<!\r)\n")
 _BOM = b"\xef\xbb\xbf"
 _PRIVATE_MODE = 0o600
@@ -55,14 +59,27 @@ class Change:
     def as_text(self) -> str:
         """Show the diff without neighbouring lines, which may hold other servers' secrets, and without the key.
 
-        Long lines are cut; then the whole entry follows below.
+        Of a line that is long or holds several fields nothing is shown; then the whole entry follows below.
         """
         name = str(self.path)
         diff = difflib.unified_diff(_lines(self.before), _lines(self.after), name, name, lineterm="", n=0)
-        shown = [line if len(line) <= _SHOWN_CHARS else f"{line[:_SHOWN_CHARS]}…" for line in diff]
+        shown = _without_others(list(diff))
         text = "\n".join(shown) or "Nothing to change."
         cut = self.entry and any(line.endswith("…") for line in shown)
+        text = _CONTROL.sub("", text)
         return "\n".join([text, "The entry:", *_lines(self.entry.encode())]) if cut else text
+
+
+def _without_others(diff: list[str]) -> list[str]:
+    """Leave out what is not ours: a line that only gets a comma, and the content of one that holds several fields."""
+    bodies = {sign: {line[1:] for line in diff if line.startswith(sign)} for sign in "-+"}
+    commas = {text for text in bodies["-"] ^ bodies["+"] if f"{text}," in bodies["-"] | bodies["+"]}
+    commas |= {f"{text}," for text in commas}
+    return [
+        f"{line[0]}…" if len(line) > _SHOWN_CHARS or len(_FIELD.findall(line)) > 1 else line
+        for line in diff
+        if line[1:] not in commas
+    ]
 
 
 def _lines(content: bytes | None) -> list[str]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import errno
+import io
 import logging
 import sys
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from importlib import import_module
@@ -22,8 +23,9 @@ from seedance_mcp.errors import InvalidRequest, SeedanceError, TaskNotFound
 from seedance_mcp.instant.opening import Opening
 from seedance_mcp.instant.pipes import claim
 from seedance_mcp.money.ledger import Ledger, open_ledger
-from seedance_mcp.money.records import Verdict
-from seedance_mcp.settings import Settings, load_settings
+from seedance_mcp.money.policy import add_up
+from seedance_mcp.money.records import Page, Verdict
+from seedance_mcp.settings import Settings, ignored_variables, load_settings
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -41,6 +43,7 @@ def main(argv: Sequence[str] | None = None, opening: Opening | None = None) -> i
     Returns:
         The exit code: 0, `EXIT_FAILED`, `EXIT_USAGE` or `EXIT_INTERRUPTED`.
     """
+    _print_everything()
     options = parser().parse_args(argv, argparse.Namespace(opening=opening or Opening({})))
     try:
         return options.run(options) or 0
@@ -52,6 +55,14 @@ def main(argv: Sequence[str] | None = None, opening: Opening | None = None) -> i
         return EXIT_USAGE
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+
+
+def _print_everything() -> None:
+    """Write what the encoding of a terminal or a pipe lacks as an escape: a prompt in Chinese ends no command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            with suppress(OSError):  # a stream that takes nothing fails when it is written to
+                stream.reconfigure(errors="backslashreplace")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -89,8 +100,11 @@ def _add_money(commands: Any) -> None:
     """Add the commands that read and correct the ledger."""
     tasks = commands.add_parser("tasks", help="list the requests of the ledger, newest first")
     tasks.add_argument("--limit", type=int, default=20, help="how many; default: 20")
+    tasks.add_argument("--principal", metavar="NAME", help="only this caller's; by default everybody's")
     tasks.set_defaults(run=_tasks)
     spending = commands.add_parser("spending", help="show what was spent, and estimates beside charges")
+    spending.add_argument("--by", choices=["model", "principal"], default="model", help="default: model")
+    spending.add_argument("--principal", metavar="NAME", help="only this caller's; by default everybody's")
     spending.set_defaults(run=_spending)
     settle = commands.add_parser("settle", help="record by hand whether a request of unknown outcome was charged")
     settle.add_argument("request_id", help="as `seedance-mcp tasks` shows it")
@@ -151,6 +165,8 @@ def _bundle(options: argparse.Namespace) -> None:
 
 def _settings() -> Settings:
     settings = load_settings()
+    for told in ignored_variables():
+        print(f"seedance-mcp: {told}", file=sys.stderr)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("seedance_mcp").setLevel(settings.log_level)  # only ours: libraries log URLs and prompts
     return settings
@@ -218,27 +234,45 @@ async def _ledger() -> AsyncGenerator[tuple[Settings, Ledger]]:
         yield settings, ledger
 
 
+async def _views(ledger: Ledger, only: str | None = None) -> dict[str, Ledger]:
+    """Give the ledger as each caller sees it, or as one of them does.
+
+    Raises:
+        InvalidRequest: The one that was asked for made no request.
+    """
+    names = await ledger.principals()
+    if only is not None and only not in names:
+        raise InvalidRequest(f"{only} made no request here. Callers: {', '.join(filter(None, names)) or 'none'}.")
+    return {name: ledger.for_principal(name) for name in (names if only is None else [only])}
+
+
 def _tasks(options: argparse.Namespace) -> None:
-    anyio.run(_print_tasks, options.limit)
+    anyio.run(_print_tasks, options)
 
 
-async def _print_tasks(limit: int) -> None:
+async def _print_tasks(options: argparse.Namespace) -> None:
     from seedance_mcp.cli import tables  # noqa: PLC0415 - slow to import
 
     async with _ledger() as (_, ledger):
-        print(tables.tasks_table(await ledger.page(limit=limit)))
+        limit = max(options.limit, 0)
+        pages = [await each.page(limit=limit) for each in (await _views(ledger, options.principal)).values()]
+    records = sorted((record for page in pages for record in page.records), key=lambda each: each.created_at, reverse=True)
+    print(tables.tasks_table(Page(records[:limit], sum(page.total for page in pages))))
 
 
 def _spending(options: argparse.Namespace) -> None:
-    anyio.run(_print_spending)
+    anyio.run(_print_spending, options)
 
 
-async def _print_spending() -> None:
+async def _print_spending(options: argparse.Namespace) -> None:
     from seedance_mcp.cli import tables  # noqa: PLC0415 - slow to import
 
     async with _ledger() as (settings, ledger):
-        spent, models = await ledger.spent(), await ledger.spending_by_model()
-        print(tables.spending_text(spent, models, settings.limits, load_edition().currency))
+        views = await _views(ledger, options.principal)
+        spent = {name: await view.spent() for name, view in views.items()}
+        models = add_up([each for view in views.values() for each in await view.spending_by_model()])
+    shown = tables.callers_table(spent) if options.by == "principal" else tables.models_spending_table(models)
+    print(f"{shown}\n{tables.spending_totals(list(spent.values()), settings.limits, load_edition().currency)}")
 
 
 def _settle(options: argparse.Namespace) -> None:
@@ -247,7 +281,8 @@ def _settle(options: argparse.Namespace) -> None:
 
 async def _settle_by_hand(options: argparse.Namespace) -> None:
     async with _ledger() as (_, ledger):
-        record = await ledger.find(options.request_id)
+        found = [await view.find(options.request_id) for view in (await _views(ledger)).values()]
+        record = next(filter(None, found), None)
         if record is None or record.status != "unknown":
             raise TaskNotFound(f"{options.request_id} is no request of unknown outcome; seedance-mcp tasks lists them.")
         charged = options.outcome == "charged"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from decimal import Decimal
 
 from seedance_mcp.money.records import ModelSpending, Page, Spent
@@ -11,9 +12,11 @@ from seedance_mcp.untrusted import sanitize
 
 def tasks_table(page: Page) -> str:
     """Show requests, one line each, and how many there are in all."""
+    shared = any(record.principal for record in page.records)
     rows = [
         (
             f"{record.created_at:%Y-%m-%d %H:%M}",
+            *([_caller(record.principal)] if shared else []),
             record.status,
             record.model or "",
             _coins(record.estimate),
@@ -23,7 +26,8 @@ def tasks_table(page: Page) -> str:
         )
         for record in page.records
     ]
-    made = table(("Made (UTC)", "Status", "Model", "Estimate", "Charged", "Task", "Prompt"), rows)
+    callers = ["Caller"] if shared else []
+    made = table(("Made (UTC)", *callers, "Status", "Model", "Estimate", "Charged", "Task", "Prompt"), rows)
     return f"{made}\n{len(page.records)} of {page.total}"
 
 
@@ -40,12 +44,27 @@ def _cell(text: str) -> str:
 _CELL_CHARS = 40
 
 
-def spending_text(spent: Spent, models: list[ModelSpending], limits: dict[str, Decimal], currency: str) -> str:
-    """Show spending by model, its totals and the limits, by the name of their setting; amounts are in `currency`."""
+def models_spending_table(models: list[ModelSpending]) -> str:
+    """Show spending by model."""
     rows = [(each.model, str(each.requests), f"estimate {each.estimated:f}, charged {each.charged:f}") for each in models]
-    reserved = f" ({spent.reserved:f} of this is reserved and not settled)" if spent.reserved else ""
+    return table(("Model", "Videos", "Estimate and charge"), rows)
+
+
+def callers_table(spent: dict[str, Spent]) -> str:
+    """Show spending by caller."""
+    rows = [(_caller(name), f"{each.today:f}", f"{each.total:f}", f"{each.reserved:f}") for name, each in spent.items()]
+    return table(("Caller", "Today", "In total", "Of this reserved"), rows)
+
+
+def _caller(name: str) -> str:
+    return _cell(name) or "(this machine)"
+
+
+def spending_totals(spent: list[Spent], limits: dict[str, Decimal], currency: str) -> str:
+    """Show the totals of some callers and the limits, by the name of their setting; amounts are in `currency`."""
+    none = Spent(Decimal(0), Decimal(0), Decimal(0))
+    today, total, reserved = (sum(each, Decimal(0)) for each in zip(*map(astuple, [none, *spent]), strict=True))
+    part = f" ({reserved:f} of this is reserved and not settled)" if reserved else ""
     allowed = ", ".join(f"{name} {limit:f}" for name, limit in limits.items()) or "none"
-    return (
-        f"{table(('Model', 'Videos', 'Estimate and charge'), rows)}\n"
-        f"Today {spent.today:f}, in total {spent.total:f} {currency}{reserved}. Limits: {allowed}."
-    )
+    each = " for each caller" if len(spent) > 1 else ""
+    return f"Today {today:f}, in total {total:f} {currency}{part}. Limits{each}: {allowed}."

@@ -1,7 +1,7 @@
-"""Answers what every client asks on opening from a snapshot, with the standard library alone.
+"""Answers what every client asks on opening from a snapshot, and needs only the standard library.
 
 A stdio server is started by every window of every client, and most sessions never call it. So the real server is loaded
-only when a message comes that the snapshot cannot answer, and then hears what was said before it came (`handover`).
+only when a message comes that the snapshot cannot answer; it then gets the earlier messages too (`server/stdio_handover`).
 """
 
 from __future__ import annotations
@@ -18,21 +18,23 @@ if TYPE_CHECKING:
     from typing import Any, TypeGuard
 
 SNAPSHOT = f"{os.path.dirname(__file__)}/opening.json"  # noqa: PTH120 - pathlib is slow to load, too
-"""What the real server answers; written and compared by a test."""
+"""The answers of the real server; a test writes them and compares them."""
 MODERN = "2026-07-28"
 _VERSION, _CLIENT, _CAPABILITIES = (
     f"io.modelcontextprotocol/{name}" for name in ("protocolVersion", "clientInfo", "clientCapabilities")
 )
 _LISTEN, _READY = "subscriptions/listen", "notifications/initialized"
+_MOST_NESTED = 100
+"""No message with fewer brackets is too deep for any parser."""
 _REFUSE_UNIONS = ("cursor", "gemini")
 """Parts of the client names whose hosts refuse `anyOf`."""
 
-_KEY = r"[!-~]+"
+_KEY = r"[A-Za-z0-9][!#-&(-_a-z|~]*"
 _ADDRESS = r"https://[a-z0-9.-]*[a-z0-9](:[0-9]{1,5})?/?|http://(127\.0\.0\.1|localhost)(:[0-9]{1,5})?/?"
 _AMOUNT, _POSITIVE, _FOLDER, _SWITCH, _NEVER = (
     r"[0-9]{1,12}(\.[0-9]{1,9})?",
     r"[1-9][0-9]{0,8}",
-    r"[^~\0][^\0]*",
+    ("/" if os.name == "posix" else r"[A-Za-z]:[\\/]") + r"[^\0\n:;$%{}\"'`]*",
     "[01]",
     "(?!)",
 )
@@ -45,12 +47,15 @@ SURE = {
     **dict.fromkeys([f"SEEDANCE_{name}" for name in ("CONFIRM_ABOVE", "DEDUPE_SECONDS")], _AMOUNT),
     **dict.fromkeys([f"SEEDANCE_{name}" for name in ("POLL_FLOOR_SECONDS", "HTTP_REQUESTS_PER_MINUTE")], _POSITIVE),
     **dict.fromkeys([f"SEEDANCE_HTTP_{name}" for name in ("TOKENS", "OAUTH_ISSUER", "OAUTH_AUDIENCE", "HOSTS")], _NEVER),
-    "SEEDANCE_MEDIA_ROOTS": r"[^~\0]+",
+    "SEEDANCE_MEDIA_ROOTS": f"{_FOLDER}({os.pathsep}{_FOLDER})*",
     "SEEDANCE_SCHEMA_PROFILE": "auto|union|flat",
     "SEEDANCE_LOG_LEVEL": "DEBUG|INFO|WARNING|ERROR|CRITICAL",
     "SEEDANCE_INSTANT_START": "1",
 }
-"""Every variable that the settings know, and values that are right for sure: anything else is judged by a full start."""
+"""Every variable of the settings → values that are certainly right; a full start checks any other value."""
+
+_NEARLY = ("SEED", "SEAD", "SEDA", "SEDE", "SIED", "JIMM")
+"""How names begin that may be misspelt ones of ours."""
 
 
 def prefers_flat(client_name: str | None, setting: str) -> bool:
@@ -60,9 +65,18 @@ def prefers_flat(client_name: str | None, setting: str) -> bool:
 
 
 def serve_opening(environment: Mapping[str, str], source: int, sink: int) -> Opening:
-    """Answer one client on two file descriptors until the input ends or it takes the real server.
+    """Answer one client until its input ends or a message needs the real server.
 
-    Raises `BrokenPipeError` where the client no longer reads.
+    Args:
+        environment: The variables that the settings are read from.
+        source: The file descriptor that the client's messages are read from.
+        sink: The file descriptor that answers are written to.
+
+    Returns:
+        The state to hand over to the real server.
+
+    Raises:
+        BrokenPipeError: The client no longer reads.
     """
     ours = {name.upper(): value for name, value in environment.items() if value}
     opening = Opening(load_snapshot(), ours.get("SEEDANCE_SCHEMA_PROFILE", "auto"))
@@ -70,9 +84,9 @@ def serve_opening(environment: Mapping[str, str], source: int, sink: int) -> Ope
         return opening
     lines = Lines(source)
     for line in lines:
-        answer = opening.hear(line)
+        answer = opening.answer(line)
         if answer is None:
-            opening.said += [line, *lines.take()]
+            opening.replayed += [line, *lines.take()]
             return opening
         if answer:
             write(sink, json.dumps(answer, ensure_ascii=False, separators=(",", ":")))
@@ -87,31 +101,53 @@ def load_snapshot() -> dict[str, Any]:
 
 
 def _is_sure(environment: Mapping[str, str]) -> bool:
-    """Whether a full start would find nothing to say about the environment."""
+    """Whether a full start would certainly find no fault in the environment."""
     if environment.get("SEEDANCE_SANDBOX") == "1":
         from importlib.util import find_spec  # noqa: PLC0415 - only the sandbox has optional parts
 
         if not find_spec("av"):
             return False
-    return all(re.fullmatch(SURE[name], environment[name]) for name in environment.keys() & SURE.keys())
+    known = environment.keys() & SURE.keys()
+    return (
+        not any(map(_is_nearly_ours, environment.keys() - known))
+        and all(re.fullmatch(SURE[name], environment[name]) for name in known)
+        and not any(map(_is_wide, environment.get("SEEDANCE_MEDIA_ROOTS", "").split(os.pathsep)))
+    )
+
+
+def _is_nearly_ours(name: str) -> bool:
+    """Whether a full start might take a name for a misspelt one of ours, and say that."""
+    return name.startswith(("SEEDANCE", "JIMMYAI_")) or (name.startswith(_NEARLY) and "_" in name)
+
+
+def _is_wide(root: str) -> bool:
+    """Whether a full start might refuse a media root, because the home folder is in it."""
+    if not root.strip():
+        return False
+    home, folder = os.path.realpath(os.path.expanduser("~")), os.path.realpath(root.strip())  # noqa: PTH111 - likewise
+    return folder == os.path.dirname(folder) or f"{home}{os.sep}".startswith(f"{folder}{os.sep}")  # noqa: PTH120 - likewise
 
 
 class Opening:
-    """One client's first messages: answers them, and keeps what the real server would have to hear."""
+    """The first messages of one client: answers them, and keeps those that the real server must get as well."""
 
     def __init__(self, snapshot: dict[str, Any], setting: str = "auto") -> None:
         """Take the snapshot, and the operator's choice of schema profile."""
-        self.said: list[bytes] = []
+        self.replayed: list[bytes] = []
         """Lines for the real server, in their order."""
         self.answered: list[Any] = []
-        """Ids of those that are answered already."""
+        """Ids of requests among them that are answered already."""
         self.ended = False
         self._snapshot, self._setting = snapshot, setting
         self._handshakes = [version for version in snapshot.get("answers", ()) if version != MODERN]
         self._version, self._client, self._ready = "", "", False
 
-    def hear(self, line: bytes) -> dict[str, Any] | None:
-        """The message to send, an empty one where none is due, `None` where it takes the real server."""
+    def answer(self, line: bytes) -> dict[str, Any] | None:
+        """Answer one message.
+
+        Returns:
+            The JSON-RPC answer; `{}` where none is required; `None` where only the real server can answer.
+        """
         message = _parsed(line)
         method, params = message.get("method"), message.get("params", {})
         if message.get("jsonrpc") != "2.0" or not isinstance(method, str) or not _is_object(params):
@@ -119,19 +155,19 @@ class Opening:
         if "id" not in message:
             return self._begin(line) if method == _READY else None
         first = not self._version
-        answer = self._answer(method, params) if self._belongs(method, params) else None
+        answer = self._from_snapshot(method, params) if self._belongs(method, params) else None
         if answer is None:
             return None
         if first or method == _LISTEN:  # the rest leaves no trace in a server
-            self.said.append(line)
+            self.replayed.append(line)
             self.answered.append(message["id"])
         return _acknowledged(message, answer) if method == _LISTEN else {"jsonrpc": "2.0", "id": message["id"], **answer}
 
     def _begin(self, line: bytes) -> dict[str, Any] | None:
-        """The end of a handshake."""
+        """Take the end of a handshake."""
         if self._version in {"", MODERN}:
             return None
-        self.said.append(line)
+        self.replayed.append(line)
         self._ready = True
         return {}
 
@@ -153,8 +189,8 @@ class Opening:
         self._version, self._client = version, client["name"] if client else ""
         return True
 
-    def _answer(self, method: str, params: dict[str, Any]) -> dict[str, Any] | None:
-        """What the snapshot says."""
+    def _from_snapshot(self, method: str, params: dict[str, Any]) -> dict[str, Any] | None:
+        """Give the snapshot's answer, or `None` where it has none."""
         if method == _LISTEN:
             return self._honoured(params.get("notifications"))
         if method != "initialize" and params.keys() - {"_meta"}:
@@ -165,7 +201,7 @@ class Opening:
         return None if found is None else self._snapshot["bodies"][found]
 
     def _honoured(self, wanted: Any) -> dict[str, Any] | None:
-        """What of a subscription will be told; one to single resources is the real server's business."""
+        """Give the part of a subscription that is honoured; only the real server serves one to single resources."""
         known = self._snapshot["listen"]
         if self._version != MODERN or not _is_object(wanted) or not all(wanted.get(name) is True for name in wanted):
             return None
@@ -182,12 +218,21 @@ def _is_named(client: Any) -> bool:
 
 
 def _parsed(line: bytes) -> dict[str, Any]:
-    """One message, or an empty one that no snapshot answers."""
-    try:
-        message = json.loads(line)
-    except (ValueError, RecursionError):
+    """One message, or an empty one that no snapshot answers: one that the real server could not read must not open it."""
+    if line.count(b"[") + line.count(b"{") > _MOST_NESTED:
         return {}
-    return message if _is_object(message) else {}
+    try:
+        text = line.decode("utf-8-sig")
+        message = json.loads(text)
+        if "\\u" in text:
+            json.dumps(message, ensure_ascii=False).encode()  # fails for half a character
+    except ValueError:
+        return {}
+    return message if _is_object(message) and _is_id(message.get("id", 0)) else {}
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str | int) and not isinstance(value, bool)
 
 
 def _is_object(value: Any) -> TypeGuard[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The two pipes of a stdio server's client, which are for the protocol alone: whoever prints, prints on standard error."""
+"""The two pipes of a stdio server's client, which carry only the protocol: all that prints, prints on standard error."""
 
 import os
 import sys
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 _OUT, _ERROR = 1, 2
 _CHUNK_BYTES = 65_536
 _NOBODY_READS = (EPIPE, ECONNRESET, EINVAL)
-"""What a write says of a closed pipe, of a closed socket, and of either on Windows."""
+"""The error numbers of a write to a closed pipe, to a closed socket, and to either on Windows."""
 
 
 @cache
 def claim() -> tuple[int, int]:
-    """Take standard input and output away from everybody else in this process and from its children; gives where they are now.
+    """Move standard input and output to descriptors that nothing else in this process, and no child, uses; gives these.
 
     They are never given back: what was printed and lies in a buffer is written when the process ends.
     """
@@ -34,7 +34,7 @@ def claim() -> tuple[int, int]:
 
 
 def _beyond_the_standard() -> int:
-    """A descriptor that leads nowhere; a standard one that is closed leads there too, or a duplicate would take its place."""
+    """Open a descriptor that leads nowhere; a closed standard one leads there too, or a duplicate would take its place."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     while nowhere <= _ERROR:
         os.set_inheritable(nowhere, True)  # noqa: FBT003 - it takes no name
@@ -43,8 +43,11 @@ def _beyond_the_standard() -> int:
 
 
 def write(sink: int, line: str) -> None:
-    """Write one line; raises `BrokenPipeError` where nobody reads any more."""
-    left = memoryview(f"{line}\n".encode())
+    """Write one line of JSON; raises `BrokenPipeError` where nobody reads any more.
+
+    Half a character, which a client's id may hold, is written as JSON escapes it.
+    """
+    left = memoryview(f"{line}\n".encode("utf-8", "backslashreplace"))
     try:
         while left:
             left = left[os.write(sink, left) :]
@@ -55,7 +58,7 @@ def write(sink: int, line: str) -> None:
 
 
 class Lines:
-    """Lines of a file descriptor; what was read and not given yet can be taken."""
+    """Lines of a file descriptor; those that were read and not given yet can be taken."""
 
     def __init__(self, source: int) -> None:
         """Take the descriptor."""
@@ -70,7 +73,7 @@ class Lines:
                 yield self._whole.pop(0)
 
     def take(self) -> list[bytes]:
-        """All that was read, the last line to its end."""
+        """Give all lines that were read, the last one to its end."""
         while self._rest and self._read():
             pass
         return self._whole

@@ -145,32 +145,54 @@ class Gate:
         return await self.ledger.reserve(wanted, window_seconds=window_seconds, admit=admit, token=token)
 
     async def _confirmed(self, name: str, request: VideoRequest, estimate: Estimate, confirm_token: str | None) -> str:
-        """Give the token that stands for the user's yes; raises `ConfirmationRequired` without one."""
-        amount = estimate.certain
-        question = _question(request, estimate)
-        if self.reply and self.reply.action != "accept":
-            raise self._unconfirmed(question, self.reply.action, self.reply.token)
-        if given := confirm_token or (self.reply and self.reply.token):
-            if fault := await self.ledger.token_fault(given, name, amount):
-                fresh = await self.ledger.new_token(name, amount)
-                raise self._unconfirmed(
-                    f"The confirm_token does not confirm this request: {fault}. {question}", "absent", fresh
-                )
-            return given
+        """Give the token that stands for the user's yes; raises `ConfirmationRequired` without one.
+
+        Where the client has forms only a form can say yes, whatever token the agent gives. A form that was declined, closed or
+        left unanswered is kept as a no, also for clients without forms, until another form says yes.
+        """
+        amount, question = estimate.certain, _question(request, estimate)
+        if self.reply and (agreed := await self._replied(name, amount, self.reply)):
+            return agreed
         token = await self.ledger.new_token(name, amount)
         action = await self.ask(question, token)
-        if action != "accept":
-            raise self._unconfirmed(question, action, token)
-        return token
+        if action != "absent":
+            await self._heed(name, action)
+            return token
+        if await self.ledger.is_refused(name):
+            raise ConfirmationRequired(f"{_SAID_NO['decline']} Only a form can ask again, in a client that has forms.")
+        if not confirm_token:
+            raise _ask_in_chat(question, token)
+        if fault := await self.ledger.token_fault(confirm_token, name, amount):
+            raise _ask_in_chat(f"The confirm_token does not confirm this request: {fault}. {question}", token)
+        return confirm_token
 
-    def _unconfirmed(self, question: str, action: Action, token: str) -> ConfirmationRequired:
-        if action == "decline":
-            return ConfirmationRequired("The user declined this request: do not send it, and ask what they want instead.")
-        return ConfirmationRequired(
-            f"{question} Ask the user in the chat. Only after a yes, call create_video again with the same request and this "
-            "confirm_token (good once, for ten minutes).",
-            confirm_token=token,
-        )
+    async def _replied(self, name: str, amount: Decimal | None, reply: Reply) -> str | None:
+        """Give the token of a form that was answered with yes; `None` where it is too late for that answer."""
+        if reply.action == "accept" and await self.ledger.token_fault(reply.token, name, amount):
+            return None
+        await self._heed(name, reply.action)
+        return reply.token
+
+    async def _heed(self, name: str, action: Action) -> None:
+        """Keep the answer to a form; raises `ConfirmationRequired` for whatever is no yes."""
+        await self.ledger.keep_answer(name, agreed=action == "accept")
+        if action != "accept":
+            raise ConfirmationRequired(_SAID_NO[action])
+
+
+_SAID_NO: dict[Action, str] = {
+    "decline": "The user declined this request: do not send it, and ask what they want instead.",
+    "cancel": "The user closed the form or did not answer it in time, which is no yes: do not send this request, and ask what "
+    "they want.",
+}
+
+
+def _ask_in_chat(question: str, token: str) -> ConfirmationRequired:
+    return ConfirmationRequired(
+        f"{question} Ask the user in the chat. Only after a yes, call create_video again with the same request and this "
+        "confirm_token (good once, for ten minutes).",
+        confirm_token=token,
+    )
 
 
 def _question(request: VideoRequest, estimate: Estimate) -> str:

@@ -124,12 +124,24 @@ class Ledger(Protocol):
         """Give every principal's requests whose money is still reserved though no answer is awaited, oldest first."""
         ...
 
+    async def principals(self) -> list[str]:
+        """Name everybody who made a request, in the order of their names; the user of this machine is the empty one."""
+        ...
+
     async def movements(self, record: Record) -> Movements:
         """Say what else may have moved the account's balance since shortly before an unsettled request was sent."""
         ...
 
     async def new_token(self, fingerprint: str, price: Decimal | None) -> str:
         """Make a token that confirms one request at one price, once; only its digest is kept."""
+        ...
+
+    async def keep_answer(self, fingerprint: str, *, agreed: bool) -> None:
+        """Keep how the user answered a form about a request: a no uses up every token for it, a yes replaces a no."""
+        ...
+
+    async def is_refused(self, fingerprint: str) -> bool:
+        """Say whether the last form about a request was no yes."""
         ...
 
     async def token_fault(self, token: str, fingerprint: str, price: Decimal | None) -> str | None:

@@ -105,6 +105,14 @@ class Changing:
             *(digest, self.read.principal + fingerprint, price, self.read.at + policy.TOKEN_SECONDS),
         )
 
+    def keep_answer(self, fingerprint: str, *, agreed: bool) -> None:
+        """Keep a no of the user's and use up every token for the request, or forget the no after a yes."""
+        name = self.read.principal + fingerprint
+        self.db.run("DELETE FROM refusals WHERE fingerprint = ?", name)
+        if not agreed:
+            self.db.run("INSERT INTO refusals (fingerprint, at) VALUES (?, ?)", name, self.read.at)
+            self.db.run("UPDATE tokens SET used_at = ? WHERE fingerprint = ? AND used_at IS NULL", self.read.at, name)
+
     def remember_media(self, reference: str, seconds: float | None) -> None:
         """Keep how long a reference plays."""
         self.db.run(

@@ -175,6 +175,10 @@ class SqlLedger:
         """Give every principal's requests of unknown outcome."""
         return await self._read(lambda ledger: ledger.unknown_outcomes())
 
+    async def principals(self) -> list[str]:
+        """Name everybody who made a request."""
+        return await self._read(lambda ledger: ledger.principals())
+
     async def movements(self, record: Record) -> Movements:
         """Say what else may have moved the account's balance."""
         return await self._read(lambda ledger: ledger.movements(record))
@@ -186,6 +190,14 @@ class SqlLedger:
         token = f"confirm_{secrets.token_hex(16)}"
         await self._write(lambda ledger: ledger.add_token(_digest(token), fingerprint, str(price)))
         return token
+
+    async def keep_answer(self, fingerprint: str, *, agreed: bool) -> None:
+        """Keep how the user answered a form about a request."""
+        await self._write(lambda ledger: ledger.keep_answer(fingerprint, agreed=agreed))
+
+    async def is_refused(self, fingerprint: str) -> bool:
+        """Say whether the last form about a request was no yes."""
+        return await self._read(lambda ledger: ledger.is_refused(fingerprint))
 
     async def token_fault(self, token: str, fingerprint: str, price: Decimal | None) -> str | None:
         """Say why a token does not confirm a request at a price."""
@@ -210,7 +222,8 @@ class SqlLedger:
     async def health(self) -> Health:
         """Say how the ledger is."""
         faults = await self._engine.read(lambda store: store.faults())
-        return Health(faults, (await self.page(limit=0)).total, len(await self.unknown_outcomes()))
+        totals = [(await self.for_principal(name).page(limit=0)).total for name in await self.principals()]
+        return Health(faults, sum(totals), len(await self.unknown_outcomes()))
 
 
 def _digest(token: str) -> str:

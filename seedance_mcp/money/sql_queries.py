@@ -197,6 +197,10 @@ class Reading:
         )
         return [record for record in map(self.record, rows) if policy.is_of_unknown_outcome(record)]
 
+    def principals(self) -> list[str]:
+        """Name everybody who made a request."""
+        return self._names("SELECT DISTINCT scope AS name FROM counts ORDER BY scope")
+
     def movements(self, record: Record) -> Movements:
         """Say what else may have moved the balance since shortly before a request was sent."""
         sent_at, earliest = record.created_at.timestamp(), policy.overdue_before(record.created_at).timestamp()
@@ -218,6 +222,10 @@ class Reading:
         """Say why a token does not confirm a request at a price."""
         row = self.db.one("SELECT * FROM tokens WHERE digest = ?", digest)
         return policy.token_fault(read_token(row) if row else None, self.principal + fingerprint, price, self.now)
+
+    def is_refused(self, fingerprint: str) -> bool:
+        """Say whether the last form about a request was no yes."""
+        return self.db.one("SELECT 1 AS there FROM refusals WHERE fingerprint = ?", self.principal + fingerprint) is not None
 
     def media_seconds(self, reference: str) -> float | None:
         """Say how long a reference plays, where it was sent by this ledger's server."""

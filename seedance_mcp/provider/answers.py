@@ -5,15 +5,23 @@ Every text is sanitized here, and a field that makes no sense becomes absent.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal, cast
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from seedance_mcp.errors import AssetRejected, ProviderFailed
 from seedance_mcp.task import ProviderTask, Status
-from seedance_mcp.untrusted import UNSAFE, read_amount, read_number, read_time, sanitize
+from seedance_mcp.untrusted import (
+    NAME_MOST_CHARS,
+    read_amount,
+    read_id,
+    read_link,
+    read_name,
+    read_number,
+    read_time,
+    sanitize,
+)
 
 Data = dict[str, Any]
 """The `data` of a successful answer, as it came."""
@@ -131,14 +139,16 @@ def read_task(data: Data, base_url: str) -> ProviderTask:
     word = str(data.get("status", "queued")).strip().lower()
     status = STATUS.get(word)
     if status is None:
-        warnings.append(f'The provider gave a status we do not know ("{sanitize(word)}"): read as processing.')
+        warnings.append(
+            f'The provider gave a status we do not know ("{sanitize(word, NAME_MOST_CHARS)}"): read as processing.'
+        )
     result = data.get("result")
     url = cast("Data", result).get("video_url") if isinstance(result, dict) else data.get("video_url")
     return ProviderTask(
-        task_id=_text(data.get("task_id")),
+        task_id=read_id(data.get("task_id")),
         status=status or "processing",
         progress=100 if status == "completed" else _percent(data.get("progress")),
-        model=_text(data.get("model")),
+        model=read_name(data.get("model")),
         created_at=read_time(data.get("created_at")),
         completed_at=read_time(data.get("completed_at")),
         video_url=_url(url, base_url, warnings),
@@ -146,10 +156,6 @@ def read_task(data: Data, base_url: str) -> ProviderTask:
         cost=read_amount(data.get("cost")),
         warnings=warnings,
     )
-
-
-def _text(value: Any) -> str | None:
-    return sanitize(value) if isinstance(value, str | int) and str(value) else None
 
 
 def _reason(data: Data) -> str:
@@ -166,19 +172,16 @@ def _url(value: Any, base_url: str, warnings: list[str]) -> str | None:
     """Give an absolute URL; older servers gave a path below their own host."""
     if not isinstance(value, str) or not value:
         return None
-    plain = urlsplit(base_url).scheme == "http"
-    with suppress(ValueError):
-        url = urljoin(base_url + "/", value)
-        if urlsplit(url).scheme in {"https", "http" if plain else "https"} and not UNSAFE.search(url):
-            return url
-    warnings.append("The provider gave a link that is not https and was left out.")
+    url, plain = read_link(value, base_url), urlsplit(base_url).scheme == "http"
+    if url and urlsplit(url).scheme in {"https", "http" if plain else "https"}:
+        return url
+    warnings.append("The provider gave a link that is not https, or no usable link, and was left out.")
     return None
 
 
 def read_upload(data: Data) -> UploadedFile:
     """Read the answer to a file's upload."""
-    url = data.get("url")
-    return UploadedFile(url if isinstance(url, str) and url and not UNSAFE.search(url) else None)
+    return UploadedFile(read_link(data.get("url")))
 
 
 def read_review(data: Data, asset_id: str | None = None) -> AssetReview:
@@ -192,7 +195,7 @@ def read_review(data: Data, asset_id: str | None = None) -> AssetReview:
         NoAsset: Neither names an asset.
     """
     named = data.get("asset_id", asset_id)
-    if not isinstance(named, str) or not named or not named.isprintable() or " " in named:
+    if not isinstance(named, str) or not (named := read_id(named)):
         raise NoAsset("The provider's answer names no asset. Try again later.")
     stage = STAGES.get(str(data.get("status")).lower(), "processing")
     return AssetReview(named, stage, f"asset://{named}")
@@ -201,9 +204,8 @@ def read_review(data: Data, asset_id: str | None = None) -> AssetReview:
 def read_portrait(data: Data) -> AssetReview:
     """Read where a real person's portrait stands; it may have a reference of its own. Raises `NoAsset`."""
     review, reference = read_review(data), data.get("asset_ref")
-    if not isinstance(reference, str) or not reference:
-        return review
-    return AssetReview(review.asset_id, review.stage, sanitize(reference))
+    own = read_id(reference) if isinstance(reference, str) else None
+    return AssetReview(review.asset_id, review.stage, own or review.reference)
 
 
 def read_audit(data: Data) -> AssetReview:
@@ -229,7 +231,7 @@ def read_account(data: Data) -> Account:
 def read_key_quota(data: Data) -> KeyQuota:
     """Read the key's own cap."""
     return KeyQuota(
-        name=sanitize(data["name"]) if data.get("name") else None,
+        name=read_name(data.get("name")),
         total=read_number(data.get("total_quota")),
         used=read_number(data.get("used_quota")),
         available=read_number(data.get("available_quota")),
@@ -246,7 +248,7 @@ def read_prices(data: Data) -> list[PriceRow]:
 
 def _price_row(row: Data) -> PriceRow:
     return PriceRow(
-        name=sanitize(row.get("model_name", "")),
-        mode=sanitize(row.get("price_mode")),
+        name=sanitize(row.get("model_name", ""), NAME_MOST_CHARS),
+        mode=sanitize(row.get("price_mode"), NAME_MOST_CHARS),
         unit_price=read_amount(row.get("unit_price")),
     )

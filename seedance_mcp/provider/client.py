@@ -30,6 +30,11 @@ BACKOFF_SECONDS = 0.5
 """How long the first pause between two attempts is; each further one is twice as long."""
 RETRY_AFTER_MAX_SECONDS = 30.0
 """A longer pause that the provider asks for is cut to this."""
+_RETRY_AFTER_TOLD_SECONDS = 86_400.0
+"""A longer one is told as this."""
+
+_LENGTH_MAX_CHARS = 20
+"""A longer number of bytes is no length, and costs time to read."""
 
 _TIMEOUT = httpx.Timeout(60.0, connect=10.0, pool=10.0)
 _UPLOAD_TIMEOUT = httpx.Timeout(300.0, connect=10.0, pool=10.0)
@@ -132,7 +137,9 @@ class ProviderClient:
             raise _unproven(error) from error
         except BEFORE_SENDING as error:
             raise _unreachable(error) from error
-        except (*AFTER_SENDING, Unreadable, TooLarge) as error:
+        except Unreadable as error:
+            raise _unclear(error) from error
+        except (*AFTER_SENDING, TooLarge) as error:
             raise _lost(type(error).__name__) from error
         task = answers.read_task(data, self.base_url)
         if task.task_id is None:
@@ -207,8 +214,10 @@ class ProviderClient:
                 if reply.status == HTTPStatus.NOT_FOUND and not _is_json(reply.body):
                     raise missing("The provider answered HTTP 404: it knows nothing of that id.")
                 return open_reply(reply)
-            except errors.RateLimited as error:
-                if is_last:
+            except errors.InvalidRequest as error:
+                raise errors.ProviderFailed(f"{_NO_ANSWER}{_quoted(error)}", **error.details) from error
+            except (errors.RateLimited, errors.ProviderFailed) as error:
+                if is_last or not _passes(error):
                     raise
                 await anyio.sleep(_pause(attempt, error.details.get("retry_after_seconds")))
             except (Unreadable, httpx.TransportError) as error:
@@ -239,7 +248,8 @@ class ProviderClient:
             async with self._http.stream(method, path, headers=headers, **options) as response:
                 status = response.status_code
                 body = await read_body(response)
-                return Reply(response.status_code, body, _retry_after(response.headers.get("Retry-After")))
+                headers = response.headers
+                return Reply(status, body, _retry_after(headers.get("Retry-After")), _origin(response))
         finally:
             self.on_exchange(Exchange(method, path, status, anyio.current_time() - began))
 
@@ -260,7 +270,8 @@ async def read_body(response: httpx.Response) -> bytes:
 
     We ask for no encoding, so that a packed body, which could unpack to any size, stays as it is and cannot be read.
     """
-    if int(response.headers.get("Content-Length", 0)) > BODY_MAX_BYTES:
+    announced = response.headers.get("Content-Length", "")
+    if announced.isdecimal() and (len(announced) > _LENGTH_MAX_CHARS or int(announced) > BODY_MAX_BYTES):
         raise TooLarge
     body = bytearray()
     stream = cast("httpx.AsyncByteStream", response.stream)
@@ -294,9 +305,18 @@ def _retry_after(value: str | None) -> float | None:
         return None
     try:
         wanted = float(value) if value.isdigit() else (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):  # a date may have a zone that lies years away
         return None
-    return max(0.0, wanted)
+    return min(max(0.0, wanted), _RETRY_AFTER_TOLD_SECONDS)
+
+
+def _origin(response: httpx.Response) -> str | None:
+    """Give scheme and host of the address that a redirect names; `None` where there is none that can be read."""
+    try:
+        target = response.url.join(response.headers["Location"])
+    except (KeyError, ValueError, httpx.InvalidURL):
+        return None
+    return f"{target.scheme}://{target.netloc.decode(errors='replace')}"
 
 
 def _pause(attempt: int, wanted_seconds: float | None = None) -> float:
@@ -323,9 +343,32 @@ def _unreadable(what: str) -> errors.ProviderFailed:
     return errors.ProviderFailed(f"The provider's answer could not be used ({what}). Try again later.")
 
 
+_NO_ANSWER = "The provider did not answer the question. Call again later."
+
+
+def _quoted(error: errors.SeedanceError) -> str:
+    """Give the provider's words out of a refusal, marked as such."""
+    _, mark, words = error.message.partition(" The provider's words: ")
+    return f"{mark}{words}"
+
+
+def _passes(error: errors.SeedanceError) -> bool:
+    """Say whether a refusal of a free call is likely to pass in a moment."""
+    return isinstance(error, errors.RateLimited) or error.details.get("cause") == "busy"
+
+
 def _unproven(error: errors.ProviderFailed) -> errors.ProviderFailed:
     """Give an error of the provider's own that may have come after the request was carried out."""
-    return errors.ProviderFailed(f"{error.message} {_DO_NOT_SEND_AGAIN}", charged="maybe")
+    advice = "" if error.details.get("cause") == "busy" else f" {_DO_NOT_SEND_AGAIN}"  # "busy" has advice of its own
+    return errors.ProviderFailed(f"{error.message}{advice}", charged="maybe", **error.details)
+
+
+def _unclear(error: Unreadable) -> errors.OutcomeUnknown:
+    return errors.OutcomeUnknown(
+        f"The request was sent, and its answer does not tell whether the video is made ({error}). {_DO_NOT_SEND_AGAIN}",
+        charged="maybe",
+        cause=error.cause,
+    )
 
 
 def _lost(what: str) -> errors.OutcomeUnknown:

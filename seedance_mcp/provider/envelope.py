@@ -6,7 +6,17 @@ import json
 from dataclasses import dataclass
 from typing import Any, cast
 
-from seedance_mcp.provider.failures import FIRST_REFUSAL, FIRST_SERVER_ERROR, refusal_of
+from seedance_mcp.provider.failures import (
+    FIRST_REFUSAL,
+    MOVED,
+    Cause,
+    cause_of,
+    is_busy,
+    is_listed,
+    moved_to,
+    refusal_of,
+    words_of,
+)
 
 _SUCCESS = ("0", "20000")
 """The `code` of a success; pages and schemas write it as a number and as a text."""
@@ -16,10 +26,16 @@ _KNOWN = ("data", "task_id", "asset_id", "items", "url", "balance", "total_quota
 
 _FIRST_REDIRECT = 300
 """The lowest HTTP status that is not a success."""
+_MOST_DIGITS = 40
 
 
 class Unreadable(Exception):
     """The answer says neither yes nor no."""
+
+    def __init__(self, what: str, cause: Cause = "unknown") -> None:
+        """Take what came, and the family of failure that its words belong to."""
+        super().__init__(what)
+        self.cause = None if cause == "unknown" else cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +45,8 @@ class Reply:
     status: int
     body: bytes
     retry_after_seconds: float | None = None
+    moved_to: str | None = None
+    """Where a redirect leads: scheme and host only."""
 
 
 def open_reply(reply: Reply, proof: str | None = None) -> dict[str, Any]:
@@ -37,30 +55,59 @@ def open_reply(reply: Reply, proof: str | None = None) -> dict[str, Any]:
     Args:
         reply: The answer.
         proof: A field of `data` that only a success has, such as `task_id`. Where it has a value, the answer counts as a
-            success whatever `code` says.
+            success whatever `code` and HTTP status say.
 
     Raises:
         SeedanceError: The provider refused; see `failures.refusal_of`.
-        Unreadable: A server error, a redirect, or a body that is not the provider's, such as a proxy's page.
+        NotConfigured: The address moved, and the request was not carried out.
+        Unreadable: A status that proves nothing, or a body that is not the provider's, such as a proxy's page.
     """
-    content = _json_object(reply)
-    is_refused = FIRST_REFUSAL <= reply.status < FIRST_SERVER_ERROR
-    if is_refused or (content and not _succeeded(content) and not _proven(content, proof)):
-        raise refusal_of(reply.status, content or {}, reply.retry_after_seconds)
-    if not content or reply.status >= _FIRST_REDIRECT:
-        raise Unreadable(f"HTTP {reply.status} with {len(reply.body)} bytes that are no answer of the provider")
-    data = content.get("data", content)
+    content = _json_object(reply.body)
+    if not (content and _proven(content, proof)):
+        _raise_for_status(reply, content)
+        _raise_for_words(reply, content, proof)
+    data = (content or {}).get("data", content)
     return cast("dict[str, Any]", data) if isinstance(data, dict) else {}
 
 
-def _json_object(reply: Reply) -> dict[str, Any] | None:
-    if reply.status >= FIRST_SERVER_ERROR:
-        return None
+def _raise_for_status(reply: Reply, content: dict[str, Any] | None) -> None:
+    """Raise for whatever status is no success."""
+    if reply.status in MOVED and reply.moved_to:
+        raise moved_to(reply.moved_to, reply.status)
+    if reply.status < _FIRST_REDIRECT:
+        return
+    words = words_of(content) if content else ""
+    if reply.status >= FIRST_REFUSAL and (is_listed(reply.status) or is_busy(words)):
+        page = "" if content else reply.body.decode("utf-8", "replace")
+        raise refusal_of(reply.status, content or {}, reply.retry_after_seconds, page=page)
+    said = f'; the provider\'s words: "{words}"' if words else _no_answer(reply)
+    elsewhere = f", which leads to {reply.moved_to}: is SEEDANCE_BASE_URL right?" if reply.moved_to else said
+    raise Unreadable(f"HTTP {reply.status}{elsewhere}", cause_of(words))
+
+
+def _raise_for_words(reply: Reply, content: dict[str, Any] | None, proof: str | None) -> None:
+    """Raise for an answer with a good status that is none of the provider's, or that refuses."""
+    if content and (not _succeeded(content) or (proof and is_busy(words_of(content)))):
+        raise refusal_of(reply.status, content, reply.retry_after_seconds)
+    if not content:
+        raise Unreadable(f"HTTP {reply.status}{_no_answer(reply)}")
+
+
+def _no_answer(reply: Reply) -> str:
+    return f" with {len(reply.body)} bytes that are no answer of the provider"
+
+
+def _json_object(body: bytes) -> dict[str, Any] | None:
     try:
-        content = json.loads(reply.body)
+        content = json.loads(body.decode("utf-8-sig", "replace"), parse_int=_whole)
     except (ValueError, RecursionError):
         return None
     return cast("dict[str, Any]", content) if isinstance(content, dict) else None
+
+
+def _whole(digits: str) -> int | float:
+    """Read a whole number of any length: Python refuses to make an `int` of thousands of digits."""
+    return int(digits) if len(digits) <= _MOST_DIGITS else float(digits)
 
 
 def _proven(content: dict[str, Any], proof: str | None) -> bool:
@@ -72,5 +119,5 @@ def _succeeded(content: dict[str, Any]) -> bool:
     """Return whether the envelope says success; one without a code does when it has a field that we know."""
     code = content.get("code")
     if code is None:
-        return any(name in content for name in _KNOWN)
+        return any(name in content for name in _KNOWN) and not content.get("error")
     return str(code) in _SUCCESS and not isinstance(code, bool)

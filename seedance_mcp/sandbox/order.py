@@ -1,4 +1,4 @@
-"""What the film of one request has to show."""
+"""The order for the film of one request: all that it has to show."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Order:
 
     @property
     def label(self) -> str:
-        """What the film writes of itself."""
+        """The line that the film shows about itself."""
         return f"{self.resolution}  {self.ratio or _WIDE}  {self.seconds} s"
 
     def shaped_like(self, width_px: int, height_px: int) -> Order:

@@ -4,6 +4,7 @@ __all__ = [
     "client_session",
     "handlers",
     "http",
+    "http_answers",
     "http_client_name",
     "http_door",
     "loading",
@@ -15,4 +16,6 @@ __all__ = [
     "subscriptions",
     "tasks_extension",
     "tool_table",
+    "unreadable_lines",
+    "uris",
 ]

@@ -1,7 +1,8 @@
-"""The MCP client behind one call: hears progress, and puts questions to a person in both protocol eras."""
+"""The MCP client behind one call: its principal, reports of progress, and questions to the user in both protocol eras."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -9,13 +10,14 @@ import mcp_types as types
 from mcp.server import ServerRequestContext
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken, principal_components
+from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from seedance_mcp.money.gate import Action, Reply
 from seedance_mcp.tools.session import Session, Shared
 
 ASK_SECONDS = 120.0
-"""How long a person has for an answer before the call comes back unasked."""
+"""How long the user has to answer before the call ends without an answer."""
 
 Context = ServerRequestContext[Shared, Any]
 
@@ -32,7 +34,7 @@ _FORM: types.ElicitRequestedSchema = {
 def principal_of(access: AccessToken | None) -> str:
     """Give the principal that a verified token speaks for; `""`: the one user of a server that asks for no token.
 
-    An issuer's subject is told from the name of an operator's own token by the issuer before it: no such name holds a colon.
+    An OAuth subject comes after the issuer's URL; the name of an operator's own token cannot equal it, as it holds no colon.
     """
     if access is None:
         return ""
@@ -41,13 +43,13 @@ def principal_of(access: AccessToken | None) -> str:
 
 
 def session_of(ctx: Context) -> Session:
-    """Give the server as the request's principal sees it."""
+    """Give the view that the request's principal has of the server."""
     user = ctx.request.scope.get("user") if ctx.request is not None else None
     return ctx.lifespan_context.session(principal_of(user.access_token if isinstance(user, AuthenticatedUser) else None))
 
 
 def client_name(ctx: Context) -> str | None:
-    """How the client introduced itself; on a connection without sessions its session id says so."""
+    """Give the client's name as it introduced itself; on a connection without sessions its session id holds the name."""
     client = ctx.session.client_params
     if client is not None:
         return client.client_info.name
@@ -55,44 +57,44 @@ def client_name(ctx: Context) -> str | None:
 
 
 class Asked(Exception):
-    """The call ends here and comes again with the person's answer (2026-07-28)."""
+    """The call ends with a question; the client makes it again with the user's answer (2026-07-28)."""
 
     def __init__(self, question: str, token: str) -> None:
-        """Take what to ask and the token that a yes is worth."""
+        """Take the question, and the token that stands for a yes."""
         super().__init__(question)
         self.question, self.token = question, token
 
     def as_result(self) -> types.InputRequiredResult:
-        """What the client gets instead of a result; the token travels as its opaque state."""
+        """Give the result that asks the client for the user's answer; the token travels as its opaque state."""
         form = types.ElicitRequestFormParams(message=self.question, requested_schema=_FORM)
         return types.InputRequiredResult(input_requests={_FIELD: types.ElicitRequest(params=form)}, request_state=self.token)
 
 
 class McpCaller:
-    """One tool call's client."""
+    """The client of one tool call."""
 
     def __init__(self, ctx: Context, params: types.CallToolRequestParams) -> None:
-        """Take the request's context and its parameters, which may hold an answer."""
+        """Take the request's context and its parameters, which may hold the user's answer."""
         self._ctx = ctx
         self.reply = _reply(params)
 
     async def report(self, progress: float, message: str) -> None:
-        """Tell progress where it was asked for."""
+        """Report progress, if the client asked for it."""
         await self._ctx.session.report_progress(progress, 100, message)
 
     async def ask(self, question: str, token: str) -> Action:
-        """Ask by a form where the client has one; `absent` where it has none, `cancel` where nobody answers in time."""
+        """Ask by a form; `absent` where the client has none, `cancel` where nobody answers in time or the form fails."""
         if not has_forms(self._ctx.session.client_capabilities):
             return "absent"
         if self._ctx.protocol_version in MODERN_PROTOCOL_VERSIONS:
             raise Asked(question, token)
-        with anyio.move_on_after(ASK_SECONDS):
+        with anyio.move_on_after(ASK_SECONDS), suppress(MCPError):
             return _action(await self._ctx.session.elicit_form(question, _FORM, self._ctx.request_id))
         return "cancel"
 
 
 def has_forms(capabilities: types.ClientCapabilities | None) -> bool:
-    """Whether a client can put a form before a person; an elicitation capability that names no mode means forms."""
+    """Whether a client can show the user a form; an elicitation capability that names no mode means forms."""
     found = capabilities.elicitation if capabilities else None
     return found is not None and (found.form is not None or found.url is None)
 

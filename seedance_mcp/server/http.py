@@ -1,11 +1,13 @@
-"""The HTTP transports: Streamable HTTP at `/mcp` or the older SSE at `/sse`, closed until the operator opens them."""
+"""The HTTP transports: Streamable HTTP at `/mcp`, or the older SSE at `/sse`; off loopback only with tokens."""
 
 from __future__ import annotations
 
+import logging
 import sys
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Literal
 
 import uvicorn
@@ -18,20 +20,24 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
-from seedance_mcp.errors import NotConfigured
+from seedance_mcp.errors import NotConfigured, SeedanceError
 from seedance_mcp.server.handlers import build_server, open_shared
-from seedance_mcp.server.http_client_name import NameTag
-from seedance_mcp.server.http_door import HEALTH_PATH, Doorkeeper, bracketed
+from seedance_mcp.server.http_answers import OneAnswer, PostOnly
+from seedance_mcp.server.http_client_name import ClientNameMiddleware
+from seedance_mcp.server.http_door import HEALTH_PATH, READY_PATH, Doorkeeper, bracketed
 from seedance_mcp.server.oauth import Issuer, issuer_of
 from seedance_mcp.settings import Settings, is_loopback_host
 from seedance_mcp.tools.session import Connect, Shared, connect_to_provider
 
+log = logging.getLogger(__name__)
+
+MCP_PATH = "/mcp"
 Transport = Literal["http", "sse"]
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where to listen, and with which certificate."""
+    """The address to listen on, and the PEM files of a certificate and its key."""
 
     host: str = "127.0.0.1"
     port: int = 8931
@@ -40,16 +46,45 @@ class Place:
 
 
 def check_closed(settings: Settings, host: str) -> None:
-    """Refuse to listen where others reach the server and nobody is asked for a token; raises `NotConfigured`."""
+    """Raise `NotConfigured` where other machines reach the server and no token is asked for."""
     if not is_loopback_host(host) and not settings.http_tokens and not settings.http_oauth_issuer:
         raise NotConfigured(
-            f"{host} is reached from other machines, so SEEDANCE_HTTP_TOKENS must name who may call (name:token, comma "
-            "separated), or SEEDANCE_HTTP_OAUTH_ISSUER who says so. Or listen on 127.0.0.1."
+            f"Other machines reach {host}, so a token is needed: set SEEDANCE_HTTP_TOKENS (name:token pairs, comma separated) "
+            "or SEEDANCE_HTTP_OAUTH_ISSUER, or listen on 127.0.0.1."
         )
 
 
 async def _healthy(request: Request) -> Response:
     return JSONResponse({"status": "ok"})
+
+
+def _readiness(held: list[Shared]) -> Callable[[Request], Awaitable[Response]]:
+    """Make the answer to whether calls can be served: the ledger can be used, and the provider is configured."""
+
+    async def ready(request: Request) -> Response:
+        found = {"ledger": await _fault(held[0].ledger.find(READY_PATH)), "provider": _provider_fault(held[0])}
+        status = 200 if set(found.values()) == {"ok"} else 503
+        return JSONResponse({"status": "ok" if status == HTTPStatus.OK else "unavailable", **found}, status)
+
+    return ready
+
+
+async def _fault(question: Awaitable[object]) -> str:
+    """Ask the ledger; what is wrong with it is for the log, not for everybody."""
+    try:
+        await question
+    except Exception as error:  # noqa: BLE001 - whatever it is, no call can be served
+        log.warning("The ledger cannot be used: %s", type(error).__name__)
+        return "unusable"
+    return "ok"
+
+
+def _provider_fault(shared: Shared) -> str:
+    try:
+        shared.client.require_key()
+    except SeedanceError:
+        return "not configured"
+    return "ok"
 
 
 def build_http_app(
@@ -59,14 +94,25 @@ def build_http_app(
     connect: Connect = connect_to_provider,
     trust: Callable[[Settings], Issuer | None] = issuer_of,
 ) -> Starlette:
-    """Make the ASGI application of one transport; all its clients share one provider connection and one ledger file."""
+    """Make the ASGI application of one transport, whose clients share one provider connection and one ledger.
+
+    Args:
+        settings: The operator's settings.
+        transport: `http` for Streamable HTTP, `sse` for the older transport.
+        host: The address that the application listens on.
+        connect: Makes the client of the provider.
+        trust: Gives the OAuth issuer whose tokens are good, or `None`.
+
+    Raises:
+        NotConfigured: Other machines reach the host and no token is asked for.
+    """
     check_closed(settings, host)
     issuer = trust(settings)
-    held: list[Shared] = []
+    opened: list[Shared] = []
 
     @asynccontextmanager
     async def share() -> AsyncGenerator[Shared]:
-        yield held[0]
+        yield opened[0]
 
     server = build_server(settings, share)
     inner = _streamable(server) if transport == "http" else _older_sse(server)
@@ -74,21 +120,37 @@ def build_http_app(
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
         async with open_shared(Shared(settings, connect)) as shared:
-            held.append(shared)
+            opened.append(shared)
             async with inner.router.lifespan_context(inner):
                 yield
 
     return Starlette(
-        routes=[Route(HEALTH_PATH, _healthy), *(issuer.routes() if issuer else []), Mount("/", app=inner)],
+        routes=[
+            Route(HEALTH_PATH, _healthy),
+            Route(READY_PATH, _readiness(opened)),
+            *(issuer.routes() if issuer else []),
+            Mount("/", app=inner),
+        ],
         middleware=[Middleware(Doorkeeper, settings=settings, host=host, issuer=issuer)],
         lifespan=lifespan,
     )
 
 
 def _streamable(server: Server[Shared]) -> Starlette:
-    """No sessions: any request may reach any process, and a restart is not noticed."""
-    app = server.streamable_http_app(streamable_http_path="/mcp", stateless_http=True, host="")
-    app.add_middleware(NameTag)
+    """Make the application without sessions: any process can answer any request, also after a restart."""
+    streams, single = (
+        server.streamable_http_app(streamable_http_path=MCP_PATH, stateless_http=True, host="", json_response=json)
+        for json in (False, True)
+    )
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
+        async with streams.router.lifespan_context(streams), single.router.lifespan_context(single):
+            yield
+
+    app = Starlette(routes=[Mount("/", app=OneAnswer(streams, single))], lifespan=lifespan)
+    app.add_middleware(ClientNameMiddleware)
+    app.add_middleware(PostOnly, path=MCP_PATH)
     return app
 
 
@@ -110,7 +172,7 @@ def _older_sse(server: Server[Shared]) -> Starlette:
 
 
 async def serve_http(settings: Settings, transport: Transport, place: Place) -> None:
-    """Serve until interrupted."""
+    """Serve until interrupted; writes the server's URL to standard error at the start."""
     app = build_http_app(settings, transport, place.host)
     config = uvicorn.Config(
         app,
@@ -122,7 +184,7 @@ async def serve_http(settings: Settings, transport: Transport, place: Place) -> 
         ssl_keyfile=place.key,
         timeout_graceful_shutdown=1,
     )
-    path = "/mcp" if transport == "http" else "/sse"
+    path = MCP_PATH if transport == "http" else "/sse"
     scheme = "https" if place.certificate else "http"
     print(f"seedance-mcp: {scheme}://{bracketed(place.host)}:{place.port}{path}", file=sys.stderr)
     await uvicorn.Server(config).serve()

@@ -1,4 +1,4 @@
-"""What a server without sessions has to know of a client that shook hands: its name, carried by the client as a session id."""
+"""Stateless HTTP: puts the client's name into its session id, so that later requests get the schema profile of that client."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from seedance_mcp.instant.opening import prefers_flat
 from seedance_mcp.server.client_session import SESSION_HEADER
 
 
-class NameTag:
-    """Gives a client whose name makes a difference that name as its session id."""
+class ClientNameMiddleware:
+    """Middleware that gives a client its own name as session id, where the name decides about the schema profile."""
 
     def __init__(self, app: ASGIApp) -> None:
-        """Take the application that answers."""
+        """Wrap an application."""
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Read the opening as it passes; every other request goes on untouched."""
+        """Read the name in an `initialize` request; pass every request on unchanged."""
         if scope["type"] != "http" or scope["method"] != "POST":
             return await self._app(scope, receive, send)
         first = await receive()
@@ -38,7 +38,7 @@ class NameTag:
 
 
 def _before(first: Message, receive: Receive) -> Receive:
-    """The same messages with one that was read already."""
+    """Give a message that was read already, then the rest."""
     read = [first]
 
     async def again() -> Message:
@@ -48,12 +48,12 @@ def _before(first: Message, receive: Receive) -> Receive:
 
 
 def _opening_name(message: Message) -> str | None:
-    """The client's name in an `initialize` request; `None` in any other message."""
+    """Read the client's name in an `initialize` request; `None` in any other message."""
     body: bytes = message.get("body", b"")
     if b'"initialize"' not in body:
         return None
     try:
         opening: Any = json.loads(body)
         return str(opening["params"]["clientInfo"]["name"])
-    except (ValueError, LookupError, TypeError):  # not ours to refuse
+    except (ValueError, LookupError, TypeError):  # the application refuses it
         return None

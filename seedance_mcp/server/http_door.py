@@ -1,9 +1,13 @@
-"""The door of the HTTP transports: a known Host, a known Origin, a known token, and not too many requests."""
+"""The door of the HTTP transports: a known Host, a known Origin, a known token, and not too many requests.
+
+Probes (`PROBES`) pass without these and say nothing private; pages of named hosts may read answers (CORS).
+"""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from urllib.parse import urlsplit
@@ -12,18 +16,27 @@ import anyio
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken, TokenVerifier
 from starlette.datastructures import Headers
+from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from seedance_mcp.server.client_session import principal_of
 from seedance_mcp.server.oauth import REFETCH_SECONDS, Issuer, IssuerAway
 from seedance_mcp.settings import Settings
+from seedance_mcp.untrusted import sanitize
 
-HEALTH_PATH = "/healthz"
+HEALTH_PATH, READY_PATH = "/healthz", "/readyz"
+PROBES = {HEALTH_PATH, READY_PATH}
+"""Paths that are answered under any Host: a probe sends the address of a container, which nobody can name beforehand."""
 CALLERS_COUNTED = 1024
 """How many callers the request rate is kept of; with more in one minute, the one that was quiet longest is forgotten."""
 _MINUTE_SECONDS = 60.0
 _LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(:[0-9]{1,5})?", re.IGNORECASE)
+"""A Host header; anything else, such as a user before the host, is foreign."""
+_ORIGIN = re.compile(rf"https?://{_HOST.pattern}", re.IGNORECASE)
+_SHOWN_CHARS = 100
+_WELL_KNOWN = "/.well-known/"
 
 
 class OperatorTokens:
@@ -93,34 +106,36 @@ class Doorkeeper:
             issuer: Whose tokens are good beside the operator's own.
         """
         self._app, self._issuer = app, issuer
-        public = {_name(urlsplit(settings.http_oauth_audience or "").netloc)} - {""}
-        self._hosts = {*_LOOPBACK_NAMES, bracketed(host), *settings.http_host_names, *public}
+        named = {*settings.http_host_names, _name(urlsplit(settings.http_oauth_audience or "").netloc) or ""} - {""}
+        self._hosts = {*_LOOPBACK_NAMES, bracketed(host), *named}
+        self._readable = _readable_for(named, self._admit)
         tokens = settings.http_token_pairs
         self._verifiers: list[TokenVerifier] = [*([OperatorTokens(tokens)] if tokens else []), *([issuer] if issuer else [])]
         self._rate = RequestRate(settings.http_requests_per_minute, clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a stranger at the door, else pass the request on with its user."""
-        if scope["type"] == "http":
-            headers = Headers(scope=scope)
-            refusal = self._stranger(headers)
-            if not refusal and not self._is_public(scope["path"]):
-                refusal = await self._unknown(scope, headers)
-            if refusal:
-                return await refusal(scope, receive, send)
-        return await self._app(scope, receive, send)
+        if scope["type"] != "http" or scope["path"] in PROBES:
+            return await self._app(scope, receive, send)
+        return await (self._stranger(Headers(scope=scope)) or self._readable)(scope, receive, send)
+
+    async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on a request that came under a known name, if its caller may."""
+        refusal = None if self._is_public(scope["path"]) else await self._unknown(scope, Headers(scope=scope))
+        return await (refusal or self._app)(scope, receive, send)
 
     def _stranger(self, headers: Headers) -> Response | None:
         """Refuse a page that reached this machine under a foreign name."""
-        if _name(headers.get("host", "")) not in self._hosts:
-            return PlainTextResponse("Foreign Host header: the operator names hosts in SEEDANCE_HTTP_HOSTS.", 421)
-        origin = headers.get("origin")
-        if origin is not None and _name(urlsplit(origin).netloc) not in self._hosts:
-            return PlainTextResponse("Foreign Origin header: the operator names hosts in SEEDANCE_HTTP_HOSTS.", 403)
+        hosts, origins = headers.getlist("host"), headers.getlist("origin")
+        if len(hosts) != 1 or _name(hosts[0]) not in self._hosts:
+            return PlainTextResponse(_foreign("Host", hosts), 421)
+        if len(origins) > 1 or any(_name_of_origin(origin) not in self._hosts for origin in origins):
+            return PlainTextResponse(_foreign("Origin", origins), 403)
         return None
 
     def _is_public(self, path: str) -> bool:
-        return path == HEALTH_PATH or (self._issuer is not None and path in self._issuer.metadata_paths)
+        """Whether no token is asked for: metadata, and the well-known paths that are not there."""
+        return path.startswith(_WELL_KNOWN) or (self._issuer is not None and path in self._issuer.metadata_paths)
 
     async def _unknown(self, scope: Scope, headers: Headers) -> Response | None:
         """Refuse a caller without a good token or with too many requests; else note in the scope whose request it is."""
@@ -158,11 +173,36 @@ def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
-def _name(netloc: str) -> str:
-    """Give a host without its port, as it is compared."""
-    bare = netloc.lower()
-    end = bare.rfind("]") + 1 if bare.startswith("[") else bare.find(":")
-    return bare[: end if end >= 0 else len(bare)].rstrip(".")
+def _readable_for(names: set[str], app: ASGIApp) -> ASGIApp:
+    """Let pages of these hosts read what an application answers, over http and https and from any port."""
+    hosts = "|".join(re.escape(name) for name in sorted(names)) or "(?!)"
+    return CORSMiddleware(
+        app,
+        allow_origin_regex=rf"https?://({hosts})(:[0-9]+)?",
+        allow_methods=["GET", "POST", "DELETE"],
+        allow_headers=["*"],
+        expose_headers=["Mcp-Session-Id", "Retry-After", "WWW-Authenticate"],
+    )
+
+
+def _foreign(header: str, given: list[str]) -> str:
+    """Say which name came and how the operator lets it in."""
+    came = sanitize(", ".join(given), _SHOWN_CHARS)
+    return (
+        f'Foreign {header} header: "{came}". Where this server is reached under that name, the operator adds the host '
+        "(without scheme and port) to SEEDANCE_HTTP_HOSTS and starts the server again."
+    )
+
+
+def _name(netloc: str) -> str | None:
+    """Give a host without its port, as it is compared; `None` where it is none."""
+    found = _HOST.fullmatch(netloc)
+    return found[1].lower().removesuffix(".") if found else None
+
+
+def _name_of_origin(origin: str) -> str | None:
+    found = _ORIGIN.fullmatch(origin)
+    return found[1].lower().removesuffix(".") if found else None
 
 
 def bracketed(host: str) -> str:

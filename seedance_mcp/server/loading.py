@@ -1,4 +1,4 @@
-"""How a server process loads its modules."""
+"""The loading of a server process."""
 
 from __future__ import annotations
 

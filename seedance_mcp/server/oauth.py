@@ -58,7 +58,7 @@ class _BadAnswer(Exception):
 
 
 _FETCH_FAILURES = (httpx.HTTPError, httpx.InvalidURL, TimeoutError, TooLarge, ValueError, RecursionError, _BadAnswer)
-"""What can go wrong between us and an issuer."""
+"""The failures of a request to an issuer."""
 
 
 class Issuer:

@@ -1,4 +1,4 @@
-"""The player in the chat (MCP Apps): one page that shows a task, and the content policy that it is served under."""
+"""The player in the chat (MCP Apps): one page that shows a task, and the content security policy of that page."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ EXTENSION = EXTENSION_ID
 URI = "ui://seedance/task.html"
 
 REMEMBERED = 20
-"""How many of the newest videos tell from which hosts results come."""
+"""How many of the newest videos are read for the hosts that results come from."""
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?", re.ASCII)
 
 Meta = dict[str, Any]
 
 
 SHOWN: Meta = {"ui": {"resourceUri": URI}}
-"""Marks a tool whose result the page shows."""
+"""The metadata of a tool whose result the page shows."""
 SHOWN_NOT_CALLED: Meta = {"ui": {"resourceUri": URI, "visibility": ["model"]}}
-"""The same for a tool that hosts must not let the page call: it spends money."""
+"""The same for a tool that the page must not call, since it spends money."""
 
 
 async def read(session: Session) -> types.ReadResourceResult:
-    """The page, for this caller: which hosts it may load from depends on what the caller was given before."""
+    """Give the page for one caller: it may load videos only from the hosts that the caller's results came from."""
     hosts = await result_hosts(session)
     csp = ResourceCsp(connect_domains=[], resource_domains=hosts).model_dump(by_alias=True, exclude_none=True)
     page = types.TextResourceContents(
@@ -42,7 +42,7 @@ async def read(session: Session) -> types.ReadResourceResult:
 
 
 async def result_hosts(session: Session) -> list[str]:
-    """The origins that videos come from: the provider's own, and those of the newest results (accounts may have one)."""
+    """Give the origins of videos: the provider's own, and those of the newest results, since an account may have its own."""
     base_url = session.settings.base_url
     usual = [_origin(base_url)] if is_loopback(base_url) else [_origin(base_url), *session.edition.result_hosts.value]
     seen = [record.video_url or "" for record in (await session.ledger.page("completed", REMEMBERED)).records]
@@ -51,14 +51,14 @@ async def result_hosts(session: Session) -> list[str]:
 
 
 def _origin(link: str) -> str:
-    """Scheme, host and port, or nothing where a policy could read them as more than one host."""
+    """Give scheme, host and port; an empty text where a policy could read them as more than one host."""
     parts = urlsplit(link)
     origin = f"{parts.scheme}://{parts.netloc.lower()}"
     return origin if _ORIGIN.fullmatch(origin) else ""
 
 
 def _page(hosts: list[str]) -> str:
-    """The page with its own policy: its one script, its one style, videos of these hosts, and nothing else."""
+    """Give the page with its policy: its one script, its one style, videos of these hosts, and nothing else."""
     text = files("seedance_mcp.server").joinpath("task.html").read_text("utf-8")
     media = " ".join(hosts) or "'none'"
     policy = (
@@ -69,6 +69,6 @@ def _page(hosts: list[str]) -> str:
 
 
 def _hash(text: str, tag: str) -> str:
-    """What lets one inline element pass a policy."""
+    """Give the hash with which a policy lets one inline element pass."""
     inside = text.partition(f"<{tag}>")[2].partition(f"</{tag}>")[0]
     return f"'sha256-{base64.b64encode(hashlib.sha256(inside.encode()).digest()).decode()}'"

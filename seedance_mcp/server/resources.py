@@ -1,34 +1,99 @@
-"""Catalogue, limits and prices as text; the README's tables are made by the same functions."""
+"""The resource table, and the text of each resource; the tables of the README are made by the same functions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from decimal import Decimal
 
 from seedance_mcp.catalogue.edition import Edition
 from seedance_mcp.catalogue.facts import MEDIA_FIELDS, RULES, Fact, Model, Review, Route
-from seedance_mcp.errors import SeedanceError
+from seedance_mcp.errors import InvalidRequest, SeedanceError
 from seedance_mcp.money.prices import PriceBook
+from seedance_mcp.server.uris import MODEL, TASK
 from seedance_mcp.tools import tasks, views
 from seedance_mcp.tools.arguments import find_model
+from seedance_mcp.tools.results import SANDBOX_NOTE
 from seedance_mcp.tools.session import Session
 
 
-def models_json(session: Session) -> str:
-    """The whole catalogue."""
+@dataclass(frozen=True, slots=True)
+class ResourceSpec:
+    """One row of the resource table."""
+
+    uri: str
+    name: str
+    description: str
+    mime_type: str
+    read: Callable[[Session], Awaitable[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateSpec:
+    """One row of the table of resource templates; each gives JSON."""
+
+    prefix: str
+    """The URI before the argument."""
+    argument: str
+    description: str
+    read: Callable[[Session, str], Awaitable[str]]
+    complete: Callable[[Session, str, int], Awaitable[list[str]]]
+    """Gives the first values that hold a text, at most as many as asked for."""
+    is_private: bool
+    """Whether what it gives belongs to one principal."""
+
+    @property
+    def uri(self) -> str:
+        """The URI as clients list it."""
+        return f"{self.prefix}{{{self.argument}}}"
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceText:
+    """One resource as it was read."""
+
+    text: str
+    mime_type: str
+    is_private: bool
+
+
+async def read_resource(session: Session, uri: str) -> ResourceText:
+    """Read one resource.
+
+    Raises:
+        InvalidRequest: There is no resource of that URI.
+        SeedanceError: The task behind the URI is unknown, or cannot be read now.
+    """
+    for row in RESOURCES:
+        if uri == row.uri:
+            return ResourceText(await row.read(session), row.mime_type, is_private=False)
+    for template in TEMPLATES:
+        if uri.startswith(template.prefix):
+            text = await template.read(session, uri.removeprefix(template.prefix))
+            return ResourceText(text, "application/json", template.is_private)
+    allowed = ", ".join([row.uri for row in (*RESOURCES, *TEMPLATES)])
+    raise InvalidRequest(f"There is no resource {uri}; allowed: {allowed}.", field="uri", allowed=allowed)
+
+
+async def models_json(session: Session) -> str:
+    """Give the whole catalogue as JSON."""
     return views.list_of_models(
         session.edition, session.edition.models, session.prices, sandbox=session.settings.sandbox
     ).model_dump_json()
 
 
-def model_json(session: Session, name: str) -> str:
-    """One model with its request schema; raises `InvalidRequest` for a name that is none."""
+async def model_json(session: Session, name: str) -> str:
+    """Give one model with its request schema as JSON; raises `InvalidRequest` for an unknown name."""
     edition, model = session.edition, find_model(session.edition, name)
     return views.model_info(edition, model, session.prices, with_schema=True).model_dump_json()
 
 
 async def task_json(session: Session, task_id: str) -> str:
-    """One task, looked at now; raises `TaskNotFound`."""
+    """Poll one task and give it as JSON; a task that cannot be polled is given as the ledger knows it.
+
+    Raises:
+        SeedanceError: The ledger does not know the task, and neither does the provider, or it cannot be asked.
+    """
     known = await session.ledger.find(task_id)
     try:
         return (await tasks.poll_task(session, known, task_id)).model_dump_json()
@@ -39,14 +104,14 @@ async def task_json(session: Session, task_id: str) -> str:
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A Markdown table."""
+    """Make a Markdown table."""
     titles = list(head)
     lines = [titles, ["---"] * len(titles), *map(list, rows)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def models_table(edition: Edition) -> str:
-    """Every model: what it takes at a glance."""
+    """Make a table of every model and what it takes."""
     head = ("Model", "Route", "Seconds", "Resolution", "Images", "Videos", "Audios", "Links", "Billed per")
     return table(head, (_model_row(model) for model in edition.models))
 
@@ -66,7 +131,7 @@ def _model_row(model: Model) -> tuple[str, ...]:
 
 
 def limits_table(edition: Edition) -> str:
-    """Every limit by route with its source and conflicting sources."""
+    """Make a table of every limit by route, with its source and conflicting sources."""
     rows = [(route.name, *row) for route in edition.routes for row in _limits(edition, route)]
     return table(("Route", "Field", "Allowed", "Source", "Conflicting sources"), rows)
 
@@ -105,8 +170,12 @@ def _row(name: str, allowed: str, fact: Fact[object]) -> tuple[str, ...]:
     return (name, allowed, fact.source, "; ".join(f"{each.statement} ({each.source})" for each in fact.conflicting))
 
 
+async def _limits_of(session: Session) -> str:
+    return _marked(session, limits_text(session.edition))
+
+
 def limits_text(edition: Edition) -> str:
-    """Every limit and rule by route, and what surrounds them."""
+    """Write down every limit and rule by route, with sources."""
     rules = "\n".join(
         f"- {sentence} ({', '.join(route.name for route in edition.routes if name in route.rules)})."
         for name, sentence in RULES.items()
@@ -161,7 +230,7 @@ _REVIEWS: dict[Review, str] = {
 
 
 def prices_table(edition: Edition, prices: PriceBook) -> str:
-    """Every model's unit price at each resolution."""
+    """Make a table of every model's unit price at each resolution."""
     rows = [_price_row(model, size, prices) for model in edition.models for size in model.resolutions]
     return table(("Model", "Resolution", "Billed per", "Billing name", "Unit price", "Source"), rows)
 
@@ -174,8 +243,16 @@ def _price_row(model: Model, resolution: str, prices: PriceBook) -> tuple[str, .
     return (f"`{model.name}`", resolution, price.per, price.name, str(price.unit), f"{price.source}, {price.seen}")
 
 
+async def _pricing_of(session: Session) -> str:
+    return _marked(session, pricing_text(session.edition, session.prices))
+
+
+def _marked(session: Session, text: str) -> str:
+    return f"{SANDBOX_NOTE}\n\n{text}" if session.settings.sandbox else text
+
+
 def pricing_text(edition: Edition, prices: PriceBook) -> str:
-    """Billing basis, unit prices and worked examples."""
+    """Write down the billing basis, unit prices and worked examples."""
     seen = f"live, {prices.live_as_of}" if prices.live_as_of else "the provider's list has not answered"
     return f"""# Prices in {edition.currency} (list: {seen})
 
@@ -213,3 +290,54 @@ def _example(model: Model, prices: PriceBook) -> str:
     per = price.per if price else model.route.per
     units = _EXAMPLE_SECONDS if per == "second" else Decimal(1)
     return f"- {named}: {units} x {price.unit} = {units * price.unit}" if price else f"- {named}: {units} x unit price"
+
+
+async def _model_names(session: Session, part: str, most: int) -> list[str]:
+    return [name for name in session.edition.model_names if part.lower() in name.lower()][:most]
+
+
+async def _task_ids(session: Session, part: str, most: int) -> list[str]:
+    return await session.ledger.keys(part, most)
+
+
+RESOURCES = (
+    ResourceSpec(
+        uri="seedance://pricing",
+        name="pricing",
+        description="Prices with source and date, formula, examples",
+        mime_type="text/markdown",
+        read=_pricing_of,
+    ),
+    ResourceSpec(
+        uri="seedance://limits",
+        name="limits",
+        description="Every limit and rule by route, with its source and conflicting ones",
+        mime_type="text/markdown",
+        read=_limits_of,
+    ),
+    ResourceSpec(
+        uri="seedance://models",
+        name="models",
+        description="The whole catalogue",
+        mime_type="application/json",
+        read=models_json,
+    ),
+)
+TEMPLATES = (
+    TemplateSpec(
+        prefix=MODEL,
+        argument="model",
+        description="One model with its request schema",
+        read=model_json,
+        complete=_model_names,
+        is_private=False,
+    ),
+    TemplateSpec(
+        prefix=TASK,
+        argument="task_id",
+        description="One task",
+        read=task_json,
+        complete=_task_ids,
+        is_private=True,
+    ),
+)

@@ -1,11 +1,11 @@
-"""From the snapshot to the real server: it hears what was said, and what was answered is not answered twice.
+"""Replays the messages of the opening into the real server, and drops the answers that the client already has.
 
 The SDK's streams would do for the rest, but they give standard output back, and do not end before a silent client does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from itertools import chain
@@ -26,50 +26,67 @@ from mcp.shared.message import SessionMessage
 
 from seedance_mcp.instant.opening import Opening
 from seedance_mcp.instant.pipes import Lines, write
+from seedance_mcp.server.unreadable_lines import refusals_of
 
 _ACKNOWLEDGED = "notifications/subscriptions/acknowledged"
-_NOBODY_LISTENS = (BrokenResourceError, ClosedResourceError, CancelledError, RuntimeError)
-"""What a thread is told that speaks to a server as it ends, or to one that has ended."""
-Heard = SessionMessage | Exception
+_SERVER_ENDED = (BrokenResourceError, ClosedResourceError, CancelledError, RuntimeError)
+"""What a thread's call into the event loop raises while the server ends, and after that."""
+Received = SessionMessage | Exception
 
 
 def resume(opening: Opening, source: int, sink: int) -> tuple[Incoming, Outgoing]:
-    """What a server hears from its client and says to it, from where an opening left off."""
+    """Give the two streams of a server that goes on where an opening ended."""
     incoming = Incoming(opening, source)
-    return incoming, Outgoing(opening, sink, incoming.end)
+    outgoing = Outgoing(opening, sink, incoming.end)
+    incoming.refuse = outgoing.write_line
+    return incoming, outgoing
 
 
-class Incoming(ObjectReceiveStream[Heard]):
+async def _tell_nobody(refusal: str) -> None:
+    """Where nobody writes to the client."""
+
+
+class Incoming(ObjectReceiveStream[Received]):
     """A client's messages, with those first that were read before the server was there."""
 
     def __init__(self, opening: Opening, source: int) -> None:
         """Read on in a thread that nobody waits for."""
-        self._said, self._lines = create_memory_object_stream[bytes]()
-        lines = chain(opening.said, Lines(source))
+        self.refuse: Callable[[str], Awaitable[None]] = _tell_nobody
+        """Takes the errors that answer a line which is no message."""
+        self._sender, self._lines = create_memory_object_stream[bytes]()
+        lines = chain(opening.replayed, Lines(source))
         Thread(target=self._read, args=(lines, current_token()), daemon=True).start()
 
     def _read(self, lines: Iterable[bytes], token: EventLoopToken) -> None:
-        with suppress(*_NOBODY_LISTENS):
+        with suppress(*_SERVER_ENDED):
             try:
                 for line in lines:
-                    from_thread.run(self._said.send, line, token=token)
+                    from_thread.run(self._sender.send, line, token=token)
             finally:
                 from_thread.run_sync(self.end, token=token)
 
-    async def receive(self) -> Heard:
-        """The next message; what cannot be read comes as the exception, as from the SDK's stream."""
-        line = (await self._lines.receive()).decode("utf-8", "replace")
+    async def receive(self) -> Received:
+        """The next message; what cannot be read is answered, and comes as the exception, as from the SDK's stream."""
+        line = (await self._lines.receive()).decode("utf-8-sig", "replace")
         try:
-            return SessionMessage(types.jsonrpc_message_adapter.validate_json(line, by_name=False))
+            message = types.jsonrpc_message_adapter.validate_json(line, by_name=False)
         except ValueError as error:
-            return error
+            return await self._refused(line, error)
+        if isinstance(message, types.JSONRPCNotification) and '"id"' in line and any(refusals_of(line)):
+            return await self._refused(line, ValueError("a request whose id is none"))
+        return SessionMessage(message)
+
+    async def _refused(self, line: str, error: ValueError) -> ValueError:
+        for refusal in refusals_of(line):
+            await self.refuse(refusal)
+        return error
 
     def end(self) -> None:
-        """Let what was heard be the last."""
-        self._said.close()
+        """Take no message after those that were read."""
+        self._sender.close()
 
     async def aclose(self) -> None:
-        """Listen no more."""
+        """Close both ends."""
         self.end()
         self._lines.close()
 
@@ -78,7 +95,7 @@ class Outgoing(ObjectSendStream[SessionMessage]):
     """A server's messages, without the answers that its client has already."""
 
     def __init__(self, opening: Opening, sink: int, gone: Callable[[], None]) -> None:
-        """Take which answers those are, where to write, and whom to tell that nobody reads it."""
+        """Take the answers to drop, the descriptor to write to, and what to call when the client no longer reads."""
         self._answered, self._sink, self._gone = list(opening.answered), sink, gone
         self._turn = Lock()
 
@@ -88,9 +105,10 @@ class Outgoing(ObjectSendStream[SessionMessage]):
         if answered in self._answered:
             self._answered.remove(answered)
         else:
-            await self._write(item.message.model_dump_json(by_alias=True, exclude_unset=True))
+            await self.write_line(item.message.model_dump_json(by_alias=True, exclude_unset=True))
 
-    async def _write(self, line: str) -> None:
+    async def write_line(self, line: str) -> None:
+        """Write a line of JSON; raises `BrokenResourceError` where nobody reads it."""
         try:
             async with self._turn:
                 await to_thread.run_sync(write, self._sink, line)
@@ -99,11 +117,11 @@ class Outgoing(ObjectSendStream[SessionMessage]):
             raise BrokenResourceError from None
 
     async def aclose(self) -> None:
-        """Leave the pipe to the end of the process."""
+        """Leave the pipe open until the process ends."""
 
 
 def _answers(message: types.JSONRPCMessage) -> types.RequestId | None:
-    """The request that a message answers; a subscription's first answer is its acknowledgement."""
+    """Give the id of the request that a message answers; a subscription's first answer is its acknowledgement."""
     if isinstance(message, types.JSONRPCNotification) and message.method == _ACKNOWLEDGED:
         return (message.params or {}).get("_meta", {}).get("io.modelcontextprotocol/subscriptionId")
     return message.id if isinstance(message, types.JSONRPCResponse) else None

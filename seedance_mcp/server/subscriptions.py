@@ -9,10 +9,8 @@ from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, Res
 
 from seedance_mcp.money.records import Record
 from seedance_mcp.server.client_session import Context, session_of
+from seedance_mcp.server.uris import TASK
 from seedance_mcp.tools.observer import Observer
-
-TASK = "seedance://tasks/"
-"""What follows is a task id or a request id."""
 
 
 @dataclass
@@ -27,7 +25,7 @@ class _Listeners:
 
 
 class TaskSubscriptions(Observer):
-    """Every open stream of one server, by principal; a principal without a stream leaves nothing behind."""
+    """Every open stream of one server, by principal; nothing is kept of a principal without a stream."""
 
     def __init__(self) -> None:
         """Start with nobody listening."""

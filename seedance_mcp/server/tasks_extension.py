@@ -16,7 +16,7 @@ from seedance_mcp.tools.results import Result, Task
 
 EXTENSION = "io.modelcontextprotocol/tasks"
 LONG_POLL_INTERVAL_SECONDS = 3600.0
-"""How often a client is told to ask for a task that names no next call: it has run for more than a day."""
+"""The poll interval of a task that has run for more than a day and names no next call."""
 
 
 class _Handle(TypedDict):

@@ -1,4 +1,4 @@
-"""The tool table: what each tool is called, costs, reads and gives, as clients list it."""
+"""The tool table: name, cost, arguments and result of each tool, as clients list them."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class ToolSpec:
     run: Run
     result: type[results.Result]
     schema: type[arguments.Arguments] | None
-    """`None`: the profile gives it."""
+    """The input's model; `None` for create_video, whose schema depends on the profile."""
     at_once: Run | None = None
-    """What runs instead for a client that takes a handle and fetches the result later."""
+    """Runs instead of `run` for a client that takes a handle and fetches the result later."""
     read_only: bool = False
     meta: player.Meta | None = None
 
     def listed(self, edition: Edition, profile: Profile) -> types.Tool:
-        """The tool as one client sees it."""
+        """Give the tool as a client with this profile sees it."""
         return types.Tool(
             name=self.name,
             title=self.title,
@@ -128,8 +128,8 @@ TOOLS: tuple[ToolSpec, ...] = (
     ),
     ToolSpec(
         name="get_task",
-        title="Look at a task",
-        description="One look at a task: status, progress, link, cost. Free. To wait, call wait_for_video.",
+        title="Get a task",
+        description="Poll a task once: status, progress, URL, cost. Free. To wait, call wait_for_video.",
         icon="M1 1h6v6H1z",
         read=_reads(arguments.GetTask),
         run=tasks.get_task,
@@ -142,7 +142,7 @@ TOOLS: tuple[ToolSpec, ...] = (
         name="wait_for_video",
         title="Wait for a video",
         description=(
-            "Wait until a task is finished. Free. If the time runs out it comes back still running: call again. "
+            "Wait until a task is finished. Free. When the time runs out, the task is still running: call again. "
             "Next, when completed: download_video."
         ),
         icon="M1 0h6L4 4l3 4H1l3-4z",
@@ -157,7 +157,7 @@ TOOLS: tuple[ToolSpec, ...] = (
     ToolSpec(
         name="download_video",
         title="Save a video",
-        description="Save a finished video to disk as filename; gives its path. Free. Links lapse after days.",
+        description="Save a finished video to disk as filename; gives its path. Free. Video URLs expire within days.",
         icon="M3 0h2v3h2L4 6 1 3h2zM0 7h8v1H0z",
         read=_reads(arguments.DownloadVideo),
         run=_download_video,
@@ -179,7 +179,7 @@ TOOLS: tuple[ToolSpec, ...] = (
         name="upload_asset",
         title="Upload an asset",
         description=(
-            "Bring an image, video or audio (local path or https:// link) and get the reference that the model takes, "
+            "Bring an image, video or audio (local path or https:// URL) and get the reference that the model takes, "
             "reviewed where its route demands it. Free. Next: create_video with reference in one of use_in."
         ),
         icon="M4 0l3 4H5v4H3V4H1z",
@@ -192,7 +192,7 @@ TOOLS: tuple[ToolSpec, ...] = (
         name="list_tasks",
         title="List tasks",
         description=(
-            "Tasks made here, newest first, also from earlier sessions. Free. Next: wait_for_video for one that runs."
+            "Tasks made here, newest first, also from earlier sessions. Free. Next: wait_for_video for a running one."
         ),
         icon="M0 1h2v2H0zM3 1h5v2H3zM0 5h2v2H0zM3 5h5v2H3z",
         read=_reads(arguments.ListTasks),
@@ -203,8 +203,8 @@ TOOLS: tuple[ToolSpec, ...] = (
     ),
     ToolSpec(
         name="get_asset",
-        title="Look at an asset",
-        description="One look at an asset's review. Free. Next, when ready: create_video.",
+        title="Get an asset",
+        description="Check an asset's review once. Free. Next, when ready: create_video.",
         icon="M4 0l4 4-4 4-4-4z",
         read=_reads(arguments.GetAsset),
         run=_get_asset,
@@ -214,8 +214,8 @@ TOOLS: tuple[ToolSpec, ...] = (
     ),
     ToolSpec(
         name="get_balance",
-        title="Look at the balance",
-        description="Account and key balance, what was spent here, limits. Free.",
+        title="Get the balance",
+        description="Balance of account and key, money spent here, limits. Free.",
         icon="M4 0a4 4 0 100 8 4 4 0 000-8z",
         read=_reads(arguments.NoArguments),
         run=balance.get_balance,

@@ -1,4 +1,4 @@
-"""What an agent calls."""
+"""The tools that an agent calls, and one caller's view of the running server."""
 
 __all__ = [
     "arguments",

@@ -316,7 +316,7 @@ _MEANT = {
     "quality": "resolution",
     "text": "prompt",
 }
-"""What other video services call our fields, where the spelling does not suggest it."""
+"""Names of our fields in other video services, where the spelling does not suggest ours."""
 
 
 def _did_you_mean(word: str, known: tuple[str, ...]) -> str:

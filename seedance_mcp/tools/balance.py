@@ -1,9 +1,10 @@
-"""The tool that looks at money."""
+"""The tool that reports money: the account's, the key's, and what this server spent."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 
+from seedance_mcp.settings import ignored_variables
 from seedance_mcp.tools.arguments import NoArguments
 from seedance_mcp.tools.changes import judge_unknown
 from seedance_mcp.tools.results import AccountBalance, Balance, KeyBalance, Spending
@@ -11,9 +12,9 @@ from seedance_mcp.tools.session import Caller, Session
 
 
 async def get_balance(session: Session, arguments: NoArguments, caller: Caller) -> Balance:
-    """Look at the account and the key, and judge requests whose answer was lost by what they say."""
+    """Ask for the account's and the key's money, and judge requests of unknown outcome by it."""
     account, key = await session.client.get_user_balance(), await session.client.get_key_balance()
-    unclear = await judge_unknown(session, account.used)
+    unknown = await judge_unknown(session, account.used)
     spent, day = await session.ledger.spent(), session.settings.max_cost_per_day
     return Balance(
         currency=session.edition.currency,
@@ -32,10 +33,11 @@ async def get_balance(session: Session, arguments: NoArguments, caller: Caller) 
         spent_here=Spending(today=float(spent.today), total=float(spent.total), reserved=float(spent.reserved)),
         limits={name: float(limit) for name, limit in session.settings.limits.items()},
         left_today=None if day is None else float(max(Decimal(0), day - spent.today)),
-        unclear=[record.request_id for record in unclear if record.principal == session.principal],
+        unclear=[record.request_id for record in unknown if record.principal == session.principal],
+        warnings=ignored_variables(),
     )
 
 
 def as_float(amount: Decimal | None) -> float | None:
-    """Give an amount as results write it, or `None` where the provider told none."""
+    """Give an amount as results write it; `None` where the provider named none."""
     return None if amount is None else float(amount)

@@ -1,4 +1,4 @@
-"""What follows a change: subscribers hear of it, and requests of unknown outcome are judged by the account."""
+"""Reports changes of tasks and money to the observer, and judges requests of unknown outcome by the account."""
 
 from __future__ import annotations
 
@@ -20,9 +20,12 @@ if TYPE_CHECKING:
 
 
 async def publish_change(session: Session, before: Record, after: Record) -> Record:
-    """The row as it is now; whoever listens is told if that is another state (a link that was signed anew is none)."""
+    """Report to the observer how a ledger row changed; gives `after`.
+
+    A new status, progress, cost, task id or evidence is a change; a URL that was signed again is none.
+    """
     if _state(before) != _state(after):
-        with anyio.CancelScope(shield=True):  # no later look would find a change to tell
+        with anyio.CancelScope(shield=True):  # no later poll would find this change
             await session.observer.task_changed(after)
     if after.settled is not None and (before.settled, before.settled_by) != (after.settled, after.settled_by):
         session.observer.money_settled(after)
@@ -34,22 +37,30 @@ def _state(record: Record) -> tuple[Any, ...]:
 
 
 async def judge_unknown(session: Session, used: Decimal | None) -> list[Record]:
-    """Judge lost answers by what the account has used, as far as that is told; gives those that stay unclear."""
-    lost = await session.ledger.unknown_outcomes()
-    judged = lost if used is None else await reconcile(session.ledger, lost, used, session.now())
-    for before, after in zip(lost, judged, strict=True):
+    """Judge every request of unknown outcome by what the account has used.
+
+    Args:
+        session: The view of any principal; requests of all principals are judged, since they share the account.
+        used: What the account has used in all, in JimiCoin; `None` where the provider does not say.
+
+    Returns:
+        The requests whose outcome is still unknown.
+    """
+    unknown = await session.ledger.unknown_outcomes()
+    judged = unknown if used is None else await reconcile(session.ledger, unknown, used, session.now())
+    for before, after in zip(unknown, judged, strict=True):
         await publish_change(session, before, after)
     return [record for record in judged if is_of_unknown_outcome(record)]
 
 
 async def reconcile_account(session: Session) -> None:
-    """Look at the balance where an answer was lost."""
+    """Ask for the account's balance where there is a request of unknown outcome to judge."""
     if await session.ledger.unknown_outcomes():
         await judge_unknown(session, await used_now(session.client))
 
 
 async def used_now(client: ProviderClient) -> Decimal | None:
-    """The account's consumption, or `None` where it is not told within two seconds."""
+    """Ask what the account has used in all, in JimiCoin; `None` where no answer comes within `PATIENCE_SECONDS`."""
     with anyio.move_on_after(PATIENCE_SECONDS), suppress(SeedanceError):
         return (await client.get_user_balance()).used
     return None

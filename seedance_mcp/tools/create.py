@@ -1,4 +1,4 @@
-"""The tool that pays: one video, priced, admitted, recorded, sent once."""
+"""The tool that spends money: one request, priced, admitted, recorded, and sent at most once."""
 
 from __future__ import annotations
 
@@ -24,9 +24,13 @@ log = logging.getLogger(__name__)
 
 
 async def create_video(session: Session, arguments: CreateVideo, caller: Caller) -> Task:
-    """Make one video: priced, guarded, written down, sent once, settled.
+    """Make one video: price the request, pass the gate, record it, send it once, and record the answer.
 
-    Raises a refusal of ours or the provider's with nothing charged, and `OutcomeUnknown` when it may have been.
+    A duplicate gives the earlier request's task, and a dry run the request that would be sent; neither sends anything.
+
+    Raises:
+        OutcomeUnknown: The request was sent and its answer was lost; it may have been charged.
+        SeedanceError: We or the provider refused the request; `charged` says whether money went.
     """
     request, options = arguments.request, arguments.options
     await session.prices.refresh()
@@ -43,21 +47,21 @@ async def create_video(session: Session, arguments: CreateVideo, caller: Caller)
     if not found.is_new:
         return (await session.view(found.record, [*warnings, _REPEATED])).model_copy(update={"deduplicated": True})
     record = found.record
-    with anyio.CancelScope(shield=True):  # a paid request that left is written down whatever the caller does
+    with anyio.CancelScope(shield=True):  # a request that was sent is recorded, whatever the caller does
         record = await _send(session, record, request.to_body())
     return await session.view(record, warnings)
 
 
-_REPEATED = "The same request was made a short while ago and this is its task; allow_duplicate: true pays for another one."
+_REPEATED = "The same request was made a short while ago and this is its task; allow_duplicate: true pays for another video."
 
 
 async def _obstacles(session: Session, estimate: Estimate) -> list[str]:
-    """What would keep the request that a dry run has checked from being sent."""
+    """Name what would stop the request of a dry run from being sent."""
     found: list[str] = []
     try:
         session.client.require_key()
     except NotConfigured:
-        found.append("No key is set: it could not be sent before the operator sets SEEDANCE_API_KEY.")
+        found.append("No key is set: the operator must set SEEDANCE_API_KEY before it can be sent.")
     try:
         if session.settings.limits:
             gate.check_limits(session.settings, estimate, await session.ledger.spent(), session.now())
@@ -71,31 +75,33 @@ async def _send(session: Session, record: Record, body: dict[str, Any]) -> Recor
     try:
         await session.ledger.mark_sending(request_id, await used_now(session.client))
         task = await session.client.create_video(body)
-    except Exception as failure:  # noqa: BLE001 - whatever it was, the request may have left
+    except Exception as failure:  # whatever it was, the request may have been sent
         error = failure if isinstance(failure, SeedanceError) else _unforeseen(failure)
         error.details["request_id"] = request_id
         if error.charged == "maybe":
             session.observer.answer_lost(record, error)
-        with suppress(LedgerUnusable):  # what became of the money matters more than the book
+        with suppress(LedgerUnusable):  # that money may have gone matters more than a ledger that cannot be written
             await publish_change(session, record, await session.ledger.fail(request_id, error))
-        raise error from None
+        if error is failure:
+            raise
+        raise error from failure
     try:
         return await publish_change(session, record, await session.ledger.observe(request_id, task))
     except LedgerUnusable as error:
         raise LedgerUnusable(
-            f"The video is being made as task {task.task_id}, but that could not be written down. Keep this id and call "
-            f"wait_for_video with it; do not create it again. {error.message}",
+            f"The video is being made as task {task.task_id}, but the ledger could not be written. Keep this id and call "
+            f"wait_for_video with it; do not create the video again. {error.message}",
             charged="yes",
             request_id=request_id,
-        ) from None
+        ) from error
 
 
 def _unforeseen(failure: Exception) -> OutcomeUnknown:
-    where = "".join(traceback.format_tb(failure.__traceback__))  # its message could hold a prompt or a link
-    log.error("%s while a request was on its way:\n%s", type(failure).__name__, where)
+    where = "".join(traceback.format_tb(failure.__traceback__))  # its message could hold a prompt or a signed URL
+    log.error("%s while a request was under way:\n%s", type(failure).__name__, where)
     return OutcomeUnknown(
-        "An error inside seedance-mcp while the request was on its way: the operator finds more in its log. Do not send it "
-        "again before get_balance tells whether money went.",
+        "A bug inside seedance-mcp showed while the request was under way: the operator finds its place in the log. Do not "
+        "send the request again before get_balance shows whether money went.",
         charged="maybe",
     )
 
@@ -108,9 +114,9 @@ def _warnings(request: VideoRequest, estimate: Estimate) -> list[str]:
 
 
 async def _would_send(session: Session, body: dict[str, Any], estimate: Estimate, warnings: list[str]) -> Task:
-    """The answer to a dry run; what would be refused has no next call."""
+    """Give the result of a dry run; a request that would be refused has no next call."""
     obstacles = await _obstacles(session, estimate)
-    question = ["The person would be asked to confirm the price first."] if gate.must_ask(session.settings, estimate) else []
+    question = ["The user would be asked to confirm the price first."] if gate.must_ask(session.settings, estimate) else []
     return Task(
         request_id=NewRequest(body, "", None).request_id,
         model=body["model"],

@@ -57,7 +57,7 @@ async def download_video(session: Session, arguments: DownloadVideo, caller: Cal
 async def _save(session: Session, record: Record, name: str, caller: Caller) -> SavedVideo:
     stored = await _store(session, record, name, caller)
     saved = Saved(stored.uri, stored.size_bytes, stored.sha256)
-    with suppress(LedgerUnusable):  # the video is there, and that matters more than the ledger
+    with anyio.CancelScope(shield=True), suppress(LedgerUnusable):  # the video is there, and that matters more than the ledger
         await session.ledger.save(record.request_id, saved)
     return _saved_video(session, record, saved)
 

@@ -1,4 +1,4 @@
-"""What happens in a running server, for all that only watch: subscriptions, log lines, metrics, an audit."""
+"""The one hook for all that only watches a running server: subscriptions, log lines, metrics, an audit."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 UNKNOWN_TOOL = "unknown"
-"""Stands for every tool name that is none, so that a client cannot make up names in a metric."""
+"""Stands for every unknown tool name, so that no client makes up names in a metric."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +29,9 @@ class ToolCall:
     principal: str
     seconds: float
     outcome: Literal["answered", "asked", "failed", "cancelled"]
-    """`asked`: the call ended with a question to the user and comes again with the answer."""
+    """`asked`: the call ended with a question to the user, and the client makes it again with the answer."""
     error: SeedanceError | None = None
-    """Why it failed."""
+    """The reason of a failed call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +75,10 @@ class NoObserver(Observer):
 
 
 class Observers(Observer):
-    """Passes everything on to several observers; what one of them raises is logged and reaches nobody."""
+    """Passes every event on to several observers; an exception of one is logged and goes no further."""
 
     def __init__(self, observers: Sequence[Observer]) -> None:
-        """Take them in the order in which they learn of things."""
+        """Take the observers, in the order in which they learn of an event."""
         self._observers = tuple(observers)
 
     def tool_called(self, call: ToolCall) -> None:
@@ -98,7 +98,7 @@ class Observers(Observer):
         for each in self._observers:
             try:
                 await each.task_changed(task)
-            except Exception as error:  # noqa: BLE001 - who watches must not stop a paid request
+            except Exception as error:  # noqa: BLE001 - an observer must not stop a paid request
                 _log_fault(each, error)
 
     def answer_lost(self, task: Record, error: SeedanceError) -> None:
@@ -123,17 +123,17 @@ def _log_fault(observer: Observer, error: Exception) -> None:
 
 
 class LogLines(Observer):
-    """Writes a log line for what an operator may look for later; never a prompt, a key or a signed URL."""
+    """Writes log lines for the operator; none holds a prompt, a key or a signed URL."""
 
     def tool_called(self, call: ToolCall) -> None:
-        """Log a call that failed: as a warning where a request had been recorded and the provider or we refused it."""
+        """Log a failed call; as a warning where a recorded request was refused."""
         if call.error:
             request_id = call.error.details.get("request_id")
             level = logging.WARNING if request_id and call.error.charged == "no" else logging.INFO
             log.log(level, "%s (request %s): %s, charged: %s", call.tool, request_id, call.error.code, call.error.charged)
 
     def provider_called(self, exchange: Exchange) -> None:
-        """Log every request, for a search of faults."""
+        """Log the request and its HTTP status."""
         log.debug("%s %s: HTTP %s after %.3f s", exchange.method, exchange.path, exchange.status, exchange.seconds)
 
     async def task_changed(self, task: Record) -> None:
@@ -141,7 +141,7 @@ class LogLines(Observer):
         log.info("Request %s on %s, task %s: %s, %s %%", task.request_id, task.model, task.task_id, task.status, task.progress)
 
     def answer_lost(self, task: Record, error: SeedanceError) -> None:
-        """Log what an operator may have to settle."""
+        """Log the request that the operator may have to settle."""
         log.warning("Request %s on %s: %s, charged: %s", task.request_id, task.model, error.code, error.charged)
 
     def money_settled(self, task: Record) -> None:

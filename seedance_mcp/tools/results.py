@@ -1,4 +1,4 @@
-"""What the tools give back: one pydantic model each, and their text for clients that read only text."""
+"""The results of tools: one pydantic model each, and its text for clients that read only text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pydantic.json_schema import SkipJsonSchema
 from seedance_mcp.task import Status
 
 _Bytes = bytes
-"""The type, where `bytes` is a field."""
+"""The type, in a class that has a field of that name."""
 
 SANDBOX_NOTE = "SANDBOX: nothing is real, nothing is charged."
 
@@ -43,21 +43,21 @@ class Result(BaseModel):
     model_config = ConfigDict(defer_build=True)
 
     sandbox: bool = False
-    """True: an imitation made it and nothing was charged."""
+    """True: the sandbox made it, and nothing was charged."""
 
     def as_text(self) -> str:
-        """All that is not empty, a line each."""
+        """Give every field that is not empty, each on a line."""
         lines = [SANDBOX_NOTE] if self.sandbox else []
         facts = self.model_dump(mode="json", exclude={"sandbox"})
         return "\n".join([*lines, *(f"{name}: {_line(value)}" for name, value in facts.items() if _says(value))])
 
     def attached(self) -> list[FileLink | Picture]:
-        """What goes with the text as a block of its own."""
+        """Give the files and pictures that go with the text."""
         return []
 
 
 def _says(value: Any) -> bool:
-    """Whether a value says something; false and 0 do."""
+    """Whether a value is worth a line; false and 0 are."""
     return value is not None and value not in ([], {})
 
 
@@ -66,7 +66,7 @@ def _line(value: Any) -> str:
 
 
 class Part(BaseModel):
-    """The base of what results are made of; built with the result that holds it."""
+    """The base of the parts of results."""
 
     model_config = ConfigDict(defer_build=True)
 
@@ -80,7 +80,7 @@ class Next(Part):
 
 
 class Failure(Part):
-    """Why there is no video, whether money went and what to do; the provider's own words are marked."""
+    """The reason why there is no video, whether money went, and what to do; the provider's own words are marked."""
 
     code: str
     message: str
@@ -130,12 +130,12 @@ class SavedVideo(Result):
     mime_type: str = "video/mp4"
     task_id: str
     note: SkipJsonSchema[str] = Field("", exclude=True)
-    """What the text says beside the fields; `path` tells the same."""
+    """A warning that only the text holds."""
     url: SkipJsonSchema[str | None] = Field(None, exclude=True)
     """Where the file can be opened; `None` where the video store gives no address."""
 
     def as_text(self) -> str:
-        """The fields, and a note where there is one."""
+        """Give the fields, and the note where there is one."""
         return "\n".join([super().as_text(), *([f"warning: {self.note}"] if self.note else [])])
 
     def attached(self) -> list[FileLink | Picture]:
@@ -189,7 +189,7 @@ class Frames(Part):
 
 
 class Billing(Part):
-    """What one video costs by; `unit_price` is null where it is not published."""
+    """The unit that one video is billed by; `unit_price` is null where it is not published."""
 
     per: Literal["second", "task"]
     name: str
@@ -244,7 +244,7 @@ class Asset(Result):
 
 
 class AccountBalance(Part):
-    """The account: `available` is `balance` less `used`; null where the provider did not tell."""
+    """The account, in JimiCoin: `available` is `balance` less `used`; null where the provider gives no figure."""
 
     balance: float | None
     used: float | None
@@ -252,7 +252,7 @@ class AccountBalance(Part):
 
 
 class KeyBalance(Part):
-    """The key's own cap; it is no purse."""
+    """The key's own quota, in JimiCoin; it caps what the account can pay."""
 
     name: str | None
     total_quota: float | None
@@ -262,7 +262,7 @@ class KeyBalance(Part):
 
 
 class Spending(Part):
-    """What went through this server."""
+    """The money that went through this server, in JimiCoin; `reserved` is the part of `total` that is not settled."""
 
     today: float
     total: float
@@ -279,3 +279,4 @@ class Balance(Result):
     limits: dict[str, float]
     left_today: float | None
     unclear: list[str] = []
+    warnings: list[str] = []

@@ -1,4 +1,4 @@
-"""What a running server holds, for every tool and resource."""
+"""The parts of a running server: those that one process shares, and one caller's view of them."""
 
 from __future__ import annotations
 
@@ -33,27 +33,28 @@ if TYPE_CHECKING:
 
 
 class Caller(Protocol):
-    """The client behind one call, as far as a tool speaks to it."""
+    """The client behind one call, as far as a tool needs it."""
 
     reply: Reply | None
-    """What the person said when the call was first made, where the client repeats it with the answer."""
+    """The user's answer, where the client makes the call again with it."""
 
     async def report(self, progress: float, message: str) -> None:
-        """Tell a progress from 0 to 100 and a few words."""
+        """Report progress in percent, 0 to 100, with a short message."""
         ...
 
     async def ask(self, question: str, token: str) -> Action:
-        """Put a question to the person."""
+        """Ask the user; `token` stands for a yes where the answer comes with a later call."""
         ...
 
 
 Connect = Callable[[Settings], "ProviderClient"]
+"""Gives the client of the provider that the settings name."""
 SESSIONS_KEPT = 256
-"""A session holds nothing that cannot be made anew, so callers that are seen once leave nothing behind."""
+"""How many callers' sessions are kept; a session can always be made again, since the ledger holds all that lasts."""
 
 
 def connect_to_provider(settings: Settings) -> ProviderClient:
-    """The client that the settings ask for."""
+    """Make the client of the provider that the settings name."""
     from seedance_mcp.provider.client import ProviderClient  # noqa: PLC0415 - HTTP and TLS take longest to load; not every session calls
 
     key = settings.api_key.get_secret_value() if settings.api_key else None
@@ -61,18 +62,20 @@ def connect_to_provider(settings: Settings) -> ProviderClient:
 
 
 Reach = Callable[[Settings], "Fetcher"]
+"""Gives what downloads finished videos."""
 OpenLedger = Callable[[Settings, Callable[[], datetime]], Ledger]
 """Gives the ledger that the settings ask for; the function gives the time."""
 
 
 def reach_hosts(settings: Settings) -> Fetcher:
-    """What fetches finished videos; it never learns the key."""
+    """Make what downloads finished videos; it never gets the key."""
     from seedance_mcp.provider.result_download import Fetcher  # noqa: PLC0415 - likewise
 
     return Fetcher(settings.base_url)
 
 
 Keep = Callable[[Settings], VideoStore]
+"""Gives the store of finished videos."""
 
 
 def keep_on_disk(settings: Settings) -> VideoStore:
@@ -83,13 +86,13 @@ def keep_on_disk(settings: Settings) -> VideoStore:
 
 
 def utc_now() -> datetime:
-    """The wall clock."""
+    """Read the wall clock."""
     return datetime.now(UTC)
 
 
 @dataclass
 class Shared:
-    """What one process shares among all its callers; each part is opened at first use."""
+    """The parts that one process shares among all its callers; each is opened at first use."""
 
     settings: Settings
     connect: Connect = connect_to_provider
@@ -99,14 +102,14 @@ class Shared:
     edition: Edition = field(default_factory=load_edition)
     open_ledger: OpenLedger = open_ledger
     saving: WeakValueDictionary[str, anyio.Lock] = field(default_factory=WeakValueDictionary[str, anyio.Lock])
-    """By request id: held while a video is saved, so that calls for the same one share a file."""
+    """By request id: locked while a video is saved, so that calls for the same video share one file."""
     observer: Observer = field(default_factory=NoObserver)
     """Learns what happens; a server puts its subscriptions and log lines here."""
     _sessions: OrderedDict[str, Session] = field(default_factory=OrderedDict[str, "Session"])
 
     @cached_property
     def client(self) -> ProviderClient:
-        """The provider."""
+        """The client of the provider."""
         client = self.connect(self.settings)
         client.on_exchange = self._pass_on
         return client
@@ -116,22 +119,22 @@ class Shared:
 
     @cached_property
     def fetcher(self) -> Fetcher:
-        """The hosts that keep finished videos."""
+        """The client of the hosts that finished videos are downloaded from."""
         return self.reach(self.settings)
 
     @cached_property
     def video_store(self) -> VideoStore:
-        """Where finished videos are kept."""
+        """The store of finished videos."""
         return self.keep(self.settings)
 
     @cached_property
     def ledger(self) -> Ledger:
-        """The ledger of this data folder, as the one person at this machine sees it."""
+        """The ledger as the user of this machine sees it, who has no name."""
         return self.open_ledger(self.settings, self.now)
 
     @cached_property
     def prices(self) -> PriceBook:
-        """The operator's, the provider's and our prices."""
+        """The operator's prices, then the provider's, then our own."""
 
         async def fetch() -> list[PriceRow]:
             return await self.client.list_prices()
@@ -140,11 +143,11 @@ class Shared:
 
     @cached_property
     def polls(self) -> Polls:
-        """When each task was last polled, so that nobody polls it more often than the operator allows."""
+        """When each task was last polled, so that no task is polled more often than the operator allows."""
         return Polls(self.settings.min_poll_interval_seconds)
 
     def session(self, principal: str = "") -> Session:
-        """Give the server as one principal sees it; only the sessions used last are kept."""
+        """Give one principal's view of the server; only those used last are kept."""
         session = self._sessions.setdefault(principal, Session(self, principal))
         self._sessions.move_to_end(principal)
         if len(self._sessions) > SESSIONS_KEPT:
@@ -152,7 +155,7 @@ class Shared:
         return session
 
     async def aclose(self) -> None:
-        """Close what was opened."""
+        """Close the parts that were opened."""
         if "ledger" in vars(self):
             await self.ledger.aclose()
         if "client" in vars(self):
@@ -161,15 +164,15 @@ class Shared:
 
 @dataclass(frozen=True)
 class Session:
-    """One caller's view of the running server: the provider and the prices are shared, the ledger's rows are their own."""
+    """One caller's view of the running server: provider and prices are shared, the ledger's rows are the caller's own."""
 
     shared: Shared
     principal: str = ""
-    """Whose requests and money these are; empty: the one person at this machine."""
+    """The name that requests and money belong to; empty for the user of this machine."""
 
     @property
     def settings(self) -> Settings:
-        """What the operator set."""
+        """The operator's settings."""
         return self.shared.settings
 
     @property
@@ -179,22 +182,22 @@ class Session:
 
     @property
     def client(self) -> ProviderClient:
-        """The provider."""
+        """The client of the provider."""
         return self.shared.client
 
     @property
     def fetcher(self) -> Fetcher:
-        """The hosts that keep finished videos."""
+        """The client of the hosts that finished videos are downloaded from."""
         return self.shared.fetcher
 
     @property
     def video_store(self) -> VideoStore:
-        """Where finished videos are kept."""
+        """The store of finished videos."""
         return self.shared.video_store
 
     @property
     def prices(self) -> PriceBook:
-        """The operator's, the provider's and our prices."""
+        """The operator's prices, then the provider's, then our own."""
         return self.shared.prices
 
     @property
@@ -213,25 +216,29 @@ class Session:
 
     @property
     def observer(self) -> Observer:
-        """What learns of all that happens."""
+        """The observer that learns what happens."""
         return self.shared.observer
 
     @property
     def upload_roots(self) -> list[Path]:
-        """The folders that upload_asset may read; for a named principal only those that the operator named."""
+        """The folders that upload_asset may read; a named principal gets only those that the operator set."""
         return [] if self.principal and self.settings.media_roots is None else self.settings.upload_roots
 
     async def view(self, record: Record, warnings: list[str] | None = None) -> Task:
-        """Give one ledger row as agents read it; a thousand calls that wait for it at once hold one view of it."""
+        """Give one ledger row as agents read it.
+
+        A thousand calls that wait for one task share one view, which is made anew when the row or the second changes.
+        """
         now = self.now()
         key = record, int(now.timestamp()), tuple(warnings or ())
         async with self._viewing:  # one of the thousand asks the ledger
-            shown = self._shown.get(key)
-            if shown is None:
-                past = await self.ledger.similar_durations(record) if record.status in RUNNING else []
-                outlook, sandbox = Outlook(past, self.settings.min_poll_interval_seconds), self.settings.sandbox
-                shown = self._shown[key] = task_of(self.edition, record, now, outlook, warnings, sandbox=sandbox)
+            shown = self._shown[key] = self._shown.get(key) or await self._new_view(record, now, warnings)
         return shown
+
+    async def _new_view(self, record: Record, now: datetime, warnings: list[str] | None) -> Task:
+        past = await self.ledger.similar_durations(record) if record.status in RUNNING else []
+        outlook, sandbox = Outlook(past, self.settings.min_poll_interval_seconds), self.settings.sandbox
+        return task_of(self.edition, record, now, outlook, warnings, sandbox=sandbox)
 
     @cached_property
     def _viewing(self) -> anyio.Lock:

@@ -1,4 +1,4 @@
-"""What an agent calls: each tool a plain function from checked arguments to a result."""
+"""The tools that follow tasks: get one, wait for one, list them."""
 
 from __future__ import annotations
 
@@ -26,31 +26,46 @@ from seedance_mcp.tools.results import Task, TaskList
 from seedance_mcp.tools.session import Caller, Session
 
 _ID = re.compile(r"[\w:-][\w.:-]{0,199}", re.ASCII)
-"""What a task id looks like that did not come from the provider itself."""
+"""The form of a task id that an agent brings from elsewhere."""
 EXPIRES_SOON_SECONDS = 24 * 3600
-"""list_tasks names what is not saved when its link has less than this to live."""
+"""list_tasks warns of a video that is not saved when its URL expires within this time."""
 POLLS_AT_ONCE = 4
-"""Running tasks that list_tasks looks at side by side."""
+"""How many running tasks list_tasks polls at the same time."""
 
 
 async def get_task(session: Session, arguments: GetTask, caller: Caller) -> Task:
-    """Look at one task; raises `TaskNotFound`."""
+    """Poll one task.
+
+    Raises:
+        TaskNotFound: Neither the ledger nor the provider knows a task of that id, or it belongs to another principal.
+        SeedanceError: The provider cannot be asked, or refuses to answer.
+    """
     return await poll_task(session, await session.ledger.find(arguments.task_id), arguments.task_id)
 
 
 async def poll_task(session: Session, known: Record | None, task_id: str) -> Task:
-    """Ask the provider about a task, unless the ledger knows that there is nothing to ask or it was asked just now."""
+    """Ask the provider about a task, unless the ledger knows that nothing can change or the task was polled just now.
+
+    Args:
+        session: The view of the caller.
+        known: The task's row in the caller's ledger, where there is one.
+        task_id: The id that the caller gave.
+
+    Raises:
+        TaskNotFound: Neither the ledger nor the provider knows a task of that id, or it belongs to another principal.
+        SeedanceError: The provider cannot be asked, or refuses to answer.
+    """
     if known and (known.task_id is None or known.status in FINAL - {"completed"}):
         return await session.view(known)
     if known is None and (session.principal or not _ID.fullmatch(task_id) or await session.ledger.belongs_elsewhere(task_id)):
-        raise TaskNotFound("No such task here: give the task_id of create_video or list_tasks.")
+        raise TaskNotFound("There is no task of that id here; allowed: a task_id or request_id that list_tasks shows.")
     key = known.task_id if known and known.task_id else task_id
     async with session.polls.acquire(key, until_due=known is None) as due:
-        known = await session.ledger.find(key)  # as the look of another caller left it
-        return await session.view(known) if known and not due else await _look(session, known, key)
+        known = await session.ledger.find(key)  # as the poll of another caller left it
+        return await session.view(known) if known and not due else await _poll(session, known, key)
 
 
-async def _look(session: Session, known: Record | None, task_id: str) -> Task:
+async def _poll(session: Session, known: Record | None, task_id: str) -> Task:
     try:
         seen = await _ask_provider(session, task_id)
     except TaskNotFound:
@@ -59,7 +74,7 @@ async def _look(session: Session, known: Record | None, task_id: str) -> Task:
         why = "the embedded sandbox forgets when its process ends" if session.settings.sandbox else "yet, or any more"
         return await session.view(known, [f"The provider does not know this task ({why}): this is what the ledger holds."])
     before = after = known or await session.ledger.adopt(task_id, seen.created_at)
-    with anyio.CancelScope(shield=True):  # no later look would find a change to tell
+    with anyio.CancelScope(shield=True):  # no later poll would find this change
         after = await publish_change(session, before, await session.ledger.observe(before.request_id, seen))
     return await session.view(after, seen.warnings)
 
@@ -75,14 +90,19 @@ async def _ask_provider(session: Session, task_id: str) -> ProviderTask:
 
 
 async def wait_for_video(session: Session, arguments: WaitForVideo, caller: Caller) -> Task:
-    """Look until the task is final or the time is up; a wait that runs out is no error."""
+    """Poll until the task is final or the time is up; a wait that runs out gives the running task and is no error.
+
+    Raises:
+        TaskNotFound: As `get_task` does, at the first poll.
+        SeedanceError: The first poll failed, or a later one in a way that a repetition would not change.
+    """
     meter = Meter()
 
-    async def tell(task: Task) -> None:
+    async def report(task: Task) -> None:
         await caller.report(meter.rise(task.progress), f"{task.status} {task.progress} %")
 
     def pause(task: Task) -> float:
-        if task.task_id is None:  # its create is still under way: the ledger alone can tell
+        if task.task_id is None:  # its create is still under way: only the ledger knows it
             return session.settings.min_poll_interval_seconds
         wanted = task.next.after_seconds if task.next else 0.0
         return session.polls.seconds_until_due(task.task_id, wanted, task.elapsed_seconds or 0.0)
@@ -90,20 +110,20 @@ async def wait_for_video(session: Session, arguments: WaitForVideo, caller: Call
     return await wait(
         lambda: get_task(session, arguments, caller),
         lambda task: task.status not in RUNNING,
-        tell,
+        report,
         pause,
         timeout_seconds=arguments.timeout_seconds,
-        seen=await _seen_before(session, arguments.task_id),
+        seen=await _as_known(session, arguments.task_id),
     )
 
 
-async def _seen_before(session: Session, task_id: str) -> Task | None:
+async def _as_known(session: Session, task_id: str) -> Task | None:
     known = await session.ledger.find(task_id)
     return await session.view(known) if known else None
 
 
 async def list_tasks(session: Session, arguments: ListTasks, caller: Caller) -> TaskList:
-    """Give the newest tasks of the ledger; `refresh` looks at all that run and at the balance first."""
+    """Give the newest tasks of the ledger; `refresh` polls all that run, and asks for the balance, first."""
     if arguments.refresh:
         await _refresh(session)
     page = await session.ledger.page(arguments.status, arguments.limit)
@@ -114,15 +134,15 @@ async def list_tasks(session: Session, arguments: ListTasks, caller: Caller) -> 
 
 
 async def _refresh(session: Session) -> None:
-    """Look at every running task, a few at a time; one that cannot be looked at stays as it was."""
+    """Poll every running task, a few at a time; a task whose poll fails stays as it was."""
     places = anyio.CapacityLimiter(POLLS_AT_ONCE)
 
-    async def look_at(record: Record) -> None:
+    async def poll(record: Record) -> None:
         async with places:
             with suppress(SeedanceError):
                 await poll_task(session, record, record.request_id)
 
     async with anyio.create_task_group() as group:
         for record in [record for status in RUNNING for record in (await session.ledger.page(status)).records]:
-            group.start_soon(look_at, record)
+            group.start_soon(poll, record)
         group.start_soon(reconcile_account, session)

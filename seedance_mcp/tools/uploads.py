@@ -137,14 +137,14 @@ def _check_file(edition: Edition, found: MediaFile, model: Model) -> None:
 
 
 def _unchecked(found: MediaFile, model: Model) -> str:
-    """Tell which bounds of the route nobody could hold against the file; empty where all were."""
+    """Name the bounds of the route that nobody could hold against the file; empty where all were."""
     unknown = " and ".join(unknown_measures(found, model))
     remedy = "" if is_installed() else " The operator should run pip install 'seedance-mcp[media]'."
     return f"Not checked, because it cannot be read here: {unknown}.{remedy}" if unknown else ""
 
 
 def _looks(found: MediaFile) -> str:
-    """Tell codec and frame rate between brackets, where they are known."""
+    """Give codec and frame rate between brackets, where they are known."""
     rate = found.content.frames_per_second
     known = [found.content.codec, f"{rate:.4g} frames per second" if rate else ""]
     shown = ", ".join(each for each in known if each)

@@ -1,4 +1,4 @@
-"""The catalogue and the ledger as results: rows in, result models out."""
+"""Rows of the catalogue and of the ledger as results."""
 
 from __future__ import annotations
 
@@ -19,37 +19,35 @@ from seedance_mcp.tools.results import Billing, Failure, Frames, MediaLimit, Mod
 
 PROMPT_SHOWN_CHARS = 200
 GIVEN_UP_SECONDS = 86_400.0
-"""Who has not ended in a day has been forgotten."""
+"""A task that has not ended after this time is not worth waiting for."""
 NAMED_MOST = 10
-"""Finished videos that one warning names."""
+"""How many finished videos one warning names."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """What a running task is judged by."""
+    """The grounds on which the end of a running task is forecast."""
 
-    past: Sequence[float]
-    """How many seconds the like took."""
+    past_seconds: Sequence[float]
+    """How long similar tasks took."""
     min_poll_interval_seconds: float
 
-    def of(self, progress: int, elapsed_seconds: float) -> tuple[float | None, float]:
-        """Seconds to the end, where anything is known, and to the next look."""
-        forecast = Forecast.of(self.past, elapsed_seconds, progress, self.min_poll_interval_seconds)
-        left = forecast.remaining_seconds()
-        return None if left is None else round(left, 1), round(forecast.pause_seconds(), 1)
+    def forecast(self, progress: int, elapsed_seconds: float) -> Forecast:
+        """Forecast the end of a task from its progress in percent and its age."""
+        return Forecast.of(self.past_seconds, elapsed_seconds, progress, self.min_poll_interval_seconds)
 
 
 def list_of_models(
     edition: Edition, models: Sequence[Model], prices: PriceBook, *, with_schema: bool = False, sandbox: bool = False
 ) -> ModelList:
-    """The catalogue rows as agents read them."""
+    """Give rows of the catalogue as agents read them."""
     infos = [model_info(edition, model, prices, with_schema=with_schema) for model in models]
     as_of = prices.live_as_of
     return ModelList(edition=edition.name, currency=edition.currency, prices_as_of=as_of, models=infos, sandbox=sandbox)
 
 
 def model_info(edition: Edition, model: Model, prices: PriceBook, *, with_schema: bool = False) -> ModelInfo:
-    """One catalogue row as agents read it."""
+    """Give one row of the catalogue as agents read it; `with_schema` adds its request schema."""
     route, span = model.route, model.route.duration.value
     return ModelInfo(
         model=model.name,
@@ -86,7 +84,7 @@ def _billing(model: Model, prices: PriceBook) -> Billing:
 
 
 def notes_of(edition: Edition, model: Model) -> list[str]:
-    """What is known beside the limits, and which sources state something else."""
+    """Give a model's notes, and the sources that conflict with its limits."""
     conflicting = model.route.conflicting(model.name)
     quoted = [
         f"Conflicting source on {field}: {each.statement} ({edition.sources[each.source]})."
@@ -105,11 +103,20 @@ def task_of(
     *,
     sandbox: bool = False,
 ) -> Task:
-    """One ledger row as a task."""
+    """Give one row of the ledger as agents read it.
+
+    Args:
+        edition: Its currency and the lifetime of its URLs are used.
+        record: The row.
+        now: The time at which the row is read.
+        outlook: What the end of a running task is forecast from.
+        warnings: Warnings to put before those that the row itself gives.
+        sandbox: Whether the sandbox made the task.
+    """
     elapsed = max(0.0, ((record.completed_at or now) - record.created_at).total_seconds())
-    running = record.status in RUNNING
-    waited_for = running and elapsed < GIVEN_UP_SECONDS
-    eta, pause = outlook.of(record.progress, elapsed) if waited_for else (None, 0.0)
+    is_running = record.status in RUNNING
+    forecast = outlook.forecast(record.progress, elapsed) if is_running and elapsed < GIVEN_UP_SECONDS else None
+    given_up = [_GIVEN_UP] if is_running and not forecast else []
     return Task(
         sandbox=sandbox,
         task_id=record.task_id,
@@ -121,7 +128,7 @@ def task_of(
         created_at=iso(record.created_at),
         completed_at=iso(record.completed_at),
         elapsed_seconds=round(elapsed, 1),
-        eta_seconds=eta,
+        eta_seconds=forecast and _rounded(forecast.remaining_seconds()),
         video_url=record.video_url,
         video_url_expires_at=iso(_expires_at(edition, record)),
         saved_path=record.saved and record.saved.uri,
@@ -129,18 +136,22 @@ def task_of(
         estimated_cost=_number(record.estimate),
         currency=edition.currency,
         error=_failure(edition, record),
-        warnings=[*(warnings or []), *_evidence(record), *([] if waited_for or not running else [_GIVEN_UP])],
-        next=_next(record, pause, running=waited_for),
+        warnings=[*(warnings or []), *_evidence(record), *given_up],
+        next=_next(record, forecast),
     )
 
 
-_GIVEN_UP = "It has not ended in a day and is not worth waiting for: show the provider its task_id. get_task looks once more."
+_GIVEN_UP = "It has not ended in a day and is not worth waiting for: show the provider its task_id. get_task polls it again."
 
 
-def _next(record: Record, pause_seconds: float, *, running: bool) -> Next | None:
-    if running:
-        key = record.task_id or record.request_id
-        return Next(tool="wait_for_video", arguments={"task_id": key}, after_seconds=pause_seconds)
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)
+
+
+def _next(record: Record, forecast: Forecast | None) -> Next | None:
+    if forecast:
+        arguments = {"task_id": record.task_id or record.request_id}
+        return Next(tool="wait_for_video", arguments=arguments, after_seconds=round(forecast.pause_seconds(), 1))
     if record.status == "unknown" and record.settled is None:
         return Next(tool="get_balance", arguments={}, after_seconds=JUDGED_AFTER_SECONDS)
     if record.status == "completed" and record.task_id and not record.saved:
@@ -149,34 +160,46 @@ def _next(record: Record, pause_seconds: float, *, running: bool) -> Next | None
 
 
 def _cost(record: Record) -> Decimal | None:
-    """What was charged, by the provider's word, the balance or a person; an estimate is none of these."""
+    """Give what was charged as the provider, the balance or the user says; an estimate does not count."""
     return record.cost if record.settled_by in {None, "estimate", "provider"} else record.settled
 
 
 def _evidence(record: Record) -> list[str]:
     if record.evidence == "not charged":
-        return [f"The answer to this request was lost. {_MAY_BE_MADE_AGAIN}"]
+        return [f"{_what_came(record)} {_MAY_BE_MADE_AGAIN}"]
     if record.status != "unknown" and record.evidence is None:
         return []
-    told = f"The balance says: {record.evidence}." if record.evidence else "get_balance compares the account before and after."
-    return [f"The answer to this request was lost. {told} Do not send it again without asking the person."]
+    evidence = _BALANCE_SAYS.get(record.evidence or "", "get_balance compares the account before and after.")
+    return [f"{_what_came(record)} {evidence} Do not send it again without asking the user."]
+
+
+def _what_came(record: Record) -> str:
+    """Say what is known about the answer to a request of unknown outcome."""
+    return "The provider answered this request with an error." if record.error_code == "provider_error" else _LOST
+
+
+_LOST = "The answer to this request was lost."
+_BALANCE_SAYS = {
+    "charged": "The balance shows that it was charged.",
+    "cannot tell": "The balance does not show whether it was charged.",
+}
 
 
 def expiring(edition: Edition, page: Page) -> list[str]:
-    """A warning that names finished videos whose links are about to lapse; none for none."""
+    """Give a warning that names finished videos whose URLs expire soon; no warning where there are none."""
     named = [f"{record.task_id} ({iso(_expires_at(edition, record))})" for record in page.records]
     more = f" and {page.total - len(named)} more" if page.total > len(named) else ""
-    return [f"Not saved, and their links lapse soon: {', '.join(named)}{more}. Call download_video."] if named else []
+    return [f"Not saved, and their URLs expire soon: {', '.join(named)}{more}. Call download_video."] if named else []
 
 
 def _expires_at(edition: Edition, record: Record) -> datetime | None:
-    """When a finished video's link lapses, about."""
+    """Give when a finished video's URL expires, by the lifetime that the edition states."""
     done = record.completed_at if record.status == "completed" else None
     return done and done + timedelta(seconds=edition.url_lifetime_seconds.value)
 
 
 def _failure(edition: Edition, record: Record) -> Failure | None:
-    """Why there is no video, whether money went and what to do; the provider's words are marked as such."""
+    """Say why there is no video, whether money went and what to do; the provider's words are marked as such."""
     if record.task_id is None and record.evidence in {"charged", "not charged"}:
         return Failure(code=record.error_code or "outcome_unknown", message=_judged(edition, record))
     if record.error is None:
@@ -188,32 +211,32 @@ def _failure(edition: Edition, record: Record) -> Failure | None:
     return Failure(code=record.status, message=words)
 
 
-_MAY_BE_MADE_AGAIN = "It was not charged: it may be made again."
+_MAY_BE_MADE_AGAIN = "It was not charged: the request may be sent again."
 
 
 def _judged(edition: Edition, record: Record) -> str:
-    """What to do about a lost answer of which the money is known."""
+    """Say what to do about a lost answer whose money is known."""
     if record.evidence == "not charged":
-        return f"The answer was lost. {_MAY_BE_MADE_AGAIN}"
+        return f"{_what_came(record)} {_MAY_BE_MADE_AGAIN}"
     paid = f"{_number(record.settled)} {edition.currency}"
     return (
-        f"It was paid ({paid}), and no video is known, since the answer was lost: contact the provider with request_id "
+        f"It was paid ({paid}), and no video is known, since the answer named none: contact the provider with request_id "
         f"{record.request_id}, the model and the time ({iso(record.created_at)}). Do not make it again before they answer."
     )
 
 
 def _charge(edition: Edition, record: Record) -> str:
-    """Whether money went; an estimate and a task made elsewhere do not tell."""
+    """Say whether money went; an estimate, and a task made elsewhere, leave that open."""
     paid = record.settled if record.settled_by in {"provider", "balance", "person"} else record.cost
     if paid is None:
         return "Whether it was charged is not known: see get_balance."
     if paid == 0:
         return "Nothing was charged."
-    return f"The provider charged {_number(paid)} {edition.currency} and told of no refund: see get_balance."
+    return f"The provider charged {_number(paid)} {edition.currency} and reported no refund: see get_balance."
 
 
 def iso(moment: datetime | None) -> str | None:
-    """A moment as the results write it: ISO 8601, UTC, whole seconds."""
+    """Write a time as results do: ISO 8601, UTC, whole seconds."""
     return moment.isoformat(timespec="seconds").replace("+00:00", "Z") if moment else None
 
 

@@ -45,13 +45,16 @@ def test_every_question_is_a_setting_and_the_key_is_a_secret(bundle: zipfile.Zip
     assert given == {f"SEEDANCE_{name.upper()}": f"${{user_config.{name}}}" for name in listed["user_config"]}
 
 
-def test_a_question_without_an_answer_leaves_its_setting_unset(
+def test_questions_without_an_answer_start_a_server_with_a_limit(
     bundle: zipfile.ZipFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = Settings()
-    for name, value in manifest(bundle)["server"]["mcp_config"]["env"].items():
-        monkeypatch.setenv(name, value)
-    assert Settings() == plain
+    listed = manifest(bundle)
+    for name, value in listed["server"]["mcp_config"]["env"].items():
+        default = listed["user_config"][name.removeprefix("SEEDANCE_").lower()].get("default", value)
+        monkeypatch.setenv(name, str(default).lower())
+    settings = Settings()
+    assert (settings.api_key, settings.sandbox, settings.max_cost_per_day) == (None, False, 20)
+    assert settings.output_dir == Path.home() / "seedance-videos"
 
 
 def test_the_whole_package_and_its_dependencies_are_inside(bundle: zipfile.ZipFile) -> None:

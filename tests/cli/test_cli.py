@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import subprocess
 import sys
 from contextlib import closing
 from datetime import UTC, datetime
@@ -38,6 +40,16 @@ def test_an_invalid_setting_ends_the_server_with_one_sentence() -> None:
     done = ran(command, env=wrong, input="")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("seedance-mcp: SEEDANCE_BASE_URL: ")
+
+
+def test_a_misspelt_variable_is_told_when_a_server_starts_and_the_client_is_served() -> None:
+    wrong = {**os.environ, "SEEDANCE_MAX_COST_PER_DAYS": "5"}
+    done = ran([sys.executable, "-m", "seedance_mcp"], env=wrong, input="")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == (
+        "seedance-mcp: SEEDANCE_MAX_COST_PER_DAYS: unknown variable, it has no effect; "
+        "did you mean SEEDANCE_MAX_COST_PER_DAY?\n"
+    )
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -191,3 +203,71 @@ def test_a_request_of_unknown_outcome_can_be_settled_by_hand(
     for other in (done, "req_nobody"):
         assert main.main(["settle", other, *outcome]) == 2
         assert f"{other} is no request of unknown outcome; seedance-mcp tasks lists them." in capsys.readouterr().err
+
+
+async def team(folder: Path) -> str:
+    """Requests of three callers, one of them with a lost answer."""
+    ledger = open_ledger(Settings(data_dir=folder), lambda: datetime(2026, 11, 23, 12, tzinfo=UTC))
+    lost = ""
+    for name in ("", "alice", "bob\x1b[31m"):
+        request = NewRequest({"model": "seedance2.0-sp", "prompt": "一只狐狸在雪地里"}, name, Decimal("2.5"))
+        mine = ledger.for_principal(name)
+        await mine.reserve(request, window_seconds=0, admit=lambda _: None)
+        if name == "alice":
+            await mine.fail(request.request_id, OutcomeUnknown("lost", charged="maybe"))
+            lost = request.request_id
+        else:
+            await mine.observe(request.request_id, ProviderTask(f"vid_{len(name)}", "completed", cost=Decimal("2.5")))
+    await ledger.aclose()
+    return lost
+
+
+def test_the_operator_of_a_team_sees_every_callers_requests_and_settles_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SEEDANCE_DATA_DIR", str(tmp_path / "data"))
+
+    def printed(*words: str, code: int = 0) -> str:
+        assert main.main(words) == code
+        return "".join(capsys.readouterr())
+
+    assert "Today 0, in total 0 JimiCoin. Limits: none." in printed("spending")
+    assert "Callers: none." in printed("tasks", "--principal", "alice", code=2)
+    lost = anyio.run(team, tmp_path / "data")
+    told = printed("tasks")
+    assert told.endswith("3 of 3\n")
+    assert "| alice | unknown |" in told
+    assert "| (this machine) | completed |" in told
+    assert "\x1b" not in told + printed("spending", "--by", "principal")
+    assert printed("tasks", "--limit", "1").endswith("1 of 3\n")
+    assert printed("tasks", "--principal", "alice").endswith("1 of 1\n")
+    assert "alice, bob" in printed("tasks", "--principal", "carol", code=2)
+    assert "| seedance2.0-sp | 2 | estimate 5.0, charged 5.0 |" in printed("spending")
+    assert "in total 7.5 JimiCoin (2.5 of this is reserved and not settled). Limits for each caller: none." in printed(
+        "spending"
+    )
+    assert "in total 2.5 JimiCoin (" in printed("spending", "--principal", "alice")
+    assert re.search(r"\| alice \| [0-9.]+ \| 2.5 \| 2.5 \|", printed("spending", "--by", "principal"))
+    assert "3 requests, 1 of unknown outcome" in printed("doctor", code=1)
+    assert "not charged, 0 JimiCoin" in printed("settle", lost, "not-charged")
+    assert "in total 5.0 JimiCoin. Limits" in printed("spending")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "cp936", "utf-8"])
+@pytest.mark.parametrize("command", ["tasks", "spending --by principal", "models", "doctor"])
+def test_no_encoding_of_a_pipe_ends_a_command(tmp_path: Path, encoding: str, command: str) -> None:
+    anyio.run(team, tmp_path / "一 data")
+    given = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0", "SEEDANCE_DATA_DIR": str(tmp_path / "一 data")}
+    with (tmp_path / "file").open("wb") as file:
+        done = subprocess.run(
+            [sys.executable, "-m", "seedance_mcp", *command.split()],
+            env=given,
+            stdout=file,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert b"Error" not in done.stderr
+    assert done.returncode == (command == "doctor")
+    told = (tmp_path / "file").read_bytes().decode(encoding)
+    if command == "tasks":
+        assert ("狐狸" if encoding in {"cp936", "utf-8"} else "\\u72d0\\u72f8") in told

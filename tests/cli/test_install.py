@@ -534,15 +534,13 @@ def test_limits_of_the_shell_are_written_into_the_entry(
     assert f"Limits: {limits}, written into the entry." in capsys.readouterr().out
 
 
-def test_a_relative_output_folder_is_written_as_an_absolute_path(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_relative_output_folder_is_refused_and_nothing_is_written(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("SEEDANCE_OUTPUT_DIR", "films")
-    path = written(BY_NAME["claude-desktop"], None)
-    assert main.main(["install", "claude-desktop", *COMMAND]) == 0
-    assert json.loads(path.read_bytes())["mcpServers"]["seedance"]["env"] == {"SEEDANCE_OUTPUT_DIR": str(tmp_path / "films")}
-    assert "Limits: none in the entry; to add one, set SEEDANCE_MAX_COST_PER_DAY in this shell" in capsys.readouterr().out
+    monkeypatch.setenv("SEEDANCE_OUTPUT_DIR", "videos")
+    assert main.main(["install", "claude-desktop", *COMMAND]) == 2
+    assert "SEEDANCE_OUTPUT_DIR: must be an absolute path" in capsys.readouterr().err
+    assert not BY_NAME["claude-desktop"].path().exists()
 
 
 def test_an_invalid_limit_is_refused_and_not_written(
@@ -555,3 +553,26 @@ def test_an_invalid_limit_is_refused_and_not_written(
     error = capsys.readouterr().err
     assert "SEEDANCE_MAX_COST_PER_DAY: " in error
     assert "LOG_LEVEL" not in error
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        '{"mcpServers": {"other": {"env": {"TOKEN": "others-secret"}}}}',
+        '{\n  "token": "others-secret"\n}\n',
+        '{\n  "mcpServers": {\n    "other": {"command": "x", "env": {"TOKEN": "others-secret"}}\n  }\n}\n',
+        '// \x1b[31mred\x9b\n{"TOKEN": "others-secret", "mcpServers": {}} // \x1b[31mred\n',
+    ],
+)
+def test_nothing_of_other_servers_and_nothing_that_a_terminal_obeys_is_shown(
+    before: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = BY_NAME["cursor"].path()
+    path.parent.mkdir(parents=True)
+    path.write_text(before, "utf-8")
+    for words in (["--sandbox", "--command", "uvx"], ["--undo"]):
+        assert main.main(["install", "cursor", *words]) == 0
+        told = capsys.readouterr().out
+        assert "others-secret" not in told
+        assert set(told) & set("\x1b\x9b") == set()
+        assert ("SEEDANCE_SANDBOX" in told) or words == ["--undo"]

@@ -45,9 +45,12 @@ def test_its_command_makes_a_video_on_the_sandbox(built: Path, tmp_path: Path) -
     with zipfile.ZipFile(built) as archive:
         archive.extractall(folder)
     install(uv, "sync", "--directory", folder)
-    start = json.loads((folder / "manifest.json").read_text())["server"]["mcp_config"]
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    start = manifest["server"]["mcp_config"]
     assert start["command"] == "uv"
-    unanswered = {**start["env"], "SEEDANCE_SANDBOX": "true", "SEEDANCE_DATA_DIR": sandboxed(tmp_path)["SEEDANCE_DATA_DIR"]}
+    defaults = {f"${{user_config.{name}}}": asked.get("default") for name, asked in manifest["user_config"].items()}
+    unanswered = {name: value if defaults[value] is None else str(defaults[value]) for name, value in start["env"].items()}
+    unanswered |= {"SEEDANCE_SANDBOX": "true", "SEEDANCE_DATA_DIR": sandboxed(tmp_path)["SEEDANCE_DATA_DIR"]}
     parameters = StdioServerParameters(
         command=str(uv),
         args=[argument.replace("${__dirname}", str(folder)) for argument in start["args"]],

@@ -16,7 +16,8 @@ from typing import Any, BinaryIO
 import anyio
 import pytest
 from deadline import ran
-from hypothesis import given
+from derived import check
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 
@@ -25,7 +26,7 @@ from seedance_mcp.instant.opening import MODERN, SNAPSHOT, SURE, Opening, load_s
 from seedance_mcp.instant.pipes import Lines
 from seedance_mcp.server.handlers import build_server
 from seedance_mcp.server.stdio_handover import resume
-from seedance_mcp.settings import Settings, load_settings
+from seedance_mcp.settings import Settings, ignored_variables, load_settings
 
 Message = dict[str, Any]
 
@@ -98,7 +99,7 @@ async def really(messages: list[Message]) -> list[Message]:
     """What the real server answers, in the order of the requests."""
     wanted = [message["id"] for message in messages if "id" in message]
     heard = Opening({})
-    heard.said = [line(message) for message in messages]
+    heard.replayed = [line(message) for message in messages]
     async with real_server(heard) as (_, receive):
         told = [await next_message(receive) for _ in wanted]
     return sorted(told, key=lambda each: each.get("id", wanted[-1]))
@@ -107,7 +108,7 @@ async def really(messages: list[Message]) -> list[Message]:
 def instantly(messages: list[Message]) -> list[Message]:
     """What the snapshot answers; fails where it cannot."""
     heard = Opening(load_snapshot())
-    told = [heard.hear(line(message)) for message in messages]
+    told = [heard.answer(line(message)) for message in messages]
     assert None not in told
     return [answer for answer in told if answer]
 
@@ -139,10 +140,7 @@ def written(snapshot: Message) -> str:
 
 
 def test_the_snapshot_is_what_the_real_server_says() -> None:
-    made = written(anyio.run(take_snapshot))
-    if os.environ.get("UPDATE"):
-        Path(SNAPSHOT).write_text(made, "utf-8")
-    assert Path(SNAPSHOT).read_text("utf-8") == made
+    check(Path(SNAPSHOT), written(anyio.run(take_snapshot)))
 
 
 @pytest.mark.anyio
@@ -166,11 +164,11 @@ async def test_after_the_opening_the_real_server_goes_on_and_repeats_nothing(ver
     if version == MODERN:
         messages.append(listen(90, FLAGS))
     for message in messages:
-        assert heard.hear(line(message)) is not None
+        assert heard.answer(line(message)) is not None
     rest = envelope("anybody") if version == MODERN else {}
     call = request(91, "tools/call", {"name": "list_models", "arguments": {"route": "md"}, **rest})
-    assert heard.hear(line(call)) is None
-    heard.said.append(line(call))
+    assert heard.answer(line(call)) is None
+    heard.replayed.append(line(call))
     async with real_server(heard) as (send, receive):
         told = await next_message(receive)
         send.write(line(request(92, "tools/list", rest)) + b"\n")
@@ -183,10 +181,14 @@ async def test_after_the_opening_the_real_server_goes_on_and_repeats_nothing(ver
 @pytest.mark.anyio
 async def test_a_line_that_is_no_message_reaches_the_real_server_as_it_came() -> None:
     heard = Opening(load_snapshot())
-    assert heard.hear(b"not json") is heard.hear(b"[" * 100_000) is None
-    heard.said = [b"not json", *(line(message) for message in opening(MODERN, "anybody"))]
+    for unread in (b"not json", b"[" * 100_000, b"\xff", line(request(0, "ping")).replace(b"ping", b"pi\\ud83dng")):
+        assert heard.answer(unread) is None
+    for odd in (None, 1.5, True, [1], "\ud83d"):
+        assert heard.answer(line({**request(0, "initialize", OLD), "id": odd})) is None
+    heard.replayed = [b"not json", *(line(message) for message in opening(MODERN, "anybody"))]
     async with real_server(heard) as (_, receive):
-        assert (await next_message(receive))["id"] in range(6)
+        told = [await next_message(receive) for _ in range(2)]
+        assert sorted(["error" in message for message in told]) == [False, True]
 
 
 INFO = {"name": "x", "version": "1"}
@@ -225,10 +227,14 @@ def test_what_the_snapshot_cannot_answer_is_left_to_the_real_server(name: str) -
     heard = Opening(load_snapshot())
     *before, last = BEYOND[name]
     for message in before:
-        assert heard.hear(line(message)) is not None
-    said = list(heard.said)
-    assert heard.hear(json.dumps(last).encode()) is None
-    assert heard.said == said
+        assert heard.answer(line(message)) is not None
+    said = list(heard.replayed)
+    assert heard.answer(json.dumps(last).encode()) is None
+    assert heard.replayed == said
+
+
+def test_an_escaped_letter_is_no_half_of_one() -> None:
+    assert Opening(load_snapshot()).answer(line(request(0, "initialize", OLD)).replace(b'"x"', b'"\\u00fc"'))
 
 
 def served(data: bytes, environment: dict[str, str] | None = None) -> tuple[Opening, list[Message]]:
@@ -246,7 +252,7 @@ def test_lines_that_came_with_the_last_one_are_handed_over_whole() -> None:
     greeted = [line(message) for message in greeting("2025-11-25", "x")]
     heard, told = served(b"\n".join([*greeted, call, after, b'{"unfinished']))
     assert [each["id"] for each in told] == [0]
-    assert heard.said == [*greeted, call, after, b'{"unfinished']
+    assert heard.replayed == [*greeted, call, after, b'{"unfinished']
     assert heard.answered == [0]
     assert not heard.ended
 
@@ -302,6 +308,7 @@ def test_every_variable_has_values_that_are_right_for_sure() -> None:
 @given(st.data(), st.sampled_from(sorted(set(SURE) - NEVER_SURE)))
 def test_what_is_right_for_sure_is_right(data: st.DataObject, name: str) -> None:
     value = data.draw(st.from_regex(SURE[name], fullmatch=True).filter(lambda text: "\x00" not in text))
+    assume(served(b"", {name: value})[0].ended)
     with pytest.MonkeyPatch.context() as patched:
         try:
             patched.setenv(name, value)
@@ -318,12 +325,33 @@ def test_what_is_right_for_sure_is_right(data: st.DataObject, name: str) -> None
         {"seedance_log_level": "LOUD"},
         {"SEEDANCE_HTTP_TOKENS": "a:b"},
         {"SEEDANCE_INSTANT_START": "0"},
+        {"SEEDANCE_DATA_DIR": "data"},
+        {"SEEDANCE_OUTPUT_DIR": "/x/${NAME}"},
+        {"SEEDANCE_PRICES": '"/x"'},
+        {"SEEDANCE_MEDIA_ROOTS": "/"},
+        {"SEEDANCE_MEDIA_ROOTS": "/x:/home/../"},
+        {"SEEDANCE_MEDIA_ROOTS": str(Path.home().parent)},
+        {"SEEDANCE_API_KEY": "'sk_1'"},
+        {"SEEDANCE_MAX_COST_PER_DAYS": "5"},
+        {"SEEDENCE_MAX_COST_PER_DAY": "5"},
     ],
 )
 def test_what_may_be_wrong_is_left_to_a_full_start(environment: dict[str, str]) -> None:
     heard, told = served(b"".join(line(message) + b"\n" for message in opening("2025-11-25", "x")), environment)
-    assert told == heard.said == []
+    assert told == heard.replayed == []
     assert not heard.ended
+
+
+def test_folders_that_are_right_for_sure_and_variables_of_others_are_answered_at_once(tmp_path: Path) -> None:
+    others = {"SEEDANCE_MEDIA_ROOTS": f"{tmp_path / 'pictures'}: ", "SESSION_MANAGER": "x", "SEED": "1"}
+    folders = {"SEEDANCE_DATA_DIR": str(tmp_path / "my data"), "SEEDANCE_MEDIA_ROOTS": f"{tmp_path / 'a'}:{tmp_path / 'b'}"}
+    assert not served(b"", others)[0].ended
+    assert served(b"", others | folders)[0].ended
+
+
+@given(st.from_regex(r"(SE[A-Z]{3,7}|JIM[A-Z]{2,5})_[A-Z]{1,6}", fullmatch=True))
+def test_a_name_that_a_full_start_tells_is_never_sure(name: str) -> None:
+    assert not (served(b"", {name: "1"})[0].ended and ignored_variables({name: "1"}))
 
 
 def test_the_sandbox_without_its_extra_is_left_to_a_full_start(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from mcp_types import (
     ElicitationCapability,
     ElicitRequestParams,
     ElicitResult,
+    ErrorData,
     FormElicitationCapability,
     UrlElicitationCapability,
 )
@@ -86,11 +87,48 @@ async def test_a_no_sends_nothing_and_gives_no_token(open_world: OpenWorld, mode
 
 
 @pytest.mark.parametrize("mode", MODES)
-async def test_a_dismissed_question_can_be_asked_in_the_chat(open_world: OpenWorld, mode: str) -> None:
-    async with open_world(mode=mode, answer=Person("cancel"), confirm_above="0") as world:
-        answer = await create(world)
+@pytest.mark.parametrize("action", ["decline", "cancel"])
+async def test_what_is_no_yes_is_final_whatever_the_agent_gives(open_world: OpenWorld, mode: str, action: str) -> None:
+    person = Person(action)
+    async with open_world(mode=mode, answer=person, confirm_above="0") as world:
+        for token in (None, "x", "confirm_0", None, "x"):
+            answer = await create(world, token)
+            assert answer.error["code"] == "confirmation_required"
+            assert answer.error["charged"] == "no"
+            assert "confirm_token" not in answer.error
+            assert "confirm_" not in answer.text.replace("code: confirmation_required", "")
+        assert len(person.heard) == 5, "each try asks the user anew"
         assert world.creates == 0
-        assert (await create(world, answer.error["confirm_token"]))["status"] == "queued"
+        person.action = "accept"
+        assert (await create(world, "x"))["status"] == "queued"
+        assert len(person.heard) == 6
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_no_in_a_form_holds_in_a_client_without_forms_until_a_form_says_yes(open_world: OpenWorld, mode: str) -> None:
+    async with open_world(confirm_above="0", dedupe_seconds=0) as without:
+        token = (await create(without)).error["confirm_token"]
+        async with open_world(mode=mode, answer=Person("decline"), confirm_above="0", dedupe_seconds=0) as world:
+            await create(world)
+        for given in (token, None, "x"):
+            answer = await create(without, given)
+            assert "declined" in answer.text
+            assert "confirm_token" not in answer.error
+        assert "confirm_token" in (await create(without, prompt="another")).error
+        async with open_world(mode=mode, answer=Person("accept"), confirm_above="0", dedupe_seconds=0) as world:
+            assert (await create(world))["status"] == "queued"
+        assert "confirm_token" in (await create(without)).error
+        assert without.creates == 0
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_token_of_the_chat_is_no_yes_where_the_client_has_forms(open_world: OpenWorld, mode: str) -> None:
+    async with open_world(confirm_above="0") as without:
+        token = (await create(without)).error["confirm_token"]
+    person = Person("decline")
+    async with open_world(mode=mode, answer=person, confirm_above="0") as world:
+        assert "declined" in (await create(world, token)).text
+        assert (len(person.heard), world.creates) == (1, 0)
 
 
 async def test_a_person_who_does_not_answer_in_two_minutes_is_not_waited_for(open_world: OpenWorld) -> None:
@@ -98,8 +136,35 @@ async def test_a_person_who_does_not_answer_in_two_minutes_is_not_waited_for(ope
         start = anyio.current_time()
         answer = await create(world)
         assert 120 <= anyio.current_time() - start < 130
-        assert answer.error["confirm_token"]
+        assert "did not answer it in time" in answer.text
+        assert "confirm_token" not in answer.error
         assert world.creates == 0
+
+
+async def test_a_form_that_fails_in_the_client_is_no_yes(open_world: OpenWorld) -> None:
+    async def fail(context: ClientRequestContext, params: ElicitRequestParams) -> ErrorData:
+        return ErrorData(code=-32603, message="no window")
+
+    async with open_world(mode="legacy", answer=fail, confirm_above="0") as world:
+        answer = await create(world)
+        assert answer.error["code"] == "confirmation_required"
+        assert "confirm_token" not in answer.error
+        assert world.creates == 0
+
+
+async def test_a_yes_that_comes_too_late_is_asked_for_anew(open_world: OpenWorld) -> None:
+    now = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+    class Slow(Person):
+        async def __call__(self, context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
+            nonlocal now
+            now += timedelta(seconds=601 if not self.heard else 1)
+            return await super().__call__(context, params)
+
+    person = Slow("accept")
+    async with open_world(mode="auto", answer=person, confirm_above="0", clock=lambda: now) as world:
+        assert (await create(world))["status"] == "queued"
+        assert (len(person.heard), world.creates) == (2, 1)
 
 
 @pytest.mark.parametrize("mode", MODES)

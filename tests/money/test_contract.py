@@ -241,6 +241,9 @@ async def test_a_task_of_another_principal_is_not_adopted(ledger: Ledger) -> Non
     assert await alice.adopt("vid_1", None) == adopted
     assert await bob.belongs_elsewhere("vid_1")
     assert not await alice.belongs_elsewhere("vid_1")
+    await bob.adopt("vid_2", NOON)
+    assert await ledger.principals() == ["alice", "bob"]
+    assert (await ledger.health()).requests == 2
     with pytest.raises(TaskNotFound):
         await bob.adopt("vid_1", None)
 

@@ -231,7 +231,7 @@ async def test_a_provider_that_tells_no_cost_is_settled_by_the_estimate(ledger: 
     [
         ("余额不足", "0", "Nothing was charged. The account needs a top-up first: see get_balance."),
         ("素材未通过审核", "0", "Nothing was charged. Bring the file with upload_asset"),
-        ("no reason given", "2.4", "The provider charged 2.4 JimiCoin and told of no refund: see get_balance."),
+        ("no reason given", "2.4", "The provider charged 2.4 JimiCoin and reported no refund: see get_balance."),
         ("no reason given", None, "Whether it was charged is not known: see get_balance."),
     ],
 )
@@ -290,7 +290,7 @@ async def test_a_lost_answer_that_was_charged_is_found_out_by_the_balance(open_w
         assert task["request_id"] == lost.error["request_id"]
         assert task["status"] == "unknown"
         assert task["cost"] == 0.25
-        assert "The balance says: charged." in task["warnings"][0]
+        assert "The balance shows that it was charged." in task["warnings"][0]
         assert task["error"]["code"] == "outcome_unknown"
         assert "It was paid (0.25 JimiCoin), and no video is known" in task["error"]["message"]
         assert f"contact the provider with request_id {task['request_id']}" in task["error"]["message"]
@@ -305,13 +305,15 @@ async def test_a_lost_request_that_was_not_charged_is_released_after_two_minutes
         assert balance["unclear"] == [lost.error["request_id"]]
         assert balance["spent_here"]["reserved"] == 0.25
         (task,) = (await world.call("list_tasks"))["tasks"]
-        assert "cannot tell" in task["warnings"][0]
+        assert "The balance does not show whether it was charged." in task["warnings"][0]
         clock.pass_(seconds=121)
         listed = await world.call("list_tasks", {"refresh": True})
         (task,) = listed["tasks"]
         assert task["status"] == "failed"
         assert "not charged" in task["warnings"][0]
-        assert task["error"]["message"] == "The answer was lost. It was not charged: it may be made again."
+        assert task["error"]["message"] == (
+            "The answer to this request was lost. It was not charged: the request may be sent again."
+        )
         assert (await world.call("get_balance"))["spent_here"] == {"today": 0.0, "total": 0.0, "reserved": 0.0}
         assert (await world.create())["deduplicated"] is False
 
@@ -536,7 +538,7 @@ async def test_a_ledger_that_breaks_on_the_way_loses_neither_task_nor_money(
         (task_id,) = sandbox.tasks
         assert answer.error["charged"] == "yes"
         assert task_id in answer.text
-        assert "do not create it again" in answer.text
+        assert "do not create the video again" in answer.text
     sandbox.faults = [Fault("lost", CREATE)]
     async with open_world(sandbox=sandbox, dedupe_seconds=0) as world:
         assert (await world.create()).error["code"] == "not_configured"

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from seedance_mcp.errors import OutcomeUnknown, ProviderFailed
 from seedance_mcp.money import policy
 from seedance_mcp.money.amounts import exact
-from seedance_mcp.money.records import Movements, NewRequest, Record, Saved, State, Token, Took, Verdict
+from seedance_mcp.money.records import ModelSpending, Movements, NewRequest, Record, Saved, State, Token, Took, Verdict
 from seedance_mcp.task import FINAL, ProviderTask, Status
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -121,6 +121,34 @@ def test_money_that_may_have_gone_always_counts(record: Record, changes: list[St
             assert spent == (0 if each.cost is None else exact(each.cost))
 
 
+def test_a_record_begins_with_what_is_asked_for_or_with_a_task_that_costs_nothing() -> None:
+    assert Record("req_1", "", "x", "sending", NOON, None, "m", "a fox", 5, estimate=Decimal("2.5")) == NEW
+    assert Record("req_2", "", None, "queued", NOON, "vid_2", settled=Decimal(0)) == ADOPTED
+
+
+def test_a_report_is_taken_in_whole_and_one_that_says_less_takes_nothing_away() -> None:
+    late = policy.as_of(NEW, NOON + timedelta(seconds=181))
+    made, ended = NOON - timedelta(hours=3), NOON - timedelta(hours=2)
+    url, saved_as = "https://a.b/1", Saved("/a.mp4", 1, "0")
+    report = ProviderTask("vid_1", "completed", 100, "n", made, ended, url, "words", Decimal("2.4"))
+    known = policy.save(policy.observe(late, report, NOON), saved_as)
+    assert known == Record(
+        *("req_1", "", "x", "completed", NOON, "vid_1", "m", "a fox", 5, False, 100),
+        *(Decimal("2.5"), Decimal("2.4"), Decimal("2.4"), "provider", None, None),
+        *(NOON + timedelta(hours=1), url, saved_as, "words", None),
+    )
+    assert policy.observe(known, ProviderTask(None, "queued"), NOON) == known
+    renewed = policy.observe(known, ProviderTask(None, "completed", video_url="https://a.b/2", error="more"), NOON)
+    assert renewed == replace(known, video_url="https://a.b/2", error="more")
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_a_task_of_which_no_time_is_told_ended_when_that_was_heard(status: Status) -> None:
+    heard = NOON + timedelta(seconds=5)
+    after = policy.observe(NEW, ProviderTask("vid_1", status), heard)
+    assert after.completed_at == (heard if status in {"completed", "failed", "cancelled"} else None)
+
+
 @given(tasks)
 def test_the_provider_is_believed_before_the_estimate_and_the_estimate_before_nothing(task: ProviderTask) -> None:
     for record in (NEW, UNPRICED):
@@ -137,9 +165,10 @@ def test_the_provider_is_believed_before_the_estimate_and_the_estimate_before_no
 def test_a_request_without_a_task_failed_for_free_or_is_of_unknown_outcome(
     error: OutcomeUnknown | ProviderFailed, state: State, settled_by: str | None, spent: str
 ) -> None:
-    after = policy.fail(NEW, error, NOON)
+    after = policy.fail(policy.as_of(NEW, NOON + timedelta(seconds=181)), error, NOON)
     assert (after.state, after.settled_by, policy.spent(after)) == (state, settled_by, Decimal(spent))
-    assert (after.error, after.error_code) == (error.message, error.code)
+    assert (after.error, after.error_code, after.overdue) == (error.message, error.code, False)
+    assert after.completed_at == (NOON if state == "failed" else None)
     assert policy.is_of_unknown_outcome(after) is (state == "unknown")
     assert policy.fail(after, ProviderFailed("again"), NOON) == after
 
@@ -199,10 +228,11 @@ def test_without_a_balance_before_or_a_price_nothing_is_proven_by_a_movement(rec
 
 
 def test_what_was_not_charged_is_free_again_and_what_was_stays_unknown() -> None:
-    free = policy.settle(LOST, Verdict("not charged", Decimal(0), "balance"))
+    lost = replace(NEW, overdue=True)
+    free = policy.settle(lost, Verdict("not charged", Decimal(0), "balance"))
     paid = policy.settle(LOST, Verdict("charged", Decimal("2.5"), "balance"))
     open_ = policy.settle(LOST, Verdict("cannot tell"))
-    assert (free.state, policy.spent(free), free.settled_by) == ("failed", 0, "balance")
+    assert free == replace(NEW, state="failed", settled=Decimal(0), settled_by="balance", evidence="not charged")
     assert (paid.state, policy.spent(paid), policy.reserved(paid)) == ("unknown", Decimal("2.5"), 0)
     assert (open_.state, open_.evidence, policy.reserved(open_)) == ("unknown", "cannot tell", Decimal("2.5"))
 
@@ -238,3 +268,20 @@ def test_forecasts_learn_from_the_same_duration_where_there_is_one() -> None:
 def test_a_token_is_good_for_one_request_at_one_price_once_and_for_a_time(token: Token | None, fault: str | None) -> None:
     found = policy.token_fault(token, "x", Decimal("2.5"), NOON)
     assert found is None if fault is None else fault in str(found)
+
+
+def test_a_token_is_good_for_ten_minutes() -> None:
+    assert policy.TOKEN_SECONDS == 600
+
+
+@pytest.mark.parametrize(("state", "counts"), [(state, state != "failed") for state in STATUSES])
+def test_failed_requests_are_left_out_where_estimates_are_compared_with_charges(state: State, *, counts: bool) -> None:
+    assert policy.counts_as_video(state) is counts
+
+
+def test_spending_adds_up_by_model() -> None:
+    parts = [ModelSpending("n", 1, Decimal(1), Decimal(2)), ModelSpending("m", 1, Decimal(3), Decimal(4))]
+    assert policy.add_up([*parts, ModelSpending("n", 2, Decimal(5), Decimal(6))]) == [
+        ModelSpending("m", 1, Decimal(3), Decimal(4)),
+        ModelSpending("n", 3, Decimal(6), Decimal(8)),
+    ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import pytest
@@ -12,7 +12,7 @@ from conftest import OpenWorld, no_film, png
 
 from seedance_mcp import errors
 from seedance_mcp.provider.client import ProviderClient
-from seedance_mcp.provider.failures import ADVICE, ADVICE_FOR_FAILED_TASK, CODES, HTTP_STATUS, PHRASES
+from seedance_mcp.provider.failures import ADVICE, ADVICE_FOR_FAILED_TASK, CODES, HTTP_STATUS, PHRASES, Cause
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -42,9 +42,12 @@ STATUSES = {
     401: ("auth_failed", "The provider refused the key: the operator must set a valid SEEDANCE_API_KEY."),
     402: ("insufficient_balance", "for lack of money: see get_balance; the account needs a top-up."),
     403: ("auth_failed", "The provider refused the key: the operator must set a valid SEEDANCE_API_KEY."),
-    404: ("provider_error", "The provider reported an error of its own."),
+    404: ("provider_error", "the operator should check SEEDANCE_BASE_URL"),
+    405: ("provider_error", "the operator should check SEEDANCE_BASE_URL"),
+    413: ("provider_error", "takes no request of this size"),
     422: ("invalid_request", "The provider refused the request: change what it names, then call again."),
     429: ("rate_limited", "The provider takes no more requests just now: wait before the next call."),
+    451: ("provider_error", "refuses it for legal reasons"),
 }
 
 
@@ -55,6 +58,7 @@ async def test_each_http_status_of_a_refusal_has_its_error_code(open_world: Open
     code, advice = STATUSES[status]
     assert (answer.error["code"], answer.error["charged"]) == (code, "no")
     assert advice in answer.text
+    assert answer.error["retryable"] is (status == 429)
     assert 'The provider\'s words: "no reason given".' in answer.text
 
 
@@ -122,17 +126,23 @@ async def test_the_message_of_a_refusal_is_found_by_each_field_name(open_world: 
     assert 'The provider\'s words: "too blue".' in answer.text
 
 
-async def test_a_phrase_refines_an_invalid_request_and_no_other_error(open_world: OpenWorld) -> None:
-    for code, expected in ((20002, "insufficient_balance"), (20001, "auth_failed")):
+async def test_a_phrase_refines_every_code(open_world: OpenWorld) -> None:
+    for code in (20002, 20001, -1):
         async with open_world(sandbox=refusing({"code": code, "msg": "余额不足"})) as world:
-            assert (await world.create()).error["code"] == expected
+            assert (await world.create()).error["code"] == "insufficient_balance"
 
 
 TASKS = {
     "素材审核中": "Bring the file with upload_asset, wait until get_asset says ready, then ask the user",
     "asset is gone": "Bring the file with upload_asset, wait until get_asset says ready, then ask the user",
     "余额不足": "The account needs a top-up first: see get_balance.",
-    "too many requests": "The same request may fail again: change what the words name, and ask the user",
+    "too many requests": "The provider had too many requests: the same one may go again in a while; ask the user",
+    "[SY_ERR:10] PROVIDER_MODERATION_ERROR: TRADEMARK": "A brand or protected work was seen",
+    "[SY_ERR:10] PROVIDER_MODERATION_ERROR": "The finished video was refused, partly by chance",
+    "[SY_ERR:10] Read timed out": "It ran out of time, which passes: the same request may go again",
+    "s3 upload failed": "The provider could not store the video, which passes",
+    "connection reset by peer": "The provider could not fetch a reference: bring it with upload_asset",
+    "video_reference total DURATION_TOO_LONG": "Shorten the reference videos or audios",
     "too blue": "The same request may fail again: change what the words name, and ask the user",
 }
 
@@ -147,10 +157,12 @@ async def test_a_failed_task_comes_with_advice_for_its_words(open_world: OpenWor
     assert TASKS[words] in failed["error"]["message"]
 
 
-def test_every_error_of_the_tables_has_advice() -> None:
-    named = {*HTTP_STATUS.values(), *CODES.values(), *(error for _, error in PHRASES), errors.ProviderFailed}
-    assert set(ADVICE) == named
-    assert set(ADVICE_FOR_FAILED_TASK) < named
+def test_every_error_and_every_cause_of_the_tables_has_advice() -> None:
+    every = [*HTTP_STATUS.values(), *CODES.values(), *(meaning for _, meaning in PHRASES)]
+    assert {*ADVICE, errors.ProviderRefused} == {meaning.error for meaning in every}
+    assert all(meaning.advice for meaning in every if meaning.error is errors.ProviderRefused)
+    assert list(ADVICE_FOR_FAILED_TASK) == list(get_args(Cause))
+    assert {meaning.cause for meaning in every} == set(get_args(Cause))
 
 
 # typed by hand: a failure in the wrong table would have a paid request sent again, or a free one never

@@ -390,7 +390,7 @@ async def test_everybody_from_a_known_host_may_read_the_metadata(tmp_path: Path,
         assert [str(each) for each in read.authorization_servers] == [ISSUER]
         assert (await http.get(f"{METADATA_PATH}{path}", headers={"Host": "evil.example.com"})).status_code == 421
         assert (await http.get(f"{METADATA_PATH}{path}", headers={"Origin": "https://evil.example.com"})).status_code == 403
-        assert (await http.get(f"{METADATA_PATH}/other")).status_code == 401
+        assert (await http.get(f"{METADATA_PATH}/other")).status_code == 404
     assert authority.asked == []
 
 
@@ -439,7 +439,7 @@ async def test_off_loopback_an_issuer_suffices_also_for_the_older_transport(tmp_
     [
         (ISSUER, None, "SEEDANCE_HTTP_OAUTH_AUDIENCE: must be set together"),
         (None, AUDIENCE, "SEEDANCE_HTTP_OAUTH_AUDIENCE: must be set together"),
-        ("http://issuer.example.com", AUDIENCE, "SEEDANCE_HTTP_OAUTH_ISSUER: http:// is for loopback"),
+        ("http://issuer.example.com", AUDIENCE, "SEEDANCE_HTTP_OAUTH_ISSUER: http:// is only for loopback"),
         ("issuer.example.com", AUDIENCE, "SEEDANCE_HTTP_OAUTH_ISSUER"),
         (f"{ISSUER}?a=b", AUDIENCE, "SEEDANCE_HTTP_OAUTH_ISSUER"),
         (ISSUER, "http://video.example.com/mcp", "SEEDANCE_HTTP_OAUTH_AUDIENCE"),

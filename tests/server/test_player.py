@@ -164,5 +164,5 @@ async def test_a_link_cannot_widen_the_policy(open_world: OpenWorld, address: st
     sandbox = Elsewhere(no_film)
     sandbox.address = address
     async with open_world(sandbox=sandbox) as world:
-        await finish(world)
+        await world.call("wait_for_video", {"task_id": (await world.create())["task_id"]})
         assert await hosts(world) == [PROVIDER, *load_edition().result_hosts.value]

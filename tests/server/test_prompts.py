@@ -79,7 +79,7 @@ async def test_each_prompt_leads_over_the_free_check_and_the_person_to_the_payme
 async def test_the_first_shot_is_looked_at_before_the_others_are_paid(open_world: OpenWorld) -> None:
     async with open_world() as world:
         text = await told(world, "storyboard", **GIVEN["storyboard"])
-    assert text.index("Take the first shot alone") < text.index("`create_video` once for each shot")
+    assert text.index("Take only the first shot") < text.index("`create_video` once for each shot")
 
 
 @pytest.mark.parametrize("name", GIVEN)
@@ -88,7 +88,7 @@ async def test_every_prompt_ends_with_the_path_and_gives_the_link_only_where_not
 ) -> None:
     async with open_world() as world:
         last = (await told(world, name, **GIVEN[name])).rstrip().rpartition("\n")[2]
-    assert last.index("`download_video`") < last.index("Give the person the path") < last.index("give video_url")
+    assert last.index("`download_video`") < last.index("Give the user the path") < last.index("give video_url")
 
 
 @pytest.mark.parametrize("model", load_edition().models, ids=lambda model: model.name)

@@ -225,5 +225,5 @@ async def test_a_bug_of_ours_is_told_without_a_traceback(open_world: OpenWorld, 
     assert create.error["code"] == "outcome_unknown"
     assert create.error["charged"] == "maybe"
     assert "TypeError in a tool call" in caplog.text
-    assert "TypeError while a request was on its way" in caplog.text
+    assert "TypeError while a request was under way" in caplog.text
     assert "a fox" not in caplog.text

@@ -25,7 +25,7 @@ PROMPT = "an unmistakable prompt"
 
 def environment(tmp_path: Path, **more: str) -> dict[str, str]:
     ours = {"SEEDANCE_DATA_DIR": str(tmp_path / "data"), "SEEDANCE_MEDIA_ROOTS": str(tmp_path), **more}
-    return {**os.environ, **ours}
+    return {**os.environ, "HOME": str(tmp_path.with_name("home")), **ours}
 
 
 def server(tmp_path: Path, **more: str) -> StdioServerParameters:
@@ -74,7 +74,7 @@ async def test_one_post_and_no_key_prompt_or_link_in_any_log_or_file(tmp_path: P
             results = [made, done, bad, await client.call_tool("get_balance", {})]
     assert sandbox.requests.count(("POST", "/api/open-api/v1/seedance/videos")) == 1
     log = (tmp_path / "errors").read_text("utf-8")
-    assert "create_video req_" in log
+    assert "Request req_" in log
     assert PROMPT not in log
     assert link not in log
     assert "signature" not in log

@@ -14,18 +14,24 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import anyio
+import anyio.from_thread
 import httpx
 import pytest
-from conftest import Answer, OpenWorld, World, public_address
+from conftest import PROVIDER, Answer, OpenWorld, World, public_address
 from mcp_types import ResourceLink
 from memory_store import MemoryStore
 
+from seedance_mcp.money import gate
+from seedance_mcp.provider.client import ProviderClient
+from seedance_mcp.provider.result_download import Fetcher
 from seedance_mcp.sandbox.faults import Fault
 from seedance_mcp.sandbox.order import Order
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.settings import Settings
 from seedance_mcp.storage.video_store import Stored, VideoStore
-from seedance_mcp.tools.session import Keep
+from seedance_mcp.tools.arguments import DownloadVideo
+from seedance_mcp.tools.downloads import download_video
+from seedance_mcp.tools.session import Keep, Shared
 
 pytestmark = pytest.mark.anyio
 
@@ -176,6 +182,7 @@ async def test_a_finished_video_is_saved_whole_linked_and_remembered(open_world:
     assert request.headers["Accept-Encoding"] == "identity"
     assert KEY not in str(request.headers)
     assert set(request.headers) == {"host", "accept", "accept-encoding", "user-agent"}
+    assert (request.headers["Accept"], request.headers["User-Agent"]) == ("*/*", "Mozilla/5.0 (compatible)")
 
 
 async def test_a_saved_video_is_given_again_without_fetching_while_its_bytes_are_there(open_world: OpenWorld) -> None:
@@ -233,6 +240,40 @@ async def test_a_full_store_is_an_error_and_keeps_nothing(open_world: OpenWorld,
         answer = await refused(world)
     assert "cannot be written" in answer.text
     assert answer.error["retryable"] is False
+
+
+async def test_a_download_that_is_cancelled_while_it_commits_is_remembered(tmp_path: Path) -> None:
+    store, host, scope = MemoryStore(), library(), anyio.CancelScope()
+    store.before_commit = lambda: anyio.from_thread.run_sync(scope.cancel)
+
+    def connect(_: Settings) -> ProviderClient:
+        return ProviderClient(PROVIDER, KEY, transport=httpx.MockTransport(host))
+
+    def reach(_: Settings) -> Fetcher:
+        return Fetcher(PROVIDER, public_address, lambda: httpx.MockTransport(host))
+
+    shared = Shared(Settings(base_url=PROVIDER, data_dir=tmp_path), connect, reach=reach, keep=keeping(store))
+    task = await shared.client.create_video({"model": "seedance2.0-sp", "prompt": "a fox", "duration": 5})
+    await anyio.sleep(60)
+    with scope:
+        await download_video(shared.session(), DownloadVideo(task_id=task.task_id or ""), Silent())
+    assert scope.cancel_called
+    record = await shared.session().ledger.get(task.task_id or "")
+    assert record.saved
+    assert list(store.videos) == [record.saved.uri]
+    await shared.aclose()
+
+
+class Silent:
+    """A client that hears nothing."""
+
+    reply: gate.Reply | None = None
+
+    async def report(self, progress: float, message: str) -> None:
+        """Not shown."""
+
+    async def ask(self, question: str, token: str) -> gate.Action:
+        return "absent"
 
 
 class Unlinked(MemoryStore):
@@ -401,6 +442,8 @@ async def test_a_video_that_may_not_or_cannot_be_fetched_leaves_nothing(
         *("::ffff:10.0.0.1", "::7f00:1", "64:ff9b::7f00:1", "64:ff9b:1::808:808", "2002:7f00:1::", "2001::1", "100::1"),
         # the first and the last address of each network that Python's own tables do not know for certain
         *("192.0.0.0", "192.0.0.255", "192.88.99.0", "192.88.99.255", "2001::", "2001:1ff:ffff:ffff:ffff:ffff:ffff:ffff"),
+        # what newer Pythons call global
+        *("192.0.0.9", "192.0.0.10", "2001:1::1", "2001:3::1", "2001:4:112::1", "2001:20::1", "2001:30::1"),
         *("2002::", "2002:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "3fff::", "3fff:fff:ffff:ffff:ffff:ffff:ffff:ffff"),
     ],
 )

@@ -297,7 +297,7 @@ async def test_without_a_key_everything_is_listed_and_paid_tools_say_what_is_mis
         ]
         dry = await world.call("create_video", {"model": "seedance2.0-sp", "prompt": "x", "dry_run": True})
     assert dry["would_send"]
-    assert "No key is set: it could not be sent" in dry.text
+    assert "No key is set: the operator must set SEEDANCE_API_KEY" in dry.text
     assert dry["next"] is None
     for answer in answers:
         assert answer.error["code"] == "not_configured"
@@ -335,8 +335,8 @@ async def test_a_failed_task_is_a_normal_result_and_is_not_asked_for_again(open_
         done = await world.call("wait_for_video", {"task_id": task["task_id"]})
         assert done["status"] == "failed"
         assert done["error"]["message"] == (
-            'The provider\'s words: "content policy: the prompt was refused". Nothing was charged. The same request may fail '
-            "again: change what the words name, and ask the user before another video is paid."
+            'The provider\'s words: "content policy: the prompt was refused". Nothing was charged. Change the prompt or '
+            "the references that it may mean, and ask the user before another video is paid."
         )
         assert done["next"] is None
         world.sandbox.requests.clear()

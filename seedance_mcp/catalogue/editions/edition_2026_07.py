@@ -68,7 +68,7 @@ _FILES = (
     ),
     Fact(FileBounds("audio", (Bound("seconds", 2, 15), Bound("bytes", 1, 15 * _MEGABYTE))), "upstream"),
 )
-"""What the upstream vendor takes, where the provider states nothing of its own."""
+"""The limits of the upstream vendor, for where the provider states none of its own."""
 _MD_VIDEO = Fact(
     FileBounds("video", (Bound("seconds", 0, 15), Bound("a_side_px", 720, 2160), Bound("bytes", 1, 200 * _MEGABYTE))),
     "seed",

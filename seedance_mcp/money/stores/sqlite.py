@@ -108,14 +108,17 @@ class _Connection:
 
 
 def _make(path: Path) -> None:
-    """Make the file where it is missing.
+    """Make the file where it is missing, and let nobody but its owner read or write it.
 
-    One that is there is not touched: a process that closes a file loses every lock that it has on it, those of SQLite too, and
-    another process would then take itself for the last one and delete the log that this one still writes.
+    One that is there is not opened here: a process that closes a file loses every lock that it has on it, those of SQLite too,
+    and another process would then take itself for the last one and delete the log that this one still writes.
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    for each in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
+        with suppress(FileNotFoundError, PermissionError):  # the owner of a file that is not ours answers for its mode
+            each.chmod(each.stat().st_mode & 0o700)
 
 
 def _connect(path: Path) -> sqlite3.Connection:

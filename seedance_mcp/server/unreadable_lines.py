@@ -1,0 +1,90 @@
+"""Answers lines that are no message: JSON-RPC errors with each id that can be read, so that no client waits for ever."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field
+
+import mcp_types as types
+
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[\]{}]')
+_VALUE = re.compile(r'\s*:\s*(-?[0-9]{1,19}(?![0-9.eE])|"(?:[^"\\]|\\.){0,1000}")')
+_NAME = re.compile(r"\s*:")
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
+_CANNOT_BE_READ = "Parse error: the line cannot be read as JSON"
+_IS_NO_MESSAGE = (
+    "Invalid Request: the line is no JSON-RPC 2.0 message; allowed: one object a line, no batch, no deeper than 100, its id "
+    "text or a whole number"
+)
+_HALF_A_CHARACTER = "Invalid Request: the message holds half a character (a lone surrogate such as \\ud83d); send whole ones"
+
+
+@dataclass
+class _Object:
+    """The part of one outermost object that is seen without reading it whole."""
+
+    names: set[str] = field(default_factory=set[str])
+    id: str | None = None
+    """As it is written; `None` where there is none, or none that an answer may repeat."""
+
+    @property
+    def wants_answer(self) -> bool:
+        """Whether it is neither a notification nor itself an answer."""
+        return "id" in self.names if "method" in self.names else not self.names & {"result", "error"}
+
+
+def refusals_of(line: str) -> Iterator[str]:
+    """Give the errors to send for a line that is no message, in JSON: one for each request that it seems to hold."""
+    if not line.strip():
+        return
+    found = list(_objects(line))
+    code, message = _judged(line)
+    for each in found or [_Object()]:
+        if each.wants_answer:
+            error = json.dumps({"code": code, "message": message})
+            yield f'{{"jsonrpc":"2.0","id":{each.id or "null"},"error":{error}}}'
+
+
+def _judged(line: str) -> tuple[int, str]:
+    """Say what is wrong with a line."""
+    try:
+        json.loads(line)
+    except RecursionError:
+        return types.INVALID_REQUEST, _IS_NO_MESSAGE
+    except ValueError:
+        return types.PARSE_ERROR, _CANNOT_BE_READ
+    return types.INVALID_REQUEST, _HALF_A_CHARACTER if _HALF.search(line) else _IS_NO_MESSAGE
+
+
+def _objects(line: str) -> Generator[_Object]:
+    """Find the outermost objects of a line: the line itself, or the members of a batch."""
+    outermost = 2 if line.lstrip().startswith("[") else 1
+    depth, seen = 0, None
+    for token in _TOKEN.finditer(line):
+        match token[0]:
+            case "{" | "[":
+                depth += 1
+                if depth == outermost and token[0] == "{":
+                    seen = _Object()
+            case "}" | "]":
+                depth -= 1
+                if depth < outermost and seen:
+                    yield seen
+                    seen = None
+            case _ if seen and depth == outermost and _NAME.match(line, token.end()):
+                seen.names.add(token[0][1:-1])
+                if token[0] == '"id"' and (value := _VALUE.match(line, token.end())):
+                    seen.id = _repeatable(value[1])
+            case _:
+                pass
+    if seen:  # the line ends too early
+        yield seen
+
+
+def _repeatable(written: str) -> str | None:
+    try:
+        return json.dumps(json.loads(written))
+    except ValueError:  # an escape that is none
+        return None
