@@ -6,6 +6,7 @@ import math
 import os
 import signal
 import sys
+import zlib
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
@@ -106,6 +107,17 @@ class JumpsWhenIdle(Instrument):
         threshold = math.inf if active_thread_count() else 0
         if threshold != self._clock.autojump_threshold:
             self._clock.autojump_threshold = threshold
+
+
+def png(width_px: int, height_px: int) -> bytes:
+    """Write a black picture, whole."""
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return len(content).to_bytes(4) + name + content + zlib.crc32(name + content).to_bytes(4)
+
+    header = width_px.to_bytes(4) + height_px.to_bytes(4) + bytes([1, 0, 0, 0, 0])
+    rows = zlib.compress(bytes((1 + (width_px + 7) // 8) * height_px))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
 @pytest.fixture

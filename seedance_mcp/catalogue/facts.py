@@ -94,6 +94,13 @@ class FileBounds:
 
     kind: Kind
     bounds: tuple[Bound, ...]
+    refused: tuple[str, ...] = ()
+    """Endings of formats that are not taken, though the file upload knows them."""
+
+    @property
+    def description(self) -> str:
+        """The bounds as tables write them."""
+        return ", ".join((*(bound.description for bound in self.bounds), *(f"no {each.upper()}" for each in self.refused)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,15 @@
 
 __all__ = [
     "contact_sheet",
+    "decoder",
+    "formats",
     "headers",
     "local_files",
+    "matroska",
     "mp4_header",
+    "mpeg_audio",
     "probe",
+    "signatures",
     "urls",
+    "worker",
 ]

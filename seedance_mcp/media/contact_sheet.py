@@ -1,17 +1,17 @@
-"""Draws a contact sheet: first, middle and last frame of a video side by side, small enough for a chat."""
+"""Draws a contact sheet: first, middle and last frame of a video side by side, small enough for a chat.
+
+It runs in the child of `decoder`: PyAV and Pillow are loaded with it.
+"""
 
 from __future__ import annotations
 
 import io
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, BinaryIO
+from typing import Any
 
-import av
-from av.error import FFmpegError
+from av.video.reformatter import Colorspace
 from PIL import Image
-
-from seedance_mcp.errors import DownloadRefused
 
 FRAME_MOST_PX = 480
 SHEET_MOST_BYTES = 190_000
@@ -21,6 +21,10 @@ FRAMES_MOST = 600
 """Frames decoded on the way to one that is shown: more than the longest video has."""
 _QUALITIES = (82, 65, 50, 35)
 """JPEG qualities, tried in turn until the sheet is small enough."""
+_UNSPECIFIED = 2
+"""The colour space of a frame that names none, as the codec's standards count."""
+_HD_LINES = 720
+"""Video of so many lines that says nothing of its colours has those of BT.709; libraries take it for BT.601."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,36 +36,27 @@ class Sheet:
     """Of the video, like `height_px`."""
     height_px: int
     seconds: list[float]
-    """When in the video each frame is shown."""
+    """When in the video each frame is shown, counted from its first."""
 
 
-def contact_sheet(file: BinaryIO) -> Sheet:
-    """Draw the sheet of an MP4; raises `DownloadRefused` where no frame can be decoded, or one is too large."""
-    try:
-        opened: Any = av.open(file, format="mp4")  # half typed upstream
-        with opened as container:
-            return _drawn(container, container.streams.video[0])
-    except (FFmpegError, IndexError, StopIteration, ValueError, OSError) as error:
-        raise DownloadRefused(
-            f"The video cannot be shown ({type(error).__name__}): keep it with download_video, which needs no frames of it."
-        ) from error
-
-
-def _drawn(container: Any, stream: Any) -> Sheet:
+def contact_sheet(container: Any) -> Sheet:
+    """Draw the sheet of an open container; raises what PyAV raises where no frame can be decoded, or one is too large."""
+    stream = container.streams.video[0]
     stream.thread_type = "AUTO"
     stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
-    length = (stream.duration or 0) * (stream.time_base or 0)
-    shown = [_frame_at(container, stream, length * share) for share in (0, 0.5, 1)]
+    start, length = (float((ticks or 0) * (stream.time_base or 0)) for ticks in (stream.start_time, stream.duration))
+    shown = [_frame_at(container, stream, start + length * share) for share in (0, 0.5, 1)]
     pictures = [_small(frame) for frame in shown]
     width, height = pictures[0].size
     sheet = Image.new("RGB", (width * len(pictures), height))
     for number, picture in enumerate(pictures):
         sheet.paste(picture, (number * width, 0))
-    return Sheet(_packed(sheet), stream.width, stream.height, [round(float(frame.time or 0), 3) for frame in shown])
+    seconds = [round(float(frame.time or 0) - start, 3) for frame in shown]
+    return Sheet(_packed(sheet), stream.width, stream.height, seconds)
 
 
-def _frame_at(container: Any, stream: Any, seconds: Any) -> Any:
-    """Give the first frame at or after a moment, else the last frame."""
+def _frame_at(container: Any, stream: Any, seconds: float) -> Any:
+    """Give the first frame at or after a moment of the file's own clock, else the last frame."""
     container.seek(int(seconds / stream.time_base), stream=stream)
     frames = islice(container.decode(stream), FRAMES_MOST)
     frame = next(frames)
@@ -73,6 +68,9 @@ def _frame_at(container: Any, stream: Any, seconds: Any) -> Any:
 
 
 def _small(frame: Any) -> Image.Image:
+    """Give a frame as a small picture, in the colours that a player shows."""
+    if frame.colorspace == _UNSPECIFIED and min(frame.width, frame.height) >= _HD_LINES:
+        frame.colorspace = Colorspace.ITU709.value
     width = min(FRAME_MOST_PX, frame.width)
     picture: Image.Image = frame.to_image(width=width, height=max(1, round(frame.height * width / frame.width)))
     return picture

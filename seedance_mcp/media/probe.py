@@ -1,58 +1,31 @@
-"""Finds out what a media file is: its format, its length and pixels, and which bounds of a route it breaks."""
+"""Finds out what a media file is: its format and what it holds, by its content, and which bounds of a route it breaks."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO
 
-from seedance_mcp.catalogue.facts import Bound, Kind, Measure, Model, UploadLimits
+from seedance_mcp.catalogue.facts import Kind, Measure, Model, UploadLimits
 from seedance_mcp.errors import FileRejected
-from seedance_mcp.media.headers import picture_size, wave_seconds
-from seedance_mcp.media.mp4_header import duration_seconds, frame_size
+from seedance_mcp.media.decoder import PROBE, Limits, Unreadable, decode, is_installed
+from seedance_mcp.media.formats import FORMATS, SOUND_ONLY, WAY_FORWARD, Content, Format
+from seedance_mcp.media.signatures import recognise
 
-_HEAD_BYTES = 512
-"""How much of a file the signatures are compared with."""
 _NAME_CHARS = 80
-_WITH_MOVIE_HEADER = ("mp4", "mov", "m4v", "m4a")
-_SVG = rb"(\xef\xbb\xbf)?\s*(<\?xml[^>]*>\s*)?(<!--(?:(?!-->).)*-->\s*|<!DOCTYPE svg[^>]*>\s*)*<svg[\s>]"
-"""A comment ends at its first end: otherwise every split of many comments would be tried in turn."""
-
-
-@dataclass(frozen=True, slots=True)
-class Format:
-    """A file format that files/upload takes."""
-
-    ending: str
-    mime_type: str
-    head: bytes
-    """A regular expression that the first bytes match."""
-
-
-FORMATS: tuple[Format, ...] = (
-    Format("png", "image/png", rb"\x89PNG\r\n\x1a\n"),
-    Format("jpg", "image/jpeg", rb"\xff\xd8\xff"),
-    Format("gif", "image/gif", rb"GIF8[79]a"),
-    Format("webp", "image/webp", rb"RIFF....WEBP"),
-    Format("bmp", "image/bmp", rb"BM.{12}"),
-    Format("svg", "image/svg+xml", _SVG),
-    Format("wav", "audio/wav", rb"RIFF....WAVE"),
-    Format("avi", "video/x-msvideo", rb"RIFF....AVI "),
-    Format("flac", "audio/flac", rb"fLaC"),
-    Format("ogg", "audio/ogg", rb"OggS"),
-    Format("flv", "video/x-flv", rb"FLV\x01"),
-    Format("m4a", "audio/mp4", rb"....ftypM4A"),
-    Format("m4v", "video/x-m4v", rb"....ftypM4V"),
-    Format("mov", "video/quicktime", rb"....ftypqt  |....(moov|mdat|wide|free)"),
-    Format("mp4", "video/mp4", rb"....ftyp"),
-    Format("webm", "video/webm", rb"\x1aE\xdf\xa3.{0,60}?webm"),
-    Format("mkv", "video/x-matroska", rb"\x1aE\xdf\xa3"),
-    Format("aac", "audio/aac", rb"\xff[\xf0\xf1\xf8\xf9]"),
-    Format("mp3", "audio/mpeg", rb"ID3|\xff[\xe2\xe3\xf2\xf3\xfa\xfb]"),
-)
-"""Every format that files/upload takes (pages-05); the first row whose head matches decides."""
+Decode = Callable[[str, str, BinaryIO, Limits], dict[str, Any]]
+"""Does a job of `worker` on a file, like `decoder.decode`."""
+_DEMUXERS = {
+    **dict.fromkeys(("mp4", "mov", "m4v", "m4a"), "mp4"),
+    **dict.fromkeys(("webm", "mkv"), "matroska"),
+    **{name: name for name in ("avi", "flv", "ogg", "mp3", "aac", "flac", "wav")},
+}
+"""Ending of a format with a length → the library's name for its reader. No other reader is let near the file."""
+_PICTURES = ("jpg", "png", "gif", "webp", "bmp")
+_SEES_TRACKS = ("mp4", "mov", "m4v", "m4a", "webm", "mkv", "ogg")
+"""Formats whose tracks our own reader sees: of those it knows best what moves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +41,27 @@ class MediaFile:
     size_bytes: int
     sha256: str
     """Of the whole content, in hexadecimal."""
-    seconds: float | None
-    """How long it plays; `None` where its header does not say."""
-    size_px: tuple[int, int] | None
-    """Width and height; `None` where its header does not say."""
+    content: Content
+
+    @property
+    def seconds(self) -> float | None:
+        """How long its pictures move, or how long it sounds; `None` where that is not known."""
+        return self.content.seconds
+
+    @property
+    def size_px(self) -> tuple[int, int] | None:
+        """Width and height as they are shown; `None` where that is not known."""
+        return self.content.size_px
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One bound of a route that a file does not keep."""
+    """One thing that a route does not take of a file."""
 
-    bound: Bound
+    allowed: str
+    """What it takes instead, for example `2 to 15 s`."""
     measured: str
-    """What the file has instead, with its unit, for example `1.9 s`."""
+    """What the file has, with its unit, for example `1.9 s`."""
     source: str
     """Who states the bound: a key of the edition's sources."""
 
@@ -89,7 +70,7 @@ def probe(file: BinaryIO, path: Path, limits: UploadLimits, sha256: str, size_by
     """Read what a copied file holds.
 
     Args:
-        file: The copy, readable and seekable.
+        file: The copy, readable and seekable, with a descriptor.
         path: Where it was copied from; gives the name, never the format.
         limits: The formats that the provider takes.
         sha256: The digest of its content, in hexadecimal.
@@ -98,53 +79,97 @@ def probe(file: BinaryIO, path: Path, limits: UploadLimits, sha256: str, size_by
     Raises:
         FileRejected: The content is none of the accepted formats.
     """
+    content = examine(file)
+    form = content.form if content else None
+    if content is None or form is None or form.ending not in limits.all_endings:
+        raise _unaccepted(form, limits)
     file.seek(0)
-    form = sniff(file.read(_HEAD_BYTES), limits)
-    kind = form.mime_type.partition("/")[0]
     name = re.sub(r"[^\w.-]+", "_", path.stem, flags=re.ASCII)[:_NAME_CHARS] or "file"
-    seconds, size_px = _measure(file, form.ending, size_bytes)
-    file.seek(0)
-    return MediaFile(file, f"{name}.{form.ending}", cast("Kind", kind), form.mime_type, size_bytes, sha256, seconds, size_px)
+    return MediaFile(file, f"{name}.{form.ending}", form.kind, form.mime_type, size_bytes, sha256, content)
 
 
-def sniff(head: bytes, limits: UploadLimits) -> Format:
-    """Give the format of a file by its first bytes; raises `FileRejected` for every other content."""
-    form = next((form for form in FORMATS if re.match(form.head, head, re.DOTALL)), None)
-    if form and form.ending in limits.all_endings:
-        return form
+def _unaccepted(form: Format | None, limits: UploadLimits) -> FileRejected:
+    """Name what the file is, where that is known, and what helps."""
     allowed = ", ".join(limits.all_endings)
-    raise FileRejected(
-        f"The file's content is none of the accepted formats, whatever its name says; allowed: {allowed}. Nothing was sent.",
-        field="source",
-        allowed=allowed,
+    if form is None:
+        words = f"The file's content is none of the accepted formats, whatever its name says; allowed: {allowed}."
+        way = "bring a picture, a video or a sound"
+    else:
+        words = f"The file is {form.title}, whatever its name says, and the provider takes none; allowed: {allowed}."
+        way = WAY_FORWARD[form.kind]
+    return FileRejected(f"{words} Nothing was sent: {way}.", field="source", allowed=allowed)
+
+
+def examine(file: BinaryIO, decode: Decode = decode) -> Content | None:
+    """Give what a file holds, or `None` where it is no media that is known; the file's position moves.
+
+    Our own reader decides what may be decoded at all. Where PyAV and Pillow are installed, `decode` has them measure it, in
+    another process.
+    """
+    content = recognise(file)
+    if content is None or content.damage or not is_installed():
+        return content
+    try:
+        return _decoded(file, content, decode)
+    except Unreadable as error:
+        return replace(content, damage=str(error))
+    except OSError:  # no process can be started here: what is known is what our own reader knows
+        return content
+
+
+def _decoded(file: BinaryIO, content: Content, decode: Decode) -> Content:
+    ending = content.form.ending
+    if ending in _PICTURES:
+        width, height = decode("picture", ending, file, PROBE)["size_px"]
+        return replace(content, size_px=(width, height))
+    if ending not in _DEMUXERS:
+        return content
+    streams = decode("stream", _DEMUXERS[ending], file, PROBE)
+    if content.form.kind == "video" and "video" not in streams and ending not in _SEES_TRACKS:
+        content = replace(content, form=FORMATS[SOUND_ONLY[ending]])
+    main = streams.get(content.form.kind)
+    if main is None:
+        return replace(content, damage="holds neither pictures nor sound that can be decoded")
+    size = main.get("size_px")
+    return replace(
+        content,
+        seconds=max(main["seconds"] or 0.0, content.header_seconds) or None,
+        size_px=(size[0], size[1]) if size else None,
+        frames_per_second=main.get("frames_per_second"),
+        codec=main["codec"],
     )
-
-
-def _measure(file: BinaryIO, ending: str, size_bytes: int) -> tuple[float | None, tuple[int, int] | None]:
-    """Give seconds, and width and height in pixels, each where the header says it."""
-    if ending in _WITH_MOVIE_HEADER:
-        return duration_seconds(file), frame_size(file)
-    return wave_seconds(file, size_bytes) if ending == "wav" else None, picture_size(file, ending)
 
 
 def check_bounds(found: MediaFile, model: Model) -> list[Violation]:
     """List every bound of the model's route that a file breaks, in the order of the catalogue; empty when it fits.
 
-    A measure that the file's header does not say breaks no bound.
+    A measure that is not known breaks no bound: see `unknown_measures`.
     """
     return list(_violations(found, model))
 
 
 def _violations(found: MediaFile, model: Model) -> Iterator[Violation]:
+    ending = found.content.form.ending
     for fact in model.route.files:
+        if fact.value.kind == found.kind and ending in fact.value.refused:
+            yield Violation(f"no {ending.upper()}", f"the format {ending.upper()}", fact.source)
         for bound in fact.value.bounds if fact.value.kind == found.kind else ():
             extent = _extent(found, bound.measure)
             if extent and not (bound.low <= extent[0] and extent[1] <= bound.high):
-                yield Violation(bound, _measured(found, bound.measure), fact.source)
+                yield Violation(bound.description, _measured(found, bound.measure), fact.source)
+
+
+def unknown_measures(found: MediaFile, model: Model) -> list[str]:
+    """Name what the route has bounds for, and nobody here could read of the file: `length`, `size in pixels`."""
+    bounds = [bound for fact in model.route.files if fact.value.kind == found.kind for bound in fact.value.bounds]
+    names = [
+        "length" if bound.measure == "seconds" else "size in pixels" for bound in bounds if not _extent(found, bound.measure)
+    ]
+    return list(dict.fromkeys(names))
 
 
 def _extent(found: MediaFile, measure: Measure) -> tuple[float, float] | None:
-    """Give what is compared with the lower and with the upper bound; `None` where the header does not say."""
+    """Give what is compared with the lower and with the upper bound; `None` where that is not known."""
     if measure == "bytes":
         return found.size_bytes, found.size_bytes
     if measure == "seconds":  # one frame or sample more than a whole second breaks no bound

@@ -159,7 +159,7 @@ def _limits(edition: Edition, route: Route) -> Iterable[tuple[str, ...]]:
     yield _row("reference_videos", _count(route.reference_videos.value), route.reference_videos)
     yield _row("reference_audios", _count(route.reference_audios.value), route.reference_audios)
     for fact in route.files:
-        yield _row(f"{fact.value.kind} files", ", ".join(bound.description for bound in fact.value.bounds), fact)
+        yield _row(f"{fact.value.kind} files", fact.value.description, fact)
 
 
 def _count(most: int) -> str:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import PurePath
-from typing import TYPE_CHECKING, BinaryIO
+from typing import Any, BinaryIO
 
 import anyio
 import anyio.to_thread
 
 from seedance_mcp.errors import DownloadFailed, DownloadRefused, LedgerUnusable, LinkExpired, NotConfigured, TaskNotFound
+from seedance_mcp.media import decoder
 from seedance_mcp.money.records import Record, Saved
 from seedance_mcp.polling.schedule import Meter
 from seedance_mcp.storage.local_disk import temporary_video
@@ -21,9 +23,6 @@ from seedance_mcp.tools.arguments import DownloadVideo, GetTask
 from seedance_mcp.tools.results import Preview, SavedVideo
 from seedance_mcp.tools.session import Caller, Session
 from seedance_mcp.tools.tasks import poll_task
-
-if TYPE_CHECKING:
-    from seedance_mcp.media.contact_sheet import Sheet
 
 LINK_SECONDS = 3600.0
 """How long a download link of the video store lives."""
@@ -93,28 +92,31 @@ async def preview_video(session: Session, arguments: GetTask, caller: Caller) ->
         NotConfigured: The optional libraries that decode video are not installed.
         DownloadFailed: There is no video yet, or it cannot be fetched or shown.
     """
-    make_sheet = _sheet_maker()
-    record = await _finished(session, arguments.task_id)
-    async with _open_video(session, record, caller) as file:
-        sheet = await anyio.to_thread.run_sync(make_sheet, file)
-    return Preview(
-        task_id=record.task_id or "",
-        width=sheet.width_px,
-        height=sheet.height_px,
-        frames=sheet.seconds,
-        sheet=sheet.jpeg,
-    )
-
-
-def _sheet_maker() -> Callable[[BinaryIO], Sheet]:
-    try:
-        from seedance_mcp.media.contact_sheet import contact_sheet  # noqa: PLC0415 - an optional extra, and slow to import
-    except ImportError as error:
+    if not decoder.is_installed():
         raise NotConfigured(
             "preview_video needs more than is installed: the operator should run pip install 'seedance-mcp[preview]'. "
             "download_video works without it."
+        )
+    record = await _finished(session, arguments.task_id)
+    async with _open_video(session, record, caller) as file:
+        sheet = await anyio.to_thread.run_sync(_sheet, file)
+    return Preview(
+        task_id=record.task_id or "",
+        width=sheet["width_px"],
+        height=sheet["height_px"],
+        frames=sheet["seconds"],
+        sheet=base64.b64decode(sheet["jpeg"]),
+    )
+
+
+def _sheet(file: BinaryIO) -> dict[str, Any]:
+    """Draw a contact sheet in another process; raises `DownloadRefused` where the video cannot be decoded."""
+    try:
+        return decoder.decode("sheet", "mp4", file, decoder.SHEET)
+    except (decoder.Unreadable, OSError) as error:
+        raise DownloadRefused(
+            f"The video cannot be shown ({error}): keep it with download_video, which needs no frames of it."
         ) from error
-    return contact_sheet
 
 
 async def _finished(session: Session, task_id: str) -> Record:

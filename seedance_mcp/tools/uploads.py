@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import anyio.to_thread
@@ -14,7 +14,9 @@ from seedance_mcp.catalogue.edition import Edition
 from seedance_mcp.catalogue.facts import KIND_OF_FIELD, MEDIA_FIELDS, Kind, Model
 from seedance_mcp.errors import AssetRejected, FileRejected, InvalidRequest, ProviderFailed, SeedanceError
 from seedance_mcp.media import local_files, urls
-from seedance_mcp.media.probe import MediaFile, Violation, check_bounds
+from seedance_mcp.media.decoder import is_installed
+from seedance_mcp.media.formats import WAY_FORWARD
+from seedance_mcp.media.probe import MediaFile, check_bounds, unknown_measures
 from seedance_mcp.money.records import Upload
 from seedance_mcp.polling.schedule import Meter, wait
 from seedance_mcp.provider import reviews
@@ -44,6 +46,8 @@ class _Brought:
     digest: str = ""
     """Of the bytes and what they are for; empty where none were sent."""
     uploaded_at: datetime | None = None
+    note: str = ""
+    """What could not be checked."""
     review: AssetReview | None = None
     """The review of an earlier upload of the same bytes for the same purpose."""
 
@@ -117,9 +121,9 @@ async def _bring(session: Session, model: Model, arguments: UploadAsset) -> _Bro
                 allowed=found.kind,
             )
         _check_use(session.edition, model, found.kind, arguments)
-        if violations := check_bounds(found, model):
-            raise _misfit(session.edition, found, model, violations)
-        return await _known(session, model, arguments, found) or await _send(session, model, arguments, found)
+        _check_file(session.edition, found, model)
+        brought = await _known(session, model, arguments, found) or await _send(session, model, arguments, found)
+        return replace(brought, note=_unchecked(found, model))
 
 
 _NOT_FOR_YOU = (
@@ -129,16 +133,34 @@ _NOT_FOR_YOU = (
 """What a caller from elsewhere hears, whether or not there is such a file: not where the server's folders are."""
 
 
-def _misfit(edition: Edition, found: MediaFile, model: Model, violations: list[Violation]) -> FileRejected:
-    """Name everything that the route does not take in one refusal, so that the agent can fix all of it at once."""
-    measured = " and ".join(dict.fromkeys(each.measured for each in violations))
-    allowed = "; ".join(each.bound.description for each in violations)
-    sources = "; ".join(dict.fromkeys(edition.sources[each.source] for each in violations))
-    return FileRejected(
-        f"The {found.kind} has {measured}; allowed on the route {model.route.name}: {allowed} ({sources}). Nothing was sent.",
-        field="source",
-        allowed=allowed,
-    )
+def _check_file(edition: Edition, found: MediaFile, model: Model) -> None:
+    """Name everything that is wrong with a file in one refusal, so that the agent can mend all of it at once."""
+    violations, damage = check_bounds(found, model), found.content.damage
+    if not violations and not damage:
+        return
+    faults = [f"{found.content.form.title.capitalize()} {damage}: {WAY_FORWARD[found.kind]} anew."] if damage else []
+    allowed = "; ".join(each.allowed for each in violations) or f"a whole file of kind {found.kind}"
+    if violations:
+        measured = " and ".join(dict.fromkeys(each.measured for each in violations))
+        sources = "; ".join(dict.fromkeys(edition.sources[each.source] for each in violations))
+        taken = f"allowed on the route {model.route.name}: {allowed} ({sources})"
+        faults.append(f"The {found.kind}{_looks(found)} has {measured}; {taken}.")
+    raise FileRejected(f"{' '.join(faults)} Nothing was sent.", field="source", allowed=allowed)
+
+
+def _unchecked(found: MediaFile, model: Model) -> str:
+    """Name the bounds of the route that nobody could hold against the file; empty where all were."""
+    unknown = " and ".join(unknown_measures(found, model))
+    remedy = "" if is_installed() else " The operator should run pip install 'seedance-mcp[media]'."
+    return f"Not checked, because it cannot be read here: {unknown}.{remedy}" if unknown else ""
+
+
+def _looks(found: MediaFile) -> str:
+    """Give codec and frame rate between brackets, where they are known."""
+    rate = found.content.frames_per_second
+    known = [found.content.codec, f"{rate:.4g} frames per second" if rate else ""]
+    shown = ", ".join(each for each in known if each)
+    return f" ({shown})" if shown else ""
 
 
 def _digest_of(session: Session, model: Model, arguments: UploadAsset, found: MediaFile) -> str:
@@ -159,7 +181,7 @@ async def _known(session: Session, model: Model, arguments: UploadAsset, found: 
             review = await reviews.get_asset(session.client, model, earlier.asset_id, portrait=arguments.portrait)
         except SeedanceError:
             return None
-    known = _Brought(earlier.url, found.kind, found.size_bytes, digest, earlier.at, review)
+    known = _Brought(earlier.url, found.kind, found.size_bytes, digest, earlier.at, review=review)
     return None if review.stage == "failed" else known
 
 
@@ -214,6 +236,7 @@ def _asset(session: Session, model: Model, review: AssetReview, kind: Kind | Non
         expires_at=views.iso(expires_from and expires_from + timedelta(seconds=session.edition.url_lifetime_seconds.value)),
         bytes=brought.size_bytes if brought else None,
         use_in=_use_in(model, kind),
+        note=brought.note if brought else "",
         next=again if review.stage == "processing" else None,
     )
 

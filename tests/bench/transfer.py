@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import io
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import anyio
+import av
 from kit import MODEL, Row, Session, memory_mb, ours, provider, session, settings
 
 SIZE_BYTES = 100_000_000
+
+
+def film() -> bytes:
+    """Encode one second that every route takes by its size in pixels."""
+    written = io.BytesIO()
+    opened: Any = av.open(written, "w", format="mp4")
+    with opened as container:
+        stream = container.add_stream("mpeg4", rate=24)
+        stream.width, stream.height = 1280, 720
+        for _ in range(72):
+            container.mux(stream.encode(av.VideoFrame(1280, 720, "yuv420p")))
+        container.mux(stream.encode())
+    return written.getvalue()
 
 
 def forget_peak(process_id: int) -> None:
@@ -39,13 +54,14 @@ async def transfer(folder: Path) -> list[Row]:
     paths = {"OUTPUT_DIR": str(folder / "videos"), "MEDIA_ROOTS": str(folder)}
     with provider(SIZE_BYTES) as address, settings(address, **paths) as environment:
         async with session(ours(), environment) as server:
-            source.write_bytes(b"\xff\xd8\xff" + bytes(1000))
+            source.write_bytes(film())
             await server.call("upload_asset", source=str(source), model=MODEL)
             first, second = await finished(server, "a fox"), await finished(server, "another fox")
             await server.call("download_video", task_id=first)
             down = await growth(server, "download", "download_video", task_id=second)
             with source.open("wb") as file:
-                file.write(b"\0\0\0\x20ftypisom")
+                file.write(film())
+                file.write((SIZE_BYTES - file.tell()).to_bytes(4) + b"free")
                 file.truncate(SIZE_BYTES)
             return [down, await growth(server, "upload", "upload_asset", source=str(source), model=MODEL)]
 

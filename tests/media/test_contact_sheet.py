@@ -9,15 +9,16 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import av
 import pytest
 from conftest import Answer, OpenWorld, World
+from corpus import Clip
+from corpus import film as film_of
 from mcp_types import ImageContent
 from PIL import Image
 
 from seedance_mcp.catalogue.edition import load_edition
-from seedance_mcp.errors import DownloadRefused
-from seedance_mcp.media.contact_sheet import SHEET_MOST_BYTES, contact_sheet
+from seedance_mcp.media.contact_sheet import SHEET_MOST_BYTES
+from seedance_mcp.media.worker import answer
 from seedance_mcp.sandbox.film import render
 from seedance_mcp.sandbox.order import Order, order_of
 from seedance_mcp.sandbox.provider import Sandbox
@@ -32,8 +33,8 @@ def film() -> bytes:
     return render(order_of(load_edition(), BODY), [])
 
 
-def picture_of(answer: Answer) -> Image.Image:
-    (block,) = answer.more
+def picture_of(shown: Answer) -> Image.Image:
+    (block,) = shown.more
     assert isinstance(block, ImageContent)
     assert block.mime_type == "image/jpeg"
     data = base64.b64decode(block.data)
@@ -104,7 +105,6 @@ async def test_a_missing_temporary_folder_is_named(
 
 
 async def test_a_missing_extra_is_named(open_world: OpenWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "seedance_mcp.media.contact_sheet")
     monkeypatch.setitem(sys.modules, "av", None)
     async with open_world() as world:
         answer = await world.call("preview_video", {"task_id": await finished(world)})
@@ -112,32 +112,48 @@ async def test_a_missing_extra_is_named(open_world: OpenWorld, monkeypatch: pyte
     assert "pip install 'seedance-mcp[preview]'" in answer.text
 
 
-def clip(width: int, height: int, frames: int, picture: Any = None) -> io.BytesIO:
-    written = io.BytesIO()
-    opened: Any = av.open(written, "w", format="mp4")
-    with opened as container:
-        stream = container.add_stream("libx264", rate=24, options={"preset": "ultrafast"})
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        images: Any = av.VideoFrame
-        for number in range(frames):
-            container.mux(stream.encode(images.from_image(picture or Image.new("RGB", (width, height), (number, 0, 0)))))
-        container.mux(stream.encode())
-    written.seek(0)
-    return written
+async def test_a_title_that_is_not_utf_8_hinders_no_preview(open_world: OpenWorld) -> None:
+    async def titled(order: Order, pictures: list[bytes]) -> bytes:
+        return film_of(Clip(title="caf\u00e9")).replace("caf\u00e9".encode(), b"caf\xff\xfe")
+
+    async with open_world(sandbox=Sandbox(titled)) as world:
+        preview = await world.call("preview_video", {"task_id": await finished(world)})
+    assert preview["frames"] == [0.0, 0.5, 0.958]
 
 
-def test_noise_is_packed_until_it_is_small() -> None:
-    noise = Image.effect_noise((480, 854), 200).convert("RGB")
-    sheet = contact_sheet(clip(480, 854, 2, noise))
-    assert len(sheet.jpeg) <= SHEET_MOST_BYTES
-    assert Image.open(io.BytesIO(sheet.jpeg)).size == (720, 427)
-    assert sheet.seconds == [0, 0.042, 0.042]
+def sheet_of(content: bytes, tmp_path: Path) -> dict[str, Any]:
+    """Draw a sheet as the child does, in this process."""
+    (tmp_path / "film").write_bytes(content)
+    with (tmp_path / "film").open("rb") as file:
+        sheet = answer("sheet", "mp4", file)
+    return {**sheet, "picture": Image.open(io.BytesIO(base64.b64decode(sheet.get("jpeg", ""))))} if "jpeg" in sheet else sheet
 
 
-def test_a_small_video_is_not_blown_up() -> None:
-    assert Image.open(io.BytesIO(contact_sheet(clip(64, 64, 1)).jpeg)).size == (192, 64)
+def test_a_video_that_starts_late_shows_three_moments(tmp_path: Path) -> None:
+    assert sheet_of(film_of(Clip(start=48, audio=None)), tmp_path)["seconds"] == [0, 0.5, 0.958]
 
 
-def test_frames_beyond_4k_are_refused() -> None:
-    with pytest.raises(DownloadRefused, match="cannot be shown"):
-        contact_sheet(clip(4096, 2304, 1))
+@pytest.mark.parametrize(("size", "lines"), [((1280, 720), "HD"), ((720, 1280), "HD"), ((640, 480), "SD")])
+def test_untagged_colours_are_those_of_their_standard(tmp_path: Path, size: tuple[int, int], lines: str) -> None:
+    space = {"HD": "ITU709", "SD": "ITU601"}[lines]
+    picture = sheet_of(film_of(Clip(size_px=size, space=space, audio=None, frames=2)), tmp_path)["picture"]
+    assert all(abs(seen - drawn) < 8 for seen, drawn in zip(picture.getpixel((9, 9)), (200, 50, 50), strict=True))
+
+
+def clip(width: int, height: int, frames: int, **more: Any) -> bytes:
+    return film_of(Clip(size_px=(width, height), frames=frames, audio=None, **more))
+
+
+def test_noise_is_packed_until_it_is_small(tmp_path: Path) -> None:
+    sheet = sheet_of(clip(480, 854, 2, is_noise=True), tmp_path)
+    assert len(base64.b64decode(sheet["jpeg"])) <= SHEET_MOST_BYTES
+    assert sheet["picture"].size == (720, 427)
+    assert sheet["seconds"] == [0, 0.042, 0.042]
+
+
+def test_a_small_video_is_not_blown_up(tmp_path: Path) -> None:
+    assert sheet_of(clip(64, 64, 1), tmp_path)["picture"].size == (192, 64)
+
+
+def test_frames_beyond_4k_are_refused(tmp_path: Path) -> None:
+    assert "failed" in sheet_of(clip(4096, 2304, 1), tmp_path)

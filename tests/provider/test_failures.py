@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import httpx
 import pytest
-from conftest import OpenWorld, no_film
+from conftest import OpenWorld, no_film, png
 
 from seedance_mcp import errors
 from seedance_mcp.provider.client import ProviderClient
@@ -245,7 +245,7 @@ async def test_a_body_without_an_envelope_is_a_success_by_each_known_field(
     open_world: OpenWorld, tmp_path: Any, field: str
 ) -> None:
     where, body, tool = FLAT[field]
-    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n1")
+    (tmp_path / "a.png").write_bytes(png(640, 480))
     url = {"source": "https://a.b/c.png", "wait_seconds": 0}
     calls: dict[str, tuple[str, dict[str, Any]]] = {
         "create_video": ("create_video", {"request": {"model": "seedance2.0-sp", "prompt": "a fox"}}),

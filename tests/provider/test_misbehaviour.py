@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import OpenWorld, World
+from conftest import OpenWorld, World, png
 
 from seedance_mcp import errors
 from seedance_mcp.provider.client import AFTER_SENDING, BEFORE_SENDING, ProviderClient
@@ -87,7 +87,7 @@ async def test_a_faulty_answer_to_a_create_has_its_error_and_no_duplicate_is_sen
 
 @pytest.mark.parametrize("spelling", ENVELOPES)
 async def test_every_spelling_of_success_is_success(open_world: OpenWorld, tmp_path: Path, spelling: str) -> None:
-    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n1")
+    (tmp_path / "a.png").write_bytes(png(640, 480))
     async with open_world() as world:
         world.sandbox.faults = [Fault(spelling)]
         task = await world.create()
@@ -142,7 +142,7 @@ async def test_a_failing_poll_ends_a_wait_only_when_it_is_final(open_world: Open
 async def test_an_upload_that_fails_has_its_error_and_is_not_retried(
     open_world: OpenWorld, tmp_path: Path, fault: str
 ) -> None:
-    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n1")
+    (tmp_path / "a.png").write_bytes(png(640, 480))
     async with open_world() as world:
         world.sandbox.faults = [Fault(fault, "/files/upload", 99)]
         answer = await world.call("upload_asset", {"source": str(tmp_path / "a.png"), "model": "seedance2.0-sp"})
@@ -152,7 +152,7 @@ async def test_an_upload_that_fails_has_its_error_and_is_not_retried(
 
 
 async def test_an_upload_without_a_usable_url_is_a_provider_error(open_world: OpenWorld, tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n1")
+    (tmp_path / "a.png").write_bytes(png(640, 480))
     async with open_world() as world:
         world.sandbox.faults = [Fault("no_task_id", "/files/upload", 99)]
         answer = await world.call("upload_asset", {"source": str(tmp_path / "a.png"), "model": "seedance2.0-sp"})

@@ -16,7 +16,7 @@ import httpx
 import httpx2
 import pytest
 import uvicorn
-from conftest import no_film
+from conftest import no_film, png
 from deadline import LONGEST_SECONDS
 from mcp import Client
 from mcp.client.sse import sse_client
@@ -248,7 +248,7 @@ async def test_without_a_token_nobody_comes_in_but_the_health_check(serving: Ser
 
 
 async def test_each_token_has_its_own_tasks_repeats_and_limits(serving: Serve, sandbox: Sandbox, tmp_path: Path) -> None:
-    (tmp_path / "cat.png").write_bytes(b"\x89PNG\r\n\x1a\n1")
+    (tmp_path / "cat.png").write_bytes(png(640, 480))
     async with (
         serving(http_tokens=TOKENS, max_cost_total="0.5") as address,
         connected(address, ANNA) as anna,

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import OpenWorld
+from conftest import OpenWorld, png
 
 from seedance_mcp.catalogue.edition import load_edition
 from seedance_mcp.sandbox.faults import Fault
 from seedance_mcp.server.tool_table import TOOLS
 
 pytestmark = pytest.mark.anyio
-PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 64
-MP3 = b"ID3" + b"\0" * 64
+PNG = png(640, 480)
+MP3 = (b"\xff\xfb\x90\x00" + bytes(413)) * 192
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])

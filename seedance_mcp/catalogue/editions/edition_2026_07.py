@@ -212,7 +212,7 @@ _MD = Route(
     review="none",
     per="task",
     billing=Fact(("{model}",), "pages-07"),
-    files=(_FILES[0], _MD_VIDEO),
+    files=(_FILES[0], Fact(FileBounds("image", (), refused=("gif",)), "pages-07"), _MD_VIDEO),
     notes=(
         (
             "Reference videos: together at most 15 s and 200 MB, each 720 to 2160 px (seed), 24 to 60 frames per second "

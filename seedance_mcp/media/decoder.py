@@ -1,0 +1,101 @@
+"""Runs PyAV and Pillow on a file in a process of their own, with limits of time and memory.
+
+No hostile file can hold or end the server: what takes too long, takes too much or breaks the decoder ends the child. The
+child gets the file as its standard input and nothing else of ours: no environment, no open file, no key.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any, BinaryIO
+
+_ANSWER_MOST_BYTES = 1 << 20
+_PASSED_ON = ("SYSTEMROOT", "LD_LIBRARY_PATH")
+"""Variables without which Python or its libraries do not start on some systems."""
+_PROGRAM = "import sys; sys.path[:] = sys.argv[4:]; from seedance_mcp.media.worker import main; main(*sys.argv[1:4])"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one job in the child may take."""
+
+    processor_seconds: int
+    memory_bytes: int
+    """Of address space; the libraries themselves take 120 MB of it."""
+    wall_seconds: float
+    """A child that waits rather than works is ended then, or one on a system without limits for processes."""
+
+
+PROBE = Limits(2, 400 << 20, 20)
+SHEET = Limits(20, 1500 << 20, 40)
+
+
+class Unreadable(Exception):
+    """The decoder refused the file, or reached a limit on it: the message says which, as the end of a sentence."""
+
+
+def is_installed() -> bool:
+    """Return whether the libraries of the extra `media` are there, without loading them."""
+    return all(find_spec(name) for name in ("av", "PIL"))
+
+
+def decode(job: str, argument: str, file: BinaryIO, limits: Limits) -> dict[str, Any]:
+    """Have the child do a job of `worker` on a file, and give its answer.
+
+    Raises:
+        Unreadable: The libraries cannot read the file, or not within the limits.
+        OSError: No process can be started.
+    """
+    limit = f"{limits.processor_seconds},{limits.memory_bytes}"
+    command = [sys.executable, "-I", "-c", _PROGRAM, job, argument, limit, *filter(os.path.isabs, sys.path)]
+    environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    with (
+        _from_start(file) as descriptor,
+        subprocess.Popen(  # noqa: S603 - our own program
+            command,
+            stdin=descriptor,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+            start_new_session=True,
+        ) as child,
+    ):
+        return _answer(child, limits)
+
+
+@contextmanager
+def _from_start(file: BinaryIO) -> Generator[int]:
+    """Give a file's descriptor at its start, and put it back afterwards: the file's own buffer counts on where it is."""
+    file.flush()
+    descriptor = file.fileno()
+    before = os.lseek(descriptor, 0, os.SEEK_CUR)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    try:
+        yield descriptor
+    finally:
+        os.lseek(descriptor, before, os.SEEK_SET)
+
+
+def _answer(child: subprocess.Popen[bytes], limits: Limits) -> dict[str, Any]:
+    timer = threading.Timer(limits.wall_seconds, child.kill)
+    timer.start()
+    try:
+        line = child.stdout.read(_ANSWER_MOST_BYTES) if child.stdout else b""
+    finally:
+        timer.cancel()
+        child.kill()
+    try:
+        answer: dict[str, Any] = json.loads(line)
+    except ValueError as error:
+        raise Unreadable("takes too much time or memory to read, or breaks the decoder") from error
+    if "failed" in answer:
+        raise Unreadable(f"cannot be decoded ({answer['failed']})")
+    return answer

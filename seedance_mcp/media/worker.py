@@ -1,0 +1,159 @@
+"""The child of `decoder`: reads one file from its standard input with PyAV or Pillow, and prints one line of JSON."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from itertools import islice
+from typing import Any, BinaryIO
+
+_PACKETS_MOST = 300_000
+"""More than any file of a length that is accepted has; a longer one is as long as its header says, or as was seen."""
+_SLACK_SECONDS = 0.5
+"""By so much a header may differ from the packets: another stream may be a little longer."""
+_WITH_LENGTH = {"matroska", "avi", "flv"}
+"""Formats whose header states a length that the library tells; for others, it estimates one."""
+_ORIENTATION, _TURNED = 0x0112, range(5, 9)
+_LIBRARY_NAMES = {"jpg": "JPEG"}
+
+
+def main(job: str, argument: str, limits: str) -> None:
+    """Do one job within limits; whatever goes wrong is named by its type in the answer."""
+    _set_limits(*map(int, limits.split(",")))
+    print(json.dumps(answer(job, argument, sys.stdin.buffer)))
+
+
+def answer(job: str, argument: str, file: BinaryIO) -> dict[str, Any]:
+    """Do one job on a file, with its argument; gives `{"failed": …}` where that cannot be done."""
+    try:
+        return _JOBS[job](argument, file)
+    except Exception as error:  # noqa: BLE001 - libraries raise whatever they like on a broken file
+        return {"failed": type(error).__name__}
+
+
+def _set_limits(processor_seconds: int, memory_bytes: int) -> None:
+    """Have the system end this process beyond its limits, where the system has such limits."""
+    try:
+        import resource  # noqa: PLC0415 - not on Windows
+    except ImportError:
+        return
+    for name, most in (("RLIMIT_CPU", processor_seconds), ("RLIMIT_AS", memory_bytes), ("RLIMIT_CORE", 0)):
+        resource.setrlimit(getattr(resource, name), (most, most))
+
+
+def _picture(argument: str, file: BinaryIO) -> dict[str, Any]:
+    """Give the size of a still picture as it is shown; nothing of it is decoded."""
+    from PIL import Image  # noqa: PLC0415 - an optional extra, and slow to import
+
+    Image.MAX_IMAGE_PIXELS = None  # of what is decoded
+    image = Image.open(file, formats=[_LIBRARY_NAMES.get(argument, argument.upper())])
+    exif = Image.Exif()
+    exif.load(image.info.get("exif", b""))
+    width, height = image.size
+    return {"size_px": [height, width] if exif.get(_ORIENTATION) in _TURNED else [width, height]}
+
+
+def _stream(form: str, file: BinaryIO) -> dict[str, Any]:
+    """Give length, size, rate and codec of the pictures and of the sound of a file in a named format."""
+    from av.stream import Disposition  # noqa: PLC0415 - an optional extra, and slow to import
+
+    with open_stream(form, file) as container:
+        moving = [each for each in container.streams.video if not each.disposition & Disposition.attached_pic]
+        tracks = [_Track(each) for each in (*moving[:1], *container.streams.audio[:1])]
+        is_whole = _read_packets(container, tracks)
+        declared = (container.duration or 0) / 1e6 if form in _WITH_LENGTH else 0.0
+        longest = max((each.seconds for each in tracks), default=0.0)
+        at_least = declared if declared > longest + _SLACK_SECONDS or not is_whole else 0.0
+        return {each.stream.type: each.described(at_least) for each in tracks}
+
+
+def open_stream(form: str, file: BinaryIO) -> Any:
+    """Open a file for PyAV by its descriptor, and no other file that it may name."""
+    import av  # noqa: PLC0415 - an optional extra, and slow to import
+
+    options = {"fd": str(file.fileno()), "protocol_whitelist": "fd"}
+    return av.open("fd:", format=form, options=options, metadata_errors="replace")
+
+
+class _Track:
+    """One stream, and what its packets say."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+        self.start, self.last, self.end, self.packets = math.inf, -math.inf, -math.inf, 0
+        self.is_turned: bool | None = None if stream.type == "video" else False
+        stream.codec_context.thread_count = 1  # each more takes memory
+
+    @property
+    def seconds(self) -> float:
+        """The time from the first packet to the end of the last."""
+        return max(0.0, float(self.end - self.start)) if self.end > self.start else 0.0
+
+    def take(self, packet: Any) -> None:
+        """Count one packet."""
+        at = packet.pts if packet.pts is not None else packet.dts
+        if at is None or packet.is_discard:
+            return
+        frame_seconds = 1 / self.stream.average_rate if self.stream.type == "video" and self.stream.average_rate else 0
+        length = packet.duration * packet.time_base if packet.duration else frame_seconds
+        self.packets += 1
+        self.start = min(self.start, at * packet.time_base)
+        self.last = max(self.last, at * packet.time_base)
+        self.end = max(self.end, at * packet.time_base + length)
+        if self.is_turned is None:
+            self.is_turned = _is_turned(packet)
+
+    def described(self, at_least_seconds: float) -> dict[str, Any]:
+        """Give what is known; the length is never less than the header's, where that counts."""
+        found = {
+            "seconds": max(self.seconds, at_least_seconds) or None,
+            "codec": self.stream.codec_context.codec.canonical_name,
+        }
+        if self.stream.type == "video":
+            ratio = self.stream.sample_aspect_ratio or 1
+            size = [round(self.stream.width * ratio), self.stream.height]
+            found["size_px"] = (size[::-1] if self.is_turned else size) if all(size) else None
+            found["frames_per_second"] = self._frames_per_second()
+        return found
+
+    def _frames_per_second(self) -> float | None:
+        """Give the rate that the header states, unless the packets come at quite another one."""
+        stated = float(self.stream.average_rate or 0)
+        counted = (self.packets - 1) / float(self.last - self.start) if self.packets > 1 and self.last > self.start else stated
+        return (stated if abs(stated - counted) < counted / 10 else counted) or None
+
+
+def _is_turned(packet: Any) -> bool | None:
+    """Return whether the packet's frame is to be shown on its side; `None` where more packets are needed for a frame."""
+    from av.error import FFmpegError  # noqa: PLC0415 - an optional extra, and slow to import
+
+    try:
+        return next((frame.rotation % 180 != 0 for frame in packet.decode()), None)
+    except FFmpegError:
+        return False
+
+
+def _read_packets(container: Any, tracks: list[_Track]) -> bool:
+    """Count the packets; gives whether those were all."""
+    by_index = {each.stream.index: each for each in tracks}
+    seen = 0
+    for packet in islice(container.demux([each.stream for each in tracks]), _PACKETS_MOST):
+        by_index[packet.stream.index].take(packet)
+        seen += 1
+    return seen < _PACKETS_MOST
+
+
+def _sheet(argument: str, file: BinaryIO) -> dict[str, Any]:
+    """Draw a contact sheet."""
+    from seedance_mcp.media.contact_sheet import contact_sheet  # noqa: PLC0415 - loads the libraries
+
+    with open_stream("mp4", file) as container:
+        sheet = asdict(contact_sheet(container))
+    return {**sheet, "jpeg": base64.b64encode(sheet["jpeg"]).decode()}
+
+
+_JOBS: dict[str, Callable[[str, BinaryIO], dict[str, Any]]] = {"picture": _picture, "stream": _stream, "sheet": _sheet}
