@@ -25,11 +25,11 @@ _PROGRAM = "import sys; sys.path[:] = sys.argv[4:]; from seedance_mcp.media.work
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one job in the child may take."""
+    """The most that one job may take in the child."""
 
     processor_seconds: int
     memory_bytes: int
-    """Of address space; the libraries themselves take 120 MB of it."""
+    """Of address space; of which the libraries themselves take 120 MB."""
     wall_seconds: float
     """A child that waits rather than works is ended then, or one on a system without limits for processes."""
 

@@ -12,7 +12,7 @@ class Format:
     """A file format."""
 
     title: str
-    """What a person calls it, with its article."""
+    """The name that a user knows, with its article."""
     kind: Kind
     ending: str = ""
     """Of names of such files, where the provider's file upload knows the format."""
@@ -21,7 +21,7 @@ class Format:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a file holds, as far as its header says it; `None` and empty where it does not."""
+    """The content of a file as far as its header says; `None` and empty where it does not."""
 
     form: Format
     seconds: float | None = None
@@ -93,7 +93,7 @@ FORMATS: dict[str, Format] = {
     "au": Format("a Sun AU file", "audio"),
     "midi": Format("a MIDI file", "audio"),
 }
-"""Every format that is told apart, by a short name. Those with an ending are what files/upload takes (pages-05)."""
+"""Every format that is recognised, by a short name. Those with an ending are what files/upload takes (pages-05)."""
 
 SOUND_ONLY = {"mp4": "m4a", "m4v": "m4a", "mov": "qta", "3gp": "3ga", "mkv": "mka", "webm": "weba"} | {
     "avi": "avi sound",

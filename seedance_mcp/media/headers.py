@@ -92,7 +92,7 @@ def scan_start(file: BinaryIO) -> int:
 
 
 def _orientation(exif: bytes) -> int:
-    """Give how a camera was held, as Exif counts it; 1 where it does not say."""
+    """Give the orientation of a camera, as Exif counts it; 1 where it does not say."""
     tiff = exif[6:]
     order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
     if not exif.startswith(b"Exif\0") or order is None:

@@ -31,7 +31,7 @@ class Element(NamedTuple):
 
 @dataclass(slots=True)
 class Matroska:
-    """What the header says."""
+    """The facts of a header."""
 
     doc_type: str
     """`webm` or `matroska`."""

@@ -60,7 +60,7 @@ class Track:
 
 @dataclass(slots=True)
 class Movie:
-    """What the boxes of a file say."""
+    """The facts in the boxes of a file."""
 
     brands: list[str]
     """The major brand first; empty where there is no `ftyp`."""

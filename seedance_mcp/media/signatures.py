@@ -1,4 +1,4 @@
-"""Tells what a file is by its content, in bounded time and without any library: the first gate, and the only one without PyAV.
+"""Recognises what a file is by its content, in bounded time and without any library: the first gate, and the only one without PyAV.
 
 A few magic bytes are no proof: text begins with "BM", "ID3" or "OggS" too. A format with a weak sign has to show its
 structure, and a container has to show its tracks.
@@ -221,7 +221,7 @@ def _brand(brands: list[str]) -> str:
 
 
 def _mpeg_audio(file: BinaryIO) -> Content | None:
-    """Look behind tags for FLAC, for a chain of AAC frames, and for one of MPEG frames."""
+    """Search behind tags for FLAC, for a chain of AAC frames, and for one of MPEG frames."""
     start = skip_tags(file)
     file.seek(start)
     head = file.read(_HEAD_BYTES)

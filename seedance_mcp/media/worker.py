@@ -16,7 +16,7 @@ _PACKETS_MOST = 300_000
 _SLACK_SECONDS = 0.5
 """By so much a header may differ from the packets: another stream may be a little longer."""
 _WITH_LENGTH = {"matroska", "avi", "flv"}
-"""Formats whose header states a length that the library tells; for others, it estimates one."""
+"""Formats whose header states a length that the library reads; for others, it estimates one."""
 _ORIENTATION, _TURNED = 0x0112, range(5, 9)
 _LIBRARY_NAMES = {"jpg": "JPEG"}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Literal
@@ -114,11 +114,7 @@ def build_http_app(
     issuer = trust(settings)
     opened: list[Shared] = []
 
-    @asynccontextmanager
-    async def share() -> AsyncGenerator[Shared]:
-        yield opened[0]
-
-    server = build_server(settings, share)
+    server = build_server(settings, lambda: nullcontext(opened[0]))
     inner = _streamable(server) if transport == "http" else _older_sse(server)
 
     @asynccontextmanager
@@ -128,13 +124,9 @@ def build_http_app(
             async with inner.router.lifespan_context(inner):
                 yield
 
+    probes = [Route(HEALTH_PATH, _healthy), Route(READY_PATH, _readiness(opened))]
     app = Starlette(
-        routes=[
-            Route(HEALTH_PATH, _healthy),
-            Route(READY_PATH, _readiness(opened)),
-            *(issuer.routes() if issuer else []),
-            Mount("/", app=inner),
-        ],
+        routes=[*probes, *(issuer.routes() if issuer else []), Mount("/", app=inner)],
         middleware=[Middleware(Doorkeeper, settings=settings, host=host, issuer=issuer)],
         lifespan=lifespan,
     )

@@ -105,7 +105,7 @@ def guarded(connections: int, seconds: float = REQUEST_SECONDS) -> type[Guarded]
 
 @dataclass
 class Drain:
-    """What a server waits for before it ends."""
+    """The calls that a server waits for before it ends."""
 
     running: Callable[[], int]
     """Gives how many calls are being worked on."""

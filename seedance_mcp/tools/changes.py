@@ -44,7 +44,7 @@ async def write_again(session: Session, task_id: str) -> Record | None:
 
 
 async def sharing_warnings(session: Session, record: Record) -> list[str]:
-    """Tell where the provider gave one task to several requests; none for none."""
+    """Give a warning where the provider gave one task to several requests; none for none."""
     others = await session.ledger.sharing(record)
     told = "The provider gave this task id to other requests as well ({}): tell the user, each may have been charged."
     return [told.format(", ".join(others))] if others else []

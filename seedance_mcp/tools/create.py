@@ -82,7 +82,7 @@ REFRESH_SECONDS = 5.0
 
 
 def _is_quiet(session: Session, record: Record) -> bool:
-    """Say whether the balance can tell by now that a request was not charged."""
+    """Say whether the balance can show by now that a request was not charged."""
     return (session.now() - record.created_at).total_seconds() >= JUDGED_AFTER_SECONDS
 
 
@@ -206,7 +206,7 @@ async def _write_down(session: Session, request_id: str, task: ProviderTask) -> 
 
 
 async def _told(session: Session, record: Record, warnings: list[str]) -> Task:
-    """Give the result of a request that was paid; an error of ours is never told as if nothing had gone."""
+    """Give the result of a request that was paid; an error of ours is never reported as if nothing had been charged."""
     try:
         return await session.view(record, [*warnings, *await sharing_warnings(session, record)])
     except Exception as failure:
