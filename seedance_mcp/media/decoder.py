@@ -29,7 +29,7 @@ class Limits:
 
     processor_seconds: int
     memory_bytes: int
-    """Of address space; of which the libraries themselves take 120 MB."""
+    """Of address space; the libraries themselves take 120 MB."""
     wall_seconds: float
     """A child that waits rather than works is ended then, or one on a system without limits for processes."""
 

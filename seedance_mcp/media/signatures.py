@@ -1,4 +1,4 @@
-"""Recognises what a file is by its content, in bounded time and without any library: the first gate, and the only one without PyAV.
+"""Recognises a file by its content, in bounded time and without any library: the first gate, and the only one without PyAV.
 
 A few magic bytes are no proof: text begins with "BM", "ID3" or "OggS" too. A format with a weak sign has to show its
 structure, and a container has to show its tracks.
