@@ -330,7 +330,6 @@ def test_what_is_right_for_sure_is_right(data: st.DataObject, name: str) -> None
         {"SEEDANCE_PRICES": '"/x"'},
         {"SEEDANCE_MEDIA_ROOTS": "/"},
         {"SEEDANCE_MEDIA_ROOTS": "/x:/home/../"},
-        {"SEEDANCE_MEDIA_ROOTS": str(Path.home().parent)},
         {"SEEDANCE_API_KEY": "'sk_1'"},
         {"SEEDANCE_MAX_COST_PER_DAYS": "5"},
         {"SEEDENCE_MAX_COST_PER_DAY": "5"},
@@ -340,6 +339,11 @@ def test_what_may_be_wrong_is_left_to_a_full_start(environment: dict[str, str]) 
     heard, told = served(b"".join(line(message) + b"\n" for message in opening("2025-11-25", "x")), environment)
     assert told == heard.replayed == []
     assert not heard.ended
+
+
+def test_a_media_root_above_the_home_folder_is_left_to_a_full_start() -> None:
+    for root in (Path.home(), *Path.home().parents):
+        assert not served(b"", {"SEEDANCE_MEDIA_ROOTS": str(root)})[0].ended
 
 
 def test_folders_that_are_right_for_sure_and_variables_of_others_are_answered_at_once(tmp_path: Path) -> None:

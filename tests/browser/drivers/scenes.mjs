@@ -7,10 +7,13 @@ import { EVERYTHING, open, provider, REQUEST } from "./chat.mjs";
 const origin = (link) => new URL(link).origin;
 const tasks = (chat) => chat.called("tools/call").filter(({ name }) => name === "get_task").length;
 
-// The video itself: decoded, and its clock moves.
+// The video itself: decoded, and its clock moves. A link that lapsed is replaced while the element stays.
 const plays = async (chat) => {
   const video = chat.frame.locator("video");
   await video.waitFor();
+  await video.evaluate(async (element) => {
+    while (element.readyState < 1) await new Promise((done) => setTimeout(done, 20));
+  });
   return video.evaluate(async (element) => {
     element.muted = true;
     await element.play();
