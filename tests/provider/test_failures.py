@@ -157,6 +157,8 @@ async def test_each_envelope_code_has_its_error_code(open_world: OpenWorld, code
     async with open_world(sandbox=refusing({"code": code, "msg": "no"})) as world:
         answer = await world.create()
     assert (answer.error["code"], answer.error["charged"]) == CODED[code]
+    if code == -1:
+        assert answer.text.startswith("The provider reported an error of its own.")
 
 
 @pytest.mark.parametrize("name", ["msg", "message", "error_message"])
@@ -183,6 +185,12 @@ TASKS = {
     "s3 upload failed": "The provider could not store the video, which passes",
     "connection reset by peer": "The provider could not fetch a reference: bring it with upload_asset",
     "video_reference total DURATION_TOO_LONG": "Shorten the reference videos or audios",
+    "系统繁忙": "The provider was busy: the same request may go again; ask the user",
+    "real face": "Real faces are refused: use other pictures, or upload_asset where the route reviews people; ask the user",
+    "敏感": "Change the prompt or the references that it may mean, and ask the user",
+    "AudioSensitive": "The sound was refused: leave out music, voices or reference audio, and ask the user",
+    "配置不存在": "The key has no such model: choose another one with list_models, and ask the user",
+    "please use POST": "The provider serves this model elsewhere: choose another one with list_models, and ask the user",
     "too blue": "The same request may fail again: change what the words name, and ask the user",
 }
 
