@@ -75,9 +75,10 @@ def overdue_before(now: datetime) -> datetime:
 def is_duplicated_by(earlier: Record, since: datetime) -> bool:
     """Say whether the same request again is a duplicate of an `earlier` one.
 
-    That is one made after `since` that did not come to nothing, or one of unknown outcome, whatever its age.
+    That is one made after `since` that did not come to nothing, or one that is under way or of unknown outcome, whatever its
+    age: the clock may have jumped since it was made.
     """
-    if is_of_unknown_outcome(earlier):
+    if earlier.sending or is_of_unknown_outcome(earlier):
         return True
     return earlier.created_at > since and earlier.status not in CAME_TO_NOTHING
 

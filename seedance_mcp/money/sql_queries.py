@@ -93,7 +93,7 @@ class Reading:
         """Give the requests of a fingerprint that were made after `since` or may be unsettled, newest first."""
         rows = self.db.all(
             f"SELECT * FROM requests WHERE scope = ? AND fingerprint = ? AND (created_at > ? OR (settled IS NULL"
-            f" AND state IN ('sending', 'unknown'))) ORDER BY created_at DESC, {self.insertion_order} DESC",
+            f" AND state IN ('reserved', 'sending', 'unknown'))) ORDER BY created_at DESC, {self.insertion_order} DESC",
             *(self.principal, fingerprint, since.timestamp()),
         )
         return [self.record(row) for row in rows]
