@@ -34,6 +34,8 @@ CAME_TO_NOTHING: frozenset[State] = frozenset({"failed", "cancelled"})
 """Ends that left no video: the same request may go again."""
 TOKEN_SECONDS = 600.0
 """How long a confirmation token is good."""
+RUNS_MOST_SECONDS = 7 * 86_400.0
+"""After this long a task has surely ended, though nobody asked about it, and nothing of it moves the account any more."""
 _NOTHING = Decimal(0)
 
 T = TypeVar("T")
@@ -210,7 +212,9 @@ def judge(record: Record, used: Decimal, others: Movements, now: datetime, *, on
         return Verdict("cannot tell")
     moved_in_all = used - record.used_before
     moved = None if others.unclear else moved_in_all - others.charged
-    if 0 in {moved_in_all, moved} and (now - record.created_at).total_seconds() >= JUDGED_AFTER_SECONDS:
+    most = None if moved is None else moved + others.returnable
+    quiet = (now - record.created_at).total_seconds() >= JUDGED_AFTER_SECONDS
+    if quiet and not others.hidden and 0 in {moved_in_all, most}:
         return Verdict("not charged", _NOTHING, "balance")
     if only_one and moved is not None and moved > 0:
         return Verdict("charged", moved, "balance")

@@ -107,6 +107,9 @@ class Shared:
     """By task id: whose request was paid, which one it was, and its task, where the ledger could not be written."""
     awaiting: dict[str, Ledger] = field(default_factory=dict[str, Ledger])
     """By request id: the ledger of each request whose answer this process awaits."""
+    watched: dict[str, tuple[datetime | None, float]] = field(default_factory=dict[str, "tuple[datetime | None, float]"])
+    """By request id: when another process last said that it awaits the answer, and since when, by the clock of the event
+    loop, this one sees no newer word of it."""
     observer: Observer = field(default_factory=NoObserver)
     """Learns what happens; a server puts its subscriptions and log lines here."""
     calls_running: int = 0
