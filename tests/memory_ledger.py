@@ -229,7 +229,9 @@ class MemoryLedger:
         sent = names.index((record.request_id, "sending")) if (record.request_id, "sending") in names else reserved
         answered = {name for name, what in names[:reserved] if what not in {"reserved", "sending"}}
         runs_since = record.created_at - timedelta(seconds=policy.RUNS_MOST_SECONDS)
-        since = [(name, what) for name, what in names[reserved:] if any(name == each.request_id and each.task_id for each in before)]
+        since = [
+            (name, what) for name, what in names[reserved:] if any(name == each.request_id and each.task_id for each in before)
+        ]
         return Movements(
             unanswered=self._now() < asked_at
             or any(

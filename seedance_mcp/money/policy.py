@@ -66,12 +66,17 @@ def as_of(record: Record, now: datetime) -> Record:
     """Give a record as it is to be seen at a time: a request that no process goes on with is overdue."""
     if record.state not in {"reserved", "sending"}:
         return record
-    return replace(record, overdue=(record.awaited_at or record.created_at) < overdue_before(now))
+    earliest, latest = awaited_between(now)
+    return replace(record, overdue=not earliest <= (record.awaited_at or record.created_at) <= latest)
 
 
-def overdue_before(now: datetime) -> datetime:
-    """Give the time since which a process must have said that it goes on with a request, or else it is overdue."""
-    return now - timedelta(seconds=SENDING_SECONDS)
+def awaited_between(now: datetime) -> tuple[datetime, datetime]:
+    """Give the times between which a process must have said that it goes on with a request, or else it is overdue.
+
+    A word from the future is as old as one from long ago: the clock was set back since.
+    """
+    span = timedelta(seconds=SENDING_SECONDS)
+    return now - span, now + span
 
 
 def is_duplicated_by(earlier: Record, since: datetime) -> bool:

@@ -50,13 +50,13 @@ class Surroundings:
         )
 
     def _place(self, table: str, more: str) -> int:
-        row = self.db.one(
-            f"SELECT min({self.order}) AS place FROM {table} WHERE request_id = ?{more}", self.record.request_id
-        )
+        row = self.db.one(f"SELECT min({self.order}) AS place FROM {table} WHERE request_id = ?{more}", self.record.request_id)
         return (row["place"] if row else None) or 0
 
     def _is_there(self, conditions: str, *values: object) -> bool:
-        return self.db.one(f"SELECT 1 AS there {_OTHERS} AND {conditions} LIMIT 1", self.record.request_id, *values) is not None
+        return (
+            self.db.one(f"SELECT 1 AS there {_OTHERS} AND {conditions} LIMIT 1", self.record.request_id, *values) is not None
+        )
 
     def _happened(self, conditions: str, *values: object) -> bool:
         statement = f"SELECT 1 AS there FROM events WHERE {conditions} AND request_id <> ? LIMIT 1"
@@ -83,8 +83,10 @@ class Surroundings:
         return (self.record.created_at - timedelta(seconds=policy.RUNS_MOST_SECONDS)).timestamp()
 
     def _is_awaited(self) -> bool:
-        edge = policy.overdue_before(self.now).timestamp()
-        return self._is_there("state = 'sending' AND settled IS NULL AND coalesce(awaited_at, created_at) >= ?", edge)
+        span = (at.timestamp() for at in policy.awaited_between(self.now))
+        return self._is_there(
+            "state = 'sending' AND settled IS NULL AND coalesce(awaited_at, created_at) BETWEEN ? AND ?", *span
+        )
 
     def _may_be_given_back(self, row: int) -> bool:
         """Say whether what was charged for a request that was made before may be given back without our knowledge."""

@@ -28,20 +28,20 @@ _LAST_CHARACTER = "\U0010ffff"
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Rows of one state, and awaited since a time or not where `made` says so."""
+    """Rows of one state, and awaited within a span of time or not where `made` says so."""
 
     state: str | None
     made: str = ""
-    at: float = 0.0
+    span: tuple[float, ...] = ()
 
     def where(self, principal: str) -> tuple[str, tuple[Any, ...]]:
         """Give the condition and its values."""
         conditions = [
             "scope = ?",
             *(["state = ?"] if self.state else []),
-            *([f"coalesce(awaited_at, created_at) {self.made} ?"] if self.made else []),
+            *([f"coalesce(awaited_at, created_at) {self.made}"] if self.made else []),
         ]
-        values = (principal, *((self.state,) if self.state else ()), *((self.at,) if self.made else ()))
+        values = (principal, *((self.state,) if self.state else ()), *self.span)
         return " AND ".join(conditions), values
 
 
@@ -121,13 +121,16 @@ class Reading:
 
     def _slices(self, status: Status | None) -> list[Slice]:
         """Give the rows of a status as ranges of an index each."""
-        edge = policy.overdue_before(self.now).timestamp()
+        span = self._awaited_between()
         also = {
-            "queued": [Slice("sending", ">=", edge), Slice("reserved", ">=", edge)],
-            "unknown": [Slice("sending", "<", edge)],
-            "failed": [Slice("reserved", "<", edge)],
+            "queued": [Slice("sending", "BETWEEN ? AND ?", span), Slice("reserved", "BETWEEN ? AND ?", span)],
+            "unknown": [Slice("sending", "NOT BETWEEN ? AND ?", span)],
+            "failed": [Slice("reserved", "NOT BETWEEN ? AND ?", span)],
         }
         return [Slice(status), *also.get(status or "", [])]
+
+    def _awaited_between(self) -> tuple[float, ...]:
+        return tuple(at.timestamp() for at in policy.awaited_between(self.now))
 
     def _count(self, rows: Slice) -> int:
         """Count rows: those of a state are counted already."""
@@ -232,8 +235,9 @@ class Reading:
     def unsent(self) -> list[Record]:
         """Give every principal's requests that were to be sent by a process that ended before."""
         rows = self.db.all(
-            "SELECT * FROM requests WHERE state = 'reserved' AND settled IS NULL AND coalesce(awaited_at, created_at) < ?",
-            policy.overdue_before(self.now).timestamp(),
+            "SELECT * FROM requests WHERE state = 'reserved' AND settled IS NULL"
+            " AND coalesce(awaited_at, created_at) NOT BETWEEN ? AND ?",
+            *self._awaited_between(),
         )
         return [self.record(row) for row in rows]
 

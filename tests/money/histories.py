@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -587,7 +586,3 @@ def live(nature: Nature, steps: list[Step], folder: Path, engine: str) -> None:
     """Live through one history; raises where something does not hold."""
     steady = MockClock()
     trio.run(_tell, nature, steps, folder, engine, steady, clock=steady)
-
-
-def as_text(steps: list[Step]) -> str:
-    return json.dumps([str(step) for step in steps], indent=1)
