@@ -108,8 +108,8 @@ class Shared:
     awaiting: dict[str, Ledger] = field(default_factory=dict[str, Ledger])
     """By request id: the ledger of each request whose answer this process awaits."""
     watched: dict[str, tuple[datetime | None, float]] = field(default_factory=dict[str, "tuple[datetime | None, float]"])
-    """By request id: when another process last said that it awaits the answer, and since when, by the clock of the event
-    loop, this one sees no newer word of it."""
+    """By request id: when the process of a request last said that it awaits the answer, and how long this one has seen no
+    newer word, as the time of the event loop at which that began."""
     observer: Observer = field(default_factory=NoObserver)
     """Learns what happens; a server puts its subscriptions and log lines here."""
     calls_running: int = 0

@@ -264,9 +264,9 @@ class Mortal:
             await self._process.step()
             given = await getattr(self._ledger, name)(*values, **more)
             if name == "reserve":
-                await self._process.world.reserved(CALL.get(), *values, given)
+                await self._process.world.reserved(CALL.get(), values[0], given)
             if name == "observe":
-                self._process.world.observed(*values)
+                self._process.world.observed(values[0], values[1])
             self._process.check()
             return given
 
@@ -339,8 +339,14 @@ class World:
     nursery: trio.Nursery
 
     def __post_init__(self) -> None:
-        usual: dict[str, Any] = {"data_dir": self.folder, "poll_floor_seconds": 0.001, "allow_unpriced": True}
-        self.settings = Settings(**usual, base_url="https://provider.invalid", **dict(self.nature.limits))
+        usual = {
+            "data_dir": self.folder,
+            "poll_floor_seconds": 0.001,
+            "allow_unpriced": True,
+            "base_url": "https://provider.invalid",
+        }
+        chosen: dict[str, Any] = {**usual, **dict(self.nature.limits)}
+        self.settings = Settings(**chosen)
         self.clock, self.provider, self._tables = Clock(), Provider(self.nature), Tables()
         self.calls: list[Call] = []
         self.paused: list[Call] = []
@@ -571,18 +577,20 @@ class World:
             await ledger.aclose()
 
 
-async def _tell(nature: Nature, steps: list[Step], folder: Path, engine: str, steady: MockClock) -> None:
+async def _tell(nature: Nature, steps: list[Step], folder: Path, engine: str, steady: MockClock) -> list[str | None]:
     async with trio.open_nursery() as nursery:
         world = World(nature, folder, engine, steady, nursery)
         try:
             for step in steps:
                 await world.do(step)
             await world.finish()
+            return [(await world.row(call)).evidence for call in world.calls if call.request_id]
         finally:
             await world.give_up()
+    raise AssertionError("unreachable")
 
 
-def live(nature: Nature, steps: list[Step], folder: Path, engine: str) -> None:
-    """Live through one history; raises where something does not hold."""
+def live(nature: Nature, steps: list[Step], folder: Path, engine: str) -> list[str | None]:
+    """Live through one history; gives the evidence of each request, and raises where something does not hold."""
     steady = MockClock()
-    trio.run(_tell, nature, steps, folder, engine, steady, clock=steady)
+    return trio.run(_tell, nature, steps, folder, engine, steady, clock=steady)
