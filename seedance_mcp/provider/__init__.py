@@ -7,4 +7,5 @@ __all__ = [
     "failures",
     "result_download",
     "reviews",
+    "whole_mp4",
 ]

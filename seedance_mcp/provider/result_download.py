@@ -20,6 +20,7 @@ import anyio
 import httpx
 
 from seedance_mcp.errors import DownloadFailed, DownloadRefused, LinkExpired
+from seedance_mcp.provider.whole_mp4 import WholeMp4
 from seedance_mcp.settings import is_loopback, is_loopback_host
 from seedance_mcp.untrusted import sanitize
 
@@ -189,13 +190,14 @@ class Fetcher:
     async def _take(self, response: httpx.Response, write: Write, report: Report) -> int:
         """Write a body as it was sent: we ask for no encoding, and decode none."""
         announced_bytes = self._announced_bytes(response)
-        size_bytes, head = 0, b""
+        size_bytes, head, boxes = 0, b"", WholeMp4()
         stream = cast("httpx.AsyncByteStream", response.stream)
         async with aclosing(cast("AsyncGenerator[bytes]", aiter(stream))) as chunks:
             async for chunk in chunks:
                 size_bytes += len(chunk)
                 if size_bytes > self._most_bytes:
                     raise self._too_large()
+                boxes.feed(chunk)
                 if len(head) < _HEAD_BYTES:
                     head += chunk
                     self._write_head(head, write)
@@ -206,6 +208,9 @@ class Fetcher:
             raise _no_video()
         if announced_bytes not in {None, size_bytes}:
             raise DownloadFailed(f"The video was cut off: {size_bytes} of {announced_bytes} bytes came. Call again.")
+        framed = announced_bytes is not None or "Transfer-Encoding" in response.headers
+        if fault := boxes.fault(end_is_known=framed):
+            raise DownloadFailed(f"The video came incomplete: {fault}. Nothing of it was kept. Call again.")
         return size_bytes
 
     def _write_head(self, head: bytes, write: Write) -> None:
