@@ -57,7 +57,7 @@ class WholeMp4:
         self._header = b""
 
     def fault(self, *, end_is_known: bool) -> str:
-        """Say what is missing, in words that continue "The video came incomplete: "; an empty text for a whole file.
+        """Say what is missing, as the rest of a sentence that ends with a colon; an empty text for a whole file.
 
         Args:
             end_is_known: Whether the transfer itself said where it ends, by a length or by its framing. Only then a last box

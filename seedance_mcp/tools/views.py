@@ -20,6 +20,8 @@ from seedance_mcp.tools.results import Billing, Failure, Frames, MediaLimit, Mod
 PROMPT_SHOWN_CHARS = 200
 GIVEN_UP_SECONDS = 86_400.0
 """A task that has not ended after this time is not worth waiting for."""
+LONGEST_LINK_PAUSE_SECONDS = 3600.0
+"""The longest pause between two polls for the link of a video that is finished and came without one."""
 NAMED_MOST = 10
 """How many finished videos one warning names."""
 
@@ -136,8 +138,8 @@ def task_of(
         estimated_cost=_number(record.estimate),
         currency=edition.currency,
         error=_failure(edition, record),
-        warnings=[*(warnings or []), *_evidence(record), *given_up],
-        next=_next(record, forecast),
+        warnings=[*(warnings or []), *_evidence(record), *given_up, *_without_link(record)],
+        next=_next(record, forecast) or _ask_for_link(edition, record, now, outlook),
     )
 
 
@@ -154,9 +156,28 @@ def _next(record: Record, forecast: Forecast | None) -> Next | None:
         return Next(tool="wait_for_video", arguments=arguments, after_seconds=round(forecast.pause_seconds(), 1))
     if record.status == "unknown" and record.settled is None:
         return Next(tool="get_balance", arguments={}, after_seconds=JUDGED_AFTER_SECONDS)
-    if record.status == "completed" and record.task_id and not record.saved:
+    if record.status == "completed" and record.task_id and record.video_url and not record.saved:
         return Next(tool="download_video", arguments={"task_id": record.task_id}, after_seconds=0)
     return None
+
+
+def _without_link(record: Record) -> list[str]:
+    is_without = record.status == "completed" and not record.video_url and not record.saved
+    told = (
+        "It is completed, and the provider gave no usable link to the video. Do not make it again, that would be paid again."
+    )
+    return [told] if is_without else []
+
+
+def _ask_for_link(edition: Edition, record: Record, now: datetime, outlook: Outlook) -> Next | None:
+    """Give the call that asks for a link that is missing: after as long as it has been missing, until links expire anyway."""
+    if not _without_link(record) or not record.task_id:
+        return None
+    missing_seconds = max(0.0, (now - (record.completed_at or now)).total_seconds())
+    if missing_seconds > edition.url_lifetime_seconds.value:
+        return None
+    pause = min(LONGEST_LINK_PAUSE_SECONDS, max(outlook.min_poll_interval_seconds, missing_seconds))
+    return Next(tool="get_task", arguments={"task_id": record.task_id}, after_seconds=round(pause, 1))
 
 
 def _cost(record: Record) -> Decimal | None:
