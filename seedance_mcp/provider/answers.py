@@ -126,7 +126,7 @@ def read_task(data: Data, base_url: str) -> ProviderTask:
 
 
 def _status(value: Any, warnings: list[str], *, has_link: bool) -> Status:
-    """Read a status word; one that is not known comes with a warning, and a task that comes with a link is completed all the same."""
+    """Read a status word; an unknown one comes with a warning, and with a link the task is completed all the same."""
     if value is None:
         return "completed" if has_link else "queued"
     status = STATUS.get(plain_word(str(value)))

@@ -18,7 +18,6 @@ from seedance_mcp.polling.schedule import Meter
 from seedance_mcp.storage.local_disk import temporary_video
 from seedance_mcp.storage.video_names import video_name
 from seedance_mcp.storage.video_store import Stored
-from seedance_mcp.task import FINAL
 from seedance_mcp.tools.arguments import DownloadVideo, GetTask
 from seedance_mcp.tools.results import Preview, SavedVideo, Task
 from seedance_mcp.tools.session import Caller, Session
@@ -122,10 +121,10 @@ def _sheet(file: BinaryIO) -> dict[str, Any]:
 async def _finished(session: Session, task_id: str) -> Record:
     """Give the record of a finished video with a link; raises `DownloadFailed` where there is none."""
     record, task = await session.ledger.find(task_id), None
-    if record is None or record.status != "completed" or record.video_url is None:
+    if record is None or record.status != "completed" or record.video_url is None or session.settings.sandbox:
         task = await poll_task(session, record, task_id)
         record = await session.ledger.get(task.request_id)
-    if record.status in FINAL - {"completed"}:
+    if record.status in {"failed", "cancelled", "unknown"}:
         raise DownloadRefused(f"There is no video: the task is {record.status}. get_task says why.")
     if record.status != "completed":
         raise DownloadFailed(f"There is no video yet: the task is {record.status}. Call wait_for_video first.")

@@ -15,6 +15,7 @@ from conftest import OpenWorld, no_film
 
 from seedance_mcp.provider.result_links import PLACES
 from seedance_mcp.provider.status_words import STATUS_WORDS
+from seedance_mcp.sandbox.faults import Fault
 from seedance_mcp.sandbox.provider import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -34,7 +35,9 @@ class Rewritten(Sandbox):
         answer = await super().__call__(request)
         if request.method != "GET" or "/v1/videos/" not in request.url.path:
             return answer
-        content = json.loads(answer.content)
+        content: Data = json.loads(answer.content) if answer.content[:1] == b"{" else {}
+        if content.get("data") is None:
+            return answer
         return httpx.Response(200, json={**content, "data": self.change(content["data"])})
 
 
@@ -87,13 +90,13 @@ def test_every_place_and_every_word_has_a_witness() -> None:
     assert len(words) == len(set(words))
 
 
+NO_LINKS: list[Any] = [None, {}, [], "", 7, {"video_url": ""}, {"videos": {}}, [[]], {"url": None}]
+
+
 @pytest.mark.parametrize(
     ("fields", "what_there_is"),
     [
-        *[
-            ({"result": result}, "")
-            for result in (None, {}, [], "", 7, {"video_url": ""}, {"videos": {}}, [[]], {"url": None})
-        ],
+        *[({"result": result}, "") for result in NO_LINKS],
         ({"result": "ok"}, "no usable link"),
         ({"result": "ftp://cdn.invalid/fox.mp4"}, "no usable link"),
         ({"result": {"video_url": PLAIN}}, PLAIN),
@@ -140,10 +143,10 @@ async def test_a_finished_video_without_a_usable_link_says_so_and_leads_in_no_ci
 @pytest.mark.parametrize(
     ("word", "ours"),
     [
-        *[(word, "failed") for word in "timeout timed_out rejected moderated nsfw banned expired".split()],
+        *[(word, "failed") for word in ["timeout", "timed_out", "rejected", "moderated", "nsfw", "banned", "expired"]],
         *[(word, "failed") for word in ("Timed Out", "Request Moderated", "content-moderated")],
         *[(word, "cancelled") for word in ("aborted", "cancelled")],
-        *[(word, "completed") for word in "done finished complete SUCCESS 1".split()],
+        *[(word, "completed") for word in ["done", "finished", "complete", "SUCCESS", "1"]],
         *[(word, "processing") for word in ("melting", "prompt_enhancing")],
     ],
 )
@@ -169,3 +172,82 @@ async def test_an_unknown_word_with_a_link_is_completed_and_told(open_world: Ope
 
 
 REQUEST = {"model": "seedance2.0-sp", "prompt": "a fox"}
+
+
+@pytest.mark.parametrize("tool", ["get_task", "wait_for_video", "download_video"])
+async def test_a_task_that_was_called_failed_and_completed_later_gives_its_video(open_world: OpenWorld, tool: str) -> None:
+    failing = saying(status="failed", error_message="s3 upload failed", cost=None)
+    async with open_world(sandbox=(sandbox := Rewritten(no_film, change=failing))) as world:
+        task_id = (await world.create())["task_id"]
+        failed = await world.call("wait_for_video", {"task_id": task_id})
+        assert (failed["status"], failed["error"]["code"]) == ("failed", "failed")
+        sandbox.change = saying(status="completed")
+        await anyio.sleep(60)
+        assert (await world.call("get_task", {"task_id": task_id}))["status"] == "failed"  # nothing proves the contrary
+        sandbox.change = saying(status="completed", result={"video_url": LINK}, cost=None)
+        await anyio.sleep(60)
+        await world.call(tool, {"task_id": task_id})
+        done = (await world.call("list_tasks"))["tasks"][0]
+        again = await world.create()
+    assert (done["status"], done["video_url"], done["error"], done["progress"]) == ("completed", LINK, None, 100)
+    assert done["next"]["tool"] == "download_video"
+    assert (again["task_id"], again["deduplicated"]) == (task_id, True)
+
+
+async def test_a_failed_task_stays_failed_where_the_provider_says_nothing_new(open_world: OpenWorld) -> None:
+    now = datetime.now(UTC)
+    failing = saying(status="failed", error_message="no")
+    async with open_world(sandbox=(sandbox := Rewritten(no_film, change=failing)), clock=lambda: now) as world:
+        task_id = (await world.create())["task_id"]
+        await world.call("get_task", {"task_id": task_id})
+        for fault in ("unknown_task", "unauthorized", "gateway_html"):
+            sandbox.faults = [Fault(fault, "/videos/", 9)]
+            await anyio.sleep(60)
+            seen = await world.call("get_task", {"task_id": task_id})
+            assert (seen["status"], seen["warnings"]) == ("failed", [])
+        polls = len(sandbox.requests)
+        now += timedelta(days=4)
+        await anyio.sleep(60)
+        assert (await world.call("get_task", {"task_id": task_id}))["status"] == "failed"
+        assert len(sandbox.requests) == polls  # by now its link would have expired
+
+
+async def test_after_a_day_asleep_the_provider_is_asked_before_a_task_is_given_up(open_world: OpenWorld) -> None:
+    now = datetime.now(UTC)
+    async with open_world(sandbox=(sandbox := Rewritten(no_film, work_seconds=1e9)), clock=lambda: now) as world:
+        task_id = (await world.create())["task_id"]
+        await world.call("get_task", {"task_id": task_id})
+        now += timedelta(hours=26)  # the clock of a machine that sleeps stands still, and the wall's does not
+        (listed,) = (await world.call("list_tasks"))["tasks"]
+        assert (listed["status"], listed["warnings"], listed["next"]["tool"]) == ("queued", [], "get_task")
+        polls = len(sandbox.requests)
+        seen = await world.call("get_task", {"task_id": task_id})
+        assert len(sandbox.requests) == polls + 1
+        assert "not worth waiting for" in seen["warnings"][0]
+        next(iter(sandbox.tasks.values())).ends_at = 0
+        next(iter(sandbox.tasks.values())).starts_at = -1
+        now += timedelta(hours=1)
+        assert (await world.call("wait_for_video", {"task_id": task_id}))["status"] == "completed"
+
+
+async def test_a_task_that_the_provider_forgot_is_unknown_ends_the_waits_and_blocks_no_duplicate(
+    open_world: OpenWorld,
+) -> None:
+    now = datetime.now(UTC)
+    async with open_world(clock=lambda: now) as world:
+        task_id = (await world.create())["task_id"]
+        forgotten = world.sandbox.tasks.pop(task_id)
+        await world.call("wait_for_video", {"task_id": task_id})  # 45 s each
+        now += timedelta(seconds=120)
+        seen = await world.call("wait_for_video", {"task_id": task_id})
+        assert (seen["status"], seen["next"]) == ("unknown", None)
+        assert "does not know this task any more" in seen["warnings"][0]
+        balance = await world.call("get_balance")
+        assert "warnings" not in balance.content or not balance["warnings"]
+        refused = await world.call("download_video", {"task_id": task_id})
+        assert (refused.error["code"], refused.error["retryable"]) == ("download_failed", False)
+        again = await world.create()
+        assert (again["deduplicated"], again["task_id"] == task_id) == (False, False)
+        world.sandbox.tasks[task_id] = forgotten
+        await anyio.sleep(60)
+        assert (await world.call("get_task", {"task_id": task_id}))["status"] == "completed"
