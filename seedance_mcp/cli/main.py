@@ -6,9 +6,11 @@ import argparse
 import errno
 import io
 import logging
+import signal
 import sys
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing, asynccontextmanager, suppress
+import threading
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from importlib import import_module
@@ -184,9 +186,23 @@ def _serve(options: argparse.Namespace) -> None:
     if settings.sandbox:
         _need_sandbox()
     if options.transport == "stdio":
-        anyio.run(handlers.serve_stdio, settings, options.opening)
+        with _ended_like_an_interrupt(signal.SIGTERM):
+            anyio.run(handlers.serve_stdio, settings, options.opening)
     else:
         _serve_http(settings, options)
+
+
+@contextmanager
+def _ended_like_an_interrupt(number: signal.Signals) -> Generator[None]:
+    """Let a signal end the server as an interrupt does: what was paid is written down first."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
 
 
 def _serve_http(settings: Settings, options: argparse.Namespace) -> None:
