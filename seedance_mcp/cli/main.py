@@ -8,7 +8,6 @@ import io
 import logging
 import signal
 import sys
-import threading
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
@@ -195,9 +194,6 @@ def _serve(options: argparse.Namespace) -> None:
 @contextmanager
 def _ended_like_an_interrupt(number: signal.Signals) -> Generator[None]:
     """Let a signal end the server as an interrupt does: what was paid is written down first."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
     before = signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         yield

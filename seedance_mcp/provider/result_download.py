@@ -59,6 +59,10 @@ _NEVER = [
 ]
 """Networks that are refused although Python calls some of their addresses global."""
 
+_FAKE_NETWORKS = [ipaddress.ip_network("198.18.0.0/15"), ipaddress.ip_network("100.64.0.0/10")]
+"""Addresses that proxies and tunnels on a user's machine answer for every name (fake-IP), and carriers use inside."""
+_BY_HAND = "The video is there: the user can open its video_url, which get_task shows, in a browser."
+
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 """Gives the addresses of a host and port."""
 Write = Callable[[bytes], object]
@@ -74,7 +78,10 @@ async def resolve_host(host: str, port: int) -> list[str]:
     try:
         found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:
-        raise DownloadFailed(f"The host of the video, {sanitize(host)}, is not found. Call again later.") from error
+        raise DownloadFailed(
+            f"The host of the video, {sanitize(host)}, is not found: it is unknown, or this network resolves no names and lets"
+            f" only a proxy out. {_BY_HAND} Call again later."
+        ) from error
     return list(dict.fromkeys(str(row[4][0]) for row in found))
 
 
@@ -154,6 +161,8 @@ class Fetcher:
             raise _refused(host)
         found = await self._resolved(host, port)
         allowed = [(own and is_loopback_host(each)) or (not plain and is_public(each)) for each in found]
+        if not plain and any(map(_is_fake, found)):
+            raise _faked(host)
         if not found or not all(allowed):
             raise _refused(host)
         return found[:ADDRESSES_MOST]
@@ -267,6 +276,19 @@ def _request(url: httpx.URL, address: str) -> httpx.Request:
     headers = {"Host": url.netloc.decode("ascii"), **_HEADERS}
     extensions = {"sni_hostname": name, "timeout": _TIMEOUT.as_dict()}
     return httpx.Request("GET", url.copy_with(host=address, fragment=None), headers=headers, extensions=extensions)
+
+
+def _is_fake(address: str) -> bool:
+    found = ipaddress.ip_address(address)
+    return any(found in network for network in _FAKE_NETWORKS)
+
+
+def _faked(host: str) -> DownloadRefused:
+    return DownloadRefused(
+        f'This network gives no real address for the host of the video, "{sanitize(host)}": a proxy or a tunnel answers for its '
+        "name (fake-IP DNS), and such an address may lead anywhere: nothing was fetched from there; allowed: public "
+        f"https hosts only. The operator can let the proxy resolve that host really. {_BY_HAND}"
+    )
 
 
 def _refused(host: str) -> DownloadRefused:

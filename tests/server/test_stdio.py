@@ -166,7 +166,9 @@ async def test_an_opened_server_ends_quietly_by_interrupt_and_by_the_end_of_inpu
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_signal_during_a_create_ends_the_server_with_the_paid_task_written_down(tmp_path: Path, number: int) -> None:
+async def test_a_signal_during_a_create_ends_the_server_with_the_paid_task_written_down(
+    tmp_path: Path, number: signal.Signals
+) -> None:
     class Slow(Sandbox):
         async def __call__(self, request: httpx.Request) -> httpx.Response:
             answer = await super().__call__(request)

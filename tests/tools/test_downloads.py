@@ -465,6 +465,21 @@ async def test_ssrf_no_address_but_a_public_one_is_ever_reached(open_world: Open
     assert host.seen == []
 
 
+@pytest.mark.parametrize("address", ["198.18.0.7", "198.19.255.255", "100.64.0.1", "100.127.255.255"])
+async def test_a_network_that_fakes_addresses_is_named_as_the_cause_and_the_user_gets_the_link(
+    open_world: OpenWorld, address: str
+) -> None:
+    async def resolve(host: str, port: int) -> list[str]:
+        return [address]
+
+    async with open_world(sandbox=(host := library()), resolve=resolve) as world:
+        answer = await refused(world)
+    assert "fake-IP" in answer.text
+    assert "video_url" in answer.text
+    assert answer.error["retryable"] is False
+    assert host.seen == []
+
+
 @pytest.mark.parametrize(
     "address",
     [
