@@ -194,7 +194,11 @@ def _serve(options: argparse.Namespace) -> None:
 @contextmanager
 def _ended_like_an_interrupt(number: signal.Signals) -> Generator[None]:
     """Let a signal end the server as an interrupt does: what was paid is written down first."""
-    before = signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
+
+    def interrupt(_: int, __: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    before = signal.signal(number, interrupt)
     try:
         yield
     finally:

@@ -285,8 +285,8 @@ def _is_fake(address: str) -> bool:
 
 def _faked(host: str) -> DownloadRefused:
     return DownloadRefused(
-        f'This network gives no real address for the host of the video, "{sanitize(host)}": a proxy or a tunnel answers for its '
-        "name (fake-IP DNS), and such an address may lead anywhere: nothing was fetched from there; allowed: public "
+        f'This network gives no real address for the host of the video, "{sanitize(host)}": a proxy or a tunnel answers for '
+        "its name (fake-IP DNS), and such an address may lead anywhere: nothing was fetched from there; allowed: public "
         f"https hosts only. The operator can let the proxy resolve that host really. {_BY_HAND}"
     )
 
