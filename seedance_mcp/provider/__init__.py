@@ -6,5 +6,8 @@ __all__ = [
     "envelope",
     "failures",
     "result_download",
+    "result_links",
     "reviews",
+    "status_words",
+    "whole_mp4",
 ]
