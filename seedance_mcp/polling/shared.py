@@ -23,6 +23,8 @@ class _PolledTask:
     polled_at: float = -math.inf
     answered_at: float = -math.inf
     """When the last answer came, even if it was a failure; a poll that was cancelled has no answer."""
+    not_before: float = -math.inf
+    """The provider asked not to be polled before this."""
 
 
 class Polls:
@@ -62,6 +64,11 @@ class Polls:
                 raise
             task.answered_at = anyio.current_time()
 
+    def postpone(self, key: str, seconds: float) -> None:
+        """Let no poll of a task begin for a time, because the provider asks for it."""
+        task = self._task(key)
+        task.not_before = max(task.not_before, anyio.current_time() + seconds)
+
     def seconds_until_due(self, key: str, pause_seconds: float = 0.0, made_seconds_ago: float = math.inf) -> float:
         """Give how long a task may not be polled yet; 0 where it may be polled now.
 
@@ -73,7 +80,7 @@ class Polls:
         now = anyio.current_time()
         task = self._tasks.get(key, _PolledTask(answered_at=now - made_seconds_ago))
         pause_seconds = max(self._min_interval_seconds, pause_seconds)
-        due_at = max(task.polled_at + self._min_interval_seconds, task.answered_at + pause_seconds)
+        due_at = max(task.polled_at + self._min_interval_seconds, task.answered_at + pause_seconds, task.not_before)
         # One subtraction at the end: a sum of relative delays can lose the last digit, and a sleep for it then never ends.
         return max(0.0, due_at - now)
 

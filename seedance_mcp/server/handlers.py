@@ -9,6 +9,7 @@ import traceback
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -96,7 +97,9 @@ class _Handlers:
         spec = self._find(params.name)
         given = spec.read(session_of(ctx).edition, params.arguments or {})
         at_once = spec.at_once if tasks_extension.declared(ctx) else None
-        result = await (at_once or spec.run)(session_of(ctx), given, McpCaller(ctx, params))
+        caller, session = McpCaller(ctx, params), session_of(ctx)
+        run = partial(at_once or spec.run, session, given, caller)
+        result = await (run() if spec.reports_itself else caller.accompany(run))
         if at_once and isinstance(result, results.Task) and tasks_extension.is_running(result):
             return tasks_extension.handle_for(result)
         return self.result_of(result)
