@@ -11,6 +11,7 @@ from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
 from seedance_mcp.errors import AssetRejected, ProviderFailed
+from seedance_mcp.provider.failures import words_of
 from seedance_mcp.task import ProviderTask, Status
 from seedance_mcp.untrusted import (
     NAME_MOST_CHARS,
@@ -68,8 +69,6 @@ STAGES: dict[str, Stage] = {
 Every other one means that it goes on; the pages name none, uploading, pending, processing and submitted.
 """
 
-_REASONS = ("error_message", "error_msg", "reason", "msg")
-"""Where a failed task says why; the pages disagree on the name."""
 _UNFINISHED = Decimal(99)
 """The most progress, in percent, of a task that is not completed."""
 
@@ -152,15 +151,10 @@ def read_task(data: Data, base_url: str) -> ProviderTask:
         created_at=read_time(data.get("created_at")),
         completed_at=read_time(data.get("completed_at")),
         video_url=_url(url, base_url, warnings),
-        error=_reason(data) if status in {"failed", "cancelled"} else None,
+        error=words_of(data) if status in {"failed", "cancelled"} else None,
         cost=read_amount(data.get("cost")),
         warnings=warnings,
     )
-
-
-def _reason(data: Data) -> str:
-    named = next((data[name] for name in _REASONS if data.get(name)), None)
-    return sanitize(named or "no reason given")
 
 
 def _percent(value: Any) -> int:

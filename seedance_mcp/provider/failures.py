@@ -8,6 +8,7 @@ status that no table lists proves nothing about money.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -196,20 +197,41 @@ RECORDED: dict[Cause, tuple[str, ...]] = {
 }
 """Words of each cause as they were recorded at the provider or stand in its pages and upstream's; for people to recognise."""
 
-_REASONS = ("msg", "message", "error_message", "error_msg", "detail", "reason")
-"""Where an answer says why; the provider's pages and gateways disagree on the name."""
+_REASONS = ("error_message", "error_msg", "fail_reason", "failure_reason", "reason", "msg", "message", "detail", "error")
+"""Where an answer or a failed task says why; the provider's pages and gateways disagree on the name."""
+_INSIDE = (*_REASONS, "result", "data")
+"""Where an object may lie that says why."""
+_INSIDE_DEPTH = 3
+_NO_WORDS = {"", "ok", "success", "true", "false", "none"}
+"""Values of such fields that are no reason, in lower case."""
 _NO_REASON = "no reason given"
 
 
 def words_of(content: dict[str, Any]) -> str:
     """Give the reason that an answer names, in whatever field and shape, sanitized; "no reason given" for none."""
     error = content.get("error")
-    inner = cast("dict[str, Any]", error) if isinstance(error, dict) else {"message": error}
-    outer = (content.get(name) for name in _REASONS)
-    named = [str(each) for each in (*outer, *(inner.get(name) for name in _REASONS)) if each]
+    inner = cast("dict[str, Any]", error) if isinstance(error, dict) else {}
+    named = next(_reasons(content, _INSIDE_DEPTH), "")
     code = inner.get("code") or inner.get("type")
-    told = [*([code] if isinstance(code, str) and named[:1] != [code] else []), *named[:1]]
-    return sanitize(": ".join(told) or _NO_REASON)
+    parts = [code if isinstance(code, str) and code != named else "", named]
+    return sanitize(": ".join(filter(None, parts)) or _NO_REASON)
+
+
+def _reasons(found: Any, depth: int) -> Iterator[str]:
+    """Give every reason in a value, the outer ones first; objects and lists are searched to a depth."""
+    if isinstance(found, dict) and depth:
+        content = cast("dict[str, Any]", found)
+        for name in _REASONS:
+            if not isinstance(content.get(name), dict | list):
+                yield from _reasons(content.get(name), depth)
+        for name in _INSIDE:
+            if isinstance(content.get(name), dict | list):
+                yield from _reasons(content[name], depth - 1)
+    elif isinstance(found, list) and depth:
+        for each in cast("list[Any]", found)[:1]:
+            yield from _reasons(each, depth)
+    elif not isinstance(found, dict | list) and str(found).strip().lower() not in _NO_WORDS:
+        yield str(found)
 
 
 def is_listed(status: int) -> bool:

@@ -179,6 +179,36 @@ async def test_the_message_of_a_refusal_is_found_by_each_field_name(open_world: 
     assert 'The provider\'s words: "too blue".' in answer.text
 
 
+# typed by hand: each shape in which the provider, upstream or a gateway says why
+SHAPES: dict[str, dict[str, Any]] = {
+    "too blue": {"error": {"message": "too blue"}},
+    "TooBlue: too blue": {"error": {"code": "TooBlue", "message": "too blue"}},
+    "blue_error: too blue": {"error": {"type": "blue_error", "message": "too blue"}},
+    "detail blue": {"detail": "detail blue"},
+    "first blue": {"detail": [{"loc": ["body"], "msg": "first blue"}, {"msg": "second"}]},
+    "listed blue": {"error": ["listed blue"]},
+    "blue by name": {"fail_reason": "blue by name"},
+    "blue failure": {"failure_reason": "blue failure"},
+    "result blue": {"result": {"error": "result blue"}},
+    "result said": {"result": {"error": {"message": "result said"}}},
+    "message blue": {"message": "message blue"},
+    "plain blue": {"error": "plain blue"},
+    "error_message blue": {"msg": "success", "error_message": "error_message blue"},
+    "not the ok": {"msg": "ok", "error": {"message": "not the ok"}},
+    "no reason given": {"error": "", "message": None, "detail": [], "reason": {}, "result": {"error": {"data": {"msg": {}}}}},
+}
+
+
+@pytest.mark.parametrize("words", SHAPES)
+async def test_the_reason_is_found_in_every_shape(open_world: OpenWorld, words: str) -> None:
+    async with open_world(sandbox=refusing({"code": 20002, **SHAPES[words]})) as world:
+        assert f'The provider\'s words: "{words}".' in (await world.create()).text
+    task = {"code": 0, "data": {"task_id": "vid_1", "status": "failed", **SHAPES[words]}}
+    async with open_world(sandbox=refusing(task, where=QUERY)) as world:
+        failed = await world.call("get_task", {"task_id": "vid_1"})
+    assert f'The provider\'s words: "{words}".' in failed["error"]["message"]
+
+
 async def test_a_phrase_refines_every_code(open_world: OpenWorld) -> None:
     for code in (20002, 20001, -1):
         async with open_world(sandbox=refusing({"code": code, "msg": "余额不足"})) as world:
