@@ -30,6 +30,8 @@ class _PolledTask:
     """How far the wall's clock was ahead of the event loop's at the last poll."""
     times_missing: int = 0
     """How many polls in a row found no such task."""
+    not_before: float = -math.inf
+    """The provider asked not to be polled before this."""
 
 
 class Polls:
@@ -71,6 +73,11 @@ class Polls:
                 raise
             task.answered_at = anyio.current_time()
 
+    def postpone(self, key: str, seconds: float) -> None:
+        """Let no poll of a task begin for a time, because the provider asks for it."""
+        task = self._task(key)
+        task.not_before = max(task.not_before, anyio.current_time() + seconds)
+
     def seconds_until_due(self, key: str, pause_seconds: float = 0.0, made_seconds_ago: float = math.inf) -> float:
         """Give how long a task may not be polled yet; 0 where it may be polled now.
 
@@ -84,7 +91,7 @@ class Polls:
         if self._wall_seconds() - now > task.wall_ahead_seconds + SLEPT_SECONDS:
             return 0.0
         pause_seconds = max(self._min_interval_seconds, pause_seconds)
-        due_at = max(task.polled_at + self._min_interval_seconds, task.answered_at + pause_seconds)
+        due_at = max(task.polled_at + self._min_interval_seconds, task.answered_at + pause_seconds, task.not_before)
         # One subtraction at the end: a sum of relative delays can lose the last digit, and a sleep for it then never ends.
         return max(0.0, due_at - now)
 

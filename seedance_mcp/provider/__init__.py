@@ -4,6 +4,7 @@ __all__ = [
     "answers",
     "client",
     "envelope",
+    "environment",
     "failures",
     "result_download",
     "result_links",

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any, Literal, cast
 
 from seedance_mcp.errors import AssetRejected, ProviderFailed
+from seedance_mcp.provider.failures import words_of
 from seedance_mcp.provider.result_links import find_link
 from seedance_mcp.provider.status_words import STATUS, plain_word
 from seedance_mcp.task import ProviderTask, Status
@@ -41,8 +42,6 @@ STAGES: dict[str, Stage] = {
 Every other one means that it goes on; the pages name none, uploading, pending, processing and submitted.
 """
 
-_REASONS = ("error_message", "error_msg", "reason", "msg")
-"""Where a failed task says why; the pages disagree on the name."""
 _UNFINISHED = Decimal(99)
 """The most progress, in percent, of a task that is not completed."""
 
@@ -119,7 +118,7 @@ def read_task(data: Data, base_url: str) -> ProviderTask:
         created_at=read_time(data.get("created_at")),
         completed_at=read_time(data.get("completed_at")),
         video_url=link,
-        error=_reason(data) if status in {"failed", "cancelled"} else None,
+        error=words_of(data) if status in {"failed", "cancelled"} else None,
         cost=read_amount(data.get("cost")),
         warnings=warnings,
     )
@@ -136,11 +135,6 @@ def _status(value: Any, warnings: list[str], *, has_link: bool) -> Status:
     read_as, why = ("completed", ", since it comes with a link") if has_link else ("processing", "")
     warnings.append(f'The provider gave a status we do not know ("{word}"): read as {read_as}{why}.')
     return read_as
-
-
-def _reason(data: Data) -> str:
-    named = next((data[name] for name in _REASONS if data.get(name)), None)
-    return sanitize(named or "no reason given")
 
 
 def _percent(value: Any) -> int:

@@ -20,6 +20,7 @@ import anyio
 import httpx
 
 from seedance_mcp.errors import DownloadFailed, DownloadRefused, LinkExpired
+from seedance_mcp.provider.environment import open_tls
 from seedance_mcp.provider.whole_mp4 import WholeMp4
 from seedance_mcp.settings import is_loopback, is_loopback_host
 from seedance_mcp.untrusted import sanitize
@@ -194,7 +195,7 @@ class Fetcher:
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
-        return httpx.create_ssl_context()
+        return open_tls()
 
     async def _take(self, response: httpx.Response, write: Write, report: Report) -> int:
         """Write a body as it was sent: we ask for no encoding, and decode none."""

@@ -8,6 +8,7 @@ from contextlib import suppress
 import anyio
 
 from seedance_mcp.errors import (
+    RateLimited,
     SeedanceError,
     TaskNotFound,
 )
@@ -34,6 +35,8 @@ MISSING_MOST = 5
 """A task that so many polls in a row did not find is unknown..."""
 FORGOTTEN_AFTER_SECONDS = 120.0
 """... if it is as old as this: the provider may know a new one late."""
+REFRESH_SECONDS = 20.0
+"""How long list_tasks polls at most; what was not polled by then is listed as it was."""
 POLLS_AT_ONCE = 4
 """How many running tasks list_tasks polls at the same time."""
 
@@ -82,6 +85,8 @@ async def _poll(session: Session, known: Record | None, task_id: str) -> Task:
     try:
         seen = await _ask_provider(session, task_id)
     except SeedanceError as error:
+        if isinstance(error, RateLimited) and known:  # another caller would sleep for that long
+            session.polls.postpone(task_id, error.details.get("retry_after_seconds", 0.0))
         if known and known.status in CAME_TO_NOTHING:
             return await session.view(known)
         if known is None or not isinstance(error, TaskNotFound):
@@ -150,17 +155,23 @@ async def _as_known(session: Session, task_id: str) -> Task | None:
 
 async def list_tasks(session: Session, arguments: ListTasks, caller: Caller) -> TaskList:
     """Give the newest tasks of the ledger; `refresh` polls all that run, and asks for the balance, first."""
-    if arguments.refresh:
-        await _refresh(session)
+    late = [] if not arguments.refresh or await _refresh(session) else [_NOT_ALL_POLLED]
     page = await session.ledger.page(arguments.status, arguments.limit)
     edition, lifetime_seconds = session.edition, session.edition.url_lifetime_seconds.value
     expiring = await session.ledger.expiring(lifetime_seconds - EXPIRES_SOON_SECONDS, lifetime_seconds, views.NAMED_MOST)
     shown = [await session.view(record) for record in page.records]
-    return TaskList(tasks=shown, total=page.total, warnings=views.expiring(edition, expiring))
+    return TaskList(tasks=shown, total=page.total, warnings=[*late, *views.expiring(edition, expiring)])
 
 
-async def _refresh(session: Session) -> None:
-    """Poll every running task, a few at a time; a task whose poll fails stays as it was."""
+_NOT_ALL_POLLED = f"Not every running task could be polled within {REFRESH_SECONDS:.0f} s: call again to poll the others."
+
+
+async def _refresh(session: Session) -> bool:
+    """Poll every running task, a few at a time, for a limited time; a task whose poll fails stays as it was.
+
+    Returns:
+        Whether all were polled in time.
+    """
     places = anyio.CapacityLimiter(POLLS_AT_ONCE)
 
     async def poll(record: Record) -> None:
@@ -168,7 +179,9 @@ async def _refresh(session: Session) -> None:
             with suppress(SeedanceError):
                 await poll_task(session, record, record.request_id)
 
-    async with anyio.create_task_group() as group:
-        for record in [record for status in RUNNING for record in (await session.ledger.page(status)).records]:
-            group.start_soon(poll, record)
-        group.start_soon(reconcile_account, session)
+    with anyio.move_on_after(REFRESH_SECONDS) as scope:
+        async with anyio.create_task_group() as group:
+            for record in [record for status in RUNNING for record in (await session.ledger.page(status)).records]:
+                group.start_soon(poll, record)
+            group.start_soon(reconcile_account, session)
+    return not scope.cancelled_caught

@@ -14,7 +14,7 @@ from seedance_mcp.money.policy import is_forgotten
 from seedance_mcp.money.prices import PriceBook
 from seedance_mcp.money.records import JUDGED_AFTER_SECONDS, Page, Record
 from seedance_mcp.polling.schedule import Forecast
-from seedance_mcp.provider.failures import advice_for_failed_task
+from seedance_mcp.provider.failures import advice_for_failed_task, cause_of, cause_of_refusal
 from seedance_mcp.task import RUNNING
 from seedance_mcp.tools.results import Billing, Failure, Frames, MediaLimit, ModelInfo, ModelList, Next, Options, Range, Task
 
@@ -238,9 +238,10 @@ def _failure(edition: Edition, record: Record) -> Failure | None:
         return None
     if record.error_code:
         refused = " Nothing was charged." if record.settled == 0 else ""
-        return Failure(code=record.error_code, message=f"{record.error}{refused}")
+        cause = cause_of_refusal(record.error_code, record.error)
+        return Failure(code=record.error_code, message=f"{record.error}{refused}", cause=cause)
     words = f'The provider\'s words: "{record.error}". {_charge(edition, record)} {advice_for_failed_task(record.error)}'
-    return Failure(code=record.status, message=words)
+    return Failure(code=record.status, message=words, cause=cause_of(record.error))
 
 
 _MAY_BE_MADE_AGAIN = "It was not charged: the request may be sent again."
