@@ -119,7 +119,7 @@ def _add_setup(commands: Any) -> None:
     doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
     doctor.set_defaults(run=_doctor)
     install = commands.add_parser("install", help="add the server to a client's configuration, or remove it")
-    install.add_argument("client", choices=list(CLIENTS_BY_NAME))
+    install.add_argument("client", nargs="?", choices=list(CLIENTS_BY_NAME), help="without one: list where it is installed")
     install.add_argument("--sandbox", action="store_true", help="an entry for the sandbox: no key, nothing is charged")
     install.add_argument(
         "--key-from-env", action="store_true", help="write the key into the file; only for a client that has no other way"

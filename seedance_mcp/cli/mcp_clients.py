@@ -44,6 +44,11 @@ class ClientApp:
     input: ServerEntry | None = None
     """The client's own question for the key, where it has one."""
 
+    @property
+    def fills_in(self) -> bool:
+        """Whether the client fills in what its file refers to; where it does, the entry refers to the key so."""
+        return "env" in self.key_fields
+
     def path(self, platform: str = sys.platform, environment: Mapping[str, str] = os.environ) -> Path:
         """Give the path of its configuration on a platform, named as in `sys.platform`."""
         return Path(self.file.format(**folders(platform, environment)))
