@@ -29,6 +29,7 @@ from seedance_mcp.errors import SeedanceError
 from seedance_mcp.money.ledger import open_ledger
 from seedance_mcp.money.prices import load_prices
 from seedance_mcp.money.stores.sqlite import LEDGER_FILE
+from seedance_mcp.origin import PACKAGE, PUBLISHED, install_command
 from seedance_mcp.server.handlers import open_shared
 from seedance_mcp.settings import Settings, check_settings, ignored_variables
 from seedance_mcp.tools.session import Connect, Shared, connect_to_provider, utc_now
@@ -40,7 +41,7 @@ ANSWER_SECONDS = 20.0
 T = TypeVar("T")
 Mark = Literal["ok", "warn", "fail"]
 _CHECK_THE_SANDBOX = "SEEDANCE_SANDBOX=1 seedance-mcp doctor"
-_EXTRAS = ("av", "PIL", "rich")
+_EXTRAS = ("av", "PIL", "pillow_heif", "rich")
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +189,7 @@ async def _examine(start: _Start, connect: Connect) -> list[Finding]:
         async with open_shared(Shared(settings, connect)) as shared:
             found += await _provider(shared)
     except ModuleNotFoundError as error:
-        found.append(Finding("fail", "provider", f"the sandbox needs {error.name}", "pip install 'seedance-mcp[sandbox]'"))
+        found.append(Finding("fail", "provider", f"the sandbox needs {error.name}", install_command("sandbox")))
     return found
 
 
@@ -202,6 +203,9 @@ def _program(file: ClientFile) -> Finding:
     shown = sanitize(file.program)
     if shutil.which(file.program) is None:
         return Finding("fail", "program", f"{file.client.title} starts {shown}, which is not there", again)
+    if file.fetches_by_name and not PUBLISHED:
+        fact = f"{file.client.title} has {shown} fetch {PACKAGE} by its name, not published yet: it may be a stranger's"
+        return Finding("warn", "program", fact, again)
     return Finding("ok", "program", f"{file.client.title} starts {shown}")
 
 
@@ -228,7 +232,7 @@ def _ignored(variables: Mapping[str, str]) -> Iterable[Finding]:
 
 def _extras(settings: Settings) -> Iterable[Finding]:
     missing = [name for name in _EXTRAS if find_spec(name) is None]
-    remedy = "pip install 'seedance-mcp[sandbox]'"
+    remedy = install_command("sandbox")
     if missing:
         yield Finding("fail" if settings.sandbox else "warn", "extras", f"the sandbox lacks {', '.join(missing)}", remedy)
     else:

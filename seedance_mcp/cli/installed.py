@@ -14,6 +14,7 @@ from typing import Any, cast
 from seedance_mcp.cli import jsonc_edit
 from seedance_mcp.cli.mcp_clients import CLIENTS, KEY, SERVER, ClientApp, ServerEntry
 from seedance_mcp.errors import InvalidRequest
+from seedance_mcp.origin import PACKAGE
 from seedance_mcp.untrusted import sanitize
 
 _OURS = ("SEEDANCE", "JIMMYAI")
@@ -21,6 +22,7 @@ _PATH_MOST_CHARS = 4096
 _REFERENCE = re.compile(r"\$\{(?:env:)?(\w+)(?::-([^{}]*))?\}|\$([A-Za-z_]\w*)")
 """A variable of the client's own environment: `${NAME}`, `${NAME:-default}`, `${env:NAME}`, `$NAME`."""
 _QUESTION = re.compile(r"\$\{input:[^{}]*\}")
+_BY_NAME = re.compile(rf"{PACKAGE}(\[\w+\])?([=@<>~!]\S*)?")
 _LINE = re.compile(r"at line \d+")
 
 
@@ -43,6 +45,14 @@ class ClientFile:
     def program(self) -> str:
         """The program that the client starts; empty where the entry names none."""
         return _text((self.entry or {}).get("command"))
+
+    @property
+    def fetches_by_name(self) -> bool:
+        """Whether the package is fetched from an index by its name, which may be a stranger's."""
+        given: Any = (self.entry or {}).get("args")
+        words = [_text(each) for each in cast("list[Any]", given)] if isinstance(given, list) else []
+        wanted = words[words.index("--from") + 1 :] if "--from" in words else words
+        return Path(self.program).stem in {"uvx", "pipx", "uv"} and any(map(_BY_NAME.fullmatch, wanted[:1]))
 
     @property
     def is_remote(self) -> bool:

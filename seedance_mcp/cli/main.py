@@ -25,6 +25,7 @@ from seedance_mcp.instant.pipes import claim
 from seedance_mcp.money.ledger import Ledger, open_ledger
 from seedance_mcp.money.policy import add_up
 from seedance_mcp.money.records import Page, Verdict
+from seedance_mcp.origin import install_command
 from seedance_mcp.settings import Settings, ignored_variables, load_settings
 
 EXIT_FAILED = 1
@@ -51,7 +52,7 @@ def main(argv: Sequence[str] | None = None, opening: Opening | None = None) -> i
         print(f"seedance-mcp: {error.message}", file=sys.stderr)
         return EXIT_USAGE
     except ModuleNotFoundError as error:
-        print(f"seedance-mcp: {error.name} is missing: pip install 'seedance-mcp[sandbox]'", file=sys.stderr)
+        print(f"seedance-mcp: {error.name} is missing: {install_command('sandbox')}", file=sys.stderr)
         return EXIT_USAGE
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED

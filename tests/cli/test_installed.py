@@ -120,11 +120,18 @@ async def test_a_default_beside_a_reference_is_read(tmp_path: Path) -> None:
         ({"command": "/nowhere/\x1b[31mseedance-mcp"}, "fail", "Cursor starts /nowhere/ [31mseedance-mcp, which is not there"),
         ({"command": []}, "fail", "Cursor finds no command in the entry"),
         ({"env": SECRET}, "fail", "Cursor finds no command in the entry"),
+        ({"command": "uvx", "args": ["seedance-mcp[sandbox]"]}, "warn", "fetch seedance-mcp by its name"),
+        ({"command": "uvx", "args": ["--from", "seedance-mcp==1", "seedance-mcp"]}, "warn", "by its name"),
+        ({"command": "uvx", "args": ["--from", "/folder[sandbox]", "seedance-mcp"]}, "ok", "Cursor starts uvx"),
         ({"command": "sh", "env_vars": [1, "PATH"]}, "ok", "Cursor starts sh"),
         ({"url": f"https://example.com/mcp?token={SECRET}"}, "ok", "a running server, which is not checked here"),
     ],
 )
-async def test_a_program_that_is_not_there_is_found(fields: dict[str, Any], mark: str, told: str) -> None:
+async def test_what_a_client_starts_is_there_and_ours(
+    fields: dict[str, Any], mark: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "uvx").touch(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     found = await examined(entry("cursor", **fields))
     assert found["program"].mark == mark
     assert told in found["program"].fact
