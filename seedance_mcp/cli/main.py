@@ -26,6 +26,7 @@ from seedance_mcp.instant.pipes import claim
 from seedance_mcp.money.ledger import Ledger, open_ledger
 from seedance_mcp.money.policy import add_up
 from seedance_mcp.money.records import Page, Verdict
+from seedance_mcp.origin import install_command
 from seedance_mcp.settings import Settings, ignored_variables, load_settings
 
 EXIT_FAILED = 1
@@ -52,7 +53,7 @@ def main(argv: Sequence[str] | None = None, opening: Opening | None = None) -> i
         print(f"seedance-mcp: {error.message}", file=sys.stderr)
         return EXIT_USAGE
     except ModuleNotFoundError as error:
-        print(f"seedance-mcp: {error.name} is missing: pip install 'seedance-mcp[sandbox]'", file=sys.stderr)
+        print(f"seedance-mcp: {error.name} is missing: {install_command('sandbox')}", file=sys.stderr)
         return EXIT_USAGE
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
@@ -120,7 +121,7 @@ def _add_setup(commands: Any) -> None:
     doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
     doctor.set_defaults(run=_doctor)
     install = commands.add_parser("install", help="add the server to a client's configuration, or remove it")
-    install.add_argument("client", choices=list(CLIENTS_BY_NAME))
+    install.add_argument("client", nargs="?", choices=list(CLIENTS_BY_NAME), help="without one: list where it is installed")
     install.add_argument("--sandbox", action="store_true", help="an entry for the sandbox: no key, nothing is charged")
     install.add_argument(
         "--key-from-env", action="store_true", help="write the key into the file; only for a client that has no other way"

@@ -14,6 +14,7 @@ import anyio.to_thread
 from seedance_mcp.errors import DownloadFailed, DownloadRefused, LedgerUnusable, LinkExpired, NotConfigured, TaskNotFound
 from seedance_mcp.media import decoder
 from seedance_mcp.money.records import Record, Saved
+from seedance_mcp.origin import advice
 from seedance_mcp.polling.schedule import Meter
 from seedance_mcp.storage.local_disk import temporary_video
 from seedance_mcp.storage.video_names import video_name
@@ -93,7 +94,7 @@ async def preview_video(session: Session, arguments: GetTask, caller: Caller) ->
     """
     if not decoder.is_installed():
         raise NotConfigured(
-            "preview_video needs more than is installed: the operator should run pip install 'seedance-mcp[preview]'. "
+            f"preview_video needs more than is installed: {advice('preview', remote=bool(session.principal))} "
             "download_video works without it."
         )
     record = await _finished(session, arguments.task_id)
