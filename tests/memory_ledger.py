@@ -192,6 +192,9 @@ class MemoryLedger:
         until[request_id] = self._now() + timedelta(seconds=seconds)
         return True
 
+    async def release_saving(self, request_id: str) -> None:
+        self._tables.saving_until.pop(request_id, None)
+
     async def keys(self, part: str, limit: int) -> list[str]:
         names = list(dict.fromkeys(record.task_id or record.request_id for record in self._mine()))
         return [name for name in names if part.lower() in name.lower()][:limit]

@@ -144,6 +144,10 @@ class Ledger(Protocol):
         """Take the saving of a finished video for a time; `False` where it is saved, or another process has taken it."""
         ...
 
+    async def release_saving(self, request_id: str) -> None:
+        """Let others save a video whose saving was claimed."""
+        ...
+
     async def keys(self, part: str, limit: int) -> list[str]:
         """Give task ids, and request ids where there is no task.
 

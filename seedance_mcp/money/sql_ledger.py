@@ -188,6 +188,10 @@ class SqlLedger:
         """Take the saving of a finished video for a time."""
         return await self._write(lambda ledger: ledger.claim_saving(request_id, seconds))
 
+    async def release_saving(self, request_id: str) -> None:
+        """Let others save a video whose saving was claimed."""
+        await self._write(lambda ledger: ledger.release_saving(request_id))
+
     async def keys(self, part: str, limit: int) -> list[str]:
         """Give ids that contain or begin with some characters."""
         return await self._read(lambda ledger: ledger.keys(part, limit))

@@ -2,6 +2,7 @@
 
 __all__ = [
     "arguments",
+    "auto_save",
     "balance",
     "brief",
     "changes",

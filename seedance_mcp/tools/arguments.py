@@ -87,6 +87,13 @@ class GetTask(Arguments):
     task_id: str
 
 
+class PreviewVideo(Arguments):
+    """One finished task, or several to compare."""
+
+    task_id: str | None = None
+    task_ids: Annotated[list[str] | None, Field(min_length=1, max_length=4, description="Takes to compare.")] = None
+
+
 class DownloadVideo(GetTask):
     """One finished task, and a name for its file."""
 

@@ -183,14 +183,33 @@ class SavedVideo(Result):
         return [FileLink(self.url, PurePath(self.path).name, self.mime_type, self.bytes)] if self.url else []
 
 
-class Preview(Result):
-    """First, middle and last frame of a video side by side; `width` and `height` are the video's, `frames` seconds."""
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A video of which frames are shown, and when in the video they are."""
 
     task_id: str
-    width: int
-    height: int
-    frames: list[float]
-    sheet: SkipJsonSchema[_Bytes] = Field(exclude=True)
+    width_px: int
+    height_px: int
+    seconds: list[float]
+
+    @property
+    def description(self) -> str:
+        """Which video it is, and its frames."""
+        frames = ", ".join(f"{each:g}" for each in self.seconds)
+        return f"{self.task_id} ({self.width_px}x{self.height_px}, frames at {frames} s)"
+
+
+class Preview(Result):
+    """Frames of videos as one picture, a row for each video; it has no structured content, which hides pictures in clients."""
+
+    shown: list[Shown]
+    sheet: _Bytes
+
+    def as_text(self) -> str:
+        """Say in one line what the picture shows."""
+        rows = "; ".join(f"row {number}: {each.description}" for number, each in enumerate(self.shown, 1))
+        told = rows if len(self.shown) > 1 else self.shown[0].description
+        return f"{SANDBOX_NOTE} {told}" if self.sandbox else told
 
     def attached(self) -> list[FileLink | Picture]:
         """The contact sheet."""

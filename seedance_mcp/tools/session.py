@@ -107,6 +107,8 @@ class Shared:
     """By task id: whose request was paid, which one it was, and its task, where the ledger could not be written."""
     awaiting: dict[str, Ledger] = field(default_factory=dict[str, Ledger])
     """By request id: the ledger of each request whose answer this process awaits."""
+    save_faults: dict[str, str] = field(default_factory=dict[str, str])
+    """By request id: why a video could not be saved without being asked."""
     observer: Observer = field(default_factory=NoObserver)
     """Learns what happens; a server puts its subscriptions and log lines here."""
     calls_running: int = 0

@@ -129,6 +129,13 @@ async def wait_for_video(session: Session, arguments: WaitForVideo, caller: Call
     )
 
 
+def unsaved_warnings(session: Session, records: list[Record]) -> list[str]:
+    """Say of which videos the saving failed, and why; no warning where none did."""
+    faults = session.shared.save_faults
+    failed = [record for record in records if record.request_id in faults and record.saved is None]
+    return [f"{each.task_id} could not be saved by itself: {faults[each.request_id]}" for each in failed[:1]]
+
+
 async def _as_known(session: Session, task_id: str) -> Task | None:
     known = await session.ledger.find(task_id)
     return await session.view(known) if known else None
@@ -153,7 +160,7 @@ async def list_tasks(session: Session, arguments: ListTasks, caller: Caller) -> 
         total=totals.count,
         totals=brief.totals_of(totals),
         next_cursor=found.next_cursor,
-        warnings=views.expiring(edition, expiring),
+        warnings=[*views.expiring(edition, expiring), *unsaved_warnings(session, found.records)],
     )
 
 
