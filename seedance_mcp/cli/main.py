@@ -25,13 +25,15 @@ from seedance_mcp.instant.opening import Opening
 from seedance_mcp.instant.pipes import claim
 from seedance_mcp.money.ledger import Ledger, open_ledger
 from seedance_mcp.money.policy import add_up
-from seedance_mcp.money.records import Page, Verdict
+from seedance_mcp.money.records import Page, SumBy, Verdict
 from seedance_mcp.origin import install_command
 from seedance_mcp.settings import Settings, ignored_variables, load_settings
+from seedance_mcp.tools.times import read_time
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
+FIRST_DAY = "1971-01-01"
 _INSTALL_OPTIONS = {"--sandbox", "--key-from-env", "--dry-run", "--undo", "--command"}
 
 
@@ -105,7 +107,8 @@ def _add_money(commands: Any) -> None:
     tasks.add_argument("--principal", metavar="NAME", help="only this caller's; by default everybody's")
     tasks.set_defaults(run=_tasks)
     spending = commands.add_parser("spending", help="show what was spent, and estimates beside charges")
-    spending.add_argument("--by", choices=["model", "principal"], default="model", help="default: model")
+    spending.add_argument("--by", choices=["model", "project", "principal"], default="model", help="default: model")
+    spending.add_argument("--since", metavar="DAY", help="only from this day (UTC) on: 2026-07-01, today or 7d")
     spending.add_argument("--principal", metavar="NAME", help="only this caller's; by default everybody's")
     spending.set_defaults(run=_spending)
     settle = commands.add_parser("settle", help="record by hand whether a request of unknown outcome was charged")
@@ -286,6 +289,12 @@ async def _print_spending(options: argparse.Namespace) -> None:
 
     async with _ledger() as (settings, ledger):
         views = await _views(ledger, options.principal)
+        if options.since or options.by == "project":
+            since = read_time("--since", options.since or FIRST_DAY, datetime.now(UTC)).date()
+            by: SumBy = "model" if options.by == "model" else "project"
+            sums = {name: await view.spending(by, since) for name, view in views.items()}
+            print(tables.sums_table(options.by, tables.sums_of(options.by, sums)))
+            return
         spent = {name: await view.spent() for name, view in views.items()}
         models = add_up([each for view in views.values() for each in await view.spending_by_model()])
     shown = tables.callers_table(spent) if options.by == "principal" else tables.models_spending_table(models)

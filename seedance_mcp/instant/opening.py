@@ -49,6 +49,7 @@ SURE = {
     **dict.fromkeys([f"SEEDANCE_{name}" for name in ("POLL_FLOOR_SECONDS", "HTTP_REQUESTS_PER_MINUTE")], _POSITIVE),
     **dict.fromkeys([f"SEEDANCE_HTTP_{name}" for name in ("TOKENS", "OAUTH_ISSUER", "OAUTH_AUDIENCE", "HOSTS")], _NEVER),
     "SEEDANCE_MEDIA_ROOTS": f"{_FOLDER}({os.pathsep}{_FOLDER})*",
+    "SEEDANCE_AUTO_SAVE": "0",
     "SEEDANCE_SCHEMA_PROFILE": "auto|union|flat",
     "SEEDANCE_LOG_LEVEL": "DEBUG|INFO|WARNING|ERROR|CRITICAL",
     "SEEDANCE_INSTANT_START": "1",

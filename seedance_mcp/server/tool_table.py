@@ -49,7 +49,7 @@ class ToolSpec:
             input_schema=arguments.input_schema(edition, self.schema)
             if self.schema
             else create_video_schema(edition, profile, arguments.CreateOptions),
-            output_schema=_output_schema(self.result),
+            output_schema=None if self.result is results.Preview else _output_schema(self.result),
             icons=[types.Icon(src=_svg(self.icon), mime_type="image/svg+xml", sizes=["any"])],
             annotations=types.ToolAnnotations(
                 title=self.title,
@@ -94,10 +94,19 @@ async def _download_video(session: Session, given: arguments.DownloadVideo, call
     return await downloads.download_video(session, given, caller)
 
 
-async def _preview_video(session: Session, given: arguments.GetTask, caller: Caller) -> results.Preview:
+async def _preview_video(session: Session, given: arguments.PreviewVideo, caller: Caller) -> results.Preview:
     from seedance_mcp.tools import downloads  # noqa: PLC0415 - likewise
 
     return await downloads.preview_video(session, given, caller)
+
+
+async def _wait_for_video(session: Session, given: arguments.WaitForVideo, caller: Caller) -> results.Task:
+    task = await tasks.wait_for_video(session, given, caller)
+    if not session.settings.auto_save:
+        return task
+    from seedance_mcp.tools import auto_save  # noqa: PLC0415 - likewise
+
+    return await auto_save.saved(session, task)
 
 
 TOOLS: tuple[ToolSpec, ...] = (
@@ -149,7 +158,7 @@ TOOLS: tuple[ToolSpec, ...] = (
         ),
         icon="M1 0h6L4 4l3 4H1l3-4z",
         read=_reads(arguments.WaitForVideo),
-        run=tasks.wait_for_video,
+        run=_wait_for_video,
         at_once=tasks.get_task,
         result=results.Task,
         schema=arguments.WaitForVideo,
@@ -170,12 +179,12 @@ TOOLS: tuple[ToolSpec, ...] = (
     ToolSpec(
         name="preview_video",
         title="Preview a video",
-        description="See first, middle and last frame of a finished video as one picture. Free.",
+        description="See first, middle and last frame of up to four finished videos as one picture. Free.",
         icon="M0 2h2v4H0zM3 2h2v4H3zM6 2h2v4H6z",
-        read=_reads(arguments.GetTask),
+        read=_reads(arguments.PreviewVideo),
         run=_preview_video,
         result=results.Preview,
-        schema=arguments.GetTask,
+        schema=arguments.PreviewVideo,
         read_only=True,
     ),
     ToolSpec(

@@ -2,7 +2,9 @@
 
 __all__ = [
     "arguments",
+    "auto_save",
     "balance",
+    "brief",
     "changes",
     "create",
     "downloads",
@@ -11,6 +13,7 @@ __all__ = [
     "results",
     "session",
     "tasks",
+    "times",
     "uploads",
     "views",
 ]

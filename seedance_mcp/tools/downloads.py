@@ -11,7 +11,15 @@ from typing import Any, BinaryIO
 import anyio
 import anyio.to_thread
 
-from seedance_mcp.errors import DownloadFailed, DownloadRefused, LedgerUnusable, LinkExpired, NotConfigured, TaskNotFound
+from seedance_mcp.errors import (
+    DownloadFailed,
+    DownloadRefused,
+    InvalidRequest,
+    LedgerUnusable,
+    LinkExpired,
+    NotConfigured,
+    TaskNotFound,
+)
 from seedance_mcp.media import decoder
 from seedance_mcp.money.records import Record, Saved
 from seedance_mcp.origin import advice
@@ -19,8 +27,8 @@ from seedance_mcp.polling.schedule import Meter
 from seedance_mcp.storage.local_disk import temporary_video
 from seedance_mcp.storage.video_names import video_name
 from seedance_mcp.storage.video_store import Stored
-from seedance_mcp.tools.arguments import DownloadVideo, GetTask
-from seedance_mcp.tools.results import Preview, SavedVideo, Task
+from seedance_mcp.tools.arguments import DownloadVideo, PreviewVideo
+from seedance_mcp.tools.results import Preview, SavedVideo, Shown, Task
 from seedance_mcp.tools.session import Caller, Session
 from seedance_mcp.tools.tasks import poll_task
 
@@ -85,34 +93,50 @@ def _saved_video(session: Session, record: Record, saved: Saved, note: str = "")
     )
 
 
-async def preview_video(session: Session, arguments: GetTask, caller: Caller) -> Preview:
-    """Show three frames of a finished video.
+async def preview_video(session: Session, arguments: PreviewVideo, caller: Caller) -> Preview:
+    """Show three frames of each of up to four finished videos, a row for each.
 
     Raises:
+        InvalidRequest: No task is named.
         NotConfigured: The optional libraries that decode video are not installed.
         DownloadFailed: There is no video yet, or it cannot be fetched or shown.
     """
+    task_ids = list(dict.fromkeys([*([arguments.task_id] if arguments.task_id else []), *(arguments.task_ids or [])]))[:4]
+    if not task_ids:
+        raise InvalidRequest("task_id is missing; allowed: task_id, or up to four task_ids.", field="task_id")
     if not decoder.is_installed():
         raise NotConfigured(
             f"preview_video needs more than is installed: {advice('preview', remote=bool(session.principal))} "
             "download_video works without it."
         )
-    record = await _finished(session, arguments.task_id)
-    async with _open_video(session, record, caller) as file:
-        sheet = await anyio.to_thread.run_sync(_sheet, file)
-    return Preview(
-        task_id=record.task_id or "",
-        width=sheet["width_px"],
-        height=sheet["height_px"],
-        frames=sheet["seconds"],
-        sheet=base64.b64decode(sheet["jpeg"]),
-    )
+    shown: list[Shown] = []
+    sheets: list[bytes] = []
+    for task_id in task_ids:
+        record = await _finished(session, task_id)
+        async with _open_video(session, record, caller) as file:
+            sheet = await anyio.to_thread.run_sync(_sheet, file)
+        shown.append(Shown(record.task_id or "", sheet["width_px"], sheet["height_px"], sheet["seconds"]))
+        sheets.append(base64.b64decode(sheet["jpeg"]))
+    return Preview(shown=shown, sheet=await anyio.to_thread.run_sync(_stacked, sheets))
+
+
+def _stacked(sheets: list[bytes]) -> bytes:
+    """Put contact sheets below each other; they were made here, so another process draws them and can fail only by chance."""
+    if len(sheets) == 1:
+        return sheets[0]
+    with temporary_video() as file:
+        file.write(b"".join(sheets))
+        return base64.b64decode(_decoded("stack", ",".join(str(len(each)) for each in sheets), file)["jpeg"])
 
 
 def _sheet(file: BinaryIO) -> dict[str, Any]:
     """Draw a contact sheet in another process; raises `DownloadRefused` where the video cannot be decoded."""
+    return _decoded("sheet", "mp4", file)
+
+
+def _decoded(job: str, argument: str, file: BinaryIO) -> dict[str, Any]:
     try:
-        return decoder.decode("sheet", "mp4", file, decoder.SHEET)
+        return decoder.decode(job, argument, file, decoder.SHEET)
     except (decoder.Unreadable, OSError) as error:
         raise DownloadRefused(
             f"The video cannot be shown ({error}): keep it with download_video, which needs no frames of it."

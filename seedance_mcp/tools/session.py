@@ -110,6 +110,8 @@ class Shared:
     watched: dict[str, tuple[datetime | None, float]] = field(default_factory=dict[str, "tuple[datetime | None, float]"])
     """By request id: when the process of a request last said that it awaits the answer, and how long this one has seen no
     newer word, as the time of the event loop at which that began."""
+    save_faults: dict[str, str] = field(default_factory=dict[str, str])
+    """By request id: why a video could not be saved without being asked."""
     observer: Observer = field(default_factory=NoObserver)
     """Learns what happens; a server puts its subscriptions and log lines here."""
     calls_running: int = 0
