@@ -20,6 +20,8 @@ from seedance_mcp.tools import arguments, views
 from seedance_mcp.tools.arguments import Arguments
 
 _SHOTS_MOST = 24
+MEDIA_ARGUMENTS = ("image", "last_image", "references")
+"""Arguments that may be the name of an asset."""
 _LINK = {"https": "https://example.com/image.png", "asset": "asset://example"}
 
 
