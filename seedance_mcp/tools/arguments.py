@@ -35,7 +35,7 @@ def _printable(label: str) -> str:
     return label.strip()
 
 
-Label = Annotated[str, Field(min_length=1, max_length=40), AfterValidator(_printable)]
+Label = Annotated[str, Field(max_length=40), AfterValidator(_printable)]
 """What a caller calls a project."""
 
 
@@ -47,7 +47,7 @@ def _asset_name(text: str) -> str:
     return name
 
 
-AssetName = Annotated[str, Field(min_length=1, max_length=40), AfterValidator(_asset_name)]
+AssetName = Annotated[str, Field(max_length=40), AfterValidator(_asset_name)]
 """What a caller calls an asset."""
 
 
