@@ -14,10 +14,12 @@ from seedance_mcp.errors import ConfirmationRequired, InvalidRequest, SeedanceEr
 from seedance_mcp.money import policy
 from seedance_mcp.money.amounts import exact
 from seedance_mcp.money.records import (
+    AssetReference,
     Health,
     Listed,
     ModelSpending,
     Movements,
+    NamedAsset,
     NewRequest,
     Page,
     Record,
@@ -58,6 +60,8 @@ class Tables:
     refusals: set[str] = field(default_factory=set[str])
     media: dict[str, float | None] = field(default_factory=dict[str, "float | None"])
     bodies: dict[str, dict[str, Any]] = field(default_factory=dict[str, "dict[str, Any]"])
+    assets: dict[tuple[str, str], NamedAsset] = field(default_factory=dict[tuple[str, str], NamedAsset])
+    references: dict[tuple[str, str, str], AssetReference] = field(default_factory=dict[tuple[str, str, str], AssetReference])
     saving_until: dict[str, datetime] = field(default_factory=dict[str, datetime])
     uploads: dict[tuple[str, str], Upload] = field(default_factory=dict[tuple[str, str], Upload])
 
@@ -332,6 +336,29 @@ class MemoryLedger:
     async def find_upload(self, digest: str, lifetime_seconds: float) -> Upload | None:
         found = self._tables.uploads.get((self._principal, digest))
         return found if found and found.at > self._now() - timedelta(seconds=lifetime_seconds) else None
+
+    def _forget_references(self, name: str) -> None:
+        kept = self._tables.references
+        for key in [key for key in kept if key[:2] == (self._principal, name)]:
+            del kept[key]
+
+    async def keep_asset(self, asset: NamedAsset) -> None:
+        before = self._tables.assets.get((self._principal, asset.name), asset)
+        if (before.source, before.sha256) != (asset.source, asset.sha256):
+            self._forget_references(asset.name)
+        self._tables.assets[self._principal, asset.name] = asset
+
+    async def assets(self) -> list[tuple[NamedAsset, list[AssetReference]]]:
+        mine = {name: asset for (principal, name), asset in self._tables.assets.items() if principal == self._principal}
+        made = sorted(self._tables.references.items())
+        return [(mine[name], [each for key, each in made if key[:2] == (self._principal, name)]) for name in sorted(mine)]
+
+    async def remove_asset(self, name: str) -> bool:
+        self._forget_references(name)
+        return self._tables.assets.pop((self._principal, name), None) is not None
+
+    async def remember_reference(self, made: AssetReference) -> None:
+        self._tables.references[self._principal, made.name, made.route] = made
 
     async def health(self) -> Health:
         return Health([], len(self._tables.requests), len(await self.unknown_outcomes()))

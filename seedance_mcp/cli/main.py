@@ -111,6 +111,11 @@ def _add_money(commands: Any) -> None:
     spending.add_argument("--since", metavar="DAY", help="only from this day (UTC) on: 2026-07-01, today or 7d")
     spending.add_argument("--principal", metavar="NAME", help="only this caller's; by default everybody's")
     spending.set_defaults(run=_spending)
+    assets = commands.add_parser("assets", help="list the assets that are kept by name, or remove one")
+    assets.add_argument("action", nargs="?", choices=["list", "remove"], default="list", help="default: list")
+    assets.add_argument("name", nargs="?", default="", help="the asset to remove")
+    assets.add_argument("--principal", metavar="NAME", default="", help="whose; by default those of this machine's user")
+    assets.set_defaults(run=_assets)
     settle = commands.add_parser("settle", help="record by hand whether a request of unknown outcome was charged")
     settle.add_argument("request_id", help="as `seedance-mcp tasks` shows it")
     settle.add_argument("outcome", choices=["charged", "not-charged"])
@@ -299,6 +304,26 @@ async def _print_spending(options: argparse.Namespace) -> None:
         models = add_up([each for view in views.values() for each in await view.spending_by_model()])
     shown = tables.callers_table(spent) if options.by == "principal" else tables.models_spending_table(models)
     print(f"{shown}\n{tables.spending_totals(list(spent.values()), settings.limits, load_edition().currency)}")
+
+
+def _assets(options: argparse.Namespace) -> None:
+    anyio.run(_show_assets, options)
+
+
+async def _show_assets(options: argparse.Namespace) -> None:
+    from seedance_mcp.cli import tables  # noqa: PLC0415 - slow to import
+    from seedance_mcp.tools import cast  # noqa: PLC0415 - likewise
+    from seedance_mcp.tools.session import Shared  # noqa: PLC0415 - likewise
+
+    async with aclosing(Shared(_settings())) as shared:
+        session = shared.session(options.principal)
+        if options.action == "remove":
+            asset = await cast.find(session, options.name)
+            await session.ledger.remove_asset(asset.name)
+            await cast.sweep(session)
+            print(f"@{asset.name} is removed")
+            return
+        print(tables.assets_table(await session.ledger.assets()))
 
 
 def _settle(options: argparse.Namespace) -> None:

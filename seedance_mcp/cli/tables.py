@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from seedance_mcp.money.records import ModelSpending, Page, Spent, Totals
+from seedance_mcp.money.records import AssetReference, ModelSpending, NamedAsset, Page, Spent, Totals
 from seedance_mcp.server.resources import table
 from seedance_mcp.untrusted import sanitize
 
@@ -77,6 +77,15 @@ def sums_table(by: str, sums: dict[str, Totals]) -> str:
     ]
     head = "Caller" if by == "principal" else by.capitalize()
     return table((head, "Requests", "Estimated", "Charged", "Reserved", "Not saved"), rows)
+
+
+def assets_table(assets: list[tuple[NamedAsset, list[AssetReference]]]) -> str:
+    """Show named assets, and the routes that have a reference of them."""
+    rows = [
+        (f"@{asset.name}", asset.kind, f"{asset.size_bytes}", _cell(asset.source), " ".join(each.route for each in made))
+        for asset, made in assets
+    ]
+    return table(("Name", "Kind", "Bytes", "Source", "Used with"), rows)
 
 
 def _caller(name: str) -> str:

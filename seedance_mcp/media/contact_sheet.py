@@ -61,7 +61,8 @@ def stacked(sheets: list[bytes]) -> bytes:
     """Put contact sheets below each other, as wide as the narrowest, each with its number in a corner."""
     rows = [Image.open(io.BytesIO(sheet)) for sheet in sheets]
     width = min(row.width for row in rows)
-    rows = [row.resize((width, max(1, round(row.height * width / row.width)))) for row in rows]
+    for row in rows:
+        row.thumbnail((width, row.height))
     whole = Image.new("RGB", (width, sum(row.height for row in rows)))
     top = 0
     for number, row in enumerate(rows, 1):

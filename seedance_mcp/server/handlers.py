@@ -220,6 +220,8 @@ class _Handlers:
 
             chosen = (params.context and params.context.arguments) or {}
             known = prompts.completions(session.edition, ref.name, argument.name, chosen)
+            if argument.name in prompts.MEDIA_ARGUMENTS and ref.name in prompts.PROMPTS_BY_NAME:
+                known = [f"@{asset.name}" for asset, _ in await session.ledger.assets()]
             return [value for value in known if argument.value.lower() in value.lower()]
         from seedance_mcp.server import resources  # noqa: PLC0415 - likewise
 

@@ -88,6 +88,12 @@ async def _get_asset(session: Session, given: arguments.GetAsset, caller: Caller
     return await uploads.get_asset(session, given, caller)
 
 
+async def _list_assets(session: Session, given: arguments.ListAssets, caller: Caller) -> results.AssetList:
+    from seedance_mcp.tools import cast  # noqa: PLC0415 - likewise
+
+    return await cast.list_assets(session, given, caller)
+
+
 async def _download_video(session: Session, given: arguments.DownloadVideo, caller: Caller) -> results.SavedVideo:
     from seedance_mcp.tools import downloads  # noqa: PLC0415 - what writes files loads when a video is fetched
 
@@ -216,12 +222,23 @@ TOOLS: tuple[ToolSpec, ...] = (
     ToolSpec(
         name="get_asset",
         title="Get an asset",
-        description="Check an asset's review once. Free. Next, when ready: create_video.",
+        description="Check an asset's review, or get a fresh reference of @name. Free. Next, when ready: create_video.",
         icon="M4 0l4 4-4 4-4-4z",
         read=_reads(arguments.GetAsset),
         run=_get_asset,
         result=results.Asset,
         schema=arguments.GetAsset,
+        read_only=True,
+    ),
+    ToolSpec(
+        name="list_assets",
+        title="List assets",
+        description="The assets kept by name. Free. Next: get_asset.",
+        icon="M0 0h3v3H0zM5 0h3v3H5zM0 5h3v3H0z",
+        read=_reads(arguments.ListAssets),
+        run=_list_assets,
+        result=results.AssetList,
+        schema=arguments.ListAssets,
         read_only=True,
     ),
     ToolSpec(

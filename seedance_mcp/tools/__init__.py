@@ -5,6 +5,7 @@ __all__ = [
     "auto_save",
     "balance",
     "brief",
+    "cast",
     "changes",
     "create",
     "downloads",

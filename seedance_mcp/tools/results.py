@@ -329,8 +329,25 @@ class Asset(Result):
     expires_at: str | None = None
     bytes: int | None = None
     use_in: list[str] = []
+    name: str | None = None
     note: str = ""
     next: Next | None = None
+
+
+class AssetRow(Row):
+    """One named asset; `used_with` names the routes that have a reference of it."""
+
+    name: str
+    kind: Literal["image", "video", "audio"]
+    used_with: list[str]
+    ready: bool
+    expires_at: str | None
+
+
+class AssetList(Result):
+    """The named assets."""
+
+    assets: list[AssetRow]
 
 
 class AccountBalance(Part):

@@ -551,7 +551,7 @@ class World:
 
     async def _finds(self, session: Session) -> None:
         CALL.set(Call(Step("call"), Process(self)))
-        listed = (await list_tasks(session, ListTasks(limit=100), Nobody())).tasks
+        listed = (await list_tasks(session, ListTasks(limit=100, detail="full"), Nobody())).tasks
         for post in self.provider.posts:
             if post.call.request_id is None or post.call.principal != session.principal:
                 continue

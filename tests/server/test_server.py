@@ -143,6 +143,7 @@ async def test_every_result_and_error_fits_its_output_schema(open_world: OpenWor
             ("list_tasks", {}),
             ("upload_asset", {"source": "https://a.b/c.png", "model": "sd2_mx_720p"}),
             ("get_asset", {"reference": asset["reference"], "model": "sd2_mx_720p"}),
+            ("list_assets", {}),
             ("get_balance", {}),
         ]
         assert {name for name, _ in calls} == set(schemas)
