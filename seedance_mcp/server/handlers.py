@@ -124,14 +124,17 @@ class _Handlers:
     def result_of(self, result: results.Result) -> types.CallToolResult:
         """Give a tool's result as the protocol has it: as text, as structured content, and with its files."""
         marked = result.model_copy(update={"sandbox": self.settings.sandbox})
-        return self._result(marked.as_text(), marked.model_dump(mode="json"), [_block(each) for each in marked.attached()])
+        content = marked.model_dump(mode="json") if result.structured else None
+        return self._result(marked.as_text(), content, [_block(each) for each in marked.attached()])
 
     def _failed(self, error: SeedanceError) -> types.CallToolResult:
         sandbox = {"sandbox": True} if self.settings.sandbox else {}
         text = f"{results.SANDBOX_NOTE}\n{error.as_text()}" if sandbox else error.as_text()
         return self._result(text, {**sandbox, "error": error.as_dict()}).model_copy(update={"is_error": True})
 
-    def _result(self, text: str, content: dict[str, Any], more: Sequence[types.ContentBlock] = ()) -> types.CallToolResult:
+    def _result(
+        self, text: str, content: dict[str, Any] | None, more: Sequence[types.ContentBlock] = ()
+    ) -> types.CallToolResult:
         block = types.TextContent(type="text", text=_sound(text))
         return types.CallToolResult(content=[block, *more], structured_content=_sound(content))
 

@@ -8,6 +8,7 @@ __all__ = [
     "downloads",
     "models",
     "observer",
+    "references",
     "results",
     "session",
     "tasks",

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
@@ -42,6 +42,8 @@ class Result(BaseModel):
 
     model_config = ConfigDict(defer_build=True)
 
+    structured: ClassVar[bool] = True
+    """Whether the facts are given as structured content too, in whose place some clients show nothing else."""
     sandbox: bool = False
     """True: the sandbox made it, and nothing was charged."""
 
@@ -147,11 +149,18 @@ class SavedVideo(Result):
 class Preview(Result):
     """First, middle and last frame of a video side by side; `width` and `height` are the video's, `frames` seconds."""
 
+    structured: ClassVar[bool] = False
     task_id: str
     width: int
     height: int
     frames: list[float]
     sheet: SkipJsonSchema[_Bytes] = Field(exclude=True)
+
+    def as_text(self) -> str:
+        """Give one line: the picture is what counts."""
+        marked = f"{SANDBOX_NOTE} " if self.sandbox else ""
+        seconds = ", ".join(f"{each:g} s" for each in self.frames)
+        return f"{marked}Video {self.task_id}, {self.width} x {self.height}: frames at {seconds}, from left to right."
 
     def attached(self) -> list[FileLink | Picture]:
         """The contact sheet."""

@@ -243,8 +243,9 @@ class Session:
 
     async def _new_view(self, record: Record, now: datetime, warnings: list[str] | None) -> Task:
         past = await self.ledger.similar_durations(record) if record.status in RUNNING else []
-        outlook, sandbox = Outlook(past, self.settings.min_poll_interval_seconds), self.settings.sandbox
-        return task_of(self.edition, record, now, outlook, warnings, sandbox=sandbox)
+        age_seconds = self.polls.seconds_since_answer(record.task_id or "") or 0.0
+        outlook = Outlook(past, self.settings.min_poll_interval_seconds, age_seconds)
+        return task_of(self.edition, record, now, outlook, warnings, sandbox=self.settings.sandbox)
 
     @cached_property
     def _viewing(self) -> anyio.Lock:
