@@ -7,5 +7,8 @@ __all__ = [
     "environment",
     "failures",
     "result_download",
+    "result_links",
     "reviews",
+    "status_words",
+    "whole_mp4",
 ]

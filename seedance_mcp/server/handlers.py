@@ -259,7 +259,8 @@ async def _with_sandbox(shared: Shared, stack: AsyncExitStack) -> Shared:
     """Start the embedded sandbox provider, and point the settings to it."""
     from seedance_mcp.sandbox import serve  # noqa: PLC0415 - an optional extra, and slow to import
 
-    address = await stack.enter_async_context(serve.run_in_background(serve.make_sandbox(shared.edition)))
+    kept = shared.settings.ledger_dir / "sandbox-tasks"
+    address = await stack.enter_async_context(serve.run_in_background(serve.make_sandbox(shared.edition, folder=kept)))
     settings = shared.settings.model_copy(update={"base_url": address, "api_key": SecretStr(serve.KEY)})
     return replace(shared, settings=settings)
 

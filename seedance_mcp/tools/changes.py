@@ -65,10 +65,29 @@ async def judge_unknown(session: Session, used: Decimal | None, asked_at: dateti
     await keep_awaiting(session)
     await session.ledger.release_unsent()
     unknown = await session.ledger.unknown_outcomes()
-    judged = unknown if used is None else await reconcile(session.ledger, unknown, used, asked_at)
+    is_over = {record.request_id: _is_surely_interrupted(session, record) for record in unknown}
+    judged = unknown
+    if used is not None:
+        judged = await reconcile(session.ledger, unknown, used, asked_at, lambda record: is_over[record.request_id])
     for before, after in zip(unknown, judged, strict=True):
         await publish_change(session, before, after)
     return [record for record in judged if is_of_unknown_outcome(record)]
+
+
+WATCHED_SECONDS = 30.0
+"""A process that awaits an answer says so twice within this time, whatever the wall clock does."""
+
+
+def _is_surely_interrupted(session: Session, record: Record) -> bool:
+    """Say whether nobody awaits the answer any more: a request that only seems old after the clock jumped is watched first."""
+    if record.state != "sending":
+        return True
+    watched, now = session.shared.watched, anyio.current_time()
+    awaited_at, since = watched.get(record.request_id, (None, now))
+    if awaited_at != record.awaited_at or record.request_id not in watched:
+        watched[record.request_id] = record.awaited_at, now
+        return False
+    return now - since >= WATCHED_SECONDS
 
 
 async def keep_awaiting(session: Session) -> None:
