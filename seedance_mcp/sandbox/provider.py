@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from email.parser import BytesParser
 from email.policy import HTTP
 from typing import Any
+from urllib.parse import urlsplit
 
 import anyio
 import httpx
@@ -27,6 +28,8 @@ UPLOADS = "https://uploads.sandbox.invalid/"
 """Where the URLs of uploaded files begin: of the right form, and readable only by the sandbox."""
 
 _V1 = "/api/open-api/v1"
+_PAGES = {"www.youtube.com", "youtu.be", "drive.google.com", "www.dropbox.com", "www.tiktok.com"}
+"""Hosts of pages that an agent may take for files: whatever lies there fails the task."""
 _PRICES = {"480p": 0.02, "720p": 0.05, "1080p": 0.11, "2k": 0.2, "4k": 0.4}
 """JimiCoin per second by resolution; invented, like the others: no source publishes prices."""
 _PRICE_OF_ANOTHER_RESOLUTION = 1.0
@@ -203,6 +206,8 @@ class Sandbox:
             asset = self.assets.get(reference.removeprefix("asset://"))
             if reference.startswith("asset://") and (asset is None or self._review_status(asset) != "Active"):
                 return f"素材未通过审核 asset is not active: {reference}"
+            if urlsplit(reference).hostname in _PAGES:
+                return f"下载失败 failed to download, a page and no media: {reference}"
         return None
 
     def _get_task(self, task_id: str, fault: str, host: str) -> httpx.Response:

@@ -124,7 +124,7 @@ class _Handlers:
     def result_of(self, result: results.Result) -> types.CallToolResult:
         """Give a tool's result as the protocol has it: as text, as structured content, and with its files."""
         marked = result.model_copy(update={"sandbox": self.settings.sandbox})
-        content = None if isinstance(result, results.Preview) else marked.model_dump(mode="json")
+        content = marked.model_dump(mode="json") if result.structured else None
         return self._result(marked.as_text(), content, [_block(each) for each in marked.attached()])
 
     def _failed(self, error: SeedanceError) -> types.CallToolResult:

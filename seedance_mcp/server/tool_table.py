@@ -49,7 +49,7 @@ class ToolSpec:
             input_schema=arguments.input_schema(edition, self.schema)
             if self.schema
             else create_video_schema(edition, profile, arguments.CreateOptions),
-            output_schema=None if self.result is results.Preview else _output_schema(self.result),
+            output_schema=_output_schema(self.result) if self.result.structured else None,
             icons=[types.Icon(src=_svg(self.icon), mime_type="image/svg+xml", sizes=["any"])],
             annotations=types.ToolAnnotations(
                 title=self.title,

@@ -26,6 +26,7 @@ from seedance_mcp.tools.changes import (
     sharing_warnings,
     used_now,
 )
+from seedance_mcp.tools.references import check_references
 from seedance_mcp.tools.results import Next, Task
 from seedance_mcp.tools.session import Caller, Session
 from seedance_mcp.tools.tasks import poll_task
@@ -43,6 +44,7 @@ async def create_video(session: Session, arguments: CreateVideo, caller: Caller)
         SeedanceError: We or the provider refused the request; `charged` says whether money went.
     """
     request, options = arguments.request, arguments.options
+    await check_references(session.ledger, request)
     await session.prices.refresh()
     reference = billed_video(request)
     estimate = session.prices.estimate(request, await session.ledger.media_seconds(reference) if reference else None)

@@ -248,8 +248,9 @@ class Session:
 
     async def _new_view(self, record: Record, now: datetime, warnings: list[str] | None, *, polled: bool) -> Task:
         past = await self.ledger.similar_durations(record) if record.status in RUNNING else []
-        outlook, sandbox = Outlook(past, self.settings.min_poll_interval_seconds, polled), self.settings.sandbox
-        return task_of(self.edition, record, now, outlook, warnings, sandbox=sandbox)
+        age_seconds = self.polls.seconds_since_answer(record.task_id or "") or 0.0
+        outlook = Outlook(past, self.settings.min_poll_interval_seconds, age_seconds, polled)
+        return task_of(self.edition, record, now, outlook, warnings, sandbox=self.settings.sandbox)
 
     @cached_property
     def _viewing(self) -> anyio.Lock:

@@ -34,12 +34,15 @@ class Outlook:
     past_seconds: Sequence[float]
     """How long similar tasks took."""
     min_poll_interval_seconds: float
+    progress_age_seconds: float = 0.0
+    """How long ago the progress was reported."""
     polled: bool = False
     """Whether the provider was asked just now: only then a task that has run for long is given up."""
 
     def forecast(self, progress: int, elapsed_seconds: float) -> Forecast:
         """Forecast the end of a task from its progress in percent and its age."""
-        return Forecast.of(self.past_seconds, elapsed_seconds, progress, self.min_poll_interval_seconds)
+        age_seconds = self.progress_age_seconds
+        return Forecast.of(self.past_seconds, elapsed_seconds, progress, self.min_poll_interval_seconds, age_seconds)
 
 
 def list_of_models(

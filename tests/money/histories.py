@@ -555,7 +555,7 @@ class World:
         for post in self.provider.posts:
             if post.call.request_id is None or post.call.principal != session.principal:
                 continue
-            (shown,) = [task for task in listed if task.request_id == post.call.request_id]
+            (shown,) = [task for task in listed if isinstance(task, Task) and task.request_id == post.call.request_id]
             if shown.task_id is None and post.is_paid:
                 assert shown.status == "unknown", f"a lost video is shown as {shown.status}"
             reached = isinstance(post.call.result, Task) and post.call.result.task_id == post.task_id
