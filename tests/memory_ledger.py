@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from seedance_mcp.errors import ConfirmationRequired, InvalidRequest, SeedanceError, TaskNotFound
-from seedance_mcp.money import policy
+from seedance_mcp.money import policy, sums
 from seedance_mcp.money.amounts import exact
 from seedance_mcp.money.records import (
     AssetReference,
@@ -180,18 +180,18 @@ class MemoryLedger:
         if after and after not in names:
             raise InvalidRequest("cursor is none of ours")
         rest = self._mine()[names.index(after) + 1 :] if after else self._mine()
-        fitting = [record for record in rest if policy.fits(record, wanted)]
+        fitting = [record for record in rest if sums.fits(record, wanted)]
         return Listed(fitting[:limit], fitting[limit - 1].request_id if len(fitting) > limit else None)
 
     async def totals(self, wanted: Wanted) -> Totals:
-        return sum((policy.totals_of(record) for record in self._mine() if policy.fits(record, wanted)), Totals())
+        return sum((sums.totals_of(record) for record in self._mine() if sums.fits(record, wanted)), Totals())
 
     async def request_body(self, request_id: str) -> dict[str, Any] | None:
         return self._tables.bodies.get(request_id) if await self.find(request_id) else None
 
     async def claim_saving(self, request_id: str, seconds: float) -> bool:
         until = self._tables.saving_until
-        if policy.kept(self._known(request_id)) is not False or until.get(request_id, self._now()) > self._now():
+        if sums.kept(self._known(request_id)) is not False or until.get(request_id, self._now()) > self._now():
             return False
         until[request_id] = self._now() + timedelta(seconds=seconds)
         return True
@@ -242,19 +242,19 @@ class MemoryLedger:
         return Used(next(iter(today), None), next((used for _, used in told), None))
 
     async def spending_by_model(self) -> list[ModelSpending]:
-        return policy.add_up(
+        return sums.add_up(
             ModelSpending(record.model or "", 1, record.estimate or Decimal(0), record.settled)
             for record in self._mine()
-            if record.settled is not None and not record.adopted and policy.counts_as_video(record.state)
+            if record.settled is not None and not record.adopted and sums.counts_as_video(record.state)
         )
 
     async def spending(self, by: SumBy, since: date) -> dict[str, Totals]:
         counted = [record for record in self._mine() if not record.adopted and record.created_at.date() >= since]
-        sums: dict[str, Totals] = {}
+        found: dict[str, Totals] = {}
         for record in counted:
             name = (record.project if by == "project" else record.model) or ""
-            sums[name] = sums.get(name, Totals()) + policy.totals_of(record)
-        return dict(sorted(sums.items()))
+            found[name] = found.get(name, Totals()) + sums.totals_of(record)
+        return dict(sorted(found.items()))
 
     async def unknown_outcomes(self) -> list[Record]:
         return [record for record in reversed(self._everybodys()) if policy.is_of_unknown_outcome(record)]

@@ -24,8 +24,8 @@ from seedance_mcp.errors import InvalidRequest, SeedanceError, TaskNotFound
 from seedance_mcp.instant.opening import Opening
 from seedance_mcp.instant.pipes import claim
 from seedance_mcp.money.ledger import Ledger, open_ledger
-from seedance_mcp.money.policy import add_up
 from seedance_mcp.money.records import Page, SumBy, Verdict
+from seedance_mcp.money.sums import add_up
 from seedance_mcp.origin import install_command
 from seedance_mcp.settings import Settings, ignored_variables, load_settings
 from seedance_mcp.tools.times import read_time

@@ -16,4 +16,5 @@ __all__ = [
     "sql_queries",
     "sql_rows",
     "stores",
+    "sums",
 ]

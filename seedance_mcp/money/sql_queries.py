@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from seedance_mcp.errors import TaskNotFound
-from seedance_mcp.money import policy
+from seedance_mcp.money import policy, sums
 from seedance_mcp.money.amounts import from_nano, from_text
 from seedance_mcp.money.records import ModelSpending, Movements, Page, Record, Spent, Took, Upload, Used
 from seedance_mcp.money.sql_movements import Surroundings
@@ -210,10 +210,10 @@ class Reading:
             " WHERE scope = ? AND settled IS NOT NULL AND fingerprint IS NOT NULL GROUP BY model, state",
             self.principal,
         )
-        return policy.add_up(
+        return sums.add_up(
             ModelSpending(row["model"], row["requests"], from_nano(row["estimated"]), from_nano(row["charged"]))
             for row in rows
-            if policy.counts_as_video(row["state"])
+            if sums.counts_as_video(row["state"])
         )
 
     def similar_durations(self, record: Record) -> list[float]:

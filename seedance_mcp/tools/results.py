@@ -338,7 +338,7 @@ class Asset(Result):
 
 
 class AssetRow(Row):
-    """One named asset; `used_with` names the routes that have a reference of it."""
+    """One named asset; `used_with` names the routes that have its reference."""
 
     name: str
     kind: Literal["image", "video", "audio"]

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seedance_mcp.errors import OutcomeUnknown, ProviderFailed, ProviderUnreachable
-from seedance_mcp.money import policy
+from seedance_mcp.money import policy, sums
 from seedance_mcp.money.amounts import exact
 from seedance_mcp.money.records import (
     Evidence,
@@ -361,12 +361,12 @@ def test_a_token_is_good_for_ten_minutes() -> None:
 
 @pytest.mark.parametrize(("state", "counts"), [(state, state != "failed") for state in STATUSES])
 def test_failed_requests_are_left_out_where_estimates_are_compared_with_charges(state: State, *, counts: bool) -> None:
-    assert policy.counts_as_video(state) is counts
+    assert sums.counts_as_video(state) is counts
 
 
 def test_spending_adds_up_by_model() -> None:
     parts = [ModelSpending("n", 1, Decimal(1), Decimal(2)), ModelSpending("m", 1, Decimal(3), Decimal(4))]
-    assert policy.add_up([*parts, ModelSpending("n", 2, Decimal(5), Decimal(6))]) == [
+    assert sums.add_up([*parts, ModelSpending("n", 2, Decimal(5), Decimal(6))]) == [
         ModelSpending("m", 1, Decimal(3), Decimal(4)),
         ModelSpending("n", 3, Decimal(6), Decimal(8)),
     ]
