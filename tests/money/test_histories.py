@@ -96,8 +96,8 @@ def jumps(number: int) -> Step:
 
 
 FAILS, RELEASE = Step("end", number=0, again=False), Step("release")
-POSTING, POSTED = 7, 8
-"""The steps of a create at which its POST leaves, and has arrived."""
+POSTING, POSTED, ASKED = 7, 8, 2
+"""The steps of a create at which its POST leaves, and has arrived, and the one of a question after the account's answer."""
 FOUND: dict[str, list[Step]] = {
     "a task begun before failed, and nobody saw it": [
         *(create(0), passes(1), create(1, "lost"), passes(1), FAILS, passes(3), call("balance"))
@@ -114,6 +114,10 @@ FOUND: dict[str, list[Step]] = {
     ],
     "the same process sends again what it still awaits": [
         *(create(0, "lost", stop="pause", at=POSTING), jumps(4), create(0, "refused"), RELEASE)
+    ],
+    "another request was charged after the account was asked": [
+        *(create(1, "lost"), passes(3), Step("call", "balance", stop="pause", at=ASKED), passes(1), create(0), passes(1)),
+        *(Step("end", number=1, again=True), call("get", 1), RELEASE),
     ],
     "a process died, and the clock was set back": [create(0, stop="die", at=POSTED), jumps(5)],
 }
