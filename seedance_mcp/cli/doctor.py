@@ -19,7 +19,7 @@ from typing import Literal, TypeVar
 import anyio
 
 from seedance_mcp._version import __version__
-from seedance_mcp.errors import SeedanceError
+from seedance_mcp.errors import NotConfigured, SeedanceError
 from seedance_mcp.money.ledger import open_ledger
 from seedance_mcp.money.prices import load_prices
 from seedance_mcp.money.stores.sqlite import LEDGER_FILE
@@ -101,6 +101,8 @@ async def examine(connect: Connect = connect_to_provider) -> list[Finding]:
             found += await _provider(shared)
     except ModuleNotFoundError as error:
         found.append(Finding("fail", "provider", f"the sandbox needs {error.name}", "pip install 'seedance-mcp[sandbox]'"))
+    except NotConfigured as error:
+        found.append(Finding("fail", "provider", error.message, "correct or unset it, here and in the client's entry"))
     return found
 
 

@@ -6,9 +6,10 @@ import argparse
 import errno
 import io
 import logging
+import signal
 import sys
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing, asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from importlib import import_module
@@ -184,9 +185,24 @@ def _serve(options: argparse.Namespace) -> None:
     if settings.sandbox:
         _need_sandbox()
     if options.transport == "stdio":
-        anyio.run(handlers.serve_stdio, settings, options.opening)
+        with _ended_like_an_interrupt(signal.SIGTERM):
+            anyio.run(handlers.serve_stdio, settings, options.opening)
     else:
         _serve_http(settings, options)
+
+
+@contextmanager
+def _ended_like_an_interrupt(number: signal.Signals) -> Generator[None]:
+    """Let a signal end the server as an interrupt does: what was paid is written down first."""
+
+    def interrupt(_: int, __: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    before = signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
 
 
 def _serve_http(settings: Settings, options: argparse.Namespace) -> None:

@@ -36,6 +36,8 @@ class ToolSpec:
     at_once: Run | None = None
     """Runs instead of `run` for a client that takes a handle and fetches the result later."""
     read_only: bool = False
+    reports_itself: bool = False
+    """Whether its progress is reported all the time by the tool itself."""
     meta: player.Meta | None = None
 
     def listed(self, edition: Edition, profile: Profile) -> types.Tool:
@@ -152,6 +154,7 @@ TOOLS: tuple[ToolSpec, ...] = (
         result=results.Task,
         schema=arguments.WaitForVideo,
         read_only=True,
+        reports_itself=True,
         meta=player.SHOWN,
     ),
     ToolSpec(

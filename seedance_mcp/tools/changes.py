@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 
@@ -15,9 +15,6 @@ from seedance_mcp.money.prices import PATIENCE_SECONDS
 from seedance_mcp.money.reconcile import reconcile
 from seedance_mcp.money.records import Record
 from seedance_mcp.tools.session import Session
-
-if TYPE_CHECKING:
-    from seedance_mcp.provider.client import ProviderClient
 
 
 async def publish_change(session: Session, before: Record, after: Record) -> Record:
@@ -105,11 +102,11 @@ async def reconcile_account(session: Session) -> None:
     await session.ledger.release_unsent()
     if await session.ledger.unknown_outcomes():
         asked_at = session.now()
-        await judge_unknown(session, await used_now(session.client), asked_at)
+        await judge_unknown(session, await used_now(session), asked_at)
 
 
-async def used_now(client: ProviderClient) -> Decimal | None:
+async def used_now(session: Session) -> Decimal | None:
     """Ask what the account has used in all, in JimiCoin; `None` where no answer comes within `PATIENCE_SECONDS`."""
     with anyio.move_on_after(PATIENCE_SECONDS), suppress(SeedanceError):
-        return (await client.get_user_balance()).used
+        return (await session.client.get_user_balance()).used
     return None

@@ -84,6 +84,7 @@ class Failure(Part):
 
     code: str
     message: str
+    cause: str | None = None
 
 
 class Task(Result):

@@ -153,7 +153,7 @@ class Shared:
     @cached_property
     def polls(self) -> Polls:
         """When each task was last polled, so that no task is polled more often than the operator allows."""
-        return Polls(self.settings.min_poll_interval_seconds)
+        return Polls(self.settings.min_poll_interval_seconds, lambda: self.now().timestamp())
 
     def session(self, principal: str = "") -> Session:
         """Give one principal's view of the server; only those used last are kept."""
@@ -233,20 +233,20 @@ class Session:
         """The folders that upload_asset may read; a named principal gets only those that the operator set."""
         return [] if self.principal and self.settings.media_roots is None else self.settings.upload_roots
 
-    async def view(self, record: Record, warnings: list[str] | None = None) -> Task:
-        """Give one ledger row as agents read it.
+    async def view(self, record: Record, warnings: list[str] | None = None, *, polled: bool = False) -> Task:
+        """Give one ledger row as agents read it; `polled` says that the provider was asked about it just now.
 
         A thousand calls that wait for one task share one view, which is made anew when the row or the second changes.
         """
         now = self.now()
-        key = record, int(now.timestamp()), tuple(warnings or ())
+        key = record, int(now.timestamp()), tuple(warnings or ()), polled
         async with self._viewing:  # one of the thousand asks the ledger
-            shown = self._shown[key] = self._shown.get(key) or await self._new_view(record, now, warnings)
+            shown = self._shown[key] = self._shown.get(key) or await self._new_view(record, now, warnings, polled=polled)
         return shown
 
-    async def _new_view(self, record: Record, now: datetime, warnings: list[str] | None) -> Task:
+    async def _new_view(self, record: Record, now: datetime, warnings: list[str] | None, *, polled: bool) -> Task:
         past = await self.ledger.similar_durations(record) if record.status in RUNNING else []
-        outlook, sandbox = Outlook(past, self.settings.min_poll_interval_seconds), self.settings.sandbox
+        outlook, sandbox = Outlook(past, self.settings.min_poll_interval_seconds, polled), self.settings.sandbox
         return task_of(self.edition, record, now, outlook, warnings, sandbox=sandbox)
 
     @cached_property
@@ -254,5 +254,5 @@ class Session:
         return anyio.Lock()
 
     @cached_property
-    def _shown(self) -> WeakValueDictionary[tuple[Record, int, tuple[str, ...]], Task]:
+    def _shown(self) -> WeakValueDictionary[tuple[Record, int, tuple[str, ...], bool], Task]:
         return WeakValueDictionary()
