@@ -25,7 +25,7 @@ import anyio
 
 from seedance_mcp._version import __version__
 from seedance_mcp.cli.installed import ClientFile, client_files, without_ours
-from seedance_mcp.errors import SeedanceError
+from seedance_mcp.errors import NotConfigured, SeedanceError
 from seedance_mcp.money.ledger import open_ledger
 from seedance_mcp.money.prices import load_prices
 from seedance_mcp.money.stores.sqlite import LEDGER_FILE
@@ -190,6 +190,8 @@ async def _examine(start: _Start, connect: Connect) -> list[Finding]:
             found += await _provider(shared)
     except ModuleNotFoundError as error:
         found.append(Finding("fail", "provider", f"the sandbox needs {error.name}", install_command("sandbox")))
+    except NotConfigured as error:
+        found.append(Finding("fail", "provider", error.message, "correct or unset it, here and in the client's entry"))
     return found
 
 

@@ -156,4 +156,17 @@ def _sheet(argument: str, file: BinaryIO) -> dict[str, Any]:
     return {**sheet, "jpeg": base64.b64encode(sheet["jpeg"]).decode()}
 
 
-_JOBS: dict[str, Callable[[str, BinaryIO], dict[str, Any]]] = {"picture": _picture, "stream": _stream, "sheet": _sheet}
+def _stack(sizes: str, file: BinaryIO) -> dict[str, Any]:
+    """Put contact sheets of these sizes in bytes, which follow each other in the file, below each other."""
+    from seedance_mcp.media.contact_sheet import stacked  # noqa: PLC0415 - loads the libraries
+
+    jpeg = stacked([file.read(int(size_bytes)) for size_bytes in sizes.split(",")])
+    return {"jpeg": base64.b64encode(jpeg).decode()}
+
+
+_JOBS: dict[str, Callable[[str, BinaryIO], dict[str, Any]]] = {
+    "picture": _picture,
+    "stream": _stream,
+    "sheet": _sheet,
+    "stack": _stack,
+}

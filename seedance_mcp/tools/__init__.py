@@ -2,15 +2,20 @@
 
 __all__ = [
     "arguments",
+    "auto_save",
     "balance",
+    "brief",
+    "cast",
     "changes",
     "create",
     "downloads",
     "models",
     "observer",
+    "references",
     "results",
     "session",
     "tasks",
+    "times",
     "uploads",
     "views",
 ]

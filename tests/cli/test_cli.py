@@ -180,6 +180,23 @@ def test_tasks_and_spending_are_printed_as_tables_without_control_characters(
     assert "in total 5 JimiCoin (2.5 of this is reserved and not settled). Limits: max_cost_total 10." in spending
 
 
+def test_spending_is_summed_by_project_and_since_a_day(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    filled_ledger(tmp_path, monkeypatch)
+
+    def printed(*arguments: str) -> str:
+        assert main.main(["spending", *arguments]) == 0
+        return capsys.readouterr().out
+
+    assert "| Project | Requests | Estimated | Charged | Reserved | Not saved |" in printed("--by", "project")
+    assert "| (none) | 2 | 5 | 2.5 | 2.5 | 1 |" in printed("--by", "project")
+    assert "| seedance2.0-sp | 2 | 5 | 2.5 | 2.5 | 1 |" in printed("--since", "2026-11-23")
+    assert "| (this machine) | 2 | 5 | 2.5 | 2.5 | 1 |" in printed("--since", "2026-11-23", "--by", "principal")
+    assert "| In all | 0 | 0 | 0 | 0 | 0 |" in printed("--since", "2100-01-01", "--by", "model")
+    assert main.main(["spending", "--since", "soon"]) == 2
+
+
 @pytest.mark.parametrize(
     ("outcome", "told", "spent"),
     [

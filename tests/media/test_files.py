@@ -207,6 +207,22 @@ async def test_a_clip_is_priced_by_the_longer_of_header_and_tracks(open_world: O
             assert "7 of the seconds are the first reference video's" in priced["warnings"][-1]
 
 
+@pytest.mark.anyio
+@pytest.mark.parametrize(("limit", "sent"), [("11.9", 0), ("12", 1)])
+async def test_the_longer_of_header_and_tracks_counts_against_a_limit(
+    open_world: OpenWorld, tmp_path: Path, limit: str, sent: int
+) -> None:
+    prices = tmp_path / "prices.toml"
+    prices.write_text('[[price]]\nname = "seedance2.0-mini-video"\nper = "second"\nunit_price = 1\n', "utf-8")
+    (tmp_path / "a.mp4").write_bytes(edited(SEVEN, b"mvhd", 16, ">I", 2000))
+    request: dict[str, Any] = {"model": "seedance2.0-mini-video", "prompt": "x", "duration": 5}
+    async with open_world(prices=prices, max_cost_per_day=limit) as world:
+        brought = await world.call("upload_asset", {"source": str(tmp_path / "a.mp4"), "model": request["model"]})
+        made = await world.create(**request, reference_videos=[brought["reference"]])
+        assert made.is_error is (sent == 0)
+        assert world.creates == sent
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_file_is_found_out_within_limits(name: str) -> None:
