@@ -176,8 +176,9 @@ async def _bring(session: Session, model: Model, arguments: UploadAsset, roots: 
 
 
 _NOT_FOR_YOU = (
-    "The server may read no such file, and nothing was sent: files are read only below the server's own folders that its "
-    "operator named in SEEDANCE_MEDIA_ROOTS. Give an https:// URL, or let the operator put the file there."
+    "The server may read no such file, and nothing was sent: files are read only in a folder of your name below "
+    "the server's own folders that its operator named in SEEDANCE_MEDIA_ROOTS. "
+    "Give an https:// URL, or let the operator put the file there."
 )
 """What a caller from elsewhere hears, whether or not there is such a file: not where the server's folders are."""
 
