@@ -10,6 +10,7 @@ __all__ = [
     "observer",
     "results",
     "session",
+    "sources",
     "tasks",
     "uploads",
     "views",

@@ -139,6 +139,19 @@ async def _open_saved(session: Session, saved: Saved) -> BinaryIO | None:
 
 
 @asynccontextmanager
+async def open_finished(session: Session, task_id: str, caller: Caller) -> AsyncGenerator[BinaryIO]:
+    """Open the video of a finished task: the saved one, else a copy that is fetched and gone afterwards.
+
+    Raises:
+        DownloadFailed: There is no video yet, or it cannot be fetched.
+        TaskNotFound: There is no such task.
+    """
+    record = await _finished(session, task_id)
+    async with _open_video(session, record, caller) as file:
+        yield file
+
+
+@asynccontextmanager
 async def _open_video(session: Session, record: Record, caller: Caller) -> AsyncGenerator[BinaryIO]:
     """Open the saved video, else fetch it into a temporary file that is gone afterwards."""
     if record.saved and (file := await _open_saved(session, record.saved)):

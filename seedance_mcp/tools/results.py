@@ -239,6 +239,7 @@ class Asset(Result):
     expires_at: str | None = None
     bytes: int | None = None
     use_in: list[str] = []
+    changes: list[str] = []
     note: str = ""
     next: Next | None = None
 

@@ -4,27 +4,40 @@ from __future__ import annotations
 
 import hashlib
 import json
-from contextlib import ExitStack
+import tempfile
+from collections.abc import AsyncGenerator
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import anyio.to_thread
 
 from seedance_mcp.catalogue.edition import Edition
 from seedance_mcp.catalogue.facts import KIND_OF_FIELD, MEDIA_FIELDS, Kind, Model
-from seedance_mcp.errors import AssetRejected, FileRejected, InvalidRequest, ProviderFailed, SeedanceError
+from seedance_mcp.errors import (
+    AssetRejected,
+    FileRejected,
+    InvalidRequest,
+    NotConfigured,
+    ProviderFailed,
+    SeedanceError,
+)
 from seedance_mcp.media import local_files, urls
-from seedance_mcp.media.decoder import is_installed
+from seedance_mcp.media.decoder import Unreadable, is_installed
 from seedance_mcp.media.formats import WAY_FORWARD
+from seedance_mcp.media.long_jobs import Report, make
+from seedance_mcp.media.prepare import Wish, open_made, prepared
 from seedance_mcp.media.probe import MediaFile, check_bounds, unknown_measures
 from seedance_mcp.money.records import Upload
 from seedance_mcp.polling.schedule import Meter, wait
 from seedance_mcp.provider import reviews
 from seedance_mcp.provider.answers import AssetReview, NoAsset
-from seedance_mcp.tools import views
+from seedance_mcp.tools import downloads, views
 from seedance_mcp.tools.arguments import GetAsset, UploadAsset, find_model
 from seedance_mcp.tools.results import Asset, Next
 from seedance_mcp.tools.session import Caller, Session
+from seedance_mcp.tools.sources import FileSource, FrameSource, UrlSource, read_source
 
 REVIEW_POLL_SECONDS = 2.0
 """The provider's own web client polls a review this often."""
@@ -48,6 +61,8 @@ class _Brought:
     uploaded_at: datetime | None = None
     note: str = ""
     """What could not be checked."""
+    changes: tuple[str, ...] = ()
+    """What was changed of the file, in words."""
     review: AssetReview | None = None
     """The review of an earlier upload of the same bytes for the same purpose."""
 
@@ -69,7 +84,7 @@ async def upload_asset(session: Session, arguments: UploadAsset, caller: Caller)
             field="portrait",
             allowed=allowed,
         )
-    brought = await _bring(session, model, arguments)
+    brought = await _bring(session, model, arguments, caller)
     review = brought.review or await _submit(session, model, arguments, brought)
     if review.asset_id:
         review = await _reviewed(session, model, review, arguments, caller)
@@ -100,30 +115,84 @@ def _check_use(edition: Edition, model: Model, kind: Kind, arguments: UploadAsse
         )
 
 
-async def _bring(session: Session, model: Model, arguments: UploadAsset) -> _Brought:
+async def _bring(session: Session, model: Model, arguments: UploadAsset, caller: Caller) -> _Brought:
     """Give the source as a URL that the provider can read: it is one, or its bytes are sent."""
-    if urls.is_url(arguments.source):
-        kind = urls.kind_of_url(urls.check_url(arguments.source), arguments.kind, session.edition.uploads.value)
+    source, limits = read_source(arguments.source, arguments.fit), session.edition.uploads.value
+    if isinstance(source, UrlSource):
+        kind = urls.kind_of_url(urls.check_url(source.url), arguments.kind, limits)
         _check_use(session.edition, model, kind, arguments)
-        return _Brought(arguments.source, kind)
+        return _Brought(source.url, kind)
+    wish = Wish(arguments.fit, source.start_seconds, source.shape) if isinstance(source, FileSource) else Wish(arguments.fit)
+    async with _opened(session, source, arguments, caller) as found:
+        _check_kind(arguments, found)
+        _check_use(session.edition, model, found.kind, arguments)
+        async with prepared(found, model, limits, wish, _converting(caller)) as ready:
+            _check_file(session.edition, ready.file, model)
+            known = await _known(session, model, arguments, ready.file)
+            brought = known or await _send(session, model, arguments, ready.file)
+            return replace(brought, note=_unchecked(ready.file, model), changes=tuple(ready.changes))
+
+
+def _check_kind(arguments: UploadAsset, found: MediaFile) -> None:
+    """Raise `InvalidRequest` where the caller takes the file for something else."""
+    if arguments.kind not in {None, found.kind}:
+        raise InvalidRequest(
+            f"kind was {arguments.kind}, and the file's content is {found.kind}; allowed: {found.kind}. Nothing was sent.",
+            field="kind",
+            allowed=found.kind,
+        )
+
+
+def _converting(caller: Caller) -> Report:
+    """Make a function that reports the progress of a conversion."""
+    meter = Meter()
+
+    async def report(percent: float) -> None:
+        await caller.report(meter.rise(percent), "converting")
+
+    return report
+
+
+@asynccontextmanager
+async def _opened(
+    session: Session, source: FrameSource | FileSource, arguments: UploadAsset, caller: Caller
+) -> AsyncGenerator[MediaFile]:
+    """Open a local file, or a frame of a finished video as one."""
+    if isinstance(source, FrameSource):
+        async with _frame(session, source, caller) as found:
+            yield found
+        return
+    limits, any_format = session.edition.uploads.value, arguments.fit != "none" and is_installed()
     with ExitStack() as stack:
-        opening = local_files.open_media(arguments.source, session.upload_roots, session.edition.uploads.value)
+        opening = local_files.open_media(source.path, session.upload_roots, limits, any_format=any_format)
         try:
             found = await anyio.to_thread.run_sync(stack.enter_context, opening)
         except local_files.OutsideFolders as error:
             if session.principal:
                 raise FileRejected(_NOT_FOR_YOU, field="source") from error
             raise
-        if arguments.kind not in {None, found.kind}:
-            raise InvalidRequest(
-                f"kind was {arguments.kind}, and the file's content is {found.kind}; allowed: {found.kind}. Nothing was sent.",
-                field="kind",
-                allowed=found.kind,
-            )
-        _check_use(session.edition, model, found.kind, arguments)
-        _check_file(session.edition, found, model)
-        brought = await _known(session, model, arguments, found) or await _send(session, model, arguments, found)
-        return replace(brought, note=_unchecked(found, model))
+        yield found
+
+
+@asynccontextmanager
+async def _frame(session: Session, source: FrameSource, caller: Caller) -> AsyncGenerator[MediaFile]:
+    """Take a frame out of a finished video, which is fetched where it is not saved."""
+    if not is_installed():
+        raise NotConfigured(
+            "A frame of a video needs more than is installed: the operator should run pip install 'seedance-mcp[media]'."
+        )
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        output = Path(folder, "frame.png")
+        async with downloads.open_finished(session, source.task_id, caller) as video:
+            argument = json.dumps({"moment": source.moment, "output": str(output)})
+            try:
+                await make("frame", argument, video, _converting(caller))
+            except (Unreadable, OSError) as error:
+                raise FileRejected(f"The video of {source.task_id} {error}. Nothing was sent.", field="source") from error
+        name = Path(f"{source.task_id} {source.moment.replace('.', '_')}.png")
+        found = await anyio.to_thread.run_sync(open_made, output, name, session.edition.uploads.value)
+        with found.file:
+            yield found
 
 
 _NOT_FOR_YOU = (
@@ -237,6 +306,7 @@ def _asset(session: Session, model: Model, review: AssetReview, kind: Kind | Non
         bytes=brought.size_bytes if brought else None,
         use_in=_use_in(model, kind),
         note=brought.note if brought else "",
+        changes=list(brought.changes) if brought else [],
         next=again if review.stage == "processing" else None,
     )
 

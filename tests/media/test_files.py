@@ -126,7 +126,7 @@ async def test_a_refusal_names_what_the_file_is_and_what_helps(open_world: OpenW
     content, title, way = REFUSED[name]
     (tmp_path / name).write_bytes(content)
     async with open_world() as world:
-        refused = await world.call("upload_asset", {"source": str(tmp_path / name), "model": "seedance2.0-std"})
+        refused = await world.call("upload_asset", {"source": str(tmp_path / name), "model": "seedance2.0-std", "fit": "none"})
         assert refused.error["code"] == "file_rejected"
         assert title in refused.text
         assert f"Nothing was sent: {way}" in refused.text
@@ -180,7 +180,7 @@ async def test_an_upload_is_held_against_what_the_file_is(
 ) -> None:
     (tmp_path / "file").write_bytes(content)
     async with open_world() as world:
-        arguments = {"source": str(tmp_path / "file"), "model": model, "wait_seconds": 0}
+        arguments = {"source": str(tmp_path / "file"), "model": model, "wait_seconds": 0, "fit": "none"}
         done = await world.call("upload_asset", arguments)
         if words is None:
             assert done["note"] == ""
