@@ -13,6 +13,7 @@ from seedance_mcp.errors import ConfirmationRequired, SeedanceError, TaskNotFoun
 from seedance_mcp.money import policy
 from seedance_mcp.money.amounts import exact
 from seedance_mcp.money.records import (
+    Film,
     Health,
     ModelSpending,
     Movements,
@@ -53,6 +54,7 @@ class Tables:
     refusals: set[str] = field(default_factory=set[str])
     media: dict[str, float | None] = field(default_factory=dict[str, "float | None"])
     uploads: dict[tuple[str, str], Upload] = field(default_factory=dict[tuple[str, str], Upload])
+    films: list[tuple[str, Film]] = field(default_factory=list[tuple[str, Film]])
 
 
 class MemoryLedger:
@@ -142,6 +144,13 @@ class MemoryLedger:
 
     async def save(self, request_id: str, saved: Saved) -> Record:
         return self._write(policy.save(self._known(request_id), saved))
+
+    async def keep_film(self, film: Film) -> None:
+        self._tables.films.append((self._principal, film))
+
+    async def films(self, limit: int) -> list[Film]:
+        mine = [film for principal, film in reversed(self._tables.films) if principal == self._principal]
+        return sorted(mine, key=lambda film: film.created_at, reverse=True)[:limit]
 
     async def find(self, key: str) -> Record | None:
         return next((record for record in self._mine() if key in {record.task_id, record.request_id}), None)

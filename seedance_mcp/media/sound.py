@@ -54,6 +54,8 @@ class Form:
 
 def decoded(container: Any, stream: Any, form: Form, start: float, samples: int) -> bytearray:
     """Decode exactly so many samples from a moment of the file's own clock; silence stands where the file has none."""
+    if form.channels > 1 == stream.codec_context.channels:
+        return _doubled(decoded(container, stream, Form(form.hertz, 1), start, samples))
     sound = bytearray(form.bytes_of(samples))
     if start > _ROLL_SECONDS:
         container.seek(int((start - _ROLL_SECONDS) * 1e6))
@@ -68,6 +70,13 @@ def decoded(container: Any, stream: Any, form: Form, start: float, samples: int)
         if place >= samples:
             break
     return sound
+
+
+def _doubled(sound: bytearray) -> bytearray:
+    """Give each sample to both channels as it is: the library would make it quieter."""
+    once, twice = array("h", bytes(sound)), array("h", bytes(2 * len(sound)))
+    twice[0::2] = twice[1::2] = once
+    return bytearray(twice.tobytes())
 
 
 def _resampled(container: Any, stream: Any, form: Form) -> Iterator[Any]:

@@ -56,7 +56,7 @@ def fit_still(name: str, title: str, wanted: dict[str, Any], file: BinaryIO) -> 
     _to_eight_bits(work)
     _resize(work, target, wanted["shape"])
     ending, content = _packed(work, int(min(target.bytes.high, 1 << 40)))
-    Path(wanted["output"]).write_bytes(content)
+    Path(f"{wanted['output']}.{ending}").write_bytes(content)
     names = {"jpg": "JPEG", "png": "PNG"}
     is_same = LIBRARY_NAMES.get(name, name.upper()) == names[ending]
     made = f"saved anew as {names[ending]}" if is_same else f"converted from {title} to {names[ending]}"

@@ -15,6 +15,7 @@ import anyio.to_thread
 
 from seedance_mcp.errors import SeedanceError
 from seedance_mcp.money.records import (
+    Film,
     Health,
     ModelSpending,
     Movements,
@@ -141,6 +142,14 @@ class SqlLedger:
     async def save(self, request_id: str, saved: Saved) -> Record:
         """Note where a finished video is kept."""
         return await self._write(lambda ledger: ledger.save(request_id, saved))
+
+    async def keep_film(self, film: Film) -> None:
+        """Note where a joined film is kept."""
+        await self._write(lambda ledger: ledger.keep_film(film))
+
+    async def films(self, limit: int) -> list[Film]:
+        """Give the newest joined films."""
+        return await self._read(lambda ledger: ledger.films(limit))
 
     async def find(self, key: str) -> Record | None:
         """Find the request of a task id or request id."""

@@ -6,6 +6,7 @@ __all__ = [
     "changes",
     "create",
     "downloads",
+    "film",
     "models",
     "observer",
     "results",

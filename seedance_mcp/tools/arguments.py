@@ -77,6 +77,17 @@ class DownloadVideo(GetTask):
     filename: str | None = None
 
 
+class JoinVideos(Arguments):
+    """Finished tasks in order, and how one becomes the next."""
+
+    tasks: Annotated[list[str], Field(min_length=2, max_length=40, description="Task ids, in order.")]
+    transition: Literal["cut", "crossfade"] = "cut"
+    crossfade_seconds: Annotated[float, Field(ge=0.1, le=2)] = 0.5
+    music: Annotated[str | None, Field(description="Local audio to lie below.")] = None
+    filename: str | None = None
+    project: str | None = None
+
+
 class WaitForVideo(GetTask):
     """One task, and for how long to wait."""
 

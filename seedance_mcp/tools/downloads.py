@@ -42,7 +42,7 @@ async def download_video(session: Session, arguments: DownloadVideo, caller: Cal
         DownloadFailed: There is no video yet, or it cannot be fetched or saved.
         TaskNotFound: There is no such task.
     """
-    record = await _finished(session, arguments.task_id)
+    record = await finished_record(session, arguments.task_id)
     name = video_name(arguments.filename, f"{record.created_at:%Y-%m-%d} {record.model} {record.task_id}")
     async with session.shared.saving.setdefault(record.request_id, anyio.Lock()):
         record = await session.ledger.get(record.request_id)  # another call may have saved it meanwhile
@@ -97,7 +97,7 @@ async def preview_video(session: Session, arguments: GetTask, caller: Caller) ->
             "preview_video needs more than is installed: the operator should run pip install 'seedance-mcp[preview]'. "
             "download_video works without it."
         )
-    record = await _finished(session, arguments.task_id)
+    record = await finished_record(session, arguments.task_id)
     async with _open_video(session, record, caller) as file:
         sheet = await anyio.to_thread.run_sync(_sheet, file)
     return Preview(
@@ -119,7 +119,7 @@ def _sheet(file: BinaryIO) -> dict[str, Any]:
         ) from error
 
 
-async def _finished(session: Session, task_id: str) -> Record:
+async def finished_record(session: Session, task_id: str) -> Record:
     """Give the record of a finished video with a link; raises `DownloadFailed` where there is none."""
     record = await session.ledger.find(task_id)
     if record is None or record.status != "completed" or record.video_url is None:
@@ -146,7 +146,7 @@ async def open_finished(session: Session, task_id: str, caller: Caller) -> Async
         DownloadFailed: There is no video yet, or it cannot be fetched.
         TaskNotFound: There is no such task.
     """
-    record = await _finished(session, task_id)
+    record = await finished_record(session, task_id)
     async with _open_video(session, record, caller) as file:
         yield file
 

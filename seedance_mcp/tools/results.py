@@ -143,6 +143,21 @@ class SavedVideo(Result):
         return [FileLink(self.url, PurePath(self.path).name, self.mime_type, self.bytes)] if self.url else []
 
 
+class FilmClip(Part):
+    """One clip of a film; `cost` is its charge, or its estimate while that is not settled."""
+
+    task_id: str
+    seconds: float
+    cost: float
+
+
+class JoinedVideo(SavedVideo):
+    """A film, with its own id as `task_id`; a crossfade's seconds belong to both of its clips."""
+
+    seconds: float
+    clips: list[FilmClip]
+
+
 class Preview(Result):
     """First, middle and last frame of a video side by side; `width` and `height` are the video's, `frames` seconds."""
 

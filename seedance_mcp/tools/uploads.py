@@ -169,7 +169,7 @@ async def _opened(
             found = await anyio.to_thread.run_sync(stack.enter_context, opening)
         except local_files.OutsideFolders as error:
             if session.principal:
-                raise FileRejected(_NOT_FOR_YOU, field="source") from error
+                raise FileRejected(NOT_FOR_YOU, field="source") from error
             raise
         yield found
 
@@ -195,7 +195,7 @@ async def _frame(session: Session, source: FrameSource, caller: Caller) -> Async
             yield found
 
 
-_NOT_FOR_YOU = (
+NOT_FOR_YOU = (
     "The server may read no such file, and nothing was sent: files are read only below the server's own folders that its "
     "operator named in SEEDANCE_MEDIA_ROOTS. Give an https:// URL, or let the operator put the file there."
 )

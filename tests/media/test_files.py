@@ -259,7 +259,7 @@ def test_the_worker_as_a_program_answers_with_one_line() -> None:
             [sys.executable, "-c", "from seedance_mcp.media.worker import main; main('picture', 'png', '60,4000000000')"],
             stdin=file,
         )
-    assert done.stdout == '{"size_px": [640, 480]}\n'
+    assert done.stdout == '{"size_px": [640, 480], "peculiar": false}\n'
 
 
 def test_a_system_without_limits_for_processes_decodes_all_the_same() -> None:
@@ -269,7 +269,7 @@ def test_a_system_without_limits_for_processes_decodes_all_the_same() -> None:
     with written(png(640, 480)) as file:
         file.seek(0)
         done = ran([sys.executable, "-c", program], stdin=file)
-    assert done.stdout == '{"size_px": [640, 480]}\n'
+    assert done.stdout == '{"size_px": [640, 480], "peculiar": false}\n'
 
 
 def test_an_endless_film_is_as_long_as_its_header_says(monkeypatch: pytest.MonkeyPatch) -> None:
