@@ -77,7 +77,7 @@ def fit_film(container: Any, wish: Wish, report: Report) -> dict[str, Any]:
     turned = ["turned upright"] if round(first.rotation) % 360 else []
     hdr = colours.hdr_of(stream)
     paler = [f"HDR ({hdr}) became the colours of usual screens (BT.709): it may look paler"] if hdr else []
-    made = f"converted from {wish.title} to MP4 (H.264{', AAC' if track else ''})"
+    made = f"converted from {wish.title} to an MP4 video (H.264{', AAC' if track else ''})"
     return {"ending": "mp4", "changes": [made, *turned, *cut_words, *shape_words, *rate_words, *paler]}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -202,6 +203,7 @@ def _moving(argument: str, file: BinaryIO) -> dict[str, Any]:
     fit = fit_film if kind == "video" else fit_sound
     if wanted["known_seconds"] is None:
         wanted["known_seconds"] = _stream(form, file).get(kind, {}).get("seconds")
+        os.lseek(file.fileno(), 0, os.SEEK_SET)  # the library begins where the descriptor stands
     with open_stream(form, file) as container:
         return fit(container, Wish(target=Target.from_json(wanted.pop("target")), **wanted), _report)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def refused(folder: Path, shots: list[Shot], **plan: Any) -> str:
 def jump(film: Seen, at: float, around: float = 0.05) -> int:
     """The largest step between two samples near a moment."""
     part = film.sound[round((at - around) * film.hertz) : round((at + around) * film.hertz)]
-    return max(abs(one - two) for one, two in zip(part, part[1:], strict=False))
+    return max(abs(one - two) for one, two in pairwise(part))
 
 
 def test_equal_clips_are_joined_without_loss_and_exactly(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import io
 import json
 import math
 import tempfile
+import wave
 from array import array
 from dataclasses import dataclass
 from fractions import Fraction
@@ -130,7 +131,7 @@ def seen(content: bytes) -> Seen:
     """Decode a film whole."""
     opened: Any = av.open(io.BytesIO(content))
     with opened as container:
-        video, frames = container.streams.video[0], []
+        video, frames = container.streams.video[0], list[tuple[float, Colour]]()
         for frame in container.decode(video):
             frame.colorspace = 1 if frame.colorspace == 2 and min(frame.width, frame.height) >= 720 else frame.colorspace
             image = frame.to_image()
@@ -168,6 +169,17 @@ def loudness(samples: array[int], begin: float, end: float, hertz: int = 48_000)
 
 def is_near(colour: Colour, other: Colour, most: int = 6) -> bool:
     return all(abs(one - two) <= most for one, two in zip(colour, other, strict=True))
+
+
+def wave_file(seconds: float) -> bytes:
+    """Write a tone as a WAV."""
+    written = io.BytesIO()
+    with wave.open(written, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        file.writeframes(tone(round(seconds * 8000), 300, 8000).tobytes())
+    return written.getvalue()
 
 
 def job(name: str, file: bytes = b"", **argument: Any) -> dict[str, Any]:
