@@ -90,7 +90,7 @@ def decode(
         argument: The argument that the job takes.
         file: What it works on.
         limits: The most that it may take.
-        report: Gets the progress of a job that tells it, in percent.
+        report: Gets the progress of a job that reports it, in percent.
         stop: Ends the job where that is wanted.
 
     Raises:

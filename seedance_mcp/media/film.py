@@ -19,7 +19,7 @@ from av.filter import Graph
 
 from seedance_mcp.media import pictures, sound
 from seedance_mcp.media.decoder import Unreadable
-from seedance_mcp.media.pictures import Look
+from seedance_mcp.media.pictures import Screen
 from seedance_mcp.media.sound import Form
 
 Report = Callable[[float], object]
@@ -34,7 +34,7 @@ _TAG_709 = "h264_metadata=colour_primaries=1:transfer_characteristics=1:matrix_c
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is joined, and how."""
+    """The clips to join, and the way."""
 
     clips: list[str]
     """Paths, in order."""
@@ -97,27 +97,27 @@ def join(plan: Plan, open_stream: OpenStream, report: Report) -> dict[str, Any]:
     with ExitStack() as stack:
         clips = [stack.enter_context(_opened(path, open_stream)) for path in plan.clips]
         is_copy = plan.crossfade_seconds == 0 and _are_equal(clips)
-        look = _look_of(clips[0])
-        overlap = round(plan.crossfade_seconds * look.rate)
-        _count_frames(clips, look, overlap)
+        screen = _screen_of(clips[0])
+        overlap = round(plan.crossfade_seconds * screen.rate)
+        _count_frames(clips, screen, overlap)
         total = sum(clip.frames for clip in clips) - overlap * (len(clips) - 1)
-        track = _soundtrack(clips, plan, look, overlap, open_stream)
-        _write(_Film(clips, look, overlap, is_copy), plan.output, track, _Progress(report, total))
+        track = _soundtrack(clips, plan, screen, overlap, open_stream)
+        _write(_Film(clips, screen, overlap, is_copy), plan.output, track, _Progress(report, total))
     return {
         "frames": total,
-        "seconds": float(total / look.rate),
-        "size_px": [look.width_px, look.height_px],
-        "clips": [float(clip.frames / look.rate) for clip in clips],
+        "seconds": float(total / screen.rate),
+        "size_px": [screen.width_px, screen.height_px],
+        "clips": [float(clip.frames / screen.rate) for clip in clips],
         "copied": is_copy,
     }
 
 
 @dataclass(frozen=True, slots=True)
 class _Film:
-    """What becomes of the clips."""
+    """The film that the clips become."""
 
     clips: list[Clip]
-    look: Look
+    screen: Screen
     overlap: int
     """Frames that two clips share at a joint."""
     is_copy: bool
@@ -160,44 +160,48 @@ def _rotation(clip: Clip) -> int:
     return round(next(iter(clip.container.decode(clip.video))).rotation)
 
 
-def _look_of(clip: Clip) -> Look:
+def _screen_of(clip: Clip) -> Screen:
     """Give size and rate of the film: the first clip's, with even sides."""
     clip.container.seek(0)
     frame = next(iter(clip.container.decode(clip.video)))
     width, height = pictures.shown_size(frame, clip.video.sample_aspect_ratio)
-    return Look(width - width % 2, height - height % 2, clip.rate)
+    return Screen(width - width % 2, height - height % 2, clip.rate)
 
 
-def _count_frames(clips: list[Clip], look: Look, overlap: int) -> None:
+def _count_frames(clips: list[Clip], screen: Screen, overlap: int) -> None:
     """Say how many frames of the film each clip fills."""
     for number, clip in enumerate(clips):
         last = (clip.times[-1] - clip.times[0]) * clip.video.time_base + 1 / clip.rate
-        clip.frames = max(1, round(last * look.rate))
+        clip.frames = max(1, round(last * screen.rate))
         joints = overlap * ((number > 0) + (number < len(clips) - 1))
         if clip.frames < joints + 1:
-            raise Unreadable(f"has only {float(clip.frames / look.rate):.2f} s, too few for its crossfades: make them shorter")
+            raise Unreadable(
+                f"has only {float(clip.frames / screen.rate):.2f} s, too few for its crossfades: make them shorter"
+            )
 
 
-def _soundtrack(clips: list[Clip], plan: Plan, look: Look, overlap: int, open_stream: OpenStream) -> tuple[bytes, Form] | None:
+def _soundtrack(
+    clips: list[Clip], plan: Plan, screen: Screen, overlap: int, open_stream: OpenStream
+) -> tuple[bytes, Form] | None:
     """Give the film's sound from end to end; `None` where there is none."""
     tracks = [clip.audio for clip in clips if clip.audio]
     if not tracks and not plan.music:
         return None
     is_stereo = bool(plan.music) or any(track.codec_context.channels >= _STEREO for track in tracks)
     form = Form(tracks[0].codec_context.sample_rate if tracks else _USUAL_HERTZ, _STEREO if is_stereo else 1)
-    whole = _clips_sound(clips, look, overlap, form)
+    whole = _clips_sound(clips, screen, overlap, form)
     if plan.music:
         whole = _music_below(whole, plan, form, open_stream, is_silent=not tracks)
     return whole, form
 
 
-def _clips_sound(clips: list[Clip], look: Look, overlap: int, form: Form) -> bytes:
+def _clips_sound(clips: list[Clip], screen: Screen, overlap: int, form: Form) -> bytes:
     """Put the sounds of all clips in a row; every joint stands at the sample of its frame."""
     whole, frame = bytearray(), 0
     for number, clip in enumerate(clips):
-        begin = form.samples_in(frame / look.rate)
+        begin = form.samples_in(frame / screen.rate)
         frame += clip.frames
-        piece = _clip_sound(clip, form, form.samples_in(frame / look.rate) - begin)
+        piece = _clip_sound(clip, form, form.samples_in(frame / screen.rate) - begin)
         if number and overlap:
             mixed = len(whole) - form.bytes_of(begin)
             whole[-mixed:] = sound.crossfaded(bytes(whole[-mixed:]), bytes(piece[:mixed]), form)
@@ -281,13 +285,13 @@ class _Drawer:
     """Draws the frames of all clips anew, in one size, at one rate."""
 
     def __init__(self, container: Any, film: _Film) -> None:
-        self._clips, self._look, self._overlap = film.clips, film.look, film.overlap
-        self._stream = pictures.add_encoder(container, film.look)
+        self._clips, self._screen, self._overlap = film.clips, film.screen, film.overlap
+        self._stream = pictures.add_encoder(container, film.screen)
 
     def packets(self) -> Iterator[Any]:
         """Give every packet of the film."""
         for number, frame in enumerate(self._frames()):
-            frame.pts, frame.time_base = number, 1 / self._look.rate
+            frame.pts, frame.time_base = number, 1 / self._screen.rate
             frame.pict_type = 0
             yield from self._stream.encode(frame)
         yield from self._stream.encode(None)
@@ -298,10 +302,10 @@ class _Drawer:
             clip.container.seek(0)
             stream = clip.video
             frames = pictures.drawn(
-                clip.container.decode(stream), stream.sample_aspect_ratio, self._look, clip.start_seconds, clip.frames
+                clip.container.decode(stream), stream.sample_aspect_ratio, self._screen, clip.start_seconds, clip.frames
             )
             if number and self._overlap:
-                yield from _blended([*kept], [next(frames) for _ in range(self._overlap)], self._look)
+                yield from _blended([*kept], [next(frames) for _ in range(self._overlap)], self._screen)
             is_last = number == len(self._clips) - 1
             hold = clip.frames - (0 if is_last else self._overlap) - (self._overlap if number else 0)
             kept.clear()
@@ -312,23 +316,23 @@ class _Drawer:
                     kept.append(frame)
 
 
-def _blended(ending: list[Any], beginning: list[Any], look: Look) -> Iterator[Any]:
+def _blended(ending: list[Any], beginning: list[Any], screen: Screen) -> Iterator[Any]:
     """Let the end of a clip give way to the beginning of the next, frame by frame."""
     for number, pair in enumerate(zip(ending, beginning, strict=True)):
-        yield _mixed(pair, 1 - (number + 1) / (len(ending) + 1), look)
+        yield _mixed(pair, 1 - (number + 1) / (len(ending) + 1), screen)
 
 
-def _mixed(pair: tuple[Any, Any], share: float, look: Look) -> Any:
+def _mixed(pair: tuple[Any, Any], share: float, screen: Screen) -> Any:
     """Mix two frames; `share` is the part of the first one."""
     graph = Graph()
-    size: dict[str, Any] = {"width": look.width_px, "height": look.height_px, "format": "yuv420p"}
+    size: dict[str, Any] = {"width": screen.width_px, "height": screen.height_px, "format": "yuv420p"}
     blend, sink = graph.add("blend", f"all_mode=normal:all_opacity={share}"), graph.add("buffersink")
-    sources = [graph.add_buffer(**size, time_base=1 / look.rate) for _ in pair]
+    sources = [graph.add_buffer(**size, time_base=1 / screen.rate) for _ in pair]
     for number, source in enumerate(sources):
         source.link_to(blend, 0, number)
     blend.link_to(sink)
     graph.configure()
     for source, frame in zip(sources, pair, strict=True):
-        frame.pts, frame.time_base = 0, 1 / look.rate
+        frame.pts, frame.time_base = 0, 1 / screen.rate
         source.push(frame)
     return sink.pull()

@@ -17,7 +17,7 @@ import av
 
 from seedance_mcp.media import colours, pictures, sound
 from seedance_mcp.media.decoder import Unreadable
-from seedance_mcp.media.pictures import Look
+from seedance_mcp.media.pictures import Screen
 from seedance_mcp.media.sizes import Target, canvas, shape_needed
 from seedance_mcp.media.sound import Form
 
@@ -32,7 +32,7 @@ _MP3_SECONDS = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What becomes of a file."""
+    """The result that is wanted of a file."""
 
     title: str
     """Of its format, with its article."""
@@ -58,25 +58,25 @@ def fit_film(container: Any, wish: Wish, report: Report) -> dict[str, Any]:
     begins = float(first.time or 0)
     shown = pictures.shown_size(first, stream.sample_aspect_ratio)
     cut, seconds, cut_words = _span(wish)
-    look, shape_words = _look(shown, stream, wish)
-    count = max(1, int(seconds * look.rate + Fraction(1, 1000))) if cut_words else max(1, round(seconds * look.rate))
+    screen, shape_words = _screen(shown, stream, wish)
+    count = max(1, int(seconds * screen.rate + Fraction(1, 1000))) if cut_words else max(1, round(seconds * screen.rate))
     audio = next(iter(container.streams.audio), None)
-    form, track = _film_sound(container, audio, begins + cut, Fraction(count) / look.rate)
-    draft = _Draft(look, count, track, form)
+    form, track = _film_sound(container, audio, begins + cut, Fraction(count) / screen.rate)
+    draft = _Draft(screen, count, track, form)
 
     def write(bits: int | None) -> int:
         frames = _from(container, stream, begins + cut)
-        drawn = pictures.drawn(frames, stream.sample_aspect_ratio, look, begins + cut, count)
+        drawn = pictures.drawn(frames, stream.sample_aspect_ratio, screen, begins + cut, count)
         _write_film(output, drawn, draft, bits, report)
         return output.stat().st_size
 
     output, most_bytes = Path(f"{wish.output}.mp4"), wish.target.bytes.high
     if write(None) > most_bytes and write(draft.bits_for(most_bytes)) > most_bytes:
         write(draft.bits_for(most_bytes / 2))
-    rate_words = _rate_words(stream, look)
+    rate_words = _rate_words(stream, screen)
     turned = ["turned upright"] if round(first.rotation) % 360 else []
     hdr = colours.hdr_of(stream)
-    paler = [f"HDR ({hdr}) became the colours of usual screens (BT.709): it may look paler"] if hdr else []
+    paler = [f"HDR ({hdr}) became the colours of usual screens (BT.709): it may be paler"] if hdr else []
     made = f"converted from {wish.title} to an MP4 video (H.264{', AAC' if track else ''})"
     return {"ending": "mp4", "changes": [made, *turned, *cut_words, *shape_words, *rate_words, *paler]}
 
@@ -100,8 +100,8 @@ def _span(wish: Wish) -> tuple[float, float, list[str]]:
 TRIM_IT = "Call again with fit: trim, which cuts it; #t=SECONDS behind the path begins there"
 
 
-def _look(shown: tuple[int, int], stream: Any, wish: Wish) -> tuple[Look, list[str]]:
-    """Give size and rate of the film, and what changes by them in words."""
+def _screen(shown: tuple[int, int], stream: Any, wish: Wish) -> tuple[Screen, list[str]]:
+    """Give size and rate of the film, and describe what changes by them."""
     width, height = shown
     aspect = wish.target.aspect_for(width, height)
     words = list[str]()
@@ -114,13 +114,13 @@ def _look(shown: tuple[int, int], stream: Any, wish: Wish) -> tuple[Look, list[s
     size = wish.target.size_for(*inside, step=2)
     if size != shown:
         words.append(f"size changed from {width} x {height} to {size[0]} x {size[1]} px")
-    return Look(*size, pictures.usual_rate(stream.average_rate), wish.shape or "pad"), words
+    return Screen(*size, pictures.usual_rate(stream.average_rate), wish.shape or "pad"), words
 
 
-def _rate_words(stream: Any, look: Look) -> list[str]:
+def _rate_words(stream: Any, screen: Screen) -> list[str]:
     before = float(stream.average_rate or 0)
-    is_same = abs(before - float(look.rate)) < 0.01  # noqa: PLR2004 - of rounding
-    return [] if is_same or not before else [f"frame rate changed from {before:.4g} to {float(look.rate):.4g}"]
+    is_same = abs(before - float(screen.rate)) < 0.01  # noqa: PLR2004 - of rounding
+    return [] if is_same or not before else [f"frame rate changed from {before:.4g} to {float(screen.rate):.4g}"]
 
 
 def _from(container: Any, stream: Any, seconds: float) -> Any:
@@ -146,9 +146,9 @@ def _form_of(audio: Any) -> Form:
 
 @dataclass(frozen=True, slots=True)
 class _Draft:
-    """What is written."""
+    """The film before it is encoded."""
 
-    look: Look
+    screen: Screen
     count: int
     """Of frames."""
     sound: bytes
@@ -156,14 +156,14 @@ class _Draft:
 
     def bits_for(self, most_bytes: float) -> int:
         """Give the bits per second of pictures that leave room for the sound."""
-        return int(most_bytes * 8 * _SPARE / float(self.count / self.look.rate)) - _SOUND_BITS
+        return int(most_bytes * 8 * _SPARE / float(self.count / self.screen.rate)) - _SOUND_BITS
 
 
 def _write_film(output: Path, frames: Any, draft: _Draft, bits: int | None, report: Report) -> None:
     """Encode frames and sound; a number of bits per second replaces the quality."""
     opened: Any = av.open(str(output), "w", format="mp4", options={"movflags": "+faststart"})
     with opened as container:
-        video = pictures.add_encoder(container, draft.look, bits_per_second=bits)
+        video = pictures.add_encoder(container, draft.screen, bits_per_second=bits)
         waiting = deque[Any]()
         if draft.sound:
             form = draft.form

@@ -25,7 +25,7 @@ MOST_PIXELS = 40_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Screen:
     """Size and rate of a film, and how a picture of another aspect is put into it."""
 
     width_px: int
@@ -58,20 +58,20 @@ def shown_size(frame: Any, pixel_aspect: Any) -> tuple[int, int]:
     return (size[1], size[0]) if round(frame.rotation) % 180 else size
 
 
-def drawn(frames: Iterator[Any], pixel_aspect: Any, look: Look, start: float, count: int | None) -> Iterator[Any]:
+def drawn(frames: Iterator[Any], pixel_aspect: Any, screen: Screen, start: float, count: int | None) -> Iterator[Any]:
     """Draw frames at a size and a rate, from a moment of the file's own clock.
 
     Args:
         frames: Decoded, in the order in which they are shown.
         pixel_aspect: Of the stream; `None` for square pixels.
-        look: What they become.
+        screen: What they become.
         start: The moment, in seconds.
         count: How many; `None` for all that there are, where the last one is shown as long as it says.
     """
-    painter = _Painter(pixel_aspect, look)
-    for number, frame in enumerate(_at_rate(frames, look.rate, start, count)):
+    painter = _Painter(pixel_aspect, screen)
+    for number, frame in enumerate(_at_rate(frames, screen.rate, start, count)):
         picture = painter.paint(frame)
-        picture.pts, picture.time_base = number, 1 / look.rate
+        picture.pts, picture.time_base = number, 1 / screen.rate
         yield picture
 
 
@@ -96,8 +96,8 @@ def _at_rate(frames: Iterator[Any], rate: Fraction, start: float, count: int | N
 class _Painter:
     """Scales, turns and pads frames of one clip."""
 
-    def __init__(self, pixel_aspect: Any, look: Look) -> None:
-        self._pixel_aspect, self._look, self._number = pixel_aspect, look, 0
+    def __init__(self, pixel_aspect: Any, screen: Screen) -> None:
+        self._pixel_aspect, self._screen, self._number = pixel_aspect, screen, 0
         self._graph: Graph | None = None
         self._key: tuple[object, ...] = ()
         self._source: Any = None
@@ -128,30 +128,30 @@ class _Painter:
         within = "pc" if frame.color_range == FULL_RANGE else "tv"
         colours = f"in_color_matrix={matrix_of(frame)}:in_range={within}:out_color_matrix=bt709:out_range=tv"
         scale = f"scale=w={scaled[0]}:h={scaled[1]}:{colours}:flags=bicubic+accurate_rnd"
-        look = self._look
-        shape = "crop" if look.shape == "crop" else "pad"
-        frame_in = f"{shape}={look.width_px}:{look.height_px}:(ow-iw)/2:(oh-ih)/2"
+        screen = self._screen
+        shape = "crop" if screen.shape == "crop" else "pad"
+        frame_in = f"{shape}={screen.width_px}:{screen.height_px}:(ow-iw)/2:(oh-ih)/2"
         if shape == "crop":
-            frame_in = f"crop={look.width_px}:{look.height_px}"
+            frame_in = f"crop={screen.width_px}:{screen.height_px}"
         turns = _TURNS[turn].split(",") if turn in _TURNS else []
         return [scale, "format=pix_fmts=yuv420p", *turns, frame_in, "setsar=1"]
 
     def _inner(self, width: int, height: int) -> tuple[int, int]:
         """Give the size that a picture gets inside the frame, or around it where its edges are cut off."""
-        look = self._look
-        if is_same_aspect(width, height, look.width_px, look.height_px):
-            return look.width_px, look.height_px
-        sides = look.width_px / width, look.height_px / height
-        scale = max(sides) if look.shape == "crop" else min(sides)
+        screen = self._screen
+        if is_same_aspect(width, height, screen.width_px, screen.height_px):
+            return screen.width_px, screen.height_px
+        sides = screen.width_px / width, screen.height_px / height
+        scale = max(sides) if screen.shape == "crop" else min(sides)
         within = [max(2, round(side * scale / 2) * 2) for side in (width, height)]
         return within[0], within[1]
 
 
-def add_encoder(container: Any, look: Look, *, quality: int = 18, bits_per_second: int | None = None) -> Any:
+def add_encoder(container: Any, screen: Screen, *, quality: int = 18, bits_per_second: int | None = None) -> Any:
     """Add an H.264 stream of BT.709 to an output; a wanted number of bits per second replaces the quality."""
     options = {"preset": "veryfast"} if bits_per_second else {"preset": "veryfast", "crf": str(quality)}
-    stream = container.add_stream("libx264", rate=look.rate, options=options)
-    stream.width, stream.height, stream.pix_fmt = look.width_px, look.height_px, "yuv420p"
+    stream = container.add_stream("libx264", rate=screen.rate, options=options)
+    stream.width, stream.height, stream.pix_fmt = screen.width_px, screen.height_px, "yuv420p"
     if bits_per_second:
         stream.bit_rate = bits_per_second
     tag_709(stream.codec_context)

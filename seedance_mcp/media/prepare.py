@@ -30,7 +30,7 @@ _PICTURES = {"jpg", "png", "gif", "webp", "bmp", "heic", "heif", "avif", "tiff",
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What the caller wants of a file."""
+    """The wishes of a caller for a file."""
 
     fit: Fit = "convert"
     start_seconds: float = 0.0
@@ -40,7 +40,7 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A file that may be sent, and what was changed, in words."""
+    """A file that may be sent, and a description of each change."""
 
     file: MediaFile
     changes: list[str]

@@ -11,7 +11,7 @@ from seedance_mcp.catalogue.facts import Bound, Measure
 from seedance_mcp.media.decoder import Unreadable
 
 _ENLARGED_MOST = 2.0
-"""A picture that would have to grow by more looks blurred: that is for its owner to decide."""
+"""A picture that would have to grow by more is blurred: that is for its owner to decide."""
 _EVERY = math.inf
 _SAME_ASPECT = 0.01
 """Aspects that differ by no more are the same one, rounded."""
@@ -70,7 +70,7 @@ class Target:
         Args:
             width: Of the picture as it is shown, in pixels, like `height`.
             height: See `width`.
-            step: Both sides are multiples of it.
+            step: The number that divides both sides.
 
         Raises:
             Unreadable: No size is allowed, or it would have to grow too much.

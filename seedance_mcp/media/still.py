@@ -107,7 +107,7 @@ def _to_srgb(work: _Work) -> None:
     picture, profile = work.picture, work.picture.info.get("icc_profile")
     colours: dict[str, Any] = picture.info.get("nclx_profile") or {}
     if colours.get("transfer_characteristics") in _HDR_TRANSFERS:
-        work.changes.append("HDR brightness became that of usual screens: it may look paler")
+        work.changes.append("HDR brightness became that of usual screens: it may be paler")
     name = "CMYK" if picture.mode == "CMYK" else ""
     if profile and picture.mode in {"RGB", "RGBA", "CMYK", "L"}:
         name = name or _converted_profile(work, profile)
@@ -152,7 +152,7 @@ def _to_eight_bits(work: _Work) -> None:
 
 
 def _scaled(picture: Any, scale: float) -> Any:
-    """Multiply every value, and keep 8 bits of it."""
+    """Multiply every value, and keep 8 bits."""
 
     def multiplied(value: Any) -> Any:
         return value * scale

@@ -334,7 +334,7 @@ class _Problem:
         return f" Call upload_asset with {call} and put the reference it gives here."
 
     def _frame_call(self, row: Model, task: re.Match[str]) -> str:
-        """Give the call that turns a task's video, or a frame of it, into a reference."""
+        """Give the call that turns a frame of a task's video into a reference."""
         kind = KIND_OF_FIELD[self.field]
         if kind != "image":
             call = json.dumps({"task_id": task["id"]})
@@ -347,7 +347,7 @@ class _Problem:
 
 
 _TASK = re.compile(r"(task:)?(?P<id>(vid|videos?|task|req)_[\w-]+)(#(?P<moment>first|last|[\d.]+))?")
-"""A task id, which the provider writes in these ways, or a frame of it as `upload_asset` takes one."""
+"""A task id, which the provider writes in these ways, or a frame as `upload_asset` takes one."""
 
 _MEANT = {
     "seconds": "duration",

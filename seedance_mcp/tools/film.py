@@ -47,7 +47,7 @@ _FETCH_PERCENT = 40
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What the child is asked for."""
+    """The job of the child."""
 
     clips: list[str]
     output: str

@@ -42,7 +42,7 @@ class UrlSource:
 
 
 def read_source(source: str, fit: str) -> FrameSource | FileSource | UrlSource:
-    """Tell what a source is; raises `InvalidRequest` for a moment or a part that cannot be read."""
+    """Read a source; raises `InvalidRequest` for a moment or a part that cannot be read."""
     if source.startswith(TASK):
         return _frame(source)
     if urls.is_url(source):

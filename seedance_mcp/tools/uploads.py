@@ -62,7 +62,7 @@ class _Brought:
     note: str = ""
     """What could not be checked."""
     changes: tuple[str, ...] = ()
-    """What was changed of the file, in words."""
+    """A description of each change of the file."""
     review: AssetReview | None = None
     """The review of an earlier upload of the same bytes for the same purpose."""
 
