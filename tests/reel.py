@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import os
 import tempfile
 import wave
 from array import array
@@ -12,11 +13,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 import av
 from PIL import Image
 
+from seedance_mcp.media.decoder import Unreadable
 from seedance_mcp.media.worker import answer
 
 Colour = tuple[int, int, int]
@@ -180,6 +182,16 @@ def wave_file(seconds: float) -> bytes:
         file.setframerate(8000)
         file.writeframes(tone(round(seconds * 8000), 300, 8000).tobytes())
     return written.getvalue()
+
+
+def decode_here(name: str, argument: str, file: BinaryIO, *_: object) -> dict[str, Any]:
+    """Do a job of the child in this process, like `decoder.decode`: it is quicker, and its lines are counted."""
+    file.seek(0)
+    os.lseek(file.fileno(), 0, os.SEEK_SET)
+    done = answer(name, argument, file)
+    if "failed" in done:
+        raise Unreadable(done.get("reason") or f"cannot be decoded ({done['failed']})")
+    return done
 
 
 def job(name: str, file: bytes = b"", **argument: Any) -> dict[str, Any]:

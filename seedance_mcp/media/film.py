@@ -144,8 +144,6 @@ def _opened(path: str, open_stream: OpenStream) -> Generator[Clip]:
         clip = Clip(container)
         pictures.open_pictures(clip.video)
         clip.times = sorted(packet.pts for packet in container.demux(clip.video) if packet.pts is not None)
-        if not clip.times:
-            raise Unreadable("holds no pictures")
         yield clip
 
 

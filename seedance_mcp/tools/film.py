@@ -6,6 +6,7 @@ import json
 import secrets
 import shutil
 import tempfile
+from collections.abc import Callable, Coroutine
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -64,15 +65,12 @@ class _Portion:
     meter: Meter
     begin: float
     end: float
+    ask: Callable[[str, str], Coroutine[Any, Any, Action]]
     reply: Reply | None = None
 
     async def report(self, progress: float, message: str) -> None:
         """Report the whole's progress."""
         await self.caller.report(self.meter.rise(self.begin + (self.end - self.begin) * progress / 100), message)
-
-    async def ask(self, question: str, token: str) -> Action:
-        """Ask the user."""
-        return await self.caller.ask(question, token)
 
 
 async def join_videos(session: Session, arguments: JoinVideos, caller: Caller) -> JoinedVideo:
@@ -97,7 +95,7 @@ async def join_videos(session: Session, arguments: JoinVideos, caller: Caller) -
             plan = _Plan(clips, str(folder / "film.mp4"), fade)
             if arguments.music:
                 plan = await _with_music(session, plan, arguments.music, folder, stack)
-            joined = await _joined(plan, _Portion(caller, meter, _FETCH_PERCENT, 100))
+            joined = await _joined(plan, _Portion(caller, meter, _FETCH_PERCENT, 100, caller.ask))
         film = await _keep(session, arguments, joined["seconds"], Path(plan.output))
     return _result(
         session, film, [(records[task], seconds) for task, seconds in zip(film.parts, joined["clips"], strict=True)]
@@ -113,7 +111,7 @@ async def _bring_clips(session: Session, tasks: list[str], folder: Path, caller:
             continue
         try:
             records[task_id] = await finished_record(session, task_id)
-            portion = _Portion(caller, meter, number * share, (number + 1) * share)
+            portion = _Portion(caller, meter, number * share, (number + 1) * share, caller.ask)
             async with open_finished(session, task_id, portion) as video:
                 await anyio.to_thread.run_sync(_copy, video, folder / f"{number}.mp4")
         except (DownloadFailed, TaskNotFound) as error:

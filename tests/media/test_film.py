@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from corpus import wave
+from corpus import SOUND, Clip, wave
+from corpus import film as film_of
+from PIL import Image
 from reel import BLUE, GREEN, RED, Seen, Shot, clip, is_near, job, loudness, seen
 
 PLAIN = Shot()
@@ -173,6 +175,8 @@ def test_music_of_a_wave_file_of_another_rate(tmp_path: Path) -> None:
 def test_a_clip_without_pictures_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(clip(PLAIN))
     (tmp_path / "b.mp4").write_bytes(b"nothing")
+    (tmp_path / "s.mp4").write_bytes(film_of(SOUND))
+    assert job("join", clips=[str(tmp_path / "s.mp4")] * 2, output=str(tmp_path / "c.mp4"))["reason"] == "holds no pictures"
     assert "failed" in job("join", clips=[str(tmp_path / "a.mp4"), str(tmp_path / "b.mp4")], output=str(tmp_path / "c.mp4"))
 
 
@@ -183,3 +187,24 @@ def test_untagged_colours_of_hd_are_named_without_new_pictures(tmp_path: Path) -
     assert film.tags[:3] == (1, 1, 1)
     assert is_near(film.colours[0], RED)
     assert is_near(film.colours[11], GREEN)
+
+
+@pytest.mark.parametrize(
+    ("moment", "grey", "at"), [("first", 60, 0), ("last", 154, 1.958), ("1", 108, 1.0), ("1.99", 154, 1.958)]
+)
+@pytest.mark.parametrize("turned", [0, 90])
+def test_a_frame_is_taken_exactly_and_upright(tmp_path: Path, moment: str, grey: int, at: float, turned: int) -> None:
+    output = tmp_path / "frame.png"
+    content = clip(Shot(counts=True, turned=turned, tone_hertz=None))
+    assert job("frame", content, moment=moment, output=str(output))["seconds"] == pytest.approx(at, abs=0.001)
+    with Image.open(output) as image:
+        assert image.size == ((96, 160) if turned else (160, 96))
+        pixel: Any = image.convert("RGB").getpixel((40, 40))
+    assert is_near(pixel, (grey, grey, grey), 3)
+
+
+def test_a_frame_of_a_video_without_an_index_is_taken(tmp_path: Path) -> None:
+    output = str(tmp_path / "frame.png")
+    content = film_of(Clip(options=(("movflags", "frag_keyframe+empty_moov"),)))
+    assert job("frame", content, moment="last", output=output)["seconds"] == pytest.approx(0.958, abs=0.001)
+    assert "ends after" in job("frame", content, moment="7", output=output)["reason"]

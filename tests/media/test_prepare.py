@@ -14,13 +14,38 @@ from typing import Any
 import av
 import pillow_heif
 import pytest
-from conftest import Answer, OpenWorld, World
+from conftest import Answer, OpenWorld, World, png
 from corpus import wave
 from PIL import Image, ImageCms
-from reel import BLUE, GREEN, RED, Shot, clip, heard, is_near, loudness, seen
+from reel import BLUE, GREEN, RED, Shot, clip, decode_here, heard, is_near, job, loudness, seen
+
+from seedance_mcp.media import long_jobs
+from seedance_mcp.media.sizes import Range, Target
 
 pytestmark = pytest.mark.anyio
 STD = "seedance2.0-std"
+
+
+@pytest.fixture(autouse=True)
+def converted_here(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Convert in this process, but for one test of each kind."""
+    if "in_a_child" not in request.node.name:
+        monkeypatch.setattr(long_jobs, "decode", decode_here)
+
+
+async def test_a_photo_and_a_film_are_converted_in_a_child(open_world: OpenWorld, tmp_path: Path) -> None:
+    told: list[float] = []
+
+    async def on_progress(progress: float, total: float | None, message: str | None) -> None:
+        told.append(progress)
+
+    async with open_world() as world:
+        assert (await bring(world, tmp_path, encoded(halves(), "HEIF")))["ready"] is True
+        (tmp_path / "film").write_bytes(clip(replace(FILM, size_px=(2560, 1440))))
+        arguments = {"source": str(tmp_path / "film"), "model": STD}
+        assert (await world.call("upload_asset", arguments, progress_callback=on_progress))["kind"] == "video"
+    assert told == sorted(set(told))
+    assert len(told) > 20
 
 
 def halves(size: tuple[int, int] = (600, 400), mode: str = "RGB") -> Image.Image:
@@ -344,8 +369,6 @@ async def test_pixels_that_are_no_squares_become_squares(open_world: OpenWorld, 
 
 
 async def test_a_film_of_too_many_bytes_is_packed_until_it_is_small(open_world: OpenWorld, tmp_path: Path) -> None:
-    from reel import job  # noqa: PLC0415 - only here
-
     noisy = noise_film(24)
     target = {"bytes": {"low": 1, "high": 120_000}}
     done = job(
@@ -410,8 +433,6 @@ async def test_a_long_sound_is_cut_to_the_sample(open_world: OpenWorld, tmp_path
 
 
 async def test_a_sound_too_large_for_a_wave_becomes_an_mp3(tmp_path: Path) -> None:
-    from reel import job  # noqa: PLC0415 - only here
-
     target = {"bytes": {"low": 1, "high": 100_000}}
     done = job(
         "moving", wave(12), format="wav", kind="audio", title="a WAV file", target=target, output=str(tmp_path / "out"), shape="",
@@ -431,3 +452,51 @@ async def test_bytes_made_twice_are_sent_once(open_world: OpenWorld, tmp_path: P
         again = await bring(world, tmp_path, encoded(halves(), "HEIF"))
         assert first["reference"] == again["reference"]
         assert hashlib.sha256(sent(world)).digest()
+
+
+def still(content: bytes, tmp_path: Path, name: str = "png", **ranges: tuple[float, float]) -> dict[str, Any]:
+    target = {measure: {"low": low, "high": high} for measure, (low, high) in ranges.items()}
+    return job("still", content, format=name, title="a picture", target=target, shape="pad", output=str(tmp_path / "out"))
+
+
+def test_a_clear_picture_of_too_many_bytes_becomes_a_jpeg_on_white(tmp_path: Path) -> None:
+    noise = Image.effect_noise((400, 400), 250).convert("RGBA")
+    noise.putalpha(Image.new("L", noise.size, 10))
+    done = still(encoded(noise, "PNG"), tmp_path, bytes=(1, 9000))
+    assert done["ending"] == "jpg"
+    assert "transparent parts made white" in done["changes"]
+    assert "to save bytes" in done["changes"][-1]
+    content = (tmp_path / "out.jpg").read_bytes()
+    assert len(content) <= 9000
+    assert min(at(shown(content), 0.5, 0.5)) > 200
+
+
+def test_a_picture_of_too_few_or_too_many_pixels_is_refused(tmp_path: Path) -> None:
+    assert "too few to be enlarged" in still(encoded(halves((60, 40)), "PNG"), tmp_path, sides_px=(300, 6000))["reason"]
+    assert "too many to be decoded" in still(png(20_000, 16_000), tmp_path)["reason"]
+
+
+@pytest.mark.parametrize("size", [(1003, 401), (401, 1003)])
+def test_rounding_keeps_an_aspect_at_the_edge_allowed(tmp_path: Path, size: tuple[int, int]) -> None:
+    still(encoded(Image.new("RGB", size), "PNG"), tmp_path, sides_px=(300, 751), aspect=(0.4, 2.5))
+    width, height = shown((tmp_path / "out.png").read_bytes()).size
+    assert 0.4 <= width / height <= 2.5
+
+
+def test_rounding_to_even_sides_keeps_an_aspect_at_the_edge_allowed() -> None:
+    target = Target(sides_px=Range(300, 6000), aspect=Range(0.4, 2.5))
+    assert target.size_for(1000, 401, step=2) == (1000, 400)
+    assert target.size_for(1002, 401, step=2) == (1000, 400)
+    assert target.size_for(401, 1002, step=2) == (400, 1000)
+
+
+async def test_hdr_of_a_photo_is_told(tmp_path: Path) -> None:
+    content = encoded(halves(), "HEIF", color_primaries=9, transfer_characteristics=16, matrix_coefficients=9)
+    assert any("HDR" in each for each in still(content, tmp_path, "heic")["changes"])
+
+
+async def test_what_cannot_be_converted_is_refused_as_what_it_is(open_world: OpenWorld, tmp_path: Path) -> None:
+    async with open_world() as world:
+        refused = await bring(world, tmp_path, b"MThd\0\0\0\x06" + bytes(40))
+        assert world.sandbox.requests == []
+    assert "The file is a MIDI file" in refused.text

@@ -153,7 +153,7 @@ async def test_finished_videos_become_one_film_kept_like_any_other(open_world: O
     assert [each["cost"] for each in film["clips"]] == [*costs, costs[0]]
     (link,) = film.more
     assert isinstance(link, ResourceLink)
-    assert link.size == film["bytes"] == len(world.videos.open(Stored(film["path"], film["bytes"], film["sha256"])).read())
+    assert link.size == film["bytes"]
     watched = film_of(film)
     assert [is_near(watched.colours[number], colour) for number, colour in ((0, RED), (50, GREEN), (143, RED))] == [True] * 3
     assert told == sorted(set(told))
