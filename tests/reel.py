@@ -186,9 +186,12 @@ def wave_file(seconds: float) -> bytes:
 
 def decode_here(name: str, argument: str, file: BinaryIO, *_: object) -> dict[str, Any]:
     """Do a job of the child in this process, like `decoder.decode`: it is quicker, and its lines are counted."""
-    file.seek(0)
+    file.flush()
+    before = os.lseek(file.fileno(), 0, os.SEEK_CUR)
     os.lseek(file.fileno(), 0, os.SEEK_SET)
-    done = answer(name, argument, file)
+    with os.fdopen(os.dup(file.fileno()), "rb") as own:
+        done = answer(name, argument, own)
+    os.lseek(file.fileno(), before, os.SEEK_SET)
     if "failed" in done:
         raise Unreadable(done.get("reason") or f"cannot be decoded ({done['failed']})")
     return done
