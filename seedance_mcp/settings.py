@@ -227,6 +227,8 @@ class Settings(BaseSettings):
     """Where the ledger is kept."""
     output_dir: Folder = Field(default_factory=_default_output)
     """The only folder that videos are saved to."""
+    auto_save: Switch = False
+    """1: every finished video is saved without being asked, also while no call waits for it."""
     media_roots: Annotated[list[Path] | None, NoDecode, BeforeValidator(_paths)] = None
     """The only folders that upload_asset reads, separated as in PATH."""
     prices: Folder | None = None

@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from seedance_mcp.media.colours import tag_untagged
 from seedance_mcp.media.frames import MOST_PIXELS
 
 FRAME_MOST_PX = 480
 SHEET_MOST_BYTES = 190_000
+MARK_PX = 22
+"""The side of the patch that a row's number stands on."""
 FRAMES_MOST = 600
 """Frames decoded on the way to one that is shown: more than the longest video has."""
 _QUALITIES = (82, 65, 50, 35)
@@ -49,6 +51,28 @@ def contact_sheet(container: Any) -> Sheet:
         sheet.paste(picture, (number * width, 0))
     seconds = [round(float(frame.time or 0) - start, 3) for frame in shown]
     return Sheet(_packed(sheet), stream.width, stream.height, seconds)
+
+
+def stacked(sheets: list[bytes]) -> bytes:
+    """Put contact sheets below each other, as wide as the narrowest, each with its number in a corner."""
+    rows = [Image.open(io.BytesIO(sheet)) for sheet in sheets]
+    width = min(row.width for row in rows)
+    for row in rows:
+        row.thumbnail((width, row.height))
+    whole = Image.new("RGB", (width, sum(row.height for row in rows)))
+    top = 0
+    for number, row in enumerate(rows, 1):
+        whole.paste(row, (0, top))
+        _mark(whole, top, str(number))
+        top += row.height
+    return _packed(whole)
+
+
+def _mark(sheet: Image.Image, top: int, text: str) -> None:
+    """Write white text on a black patch at the left edge."""
+    draw = ImageDraw.Draw(sheet)
+    draw.rectangle((0, top, MARK_PX, top + MARK_PX), fill="black")
+    draw.text((MARK_PX // 3, top + MARK_PX // 4), text, fill="white")
 
 
 def _frame_at(container: Any, stream: Any, seconds: float) -> Any:

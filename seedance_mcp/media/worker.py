@@ -213,6 +213,14 @@ def _report(percent: float) -> None:
     print(json.dumps({"percent": percent}), flush=True)
 
 
+def _stack(sizes: str, file: BinaryIO) -> dict[str, Any]:
+    """Put contact sheets of these sizes in bytes, which follow each other in the file, below each other."""
+    from seedance_mcp.media.contact_sheet import stacked  # noqa: PLC0415 - loads the libraries
+
+    jpeg = stacked([file.read(int(size_bytes)) for size_bytes in sizes.split(",")])
+    return {"jpeg": base64.b64encode(jpeg).decode()}
+
+
 _JOBS: dict[str, Callable[[str, BinaryIO], dict[str, Any]]] = {
     "picture": _picture,
     "stream": _stream,
@@ -221,4 +229,5 @@ _JOBS: dict[str, Callable[[str, BinaryIO], dict[str, Any]]] = {
     "join": _join,
     "still": _still,
     "moving": _moving,
+    "stack": _stack,
 }

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from seedance_mcp.errors import SeedanceError
 from seedance_mcp.money.records import (
+    AssetReference,
     Film,
     Health,
+    Listed,
     ModelSpending,
     Movements,
+    NamedAsset,
     NewRequest,
     Page,
     Record,
     Reservation,
     Saved,
     Spent,
+    SumBy,
+    Totals,
     Upload,
     Used,
     Verdict,
+    Wanted,
 )
 from seedance_mcp.settings import Settings
 from seedance_mcp.task import ProviderTask, Status
@@ -124,6 +130,35 @@ class Ledger(Protocol):
         """Give the newest requests of a status, at most `limit` of them, and how many there are in all."""
         ...
 
+    async def tasks(self, wanted: Wanted, limit: int, after: str | None = None) -> Listed:
+        """Give the newest requests that fit, at most `limit`.
+
+        Args:
+            wanted: The filter.
+            limit: How many at most, from 1.
+            after: The cursor of an earlier list, whose next requests are given.
+
+        Raises:
+            InvalidRequest: There is no request of that cursor.
+        """
+        ...
+
+    async def totals(self, wanted: Wanted) -> Totals:
+        """Add up all requests that fit."""
+        ...
+
+    async def request_body(self, request_id: str) -> dict[str, Any] | None:
+        """Give the body of a request as it was sent; `None` for a task that was made elsewhere."""
+        ...
+
+    async def claim_saving(self, request_id: str, seconds: float) -> bool:
+        """Take the saving of a finished video for a time; `False` where it is saved, or another process has taken it."""
+        ...
+
+    async def release_saving(self, request_id: str) -> None:
+        """Let others save a video whose saving was claimed."""
+        ...
+
     async def keys(self, part: str, limit: int) -> list[str]:
         """Give task ids, and request ids where there is no task.
 
@@ -149,6 +184,13 @@ class Ledger(Protocol):
 
     async def spending_by_model(self) -> list[ModelSpending]:
         """Compare estimates with charges for settled requests, in the order of the models' names."""
+        ...
+
+    async def spending(self, by: SumBy, since: date) -> dict[str, Totals]:
+        """Sum requests by project or model since a UTC day, in the order of the names; the empty name stands for none.
+
+        Tasks that were made elsewhere do not count.
+        """
         ...
 
     async def unknown_outcomes(self) -> list[Record]:
@@ -200,6 +242,22 @@ class Ledger(Protocol):
 
     async def find_upload(self, digest: str, lifetime_seconds: float) -> Upload | None:
         """Say where the same bytes were sent to within a time."""
+        ...
+
+    async def keep_asset(self, asset: NamedAsset) -> None:
+        """Keep a named asset; one of that name is replaced, with its references unless its bytes or URL are the same."""
+        ...
+
+    async def assets(self) -> list[tuple[NamedAsset, list[AssetReference]]]:
+        """Give the named assets in the order of their names, each with its references in the order of the routes."""
+        ...
+
+    async def remove_asset(self, name: str) -> bool:
+        """Forget a named asset and its references; `False` where there is none."""
+        ...
+
+    async def remember_reference(self, made: AssetReference) -> None:
+        """Keep the reference that was made of a named asset for a route."""
         ...
 
     async def health(self) -> Health:

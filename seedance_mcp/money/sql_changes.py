@@ -96,6 +96,19 @@ class Changing:
         """Note where a joined film is kept."""
         insert_film(self.db, film, self.read.principal)
 
+    def claim_saving(self, request_id: str, seconds: float) -> bool:
+        """Take the saving of a finished video, unless it is saved or taken."""
+        claimed = self.db.run(
+            "UPDATE requests SET saving_until = ? WHERE request_id = ? AND kept = 0"
+            " AND (saving_until IS NULL OR saving_until <= ?)",
+            *(self.read.at + seconds, request_id, self.read.at),
+        )
+        return claimed == 1
+
+    def release_saving(self, request_id: str) -> None:
+        """Let others save a video."""
+        self.db.run("UPDATE requests SET saving_until = NULL WHERE request_id = ?", request_id)
+
     def settle(self, request_id: str, verdict: Verdict) -> Record:
         """Take in what became of a request of unknown outcome."""
         before = self._known(request_id)

@@ -2,17 +2,22 @@
 
 __all__ = [
     "arguments",
+    "auto_save",
     "balance",
+    "brief",
+    "cast",
     "changes",
     "create",
     "downloads",
     "film",
     "models",
     "observer",
+    "references",
     "results",
     "session",
     "sources",
     "tasks",
+    "times",
     "uploads",
     "views",
 ]

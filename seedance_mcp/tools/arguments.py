@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, Literal, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from seedance_mcp.catalogue.edition import Edition
@@ -22,8 +22,34 @@ from seedance_mcp.task import Status
 
 Fit = Literal["convert", "trim", "none"]
 Takes = Literal["images", "frames", "reference_videos", "reference_audios", "https", "asset"]
+Detail = Literal["brief", "full"]
 _SHOWN_CHARS = 80
+_FAULTS_MOST = 6
+"""How many faults one refusal names."""
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]+", re.IGNORECASE)
+
+
+def _printable(label: str) -> str:
+    """Refuse a label that could break a line or hide a character."""
+    if not label.isprintable() or not label.strip():
+        raise ValueError("must be printable")
+    return label.strip()
+
+
+Label = Annotated[str, Field(max_length=40), AfterValidator(_printable)]
+"""What a caller calls a project."""
+
+
+def _asset_name(text: str) -> str:
+    """Give a name as it stands after `@`: lower case, without blanks."""
+    name = re.sub(r"[^\w.-]+", "-", text.strip().removeprefix("@")).strip("-").lower()
+    if not name:
+        raise ValueError("must hold a letter or digit")
+    return name
+
+
+AssetName = Annotated[str, Field(max_length=40), AfterValidator(_asset_name)]
+"""What a caller calls an asset."""
 
 
 class Arguments(BaseModel):
@@ -47,6 +73,7 @@ class ListModels(Arguments):
     route: Annotated[str | None, Field(description="{routes}.")] = None
     resolution: Annotated[str | None, Field(description="{resolutions}.")] = None
     takes: Annotated[list[Takes] | None, Field(description="What the model must accept.")] = None
+    detail: Detail | None = None
 
 
 class CreateOptions(Arguments):
@@ -55,6 +82,8 @@ class CreateOptions(Arguments):
     dry_run: Annotated[bool, Field(description="Check and estimate; send nothing.")] = False
     allow_duplicate: Annotated[bool, Field(description="Pay again for a request already made.")] = False
     confirm_token: Annotated[str | None, Field(description="From confirmation_required, once the user agreed.")] = None
+    project: Label | None = None
+    take: Annotated[int | None, Field(ge=1, le=99, description="Another number pays for another take of the same.")] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +98,13 @@ class GetTask(Arguments):
     """One task."""
 
     task_id: str
+
+
+class PreviewVideo(Arguments):
+    """One finished task, or several to compare."""
+
+    task_id: str | None = None
+    task_ids: Annotated[list[str] | None, Field(min_length=1, max_length=4, description="Takes to compare.")] = None
 
 
 class DownloadVideo(GetTask):
@@ -95,10 +131,16 @@ class WaitForVideo(GetTask):
 
 
 class ListTasks(Arguments):
-    """A filter, a number of tasks, and whether to poll first."""
+    """Filters, a number of tasks and where they begin, and whether to poll first."""
 
     status: Status | None = None
+    project: Label | None = None
+    since: Annotated[str | None, Field(description="Day, UTC time, 7d or 12h.")] = None
+    until: str | None = None
+    saved: bool | None = None
     limit: Annotated[int, Field(ge=1, le=100)] = 20
+    cursor: str | None = None
+    detail: Detail = "brief"
     refresh: Annotated[bool, Field(description="Poll all running ones first.")] = False
 
 
@@ -118,7 +160,7 @@ class UploadAsset(Arguments):
         ),
     ] = "convert"
     kind: Annotated[Kind | None, Field(description="Guessed when absent.")] = None
-    name: str | None = None
+    name: Annotated[AssetName | None, Field(description="Keeps it as @name.")] = None
     portrait: Annotated[bool, Field(description="A real person's face: asks for the whitelist (route {library_routes}).")] = (
         False
     )
@@ -128,8 +170,15 @@ class UploadAsset(Arguments):
 class GetAsset(Arguments):
     """One reference."""
 
-    reference: Annotated[str, Field(description="asset://… from upload_asset.")]
-    model: Annotated[str, Field(description="The model it was uploaded for.")]
+    reference: Annotated[str, Field(description="asset://… or @name.")]
+    model: Annotated[str, Field(description="The model that will use it.")]
+
+
+class ListAssets(Arguments):
+    """Filters; an asset must fit both."""
+
+    kind: Kind | None = None
+    model: str | None = None
 
 
 A = TypeVar("A", bound=BaseModel)
@@ -193,10 +242,28 @@ def find_model(edition: Edition, name: Any) -> Model:
     """Give the model of that name; raises `InvalidRequest` with the nearest names."""
     if found := edition.find(name):
         return found
-    hint = _did_you_mean(name, edition.model_names) if isinstance(name, str) else ""
+    hint = (_other_generation(edition, name) or _did_you_mean(name, edition.model_names)) if isinstance(name, str) else ""
     fault = "model is missing." if name is None else f"model {_shown(name)} is unknown.{hint}"
     allowed = _one_model(edition)
     raise InvalidRequest(f"{fault} Allowed: {allowed}.", field="model", allowed=allowed)
+
+
+_GENERATION = re.compile(r"(?:doubao-)?(?:seedance|sd)[-_ ]?v?(\d)(?:[._-]?([05]))?(?![\dp])", re.IGNORECASE)
+
+
+def _other_generation(edition: Edition, name: str) -> str:
+    """Say that a name belongs to another generation than every model of the edition; empty where it does not."""
+    wanted, known = _generation(name), {_generation(each) for each in edition.model_names}
+    return (
+        f" It is of Seedance {wanted}, and this edition has only {', '.join(sorted(known))}."
+        if wanted and wanted not in known
+        else ""
+    )
+
+
+def _generation(name: str) -> str:
+    found = _GENERATION.match(name)
+    return f"{found[1]}.{found[2] or 0}" if found else ""
 
 
 def _one_model(edition: Edition) -> str:
@@ -235,7 +302,9 @@ def _validated(edition: Edition, kind: type[A], given: dict[str, Any], row: Mode
     except ValidationError as error:
         problems = [_Problem(edition, kind, row, given, each) for each in error.errors(include_url=False)]
         first = min(problems, key=lambda each: each.type != "extra_forbidden")
-        sentences = [*(each.sentence() for each in problems), *(each.known_fields() for each in problems)]
+        faults = list(dict.fromkeys(each.sentence() for each in problems))
+        more = [f"And {len(faults) - _FAULTS_MOST} more faults."] if len(faults) > _FAULTS_MOST else []
+        sentences = [*faults[:_FAULTS_MOST], *more, *(each.known_fields() for each in problems)]
         text = " ".join(filter(None, dict.fromkeys(sentences)))
         raise InvalidRequest(text, field=first.field, allowed=first.allowed()) from error
 
@@ -329,9 +398,11 @@ class _Problem:
             return " Bring the file itself with upload_asset and put the reference it gives here."
         if rest and _SCHEME.fullmatch(scheme) and scheme.lower() not in {"https", "file"}:
             return " Only https:// URLs can be read: use the https:// address, or bring the file itself with upload_asset."
-        arguments = {"source": value, "model": row.name, "kind": KIND_OF_FIELD[self.field]}
+        named = {"reference": value, "model": row.name}
+        source = {"source": value, "model": row.name, "kind": KIND_OF_FIELD[self.field]}
+        tool, arguments = ("get_asset", named) if value.startswith("@") else ("upload_asset", source)
         call = json.dumps(arguments, ensure_ascii=False)
-        return f" Call upload_asset with {call} and put the reference it gives here."
+        return f" Call {tool} with {call} and put the reference it gives here."
 
     def _frame_call(self, row: Model, task: re.Match[str]) -> str:
         """Give the call that turns a frame of a task's video into a reference."""

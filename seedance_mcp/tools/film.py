@@ -6,7 +6,6 @@ import json
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable, Coroutine
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -32,6 +31,7 @@ from seedance_mcp.media.probe import DEMUXERS
 from seedance_mcp.money.gate import Action, Reply
 from seedance_mcp.money.policy import spent
 from seedance_mcp.money.records import Film, Record, Saved
+from seedance_mcp.origin import advice
 from seedance_mcp.polling.schedule import Meter
 from seedance_mcp.storage.video_names import video_name
 from seedance_mcp.storage.video_store import Stored
@@ -58,19 +58,22 @@ class _Plan:
 
 
 @dataclass(slots=True)
-class _Portion:
+class Portion:
     """The caller, for a part of the work: its progress is a part of the whole."""
 
     caller: Caller
     meter: Meter
     begin: float
     end: float
-    ask: Callable[[str, str], Coroutine[Any, Any, Action]]
     reply: Reply | None = None
 
     async def report(self, progress: float, message: str) -> None:
         """Report the whole's progress."""
         await self.caller.report(self.meter.rise(self.begin + (self.end - self.begin) * progress / 100), message)
+
+    async def ask(self, question: str, token: str) -> Action:
+        """Ask the user as the whole call does."""
+        return await self.caller.ask(question, token)
 
 
 async def join_videos(session: Session, arguments: JoinVideos, caller: Caller) -> JoinedVideo:
@@ -82,9 +85,7 @@ async def join_videos(session: Session, arguments: JoinVideos, caller: Caller) -
         FileRejected: The music may not be read, or is no sound.
     """
     if not is_installed():
-        raise NotConfigured(
-            "join_videos needs more than is installed: the operator should run pip install 'seedance-mcp[media]'."
-        )
+        raise NotConfigured(f"join_videos needs more than is installed: {advice('media', remote=bool(session.principal))}")
     meter = Meter()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name)
@@ -95,7 +96,7 @@ async def join_videos(session: Session, arguments: JoinVideos, caller: Caller) -
             plan = _Plan(clips, str(folder / "film.mp4"), fade)
             if arguments.music:
                 plan = await _with_music(session, plan, arguments.music, folder, stack)
-            joined = await _joined(plan, _Portion(caller, meter, _FETCH_PERCENT, 100, caller.ask))
+            joined = await _joined(plan, Portion(caller, meter, _FETCH_PERCENT, 100))
         film = await _keep(session, arguments, joined["seconds"], Path(plan.output))
     return _result(
         session, film, [(records[task], seconds) for task, seconds in zip(film.parts, joined["clips"], strict=True)]
@@ -111,7 +112,7 @@ async def _bring_clips(session: Session, tasks: list[str], folder: Path, caller:
             continue
         try:
             records[task_id] = await finished_record(session, task_id)
-            portion = _Portion(caller, meter, number * share, (number + 1) * share, caller.ask)
+            portion = Portion(caller, meter, number * share, (number + 1) * share)
             async with open_finished(session, task_id, portion) as video:
                 await anyio.to_thread.run_sync(_copy, video, folder / f"{number}.mp4")
         except (DownloadFailed, TaskNotFound) as error:
@@ -146,7 +147,7 @@ async def _with_music(session: Session, plan: _Plan, source: str, folder: Path, 
     return _Plan(plan.clips, plan.output, plan.crossfade_seconds, str(folder / "music"), DEMUXERS[name])
 
 
-async def _joined(plan: _Plan, portion: _Portion) -> dict[str, Any]:
+async def _joined(plan: _Plan, portion: Portion) -> dict[str, Any]:
     async def report(percent: float) -> None:
         await portion.report(percent, "joining")
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 from pydantic.json_schema import SkipJsonSchema
 
 from seedance_mcp.task import Status
@@ -42,6 +42,8 @@ class Result(BaseModel):
 
     model_config = ConfigDict(defer_build=True)
 
+    structured: ClassVar[bool] = True
+    """Whether the facts are given as structured content too, in whose place some clients show nothing else."""
     sandbox: bool = False
     """True: the sandbox made it, and nothing was charged."""
 
@@ -71,6 +73,15 @@ class Part(BaseModel):
     model_config = ConfigDict(defer_build=True)
 
 
+class Row(Part):
+    """The base of brief rows: what is not known or empty takes no room."""
+
+    @model_serializer(mode="wrap")
+    def _brief(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        facts: dict[str, Any] = whole(self)
+        return {name: value for name, value in facts.items() if _says(value) and value != ""}
+
+
 class Next(Part):
     """The one sensible next call."""
 
@@ -84,6 +95,7 @@ class Failure(Part):
 
     code: str
     message: str
+    cause: str | None = None
 
 
 class Task(Result):
@@ -110,14 +122,45 @@ class Task(Result):
     deduplicated: bool = False
     dry_run: bool = False
     would_send: dict[str, Any] | None = None
+    project: str | None = None
+    take: int | None = None
+    request: dict[str, Any] | None = None
     next: Next | None = None
+
+
+class TaskRow(Row):
+    """One task in a list, in at most 250 characters of JSON."""
+
+    task_id: str
+    status: Status
+    progress: int | None = None
+    made: str | None = None
+    model: str | None = None
+    prompt: str | None = None
+    cost: float | None = None
+    estimated_cost: float | None = None
+    project: str | None = None
+    take: int | None = None
+    saved: bool | None = None
+
+
+class Totals(Part):
+    """Sums over all tasks that fit the filters: money in JimiCoin, `unsaved` counts finished videos that are not saved."""
+
+    count: int
+    estimated: float
+    charged: float
+    reserved: float
+    unsaved: int
 
 
 class TaskList(Result):
     """Tasks of the ledger, newest first; `total` counts all that fit."""
 
-    tasks: list[Task]
+    tasks: list[TaskRow | Task]
     total: int
+    totals: Totals
+    next_cursor: str | None = None
     warnings: list[str] = []
 
 
@@ -158,14 +201,34 @@ class JoinedVideo(SavedVideo):
     clips: list[FilmClip]
 
 
-class Preview(Result):
-    """First, middle and last frame of a video side by side; `width` and `height` are the video's, `frames` seconds."""
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A video of which frames are shown, and when in the video they are."""
 
     task_id: str
-    width: int
-    height: int
-    frames: list[float]
-    sheet: SkipJsonSchema[_Bytes] = Field(exclude=True)
+    width_px: int
+    height_px: int
+    seconds: list[float]
+
+    @property
+    def description(self) -> str:
+        """Which video it is, and its frames."""
+        frames = ", ".join(f"{each:g}" for each in self.seconds)
+        return f"{self.task_id} ({self.width_px}x{self.height_px}, frames at {frames} s)"
+
+
+class Preview(Result):
+    """Frames of videos as one picture, a row for each video; it has no structured content, which hides pictures in clients."""
+
+    structured: ClassVar[bool] = False
+    shown: list[Shown]
+    sheet: _Bytes
+
+    def as_text(self) -> str:
+        """Say in one line what the picture shows."""
+        rows = "; ".join(f"row {number}: {each.description}" for number, each in enumerate(self.shown, 1))
+        told = rows if len(self.shown) > 1 else self.shown[0].description
+        return f"{SANDBOX_NOTE} {told}" if self.sandbox else told
 
     def attached(self) -> list[FileLink | Picture]:
         """The contact sheet."""
@@ -230,17 +293,47 @@ class ModelInfo(Part):
     rules: list[str]
     asset_review: Literal["audit", "library", "none"]
     billing: Billing
+    prices: dict[str, float | None]
+    purpose: str
     notes: list[str]
     request_schema: dict[str, Any] | None = None
 
 
+class ModelRow(Row):
+    """One model in a list: `price` by resolution, for its route's unit; `videos` where it takes reference videos."""
+
+    model: str
+    route: str
+    price: dict[str, float | None]
+    videos: int | None = None
+
+
+class RouteRow(Row):
+    """The limits that all models of a route share; `purpose` is our advice."""
+
+    route: str
+    purpose: str
+    price_per: Literal["second", "task"]
+    seconds: str
+    ratios: str
+    images: int
+    audios: int
+    frames: str
+    links: str
+    review: str | None
+    prompt_chars: int | None
+
+
 class ModelList(Result):
-    """The models that fit the filters."""
+    """The models that fit the filters; the limits of a brief row stand with its route."""
 
     edition: str
     currency: str
     prices_as_of: str | None
-    models: list[ModelInfo]
+    models: list[ModelRow | ModelInfo]
+    routes: list[RouteRow] = []
+    cheapest: dict[str, str] = {}
+    notes: list[str] = []
 
 
 class Asset(Result):
@@ -255,8 +348,25 @@ class Asset(Result):
     bytes: int | None = None
     use_in: list[str] = []
     changes: list[str] = []
+    name: str | None = None
     note: str = ""
     next: Next | None = None
+
+
+class AssetRow(Row):
+    """One named asset; `used_with` names the routes that have a reference of it."""
+
+    name: str
+    kind: Literal["image", "video", "audio"]
+    used_with: list[str]
+    ready: bool
+    expires_at: str | None
+
+
+class AssetList(Result):
+    """The named assets."""
+
+    assets: list[AssetRow]
 
 
 class AccountBalance(Part):

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import threading
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,12 @@ from reel import BLUE, GREEN, RED, Seen, Shot, clip, is_near, seen, wave_file
 
 from seedance_mcp.media import decoder
 from seedance_mcp.media.long_jobs import make
+from seedance_mcp.money.gate import Action, Reply
+from seedance_mcp.polling.schedule import Meter
 from seedance_mcp.sandbox.order import Order
 from seedance_mcp.sandbox.provider import Sandbox
 from seedance_mcp.settings import Settings
+from seedance_mcp.tools.film import Portion
 
 pytestmark = pytest.mark.anyio
 SHOTS = {"red": Shot(RED, (1280, 720), tags=1), "green": Shot(GREEN, (1280, 720), tags=1), "small": Shot(BLUE, (320, 240))}
@@ -216,8 +220,8 @@ async def test_a_missing_extra_is_named(open_world: OpenWorld, monkeypatch: pyte
         joined = await world.call("join_videos", {"tasks": ["a", "b"]})
         frame = await world.call("upload_asset", {"source": "task:vid_1#last", **MODEL})
     assert joined.error["code"] == frame.error["code"] == "not_configured"
-    assert "pip install 'seedance-mcp[media]'" in joined.text
-    assert "pip install 'seedance-mcp[media]'" in frame.text
+    assert "join_videos needs more than is installed: the operator should run" in joined.text
+    assert "A frame of a video needs more than is installed: the operator should run" in frame.text
 
 
 async def test_a_full_temporary_folder_is_named(
@@ -262,3 +266,25 @@ async def test_a_cancelled_call_ends_its_child(open_world: OpenWorld, tmp_path: 
     stop.now()
     with (tmp_path / "long.mp4").open("rb") as file, pytest.raises(decoder.Unreadable):
         decoder.decode("stream", "mp4", file, decoder.PROBE, stop=stop)
+
+
+@dataclass
+class Listener:
+    """A caller that keeps what it hears."""
+
+    told: list[float] = field(default_factory=list[float])
+    reply: Reply | None = None
+
+    async def report(self, progress: float, message: str) -> None:
+        self.told.append(progress)
+
+    async def ask(self, question: str, token: str) -> Action:
+        return "decline"
+
+
+async def test_a_part_of_the_work_reports_the_progress_of_the_whole_and_asks_the_same_user() -> None:
+    listener = Listener()
+    portion = Portion(listener, Meter(), 40, 100)
+    await portion.report(50, "joining")
+    assert listener.told == [70]
+    assert await portion.ask("?", "") == "decline"
