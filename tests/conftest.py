@@ -194,7 +194,6 @@ class World:
         result = await self.client.call_tool(tool, arguments or {}, **options)
         block, *more = result.content
         assert isinstance(block, TextContent)
-        assert result.structured_content is not None or tool == "preview_video"
         return Answer(result.structured_content or {}, block.text, bool(result.is_error), more)
 
     async def create(self, **fields: Any) -> Answer:

@@ -35,7 +35,7 @@ from seedance_mcp.money.records import (
     Verdict,
     Wanted,
 )
-from seedance_mcp.task import ProviderTask, Status
+from seedance_mcp.task import RUNNING, ProviderTask, Status
 from seedance_mcp.tools.session import OpenLedger
 
 
@@ -263,24 +263,40 @@ class MemoryLedger:
         return sorted({record.principal for record in self._everybodys()})
 
     async def movements(self, record: Record, asked_at: datetime) -> Movements:
-        began, every = record.created_at, {each.request_id: each for each in self._everybodys()}
-        others = [each for each in every.values() if each.request_id != record.request_id]
-        events = [event for event in self._tables.events if event.request_id != record.request_id]
-        answered = {event.request_id for event in events if event.what not in {"reserved", "sending"} and event.at < began}
-        around = {each.request_id for each in others if policy.overdue_before(began) <= each.created_at <= began}
-        since = [event for event in events if event.at >= began and every[event.request_id].created_at < began]
-        running = any(each.state in {"queued", "processing"} and each.settled is None for each in others)
-        guessed = (
-            each.created_at >= began and each.state == "completed" and each.settled_by in {None, "estimate"} for each in others
-        )
+        order = list(self._tables.requests)
+        own = order.index(record.request_id)
+        others = [each for each in self._everybodys() if each.request_id != record.request_id and not each.adopted]
+        before = [each for each in others if order.index(each.request_id) < own]
+        after = [each for each in others if order.index(each.request_id) > own]
+        names = [(event.request_id, event.what) for event in self._tables.events]
+        reserved = names.index((record.request_id, "reserved"))
+        sent = names.index((record.request_id, "sending")) if (record.request_id, "sending") in names else reserved
+        answered = {name for name, what in names[:reserved] if what not in {"reserved", "sending"}}
+        runs_since = record.created_at - timedelta(seconds=policy.RUNS_MOST_SECONDS)
+        since = [
+            (name, what) for name, what in names[reserved:] if any(name == each.request_id and each.task_id for each in before)
+        ]
         return Movements(
-            unanswered=not around <= answered
+            unanswered=self._now() < asked_at
+            or any(
+                each.request_id not in answered and each.created_at >= runs_since and (each.task_id or each.settled != 0)
+                for each in before
+            )
             or any(each.state == "sending" and not each.overdue and each.settled is None for each in others)
-            or any(began < event.at <= (record.sent_at or began) for event in events)
-            or any(event.at >= asked_at for event in events),
-            failed=any(event.what in policy.CAME_TO_NOTHING and every[event.request_id].task_id for event in since),
-            unclear=running or any(guessed) or any(event.what in policy.CHARGES for event in since),
-            charged=total(each.settled or Decimal(0) for each in others if each.created_at >= began),
+            or any(name != record.request_id for name, _ in names[reserved : sent + 1])
+            or any(event.at >= asked_at and event.request_id != record.request_id for event in self._tables.events),
+            failed=any(what in policy.CAME_TO_NOTHING for _, what in since),
+            unclear=any(each.state in RUNNING and each.settled is None for each in others)
+            or any((each.state == "completed" and each.settled is None) or each.settled_by == "estimate" for each in after)
+            or any(what in policy.CHARGES for _, what in since),
+            charged=total(each.settled or Decimal(0) for each in after),
+            returnable=total(
+                each.settled or Decimal(0)
+                for each in after
+                if each.state in {*RUNNING, "unknown"} or (each.state in policy.CAME_TO_NOTHING and each.task_id)
+            ),
+            hidden=any(each.state in RUNNING or policy.is_of_unknown_outcome(replace(each, overdue=True)) for each in before)
+            or any(each.state == "unknown" and each.settled and each.created_at >= runs_since for each in before),
         )
 
     async def judge(self, record: Record, used: Decimal, asked_at: datetime, *, only_one: bool) -> Record:

@@ -5,6 +5,7 @@ __all__ = [
     "demo",
     "doctor",
     "install",
+    "installed",
     "jsonc_edit",
     "main",
     "mcp_clients",

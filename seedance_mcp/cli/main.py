@@ -6,9 +6,10 @@ import argparse
 import errno
 import io
 import logging
+import signal
 import sys
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing, asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from importlib import import_module
@@ -25,6 +26,7 @@ from seedance_mcp.instant.pipes import claim
 from seedance_mcp.money.ledger import Ledger, open_ledger
 from seedance_mcp.money.policy import add_up
 from seedance_mcp.money.records import Page, SumBy, Verdict
+from seedance_mcp.origin import install_command
 from seedance_mcp.settings import Settings, ignored_variables, load_settings
 from seedance_mcp.tools.times import read_time
 
@@ -53,7 +55,7 @@ def main(argv: Sequence[str] | None = None, opening: Opening | None = None) -> i
         print(f"seedance-mcp: {error.message}", file=sys.stderr)
         return EXIT_USAGE
     except ModuleNotFoundError as error:
-        print(f"seedance-mcp: {error.name} is missing: pip install 'seedance-mcp[sandbox]'", file=sys.stderr)
+        print(f"seedance-mcp: {error.name} is missing: {install_command('sandbox')}", file=sys.stderr)
         return EXIT_USAGE
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
@@ -127,7 +129,7 @@ def _add_setup(commands: Any) -> None:
     doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
     doctor.set_defaults(run=_doctor)
     install = commands.add_parser("install", help="add the server to a client's configuration, or remove it")
-    install.add_argument("client", choices=list(CLIENTS_BY_NAME))
+    install.add_argument("client", nargs="?", choices=list(CLIENTS_BY_NAME), help="without one: list where it is installed")
     install.add_argument("--sandbox", action="store_true", help="an entry for the sandbox: no key, nothing is charged")
     install.add_argument(
         "--key-from-env", action="store_true", help="write the key into the file; only for a client that has no other way"
@@ -192,9 +194,24 @@ def _serve(options: argparse.Namespace) -> None:
     if settings.sandbox:
         _need_sandbox()
     if options.transport == "stdio":
-        anyio.run(handlers.serve_stdio, settings, options.opening)
+        with _ended_like_an_interrupt(signal.SIGTERM):
+            anyio.run(handlers.serve_stdio, settings, options.opening)
     else:
         _serve_http(settings, options)
+
+
+@contextmanager
+def _ended_like_an_interrupt(number: signal.Signals) -> Generator[None]:
+    """Let a signal end the server as an interrupt does: what was paid is written down first."""
+
+    def interrupt(_: int, __: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    before = signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
 
 
 def _serve_http(settings: Settings, options: argparse.Namespace) -> None:

@@ -12,6 +12,7 @@ __all__ = [
     "sql_changes",
     "sql_ledger",
     "sql_lists",
+    "sql_movements",
     "sql_queries",
     "sql_rows",
     "stores",

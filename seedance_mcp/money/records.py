@@ -283,6 +283,10 @@ class Movements:
     """A task runs, or ended at an estimate, of which it is not known what it was charged since."""
     charged: Decimal
     """What the requests made since then are known to have cost."""
+    returnable: Decimal = Decimal(0)
+    """The part of `charged` that may have been given back: of tasks that run, failed, or are of unknown outcome."""
+    hidden: bool = False
+    """A task that was begun before may have failed unseen, so that an account that did not move proves nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,8 @@ class ToolSpec:
     at_once: Run | None = None
     """Runs instead of `run` for a client that takes a handle and fetches the result later."""
     read_only: bool = False
+    reports_itself: bool = False
+    """Whether its progress is reported all the time by the tool itself."""
     meta: player.Meta | None = None
 
     def listed(self, edition: Edition, profile: Profile) -> types.Tool:
@@ -47,7 +49,7 @@ class ToolSpec:
             input_schema=arguments.input_schema(edition, self.schema)
             if self.schema
             else create_video_schema(edition, profile, arguments.CreateOptions),
-            output_schema=None if self.result is results.Preview else _output_schema(self.result),
+            output_schema=_output_schema(self.result) if self.result.structured else None,
             icons=[types.Icon(src=_svg(self.icon), mime_type="image/svg+xml", sizes=["any"])],
             annotations=types.ToolAnnotations(
                 title=self.title,
@@ -167,6 +169,7 @@ TOOLS: tuple[ToolSpec, ...] = (
         result=results.Task,
         schema=arguments.WaitForVideo,
         read_only=True,
+        reports_itself=True,
         meta=player.SHOWN,
     ),
     ToolSpec(

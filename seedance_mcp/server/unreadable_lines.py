@@ -29,6 +29,13 @@ class _Object:
     id: str | None = None
     """As it is written; `None` where there is none, or none that an answer may repeat."""
 
+    def note(self, line: str, text: re.Match[str]) -> None:
+        """Take in a text of the object: where it is a name, remember it, and the value that the id has."""
+        if _NAME.match(line, text.end()):
+            self.names.add(text[0][1:-1])
+            if text[0] == '"id"' and (value := _VALUE.match(line, text.end())):
+                self.id = _repeatable(value[1])
+
     @property
     def wants_answer(self) -> bool:
         """Whether it is neither a notification nor itself an answer."""
@@ -63,22 +70,16 @@ def _objects(line: str) -> Generator[_Object]:
     outermost = 2 if line.lstrip().startswith("[") else 1
     depth, seen = 0, None
     for token in _TOKEN.finditer(line):
-        match token[0]:
-            case "{" | "[":
-                depth += 1
-                if depth == outermost and token[0] == "{":
-                    seen = _Object()
-            case "}" | "]":
-                depth -= 1
-                if depth < outermost and seen:
-                    yield seen
-                    seen = None
-            case _ if seen and depth == outermost and _NAME.match(line, token.end()):
-                seen.names.add(token[0][1:-1])
-                if token[0] == '"id"' and (value := _VALUE.match(line, token.end())):
-                    seen.id = _repeatable(value[1])
-            case _:
-                pass
+        if token[0] in ("{", "["):
+            depth += 1
+            seen = _Object() if token[0] == "{" and depth == outermost else seen
+        elif token[0] in ("}", "]"):
+            depth -= 1
+            if depth < outermost and seen:
+                yield seen
+                seen = None
+        elif seen and depth == outermost:
+            seen.note(line, token)
     if seen:  # the line ends too early
         yield seen
 

@@ -11,6 +11,7 @@ __all__ = [
     "downloads",
     "models",
     "observer",
+    "references",
     "results",
     "session",
     "tasks",

@@ -220,10 +220,28 @@ def find_model(edition: Edition, name: Any) -> Model:
     """Give the model of that name; raises `InvalidRequest` with the nearest names."""
     if found := edition.find(name):
         return found
-    hint = _did_you_mean(name, edition.model_names) if isinstance(name, str) else ""
+    hint = (_other_generation(edition, name) or _did_you_mean(name, edition.model_names)) if isinstance(name, str) else ""
     fault = "model is missing." if name is None else f"model {_shown(name)} is unknown.{hint}"
     allowed = _one_model(edition)
     raise InvalidRequest(f"{fault} Allowed: {allowed}.", field="model", allowed=allowed)
+
+
+_GENERATION = re.compile(r"(?:doubao-)?(?:seedance|sd)[-_ ]?v?(\d)(?:[._-]?([05]))?(?![\dp])", re.IGNORECASE)
+
+
+def _other_generation(edition: Edition, name: str) -> str:
+    """Say that a name belongs to another generation than every model of the edition; empty where it does not."""
+    wanted, known = _generation(name), {_generation(each) for each in edition.model_names}
+    return (
+        f" It is of Seedance {wanted}, and this edition has only {', '.join(sorted(known))}."
+        if wanted and wanted not in known
+        else ""
+    )
+
+
+def _generation(name: str) -> str:
+    found = _GENERATION.match(name)
+    return f"{found[1]}.{found[2] or 0}" if found else ""
 
 
 def _one_model(edition: Edition) -> str:

@@ -22,13 +22,13 @@ from seedance_mcp.errors import (
 )
 from seedance_mcp.media import decoder
 from seedance_mcp.money.records import Record, Saved
+from seedance_mcp.origin import advice
 from seedance_mcp.polling.schedule import Meter
 from seedance_mcp.storage.local_disk import temporary_video
 from seedance_mcp.storage.video_names import video_name
 from seedance_mcp.storage.video_store import Stored
-from seedance_mcp.task import FINAL
 from seedance_mcp.tools.arguments import DownloadVideo, PreviewVideo
-from seedance_mcp.tools.results import Preview, SavedVideo, Shown
+from seedance_mcp.tools.results import Preview, SavedVideo, Shown, Task
 from seedance_mcp.tools.session import Caller, Session
 from seedance_mcp.tools.tasks import poll_task
 
@@ -107,7 +107,7 @@ async def preview_video(session: Session, arguments: PreviewVideo, caller: Calle
         raise InvalidRequest("task_id is missing; allowed: task_id, or up to four task_ids.", field="task_id")
     if not decoder.is_installed():
         raise NotConfigured(
-            "preview_video needs more than is installed: the operator should run pip install 'seedance-mcp[preview]'. "
+            f"preview_video needs more than is installed: {advice('preview', remote=bool(session.principal))} "
             "download_video works without it."
         )
     shown: list[Shown] = []
@@ -146,15 +146,26 @@ def _decoded(job: str, argument: str, file: BinaryIO) -> dict[str, Any]:
 
 async def _finished(session: Session, task_id: str) -> Record:
     """Give the record of a finished video with a link; raises `DownloadFailed` where there is none."""
-    record = await session.ledger.find(task_id)
-    if record is None or record.status != "completed" or record.video_url is None:
+    record, task = await session.ledger.find(task_id), None
+    if record is None or record.status != "completed" or record.video_url is None or session.settings.sandbox:
         task = await poll_task(session, record, task_id)
         record = await session.ledger.get(task.request_id)
-    if record.status in FINAL - {"completed"}:
+    if record.status in {"failed", "cancelled", "unknown"}:
         raise DownloadRefused(f"There is no video: the task is {record.status}. get_task says why.")
-    if record.status != "completed" or record.video_url is None:
+    if record.status != "completed":
         raise DownloadFailed(f"There is no video yet: the task is {record.status}. Call wait_for_video first.")
+    if task and record.video_url is None:
+        raise _without_link(task)
     return record
+
+
+def _without_link(task: Task) -> DownloadFailed:
+    """Make the error that a finished video came without a usable link; it says when to ask again, and what there is."""
+    told = " ".join(task.warnings)
+    if task.next is None:
+        return DownloadRefused(f"{told} No link is to be expected any more: show the provider the task_id, {task.task_id}.")
+    seconds = task.next.after_seconds
+    return DownloadFailed(f"{told} Call get_task in {seconds:.0f} s: it asks for the link again.", retry_after_seconds=seconds)
 
 
 async def _open_saved(session: Session, saved: Saved) -> BinaryIO | None:

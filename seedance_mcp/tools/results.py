@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 from pydantic.json_schema import SkipJsonSchema
@@ -42,6 +42,8 @@ class Result(BaseModel):
 
     model_config = ConfigDict(defer_build=True)
 
+    structured: ClassVar[bool] = True
+    """Whether the facts are given as structured content too, in whose place some clients show nothing else."""
     sandbox: bool = False
     """True: the sandbox made it, and nothing was charged."""
 
@@ -93,6 +95,7 @@ class Failure(Part):
 
     code: str
     message: str
+    cause: str | None = None
 
 
 class Task(Result):
@@ -202,6 +205,7 @@ class Shown:
 class Preview(Result):
     """Frames of videos as one picture, a row for each video; it has no structured content, which hides pictures in clients."""
 
+    structured: ClassVar[bool] = False
     shown: list[Shown]
     sheet: _Bytes
 

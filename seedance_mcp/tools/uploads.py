@@ -19,6 +19,7 @@ from seedance_mcp.media.decoder import is_installed
 from seedance_mcp.media.formats import WAY_FORWARD
 from seedance_mcp.media.probe import MediaFile, check_bounds, unknown_measures
 from seedance_mcp.money.records import NamedAsset, Upload
+from seedance_mcp.origin import advice
 from seedance_mcp.polling.schedule import Meter, wait
 from seedance_mcp.provider import reviews
 from seedance_mcp.provider.answers import AssetReview, NoAsset
@@ -170,7 +171,8 @@ async def _bring(session: Session, model: Model, arguments: UploadAsset, roots: 
         if arguments.name:
             await cast.keep_bytes(session, found)
         brought = await _known(session, model, arguments, found) or await _send(session, model, arguments, found)
-        return replace(brought, note=_unchecked(found, model), file_name=found.name, sha256=found.sha256)
+        note = _unchecked(found, model, remote=bool(session.principal))
+        return replace(brought, note=note, file_name=found.name, sha256=found.sha256)
 
 
 _NOT_FOR_YOU = (
@@ -195,10 +197,10 @@ def _check_file(edition: Edition, found: MediaFile, model: Model) -> None:
     raise FileRejected(f"{' '.join(faults)} Nothing was sent.", field="source", allowed=allowed)
 
 
-def _unchecked(found: MediaFile, model: Model) -> str:
+def _unchecked(found: MediaFile, model: Model, *, remote: bool) -> str:
     """Name the bounds of the route that nobody could hold against the file; empty where all were."""
     unknown = " and ".join(unknown_measures(found, model))
-    remedy = "" if is_installed() else " The operator should run pip install 'seedance-mcp[media]'."
+    remedy = "" if is_installed() else f" To have it checked, {advice('media', remote=remote)}"
     return f"Not checked, because it cannot be read here: {unknown}.{remedy}" if unknown else ""
 
 

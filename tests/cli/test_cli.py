@@ -24,6 +24,7 @@ from seedance_mcp.cli.mcp_clients import BY_NAME
 from seedance_mcp.errors import OutcomeUnknown
 from seedance_mcp.money.ledger import open_ledger
 from seedance_mcp.money.records import NewRequest
+from seedance_mcp.origin import install_command
 from seedance_mcp.sandbox.serve import listen
 from seedance_mcp.settings import Settings
 from seedance_mcp.task import ProviderTask
@@ -139,7 +140,7 @@ def test_a_missing_extra_is_named_with_the_pip_command(command: str, sandbox: st
     script = f"import sys; sys.modules['av'] = None; from seedance_mcp.cli.main import main; sys.exit(main({command.split()}))"
     done = ran([sys.executable, "-c", script], env={**os.environ, "SEEDANCE_SANDBOX": sandbox})
     assert done.returncode == 2
-    assert "pip install 'seedance-mcp[sandbox]'" in done.stderr
+    assert install_command("sandbox") in done.stderr
     assert done.stdout == ""
     assert not BY_NAME["cursor"].path().exists()
 

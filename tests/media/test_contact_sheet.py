@@ -20,6 +20,7 @@ from PIL import Image
 from seedance_mcp.catalogue.edition import load_edition
 from seedance_mcp.media.contact_sheet import SHEET_MOST_BYTES
 from seedance_mcp.media.worker import answer
+from seedance_mcp.origin import install_command
 from seedance_mcp.sandbox.film import render
 from seedance_mcp.sandbox.order import Order, order_of
 from seedance_mcp.sandbox.provider import Sandbox
@@ -133,7 +134,7 @@ async def test_a_missing_extra_is_named(open_world: OpenWorld, monkeypatch: pyte
     async with open_world() as world:
         answer = await world.call("preview_video", {"task_id": await finished(world)})
     assert answer.error["code"] == "not_configured"
-    assert "pip install 'seedance-mcp[preview]'" in answer.text
+    assert install_command("preview") in answer.text
 
 
 async def test_a_title_that_is_not_utf_8_hinders_no_preview(open_world: OpenWorld) -> None:

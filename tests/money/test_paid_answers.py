@@ -216,6 +216,10 @@ async def test_a_request_under_way_or_changed_since_the_question_leaves_it_open(
     await ledger.for_principal("bob").observe("req_two", ProviderTask("vid_2", "queued", cost=Decimal("2.5")))
     assert (await ledger.judge(record, Decimal(10), asked_at, only_one=True)).settled is None
     clock.now += timedelta(seconds=1)
+    running = await ledger.judge(record, Decimal("12.5"), clock.now, only_one=True)
+    assert running.evidence == "cannot tell", "what the other was charged may have been given back"
+    await ledger.for_principal("bob").observe("req_two", ProviderTask("vid_2", "completed", cost=Decimal("2.5")))
+    clock.now += timedelta(seconds=1)
     after = await ledger.judge(record, Decimal("12.5"), clock.now, only_one=True)
     assert (after.evidence, after.settled) == ("not charged", 0)
     assert await ledger.judge(record, Decimal(15), clock.now, only_one=True) == after, "settled by compare and set"

@@ -129,7 +129,12 @@ async def test_streamable_http_serves_both_eras(serving: Serve, sandbox: Sandbox
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
 async def test_a_client_that_refuses_unions_lists_none_in_either_era(serving: Serve, mode: str) -> None:
     async with serving() as address:
-        for name, field in (("gemini-cli-mcp-client", "prompt"), ("Cursor \u00fc\r\n", "prompt"), ("codex", "request")):
+        for name, field in (
+            ("gemini-cli-mcp-client", "prompt"),
+            ("Cursor \u00fc\r\n", "prompt"),
+            ("codex", "prompt"),
+            ("claude-code", "request"),
+        ):
             info = Implementation(name=name, version="1")
             async with Client(f"{address}/mcp", mode=mode, client_info=info) as client:
                 creator = (await client.list_tools()).tools[1]
