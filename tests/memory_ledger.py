@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from seedance_mcp.errors import ConfirmationRequired, InvalidRequest, SeedanceError, TaskNotFound
-from seedance_mcp.money import policy
+from seedance_mcp.money import policy, selection
 from seedance_mcp.money.amounts import exact
 from seedance_mcp.money.records import (
     AssetReference,
@@ -180,11 +180,11 @@ class MemoryLedger:
         if after and after not in names:
             raise InvalidRequest("cursor is none of ours")
         rest = self._mine()[names.index(after) + 1 :] if after else self._mine()
-        fitting = [record for record in rest if policy.fits(record, wanted)]
+        fitting = [record for record in rest if selection.fits(record, wanted)]
         return Listed(fitting[:limit], fitting[limit - 1].request_id if len(fitting) > limit else None)
 
     async def totals(self, wanted: Wanted) -> Totals:
-        return sum((policy.totals_of(record) for record in self._mine() if policy.fits(record, wanted)), Totals())
+        return sum((selection.totals_of(record) for record in self._mine() if selection.fits(record, wanted)), Totals())
 
     async def request_body(self, request_id: str) -> dict[str, Any] | None:
         return self._tables.bodies.get(request_id) if await self.find(request_id) else None
@@ -253,7 +253,7 @@ class MemoryLedger:
         sums: dict[str, Totals] = {}
         for record in counted:
             name = (record.project if by == "project" else record.model) or ""
-            sums[name] = sums.get(name, Totals()) + policy.totals_of(record)
+            sums[name] = sums.get(name, Totals()) + selection.totals_of(record)
         return dict(sorted(sums.items()))
 
     async def unknown_outcomes(self) -> list[Record]:

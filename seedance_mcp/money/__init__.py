@@ -8,6 +8,7 @@ __all__ = [
     "prices",
     "reconcile",
     "records",
+    "selection",
     "sql_assets",
     "sql_changes",
     "sql_ledger",

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from seedance_mcp.money import policy
+from seedance_mcp.money import policy, selection
 from seedance_mcp.money.amounts import from_nano, from_text, to_nano, to_text
 from seedance_mcp.money.records import NewRequest, Record, Saved, Token, Upload
 from seedance_mcp.money.stores.store import Row, Transaction
@@ -146,7 +146,7 @@ def _add_to_counts(db: Transaction, record: Record, requests: int) -> None:
 
 def _day_of(record: Record) -> tuple[tuple[Any, ...], tuple[int, ...]]:
     """Give the row of `days` that a request counts in, and what it adds to it."""
-    kept, sums = policy.kept(record), policy.totals_of(record)
+    kept, sums = policy.kept(record), selection.totals_of(record)
     day = day_of(record.created_at.timestamp())
     key = (
         record.principal,
