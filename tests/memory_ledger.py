@@ -5,15 +5,17 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
-from seedance_mcp.errors import ConfirmationRequired, SeedanceError, TaskNotFound
+from seedance_mcp.errors import ConfirmationRequired, InvalidRequest, SeedanceError, TaskNotFound
 from seedance_mcp.money import policy
 from seedance_mcp.money.amounts import exact
 from seedance_mcp.money.records import (
     Health,
+    Listed,
     ModelSpending,
     Movements,
     NewRequest,
@@ -22,11 +24,14 @@ from seedance_mcp.money.records import (
     Reservation,
     Saved,
     Spent,
+    SumBy,
     Token,
     Took,
+    Totals,
     Upload,
     Used,
     Verdict,
+    Wanted,
 )
 from seedance_mcp.task import ProviderTask, Status
 from seedance_mcp.tools.session import OpenLedger
@@ -52,6 +57,8 @@ class Tables:
     tokens: dict[str, Token] = field(default_factory=dict[str, Token])
     refusals: set[str] = field(default_factory=set[str])
     media: dict[str, float | None] = field(default_factory=dict[str, "float | None"])
+    bodies: dict[str, dict[str, Any]] = field(default_factory=dict[str, "dict[str, Any]"])
+    saving_until: dict[str, datetime] = field(default_factory=dict[str, datetime])
     uploads: dict[tuple[str, str], Upload] = field(default_factory=dict[tuple[str, str], Upload])
 
 
@@ -101,6 +108,7 @@ class MemoryLedger:
         if token:
             self._tables.tokens[token] = replace(self._tables.tokens[token], used=True)
         record = self._write(policy.reserve(request, self._principal, self._now()), "reserved")
+        self._tables.bodies[record.request_id] = request.body
         return Reservation(record, is_new=True)
 
     async def mark_sending(self, request_id: str, used: Decimal | None) -> Record:
@@ -163,6 +171,27 @@ class MemoryLedger:
         fitting = [record for record in self._mine() if status in {None, record.status}]
         return Page(fitting[:limit], len(fitting))
 
+    async def tasks(self, wanted: Wanted, limit: int, after: str | None = None) -> Listed:
+        names = [record.request_id for record in self._mine()]
+        if after and after not in names:
+            raise InvalidRequest("cursor is none of ours")
+        rest = self._mine()[names.index(after) + 1 :] if after else self._mine()
+        fitting = [record for record in rest if policy.fits(record, wanted)]
+        return Listed(fitting[:limit], fitting[limit - 1].request_id if len(fitting) > limit else None)
+
+    async def totals(self, wanted: Wanted) -> Totals:
+        return sum((policy.totals_of(record) for record in self._mine() if policy.fits(record, wanted)), Totals())
+
+    async def request_body(self, request_id: str) -> dict[str, Any] | None:
+        return self._tables.bodies.get(request_id) if await self.find(request_id) else None
+
+    async def claim_saving(self, request_id: str, seconds: float) -> bool:
+        until = self._tables.saving_until
+        if policy.kept(self._known(request_id)) is not False or until.get(request_id, self._now()) > self._now():
+            return False
+        until[request_id] = self._now() + timedelta(seconds=seconds)
+        return True
+
     async def keys(self, part: str, limit: int) -> list[str]:
         names = list(dict.fromkeys(record.task_id or record.request_id for record in self._mine()))
         return [name for name in names if part.lower() in name.lower()][:limit]
@@ -211,6 +240,14 @@ class MemoryLedger:
             for record in self._mine()
             if record.settled is not None and not record.adopted and policy.counts_as_video(record.state)
         )
+
+    async def spending(self, by: SumBy, since: date) -> dict[str, Totals]:
+        counted = [record for record in self._mine() if not record.adopted and record.created_at.date() >= since]
+        sums: dict[str, Totals] = {}
+        for record in counted:
+            name = (record.project if by == "project" else record.model) or ""
+            sums[name] = sums.get(name, Totals()) + policy.totals_of(record)
+        return dict(sorted(sums.items()))
 
     async def unknown_outcomes(self) -> list[Record]:
         return [record for record in reversed(self._everybodys()) if policy.is_of_unknown_outcome(record)]

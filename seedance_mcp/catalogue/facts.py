@@ -162,6 +162,8 @@ class Route:
     files: tuple[Fact[FileBounds], ...]
     """The bounds of an uploaded file, for each kind that the route takes."""
     notes: tuple[str, ...] = ()
+    purpose: str
+    """When to choose it: advice of ours, which no source states."""
 
     @property
     def rules(self) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ __all__ = [
     "records",
     "sql_changes",
     "sql_ledger",
+    "sql_lists",
     "sql_queries",
     "sql_rows",
     "stores",

@@ -36,14 +36,19 @@ Ask = Callable[[str, str], Awaitable[Action]]
 """Puts a question to the user; takes the question and the token that stands for a yes."""
 
 
-def fingerprint(request: VideoRequest) -> str:
-    """Give one name to all requests that would make the same video: defaults are filled in, what has no effect is left out."""
+def fingerprint(request: VideoRequest, take: int | None = None) -> str:
+    """Give one name to all requests that would make the same video: defaults are filled in, what has no effect is left out.
+
+    Each take of a request has a name of its own.
+    """
     body = request.to_body()
     if ratio := body.get("ratio") or request.route.ratio.value.default:
         body["ratio"] = ratio
     if request.ratio:
         body.pop("orientation", None)
     body["prompt"] = request.prompt.strip()
+    if take is not None:
+        body["take"] = take
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
@@ -152,7 +157,14 @@ class Gate:
     drift: Drift | None = None
 
     async def admit(
-        self, request: VideoRequest, estimate: Estimate, *, allow_duplicate: bool = False, confirm_token: str | None = None
+        self,
+        request: VideoRequest,
+        estimate: Estimate,
+        *,
+        allow_duplicate: bool = False,
+        confirm_token: str | None = None,
+        project: str | None = None,
+        take: int | None = None,
     ) -> Reservation:
         """Write the request down, or find the one that it duplicates, which is given up to ten seconds to get its answer.
 
@@ -161,19 +173,22 @@ class Gate:
             estimate: Its price.
             allow_duplicate: Whether the same request may be paid again.
             confirm_token: The token that an earlier call gave for the user's yes.
+            project: A label of the caller's.
+            take: Makes the same request another one on purpose. A no of the user's holds for every take of it.
 
         Raises:
             BudgetExceeded: A limit of the operator's refuses; nothing was sent.
             ConfirmationRequired: The user has to agree first, or declined; nothing was sent.
         """
         window_seconds = None if allow_duplicate else self.settings.dedupe_seconds
-        wanted, token = NewRequest(request.to_body(), fingerprint(request), estimate.amount), None
+        body, name, token = request.to_body(), fingerprint(request, take), None
+        wanted = NewRequest(body, name, estimate.amount, project=project, take=take)
         deadline = anyio.current_time() + IN_FLIGHT_SECONDS
         while True:
             try:
                 found = await self._reserve(wanted, estimate, window_seconds, token)
             except _Unasked:
-                token = await self._confirmed(wanted.fingerprint, request, estimate, confirm_token)
+                token = await self._confirmed(fingerprint(request), request, estimate, confirm_token)
                 continue
             if found.is_new or not found.record.sending or anyio.current_time() >= deadline:
                 return found

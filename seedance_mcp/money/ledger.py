@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from seedance_mcp.errors import SeedanceError
 from seedance_mcp.money.records import (
     Health,
+    Listed,
     ModelSpending,
     Movements,
     NewRequest,
@@ -19,9 +20,12 @@ from seedance_mcp.money.records import (
     Reservation,
     Saved,
     Spent,
+    SumBy,
+    Totals,
     Upload,
     Used,
     Verdict,
+    Wanted,
 )
 from seedance_mcp.settings import Settings
 from seedance_mcp.task import ProviderTask, Status
@@ -115,6 +119,31 @@ class Ledger(Protocol):
         """Give the newest requests of a status, at most `limit` of them, and how many there are in all."""
         ...
 
+    async def tasks(self, wanted: Wanted, limit: int, after: str | None = None) -> Listed:
+        """Give the newest requests that fit, at most `limit`.
+
+        Args:
+            wanted: The filter.
+            limit: How many at most, from 1.
+            after: The cursor of an earlier list, whose next requests are given.
+
+        Raises:
+            InvalidRequest: There is no request of that cursor.
+        """
+        ...
+
+    async def totals(self, wanted: Wanted) -> Totals:
+        """Add up all requests that fit."""
+        ...
+
+    async def request_body(self, request_id: str) -> dict[str, Any] | None:
+        """Give the body of a request as it was sent; `None` for a task that was made elsewhere."""
+        ...
+
+    async def claim_saving(self, request_id: str, seconds: float) -> bool:
+        """Take the saving of a finished video for a time; `False` where it is saved, or another process has taken it."""
+        ...
+
     async def keys(self, part: str, limit: int) -> list[str]:
         """Give task ids, and request ids where there is no task.
 
@@ -140,6 +169,13 @@ class Ledger(Protocol):
 
     async def spending_by_model(self) -> list[ModelSpending]:
         """Compare estimates with charges for settled requests, in the order of the models' names."""
+        ...
+
+    async def spending(self, by: SumBy, since: date) -> dict[str, Totals]:
+        """Sum requests by project or model since a UTC day, in the order of the names; the empty name stands for none.
+
+        Tasks that were made elsewhere do not count.
+        """
         ...
 
     async def unknown_outcomes(self) -> list[Record]:

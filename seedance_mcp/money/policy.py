@@ -26,7 +26,9 @@ from seedance_mcp.money.records import (
     State,
     Token,
     Took,
+    Totals,
     Verdict,
+    Wanted,
 )
 from seedance_mcp.task import FINAL, ProviderTask
 
@@ -52,6 +54,8 @@ def reserve(request: NewRequest, principal: str, now: datetime) -> Record:
         prompt=request.body["prompt"],
         duration=request.body.get("duration"),
         estimate=request.estimate,
+        project=request.project,
+        take=request.take,
     )
 
 
@@ -254,6 +258,28 @@ def reserved(record: Record) -> Decimal:
 def spent(record: Record) -> Decimal:
     """Give what a request counts for against the limits: its charge, or what is reserved for it."""
     return reserved(record) if record.settled is None else record.settled
+
+
+def kept(record: Record) -> bool | None:
+    """Say whether a finished video is saved; `None` where there is no finished video."""
+    return record.saved is not None if record.state == "completed" else None
+
+
+def fits(record: Record, wanted: Wanted) -> bool:
+    """Say whether a request is one of those that are asked for."""
+    return (
+        wanted.status in {None, record.status}
+        and wanted.project in {None, record.project}
+        and (wanted.since is None or record.created_at >= wanted.since)
+        and (wanted.until is None or record.created_at < wanted.until)
+        and (wanted.saved is None or kept(record) is wanted.saved)
+    )
+
+
+def totals_of(record: Record) -> Totals:
+    """Give what one request adds to the totals."""
+    estimated = exact(record.estimate or _NOTHING)
+    return Totals(1, estimated, record.settled or _NOTHING, reserved(record), int(kept(record) is False))
 
 
 def counts_as_video(state: State) -> bool:

@@ -35,6 +35,10 @@ class NewRequest:
     """What it would cost in JimiCoin, where that is known."""
     request_id: str = field(default_factory=lambda: f"req_{secrets.token_hex(16)}")
     """Its name here, too long to guess; chosen before the ledger is written, so that a second try finds the first one."""
+    project: str | None = None
+    """A label of the caller's, by which requests are listed and summed."""
+    take: int | None = None
+    """Which of several videos of the same request it is, where that was said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,8 @@ class Record:
     sent_at: datetime | None = None
     awaited_at: datetime | None = None
     """When its process last said that it goes on with it."""
+    project: str | None = None
+    take: int | None = None
 
     @property
     def adopted(self) -> bool:
@@ -142,6 +148,53 @@ class Page:
     records: list[Record]
     total: int
     """How many there are in all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What requests are asked for; `None` asks for any."""
+
+    status: Status | None = None
+    project: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    """Requests that were made before this time."""
+    saved: bool | None = None
+    """Finished videos that are saved, or finished videos that are not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Some of the requests that were asked for, newest first, and the request after which the next ones come."""
+
+    records: list[Record]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Sums over requests; amounts are JimiCoin."""
+
+    count: int = 0
+    estimated: Decimal = Decimal(0)
+    charged: Decimal = Decimal(0)
+    reserved: Decimal = Decimal(0)
+    """What is estimated for those whose charge is not known."""
+    unsaved: int = 0
+    """Finished videos that are not saved."""
+
+    def __add__(self, other: Totals) -> Totals:
+        return Totals(
+            self.count + other.count,
+            self.estimated + other.estimated,
+            self.charged + other.charged,
+            self.reserved + other.reserved,
+            self.unsaved + other.unsaved,
+        )
+
+
+SumBy = Literal["project", "model"]
+"""What requests are summed by."""
 
 
 @dataclass(frozen=True, slots=True)

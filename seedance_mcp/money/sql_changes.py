@@ -92,6 +92,15 @@ class Changing:
         before = self._known(request_id)
         return self._write(before, policy.save(before, saved))
 
+    def claim_saving(self, request_id: str, seconds: float) -> bool:
+        """Take the saving of a finished video, unless it is saved or taken."""
+        claimed = self.db.run(
+            "UPDATE requests SET saving_until = ? WHERE request_id = ? AND kept = 0"
+            " AND (saving_until IS NULL OR saving_until <= ?)",
+            *(self.read.at + seconds, request_id, self.read.at),
+        )
+        return claimed == 1
+
     def settle(self, request_id: str, verdict: Verdict) -> Record:
         """Take in what became of a request of unknown outcome."""
         before = self._known(request_id)

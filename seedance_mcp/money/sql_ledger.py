@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from threading import Lock
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
 
 from seedance_mcp.errors import SeedanceError
+from seedance_mcp.money import sql_lists
 from seedance_mcp.money.records import (
     Health,
+    Listed,
     ModelSpending,
     Movements,
     NewRequest,
@@ -24,9 +26,12 @@ from seedance_mcp.money.records import (
     Reservation,
     Saved,
     Spent,
+    SumBy,
+    Totals,
     Upload,
     Used,
     Verdict,
+    Wanted,
 )
 from seedance_mcp.money.sql_changes import Changing
 from seedance_mcp.money.sql_queries import Reading
@@ -34,6 +39,7 @@ from seedance_mcp.money.stores.store import Store
 from seedance_mcp.task import ProviderTask, Status
 
 T = TypeVar("T")
+EPOCH = date(1970, 1, 1)
 
 
 class Engine:
@@ -166,6 +172,22 @@ class SqlLedger:
         """Give the newest requests of a status."""
         return await self._read(lambda ledger: ledger.page(status, limit))
 
+    async def tasks(self, wanted: Wanted, limit: int, after: str | None = None) -> Listed:
+        """Give the newest requests that fit."""
+        return await self._read(lambda ledger: sql_lists.tasks(ledger, wanted, limit, after))
+
+    async def totals(self, wanted: Wanted) -> Totals:
+        """Add up all requests that fit."""
+        return await self._read(lambda ledger: sql_lists.totals(ledger, wanted))
+
+    async def request_body(self, request_id: str) -> dict[str, Any] | None:
+        """Give the body of a request as it was sent."""
+        return await self._read(lambda ledger: ledger.request_body(request_id))
+
+    async def claim_saving(self, request_id: str, seconds: float) -> bool:
+        """Take the saving of a finished video for a time."""
+        return await self._write(lambda ledger: ledger.claim_saving(request_id, seconds))
+
     async def keys(self, part: str, limit: int) -> list[str]:
         """Give ids that contain or begin with some characters."""
         return await self._read(lambda ledger: ledger.keys(part, limit))
@@ -191,6 +213,10 @@ class SqlLedger:
     async def spending_by_model(self) -> list[ModelSpending]:
         """Compare estimates with charges."""
         return await self._read(lambda ledger: ledger.spending_by_model())
+
+    async def spending(self, by: SumBy, since: date) -> dict[str, Totals]:
+        """Sum requests by project or model since a UTC day."""
+        return await self._read(lambda ledger: sql_lists.spending(ledger, by, (since - EPOCH).days))
 
     async def unknown_outcomes(self) -> list[Record]:
         """Give every principal's requests of unknown outcome."""

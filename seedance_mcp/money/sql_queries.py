@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -103,7 +104,7 @@ class Reading:
 
     def page(self, status: Status | None, limit: int | None) -> Page:
         """Give the newest requests of a status, and how many there are."""
-        slices = self._slices(status)
+        slices = self.slices(status)
         conditions = [each.where(self.principal) for each in slices]
         order, most = f"created_at DESC, {self.insertion_order} DESC", EVERY if limit is None else limit
         selects = [
@@ -118,7 +119,7 @@ class Reading:
         )
         return Page([self.record(row) for row in rows], sum(map(self._count, slices)))
 
-    def _slices(self, status: Status | None) -> list[Slice]:
+    def slices(self, status: Status | None) -> list[Slice]:
         """Give the rows of a status as ranges of an index each."""
         edge = policy.overdue_before(self.now).timestamp()
         also = {
@@ -134,6 +135,11 @@ class Reading:
         counted = "count(*) AS requests FROM requests" if rows.made else "coalesce(sum(requests), 0) AS requests FROM counts"
         (row,) = self.db.all(f"SELECT {counted} WHERE {where}", *values)
         return int(row["requests"])
+
+    def request_body(self, request_id: str) -> dict[str, Any] | None:
+        """Give the body of a request as it was sent; `None` where it was made elsewhere."""
+        row = self.db.one("SELECT body FROM requests WHERE request_id = ? AND scope = ?", request_id, self.principal)
+        return json.loads(row["body"]) if row and row["body"] else None
 
     def keys(self, part: str, limit: int) -> list[str]:
         """Give ids of which something is known: the newest that contain it, then every other one that begins with it."""

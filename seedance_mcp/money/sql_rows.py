@@ -14,8 +14,11 @@ from seedance_mcp.money.records import NewRequest, Record, Saved, Token, Upload
 from seedance_mcp.money.stores.store import Row, Transaction
 
 DAY_SECONDS = 86_400
+NO_VIDEO = -1
+"""`kept` in sums of requests that have no finished video."""
 
 _PLAIN = ("request_id", "task_id", "model", "prompt", "duration", "state", "progress", "settled_by", "evidence", "video_url")
+_PLAIN_TOO = ("error", "error_code", "project", "take")
 """Columns that hold the field of the same name as it is."""
 
 
@@ -25,7 +28,7 @@ def read_record(row: Row, now: datetime) -> Record:
     record = Record(
         principal=row["scope"],
         fingerprint=row["fingerprint"],
-        **{name: row[name] for name in (*_PLAIN, "error", "error_code")},
+        **{name: row[name] for name in (*_PLAIN, *_PLAIN_TOO)},
         saved=None if None in saved else Saved(*saved),
         estimate=from_text(row["estimate"]),
         cost=from_text(row["cost"]),
@@ -58,10 +61,12 @@ def insert_record(db: Transaction, record: Record, request: NewRequest | None = 
     estimate = to_nano(record.estimate or Decimal(0))
     ours = {"body": json.dumps(request.body)} if request else {}
     first = {"scope": record.principal, "fingerprint": record.fingerprint, "prompt": record.prompt, "reserved": estimate}
-    more = {"duration": record.duration, "created_at": record.created_at.timestamp(), **ours}
+    labels = {"project": record.project, "take": record.take}
+    more = {"duration": record.duration, "created_at": record.created_at.timestamp(), **labels, **ours}
     _insert(db, "requests", {"request_id": record.request_id, **first, **more, **_columns(record)})
     _add_to_totals(db, record, to_nano(policy.spent(record)), to_nano(policy.reserved(record)))
     _add_to_counts(db, record, 1)
+    _add_to_day(db, record, 1)
     if request:
         insert_event(db, record.request_id, record.state, record.created_at.timestamp())
 
@@ -79,12 +84,15 @@ def update_record(db: Transaction, before: Record, after: Record) -> None:
     if before.state != after.state:
         _add_to_counts(db, before, -1)
         _add_to_counts(db, after, 1)
+    if _day_of(before) != _day_of(after):
+        _add_to_day(db, before, -1)
+        _add_to_day(db, after, 1)
     db.notify(after.request_id)
 
 
 def _columns(record: Record) -> dict[str, Any]:
     """Give every column of `requests` that may change."""
-    saved = record.saved
+    saved, kept = record.saved, policy.kept(record)
     return {
         "task_id": record.task_id,
         "model": record.model,
@@ -103,6 +111,7 @@ def _columns(record: Record) -> dict[str, Any]:
         "saved_path": saved.uri if saved else None,
         "saved_bytes": saved.size_bytes if saved else None,
         "saved_sha256": saved.sha256 if saved else None,
+        "kept": None if kept is None else int(kept),
         "error": record.error,
         "error_code": record.error_code,
     }
@@ -132,6 +141,32 @@ def _add_to_counts(db: Transaction, record: Record, requests: int) -> None:
         "INSERT INTO counts (scope, state, requests) VALUES (?, ?, ?)"
         " ON CONFLICT (scope, state) DO UPDATE SET requests = counts.requests + excluded.requests",
         *(record.principal, record.state, requests),
+    )
+
+
+def _day_of(record: Record) -> tuple[tuple[Any, ...], tuple[int, ...]]:
+    """Give the row of `days` that a request counts in, and what it adds to it."""
+    kept, sums = policy.kept(record), policy.totals_of(record)
+    day = day_of(record.created_at.timestamp())
+    key = (
+        record.principal,
+        day,
+        record.project or "",
+        record.model or "",
+        record.state,
+        NO_VIDEO if kept is None else int(kept),
+    )
+    return (*key, int(record.adopted)), (sums.count, *map(to_nano, (sums.estimated, sums.charged, sums.reserved)))
+
+
+def _add_to_day(db: Transaction, record: Record, sign: int) -> None:
+    key, sums = _day_of(record)
+    db.run(
+        "INSERT INTO days (scope, day, project, model, state, kept, adopted, requests, estimated, charged, reserved)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (scope, day, project, model, state, kept, adopted)"
+        " DO UPDATE SET requests = days.requests + excluded.requests, estimated = days.estimated + excluded.estimated,"
+        " charged = days.charged + excluded.charged, reserved = days.reserved + excluded.reserved",
+        *(*key, *(sign * each for each in sums)),
     )
 
 

@@ -96,11 +96,12 @@ async def task_json(session: Session, task_id: str) -> str:
     """
     known = await session.ledger.find(task_id)
     try:
-        return (await tasks.poll_task(session, known, task_id)).model_dump_json()
+        task = await tasks.poll_task(session, known, task_id)
     except SeedanceError:
         if known is None:
             raise
-        return (await session.view(known)).model_dump_json()
+        task = await session.view(known)
+    return (await tasks.with_request(session, task)).model_dump_json()
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

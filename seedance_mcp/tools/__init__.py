@@ -3,6 +3,7 @@
 __all__ = [
     "arguments",
     "balance",
+    "brief",
     "changes",
     "create",
     "downloads",
@@ -11,6 +12,7 @@ __all__ = [
     "results",
     "session",
     "tasks",
+    "times",
     "uploads",
     "views",
 ]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, Literal, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from seedance_mcp.catalogue.edition import Edition
@@ -21,8 +21,22 @@ from seedance_mcp.errors import InvalidRequest
 from seedance_mcp.task import Status
 
 Takes = Literal["images", "frames", "reference_videos", "reference_audios", "https", "asset"]
+Detail = Literal["brief", "full"]
 _SHOWN_CHARS = 80
+_FAULTS_MOST = 6
+"""How many faults one refusal names."""
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]+", re.IGNORECASE)
+
+
+def _printable(label: str) -> str:
+    """Refuse a label that could break a line or hide a character."""
+    if not label.isprintable() or not label.strip():
+        raise ValueError("must be printable")
+    return label.strip()
+
+
+Label = Annotated[str, Field(min_length=1, max_length=40), AfterValidator(_printable)]
+"""What a caller calls a project."""
 
 
 class Arguments(BaseModel):
@@ -46,6 +60,7 @@ class ListModels(Arguments):
     route: Annotated[str | None, Field(description="{routes}.")] = None
     resolution: Annotated[str | None, Field(description="{resolutions}.")] = None
     takes: Annotated[list[Takes] | None, Field(description="What the model must accept.")] = None
+    detail: Detail | None = None
 
 
 class CreateOptions(Arguments):
@@ -54,6 +69,8 @@ class CreateOptions(Arguments):
     dry_run: Annotated[bool, Field(description="Check and estimate; send nothing.")] = False
     allow_duplicate: Annotated[bool, Field(description="Pay again for a request already made.")] = False
     confirm_token: Annotated[str | None, Field(description="From confirmation_required, once the user agreed.")] = None
+    project: Label | None = None
+    take: Annotated[int | None, Field(ge=1, le=99, description="Another number pays for another take of the same.")] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +100,16 @@ class WaitForVideo(GetTask):
 
 
 class ListTasks(Arguments):
-    """A filter, a number of tasks, and whether to poll first."""
+    """Filters, a number of tasks and where they begin, and whether to poll first."""
 
     status: Status | None = None
+    project: Label | None = None
+    since: Annotated[str | None, Field(description="Day, UTC time, 7d or 12h.")] = None
+    until: str | None = None
+    saved: bool | None = None
     limit: Annotated[int, Field(ge=1, le=100)] = 20
+    cursor: str | None = None
+    detail: Detail = "brief"
     refresh: Annotated[bool, Field(description="Poll all running ones first.")] = False
 
 
@@ -213,7 +236,9 @@ def _validated(edition: Edition, kind: type[A], given: dict[str, Any], row: Mode
     except ValidationError as error:
         problems = [_Problem(edition, kind, row, given, each) for each in error.errors(include_url=False)]
         first = min(problems, key=lambda each: each.type != "extra_forbidden")
-        sentences = [*(each.sentence() for each in problems), *(each.known_fields() for each in problems)]
+        faults = list(dict.fromkeys(each.sentence() for each in problems))
+        more = [f"And {len(faults) - _FAULTS_MOST} more faults."] if len(faults) > _FAULTS_MOST else []
+        sentences = [*faults[:_FAULTS_MOST], *more, *(each.known_fields() for each in problems)]
         text = " ".join(filter(None, dict.fromkeys(sentences)))
         raise InvalidRequest(text, field=first.field, allowed=first.allowed()) from error
 

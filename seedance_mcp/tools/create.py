@@ -17,7 +17,6 @@ from seedance_mcp.money.policy import is_of_unknown_outcome
 from seedance_mcp.money.prices import Estimate, billed_video
 from seedance_mcp.money.records import JUDGED_AFTER_SECONDS, NewRequest, Record
 from seedance_mcp.task import RUNNING, ProviderTask
-from seedance_mcp.tools import views
 from seedance_mcp.tools.arguments import CreateVideo
 from seedance_mcp.tools.changes import (
     judge_unknown,
@@ -49,13 +48,12 @@ async def create_video(session: Session, arguments: CreateVideo, caller: Caller)
     estimate = session.prices.estimate(request, await session.ledger.media_seconds(reference) if reference else None)
     warnings = _warnings(request, estimate)
     if options.dry_run:
-        return await _would_send(session, request.to_body(), estimate, warnings)
+        return await _would_send(session, arguments, estimate, warnings)
     session.client.require_key()
     drift = await _settle_what_can_be(session)
     admission = gate.Gate(session.settings, session.ledger, session.now, caller.ask, caller.reply, drift)
-    admit = partial(
-        admission.admit, request, estimate, allow_duplicate=options.allow_duplicate, confirm_token=options.confirm_token
-    )
+    labels = options.model_dump(include={"allow_duplicate", "confirm_token", "project", "take"})
+    admit = partial(admission.admit, request, estimate, **labels)
     found = await admit()
     if not found.is_new and is_of_unknown_outcome(found.record) and _is_quiet(session, found.record):
         await reconcile_account(session)
@@ -240,19 +238,24 @@ def _warnings(request: VideoRequest, estimate: Estimate) -> list[str]:
     return [*found, f"Estimate: {estimate.message}"]
 
 
-async def _would_send(session: Session, body: dict[str, Any], estimate: Estimate, warnings: list[str]) -> Task:
-    """Give the result of a dry run; a request that would be refused has no next call."""
+async def _would_send(session: Session, arguments: CreateVideo, estimate: Estimate, warnings: list[str]) -> Task:
+    """Give the result of a dry run, with the prompt in one place; a request that would be refused has no next call."""
+    body, options = arguments.request.to_body(), arguments.options
     obstacles = await _obstacles(session, estimate)
     question = ["The user would be asked to confirm the price first."] if gate.must_ask(session.settings, estimate) else []
     return Task(
         request_id=NewRequest(body, "", None).request_id,
         model=body["model"],
-        prompt=body["prompt"][: views.PROMPT_SHOWN_CHARS],
         status="unknown",
         estimated_cost=None if estimate.amount is None else float(estimate.amount),
         currency=session.edition.currency,
-        warnings=["Dry run: the request is valid, nothing was sent or charged.", *obstacles, *question, *warnings],
+        warnings=[_DRY_RUN, *obstacles, *question, *warnings],
         dry_run=True,
         would_send=body,
-        next=None if obstacles else Next(tool="create_video", arguments={"request": body}, after_seconds=0),
+        project=options.project,
+        take=options.take,
+        next=None if obstacles else Next(tool="create_video", arguments={"dry_run": False}, after_seconds=0),
     )
+
+
+_DRY_RUN = "Dry run: the request is valid, nothing was sent or charged. The same call with dry_run false makes the video."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from seedance_mcp.catalogue.facts import Model
 from seedance_mcp.errors import InvalidRequest
-from seedance_mcp.tools import views
+from seedance_mcp.tools import brief, views
 from seedance_mcp.tools.arguments import ListModels, find_model
 from seedance_mcp.tools.results import ModelList
 from seedance_mcp.tools.session import Caller, Session
@@ -17,9 +17,12 @@ async def list_models(session: Session, arguments: ListModels, caller: Caller) -
     _check("route", arguments.route, edition.route_names)
     _check("resolution", arguments.resolution, edition.resolutions)
     await session.prices.refresh()
+    fitting = [model for model in found if _fits(model, arguments)]
+    if (arguments.detail or ("full" if arguments.model else "brief")) == "brief":
+        return brief.list_of_models(edition, fitting, session.prices)
     return views.list_of_models(
         edition,
-        [model for model in found if _fits(model, arguments)],
+        fitting,
         session.prices,
         with_schema=arguments.model is not None,
         sandbox=session.settings.sandbox,

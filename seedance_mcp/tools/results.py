@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 from pydantic.json_schema import SkipJsonSchema
 
 from seedance_mcp.task import Status
@@ -71,6 +71,15 @@ class Part(BaseModel):
     model_config = ConfigDict(defer_build=True)
 
 
+class Row(Part):
+    """The base of brief rows: what is not known or empty takes no room."""
+
+    @model_serializer(mode="wrap")
+    def _brief(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        facts: dict[str, Any] = whole(self)
+        return {name: value for name, value in facts.items() if _says(value) and value != ""}
+
+
 class Next(Part):
     """The one sensible next call."""
 
@@ -110,14 +119,45 @@ class Task(Result):
     deduplicated: bool = False
     dry_run: bool = False
     would_send: dict[str, Any] | None = None
+    project: str | None = None
+    take: int | None = None
+    request: dict[str, Any] | None = None
     next: Next | None = None
+
+
+class TaskRow(Row):
+    """One task in a list, in at most 250 characters of JSON."""
+
+    task_id: str
+    status: Status
+    progress: int | None = None
+    made: str | None = None
+    model: str | None = None
+    prompt: str | None = None
+    cost: float | None = None
+    estimated_cost: float | None = None
+    project: str | None = None
+    take: int | None = None
+    saved: bool | None = None
+
+
+class Totals(Part):
+    """Sums over all tasks that fit the filters: money in JimiCoin, `unsaved` counts finished videos that are not saved."""
+
+    count: int
+    estimated: float
+    charged: float
+    reserved: float
+    unsaved: int
 
 
 class TaskList(Result):
     """Tasks of the ledger, newest first; `total` counts all that fit."""
 
-    tasks: list[Task]
+    tasks: list[TaskRow | Task]
     total: int
+    totals: Totals
+    next_cursor: str | None = None
     warnings: list[str] = []
 
 
@@ -215,17 +255,47 @@ class ModelInfo(Part):
     rules: list[str]
     asset_review: Literal["audit", "library", "none"]
     billing: Billing
+    prices: dict[str, float | None]
+    purpose: str
     notes: list[str]
     request_schema: dict[str, Any] | None = None
 
 
+class ModelRow(Row):
+    """One model in a list: `price` by resolution, for its route's unit; `videos` where it takes reference videos."""
+
+    model: str
+    route: str
+    price: dict[str, float | None]
+    videos: int | None = None
+
+
+class RouteRow(Row):
+    """The limits that all models of a route share; `purpose` is our advice."""
+
+    route: str
+    purpose: str
+    price_per: Literal["second", "task"]
+    seconds: str
+    ratios: str
+    images: int
+    audios: int
+    frames: str
+    links: str
+    review: str | None
+    prompt_chars: int | None
+
+
 class ModelList(Result):
-    """The models that fit the filters."""
+    """The models that fit the filters; the limits of a brief row stand with its route."""
 
     edition: str
     currency: str
     prices_as_of: str | None
-    models: list[ModelInfo]
+    models: list[ModelRow | ModelInfo]
+    routes: list[RouteRow] = []
+    cheapest: dict[str, str] = {}
+    notes: list[str] = []
 
 
 class Asset(Result):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
+from datetime import datetime
 
 import anyio
 
@@ -11,10 +12,10 @@ from seedance_mcp.errors import (
     SeedanceError,
     TaskNotFound,
 )
-from seedance_mcp.money.records import Record
+from seedance_mcp.money.records import Record, Wanted
 from seedance_mcp.polling.schedule import Meter, wait
 from seedance_mcp.task import FINAL, RUNNING, ProviderTask
-from seedance_mcp.tools import views
+from seedance_mcp.tools import brief, views
 from seedance_mcp.tools.arguments import (
     GetTask,
     ListTasks,
@@ -24,6 +25,7 @@ from seedance_mcp.tools.changes import publish_change, reconcile_account, sharin
 from seedance_mcp.tools.observer import Poll
 from seedance_mcp.tools.results import Task, TaskList
 from seedance_mcp.tools.session import Caller, Session
+from seedance_mcp.tools.times import read_time
 
 _ID = re.compile(r"[\w:-][\w.:-]{0,199}", re.ASCII)
 """The form of a task id that an agent brings from elsewhere."""
@@ -40,7 +42,16 @@ async def get_task(session: Session, arguments: GetTask, caller: Caller) -> Task
         TaskNotFound: Neither the ledger nor the provider knows a task of that id, or it belongs to another principal.
         SeedanceError: The provider cannot be asked, or refuses to answer.
     """
-    return await poll_task(session, await session.ledger.find(arguments.task_id), arguments.task_id)
+    return await with_request(session, await _poll_known(session, arguments.task_id))
+
+
+async def _poll_known(session: Session, task_id: str) -> Task:
+    return await poll_task(session, await session.ledger.find(task_id), task_id)
+
+
+async def with_request(session: Session, task: Task) -> Task:
+    """Add the request as it was sent, so that the same can be made again, or nearly the same."""
+    return task.model_copy(update={"request": await session.ledger.request_body(task.request_id)})
 
 
 async def poll_task(session: Session, known: Record | None, task_id: str) -> Task:
@@ -109,7 +120,7 @@ async def wait_for_video(session: Session, arguments: WaitForVideo, caller: Call
         return session.polls.seconds_until_due(task.task_id, wanted, task.elapsed_seconds or 0.0)
 
     return await wait(
-        lambda: get_task(session, arguments, caller),
+        lambda: _poll_known(session, arguments.task_id),
         lambda task: task.status not in RUNNING,
         report,
         pause,
@@ -124,14 +135,36 @@ async def _as_known(session: Session, task_id: str) -> Task | None:
 
 
 async def list_tasks(session: Session, arguments: ListTasks, caller: Caller) -> TaskList:
-    """Give the newest tasks of the ledger; `refresh` polls all that run, and asks for the balance, first."""
+    """Give the newest tasks that fit, and the sums of all; `refresh` polls all that run, and asks for the balance, first.
+
+    Raises:
+        InvalidRequest: A time or the cursor cannot be read.
+    """
+    wanted = _wanted(arguments, session.now())
     if arguments.refresh:
         await _refresh(session)
-    page = await session.ledger.page(arguments.status, arguments.limit)
+    found = await session.ledger.tasks(wanted, arguments.limit, arguments.cursor)
+    totals = await session.ledger.totals(wanted)
     edition, lifetime_seconds = session.edition, session.edition.url_lifetime_seconds.value
     expiring = await session.ledger.expiring(lifetime_seconds - EXPIRES_SOON_SECONDS, lifetime_seconds, views.NAMED_MOST)
-    shown = [await session.view(record) for record in page.records]
-    return TaskList(tasks=shown, total=page.total, warnings=views.expiring(edition, expiring))
+    rows = [brief.task_row(record) for record in found.records]
+    return TaskList(
+        tasks=[*rows] if arguments.detail == "brief" else [await session.view(record) for record in found.records],
+        total=totals.count,
+        totals=brief.totals_of(totals),
+        next_cursor=found.next_cursor,
+        warnings=views.expiring(edition, expiring),
+    )
+
+
+def _wanted(arguments: ListTasks, now: datetime) -> Wanted:
+    return Wanted(
+        arguments.status,
+        arguments.project,
+        read_time("since", arguments.since, now) if arguments.since else None,
+        read_time("until", arguments.until, now, whole_day=True) if arguments.until else None,
+        arguments.saved,
+    )
 
 
 async def _refresh(session: Session) -> None:

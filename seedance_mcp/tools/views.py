@@ -43,7 +43,7 @@ def list_of_models(
     """Give rows of the catalogue as agents read them."""
     infos = [model_info(edition, model, prices, with_schema=with_schema) for model in models]
     as_of = prices.live_as_of
-    return ModelList(edition=edition.name, currency=edition.currency, prices_as_of=as_of, models=infos, sandbox=sandbox)
+    return ModelList(edition=edition.name, currency=edition.currency, prices_as_of=as_of, models=[*infos], sandbox=sandbox)
 
 
 def model_info(edition: Edition, model: Model, prices: PriceBook, *, with_schema: bool = False) -> ModelInfo:
@@ -64,6 +64,8 @@ def model_info(edition: Edition, model: Model, prices: PriceBook, *, with_schema
         rules=[RULES[name] for name in route.rules],
         asset_review=route.review,
         billing=_billing(model, prices),
+        prices=prices_of(model, prices),
+        purpose=f"{route.purpose} (our advice)",
         notes=notes_of(edition, model),
         request_schema=model_schema(edition, model) if with_schema else None,
     )
@@ -81,6 +83,12 @@ def _billing(model: Model, prices: PriceBook) -> Billing:
         name = model.billing_names(model.default_resolution)[0]
         return Billing(per=model.route.per, name=name, unit_price=None, source="not published", seen=None)
     return Billing(per=price.per, name=price.name, unit_price=float(price.unit), source=price.source, seen=price.seen)
+
+
+def prices_of(model: Model, prices: PriceBook) -> dict[str, float | None]:
+    """Give the unit price at each resolution; `None` where it is not published."""
+    found = {resolution: prices.price_of(model, resolution) for resolution in model.resolutions}
+    return {resolution: float(price.unit) if price else None for resolution, price in found.items()}
 
 
 def notes_of(edition: Edition, model: Model) -> list[str]:
@@ -132,11 +140,13 @@ def task_of(
         video_url=record.video_url,
         video_url_expires_at=iso(_expires_at(edition, record)),
         saved_path=record.saved and record.saved.uri,
-        cost=_number(_cost(record)),
+        cost=_number(charge_of(record)),
         estimated_cost=_number(record.estimate),
         currency=edition.currency,
         error=_failure(edition, record),
         warnings=[*(warnings or []), *_evidence(record), *given_up],
+        project=record.project,
+        take=record.take,
         next=_next(record, forecast),
     )
 
@@ -159,7 +169,7 @@ def _next(record: Record, forecast: Forecast | None) -> Next | None:
     return None
 
 
-def _cost(record: Record) -> Decimal | None:
+def charge_of(record: Record) -> Decimal | None:
     """Give what was charged as the provider, the balance or the user says; an estimate does not count."""
     return record.cost if record.settled_by in {None, "estimate", "provider"} else record.settled
 

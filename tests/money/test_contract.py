@@ -28,7 +28,7 @@ from seedance_mcp.errors import (
     TaskNotFound,
 )
 from seedance_mcp.money.ledger import Ledger, open_ledger
-from seedance_mcp.money.records import NewRequest, Record, Saved, Spent, Upload, Verdict
+from seedance_mcp.money.records import NewRequest, Record, Saved, Spent, Upload, Verdict, Wanted
 from seedance_mcp.money.stores.sqlite import LEDGER_FILE
 from seedance_mcp.settings import Settings
 from seedance_mcp.task import ProviderTask, Status
@@ -69,7 +69,9 @@ def passes(seconds: float) -> Step:
 def reserves(principal: str, fingerprint: str, estimate: Decimal | None) -> Step:
     async def step(ledger: Ledger, play: Play) -> Any:
         body = {"model": f"m{fingerprint}", "prompt": "a fox", "duration": len(play.requests) % 3}
-        request = NewRequest(body, fingerprint, estimate, f"req_{len(play.requests)}")
+        number = len(play.requests)
+        project = {"x": "film", "y": "ad"}.get(fingerprint)
+        request = NewRequest(body, fingerprint, estimate, f"req_{number}", project=project, take=number or None)
         play.requests.append((principal, request))
         return await ledger.for_principal(principal).reserve(request, window_seconds=100, admit=admit)
 
@@ -184,6 +186,29 @@ def seen(record: Record) -> Record:
     return replace(record, request_id=record.request_id if record.fingerprint else "")
 
 
+TIMES = (None, NOON, NOON + timedelta(seconds=100), NOON + timedelta(days=1), NOON + timedelta(days=2, seconds=1))
+FILTERS = [
+    *(Wanted(status, project) for status in (None, *get_args(Status)) for project in (None, "film")),
+    *(Wanted(saved=saved, project=project) for saved in (True, False) for project in (None, "ad")),
+    *(Wanted(since=since, until=until) for since in TIMES for until in TIMES),
+    Wanted("completed", saved=False),
+    Wanted("failed", saved=False),
+    Wanted("queued", "film", NOON, NOON + timedelta(days=3)),
+    Wanted(project="nothing"),
+]
+
+
+async def walked(ledger: Ledger, wanted: Wanted) -> list[Record]:
+    """All that fits, two at a time."""
+    listed = await ledger.tasks(wanted, 2)
+    found = listed.records
+    while listed.next_cursor:
+        listed = await ledger.tasks(wanted, 2, listed.next_cursor)
+        found = [*found, *listed.records]
+    assert len(found) == (await ledger.totals(wanted)).count
+    return found
+
+
 async def told(ledger: Ledger) -> list[Any]:
     """Everything that a ledger says."""
     found: list[Any] = [[seen(record) for record in await ledger.unknown_outcomes()]]
@@ -200,6 +225,15 @@ async def told(ledger: Ledger) -> list[Any]:
         expiring = await mine.expiring(100, 90_000, 3)
         found += [expiring.total, [seen(record) for record in expiring.records]]
         found += [await mine.spent(), await mine.spending_by_model(), (await mine.health()).requests]
+        for wanted in FILTERS:
+            found += [await mine.totals(wanted), [seen(record) for record in await walked(mine, wanted)]]
+        for by in ("project", "model"):
+            found += [
+                list((await mine.spending(by, since)).items()) for since in (NOON.date(), NOON.date() + timedelta(days=1))
+            ]
+        for record in (await mine.page()).records:
+            found += [await mine.request_body(record.request_id), await mine.claim_saving(record.request_id, 60)]
+            found.append(await mine.claim_saving(record.request_id, 60))
         found.append(await mine.keys("vid_", 5))
     return found
 

@@ -260,7 +260,7 @@ async def test_a_request_that_was_refused_tells_in_the_list_that_nothing_was_cha
     async with open_world() as world:
         world.sandbox.faults = [Fault("bad_parameters", CREATE)]
         await world.create()
-        (task,) = (await world.call("list_tasks"))["tasks"]
+        (task,) = (await world.call("list_tasks", {"detail": "full"}))["tasks"]
     assert task["error"]["message"].endswith("Nothing was charged.")
 
 
@@ -287,7 +287,7 @@ async def test_a_lost_answer_that_was_charged_is_found_out_by_the_balance(open_w
         balance = await world.call("get_balance")
         assert balance["spent_here"] == {"today": 0.25, "total": 0.25, "reserved": 0.0}
         assert balance["unclear"] == []
-        (task,) = (await world.call("list_tasks"))["tasks"]
+        (task,) = (await world.call("list_tasks", {"detail": "full"}))["tasks"]
         assert task["request_id"] == lost.error["request_id"]
         assert task["status"] == "unknown"
         assert task["cost"] == 0.25
@@ -305,10 +305,10 @@ async def test_a_lost_request_that_was_not_charged_is_released_after_two_minutes
         balance = await world.call("get_balance")
         assert balance["unclear"] == [lost.error["request_id"]]
         assert balance["spent_here"]["reserved"] == 0.25
-        (task,) = (await world.call("list_tasks"))["tasks"]
+        (task,) = (await world.call("list_tasks", {"detail": "full"}))["tasks"]
         assert "The balance does not show whether it was charged." in task["warnings"][0]
         clock.pass_(seconds=121)
-        listed = await world.call("list_tasks", {"refresh": True})
+        listed = await world.call("list_tasks", {"refresh": True, "detail": "full"})
         (task,) = listed["tasks"]
         assert task["status"] == "failed"
         assert "not charged" in task["warnings"][0]
@@ -356,7 +356,7 @@ async def test_without_a_balance_before_or_after_nothing_is_concluded(open_world
     async with open_world() as world:
         world.sandbox.faults = [Fault("lost", CREATE), Fault(fault, "/user/balance", 99)]
         lost = await world.create()
-        (task,) = (await world.call("list_tasks", {"refresh": True}))["tasks"]
+        (task,) = (await world.call("list_tasks", {"refresh": True, "detail": "full"}))["tasks"]
         assert task["request_id"] == lost.error["request_id"]
         assert task["cost"] is None
         answer = await world.call("get_balance")

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Generator
 from contextlib import aclosing, closing, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from importlib import resources
 from pathlib import Path
@@ -22,8 +22,9 @@ from mcp_types import EmptyResult, PingRequest, ResourceTemplateReference
 from trio.testing import wait_all_tasks_blocked
 
 from seedance_mcp.errors import LedgerUnusable
+from seedance_mcp.money import sql_lists
 from seedance_mcp.money.ledger import Ledger, open_ledger
-from seedance_mcp.money.records import NewRequest, Record, Spent
+from seedance_mcp.money.records import NewRequest, Record, Spent, Totals, Wanted
 from seedance_mcp.money.sql_queries import Reading
 from seedance_mcp.money.stores.sqlite import LEDGER_FILE, SqliteStore, migrations
 from seedance_mcp.money.stores.store import Row
@@ -162,11 +163,22 @@ def make(path: Path, version: int) -> None:
             db.execute("INSERT INTO totals VALUES ('', ?, 4900000000, 2500000000)", (NOON.timestamp() // 86_400,))
             db.execute("INSERT INTO counts SELECT scope, state, count(*) FROM requests GROUP BY scope, state")
             db.execute("UPDATE requests SET duration = 7")
+        if version >= SUMS_BY_DAY:
+            db.execute("UPDATE requests SET kept = 0 WHERE state = 'completed'")
+            db.execute(
+                "INSERT INTO days SELECT scope, ?, '', model, state, coalesce(kept, -1), 0, 1, reserved, coalesce(settled, 0),"
+                " CASE WHEN settled IS NULL THEN reserved ELSE 0 END FROM requests",
+                (NOON.timestamp() // 86_400,),
+            )
         db.commit()
 
 
 TOTALS_BY_TRIGGER = 4
 """The last version whose totals the file kept by itself."""
+
+
+SUMS_BY_DAY = 10
+"""The first version that keeps sums by day."""
 
 
 @pytest.mark.parametrize("version", range(2, len(migrations())))
@@ -180,6 +192,7 @@ async def test_a_ledger_of_every_version_is_migrated_with_its_money(tmp_path: Pa
         assert (observed.status, observed.settled) == ("completed", 3)
         assert await ledger.spent() == Spent(*map(Decimal, ("5.4", "5.4", "0", "5.4", "5.4")))
         assert (await ledger.page("completed")).total == 2
+        assert await ledger.totals(Wanted()) == Totals(2, Decimal(5), Decimal("5.4"), Decimal(0), 2)
 
 
 async def test_a_program_of_the_version_before_pays_nothing_from_a_migrated_ledger(tmp_path: Path) -> None:
@@ -236,12 +249,66 @@ def test_whatever_an_agent_asks_for_is_found_by_an_index(tmp_path: Path) -> None
         read.token_fault("x", "x", None)
         read.media_seconds("x")
         read.find_upload("x", 1)
+        read.request_body("req_1")
+        for wanted in EVERY_FILTER:
+            sql_lists.tasks(read, wanted, 20, None)
+            sql_lists.totals(read, wanted)
+        sql_lists.spending(read, "project", 0)
     scans = [plan for plan in planner.plans if plan.startswith("SCAN") and not plan.startswith("SCAN slice_")]
     walks = [
         plan for plan in planner.plans if plan.startswith("SEARCH requests") and "(scope=?) in" in plan and "LIMIT" not in plan
     ]
     assert scans == walks == []
     assert len(planner.plans) > 20
+
+
+STATUSES = (None, "queued", "processing", "completed", "failed", "cancelled", "unknown")
+EVERY_FILTER = [
+    Wanted(status, project, since, until, saved)
+    for status in STATUSES
+    for project in (None, "film")
+    for since, until in ((None, None), (NOON, None), (NOON - timedelta(days=3), NOON))
+    for saved in (None, True, False)
+]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "index"),
+    [
+        (Wanted(), "requests_by_time (scope=? AND created_at>? AND created_at<?)"),
+        (Wanted("failed"), "requests_by_state (scope=? AND state=? AND created_at>? AND created_at<?)"),
+        (Wanted(project="film"), "requests_of_project (scope=? AND project=? AND created_at>? AND created_at<?)"),
+        (
+            Wanted("failed", "film"),
+            "requests_of_project_by_state (scope=? AND project=? AND state=? AND created_at>? AND created_at<?)",
+        ),
+        (Wanted(saved=False), "requests_kept (scope=? AND kept=? AND created_at>? AND created_at<?)"),
+        (
+            Wanted(project="film", saved=True),
+            "requests_of_project_kept (scope=? AND project=? AND kept=? AND created_at>? AND created_at<?)",
+        ),
+    ],
+)
+async def test_each_list_walks_only_rows_that_fit_and_sorts_none(tmp_path: Path, wanted: Wanted, index: str) -> None:
+    async with aclosing(open_ledger(Settings(data_dir=tmp_path), lambda: NOON)) as ledger:
+        await reserve(ledger, 1)
+        (record,) = (await ledger.page()).records
+    with closing(SqliteStore(tmp_path / LEDGER_FILE)) as store:
+        for after in (None, record.request_id):
+            planner = Planner(store)
+            sql_lists.tasks(Reading(planner, store.insertion_order, "", NOON), wanted, 20, after)
+            found = [plan for plan in planner.plans if "INDEX" in plan and "request_id = ?" not in plan]
+            assert any(index in plan for plan in found)
+            assert all("SEARCH requests USING INDEX" in plan for plan in found)
+
+
+async def test_totals_of_all_time_read_sums_and_no_row(tmp_path: Path) -> None:
+    with closing(SqliteStore(tmp_path / LEDGER_FILE)) as store:
+        planner = Planner(store)
+        sql_lists.totals(Reading(planner, store.insertion_order, "", NOON), Wanted(project="film"))
+    assert [plan.partition(" in ")[0] for plan in planner.plans] == [
+        "SEARCH days USING INDEX sqlite_autoindex_days_1 (scope=? AND day>? AND day<?)"
+    ]
 
 
 def test_a_poll_that_brings_nothing_new_writes_nothing(tmp_path: Path) -> None:

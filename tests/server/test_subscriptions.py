@@ -152,8 +152,8 @@ async def test_what_becomes_of_a_request_on_its_way_is_told(open_world: OpenWorl
         world.sandbox.faults = [Fault(fault, "/seedance/videos")]
         group.start_soon(world.create)
         await anyio.sleep(20)
-        (sending,) = (await world.call("list_tasks"))["tasks"]
+        (sending,) = (await world.call("list_tasks", {"detail": "full"}))["tasks"]
         async with world.client.listen(resource_subscriptions=[uri_of(sending["request_id"])]) as subscription:
             assert await heard(subscription) == uri_of(sending["request_id"])
-            (sent,) = (await world.call("list_tasks"))["tasks"]
+            (sent,) = (await world.call("list_tasks", {"detail": "full"}))["tasks"]
             assert sent["status"] == status

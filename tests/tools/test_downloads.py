@@ -155,7 +155,7 @@ async def test_a_finished_video_is_saved_whole_linked_and_remembered(open_world:
         task_id = await finished(world)
         saved = await world.call("download_video", {"task_id": task_id}, progress_callback=on_progress)
         task = await world.call("get_task", {"task_id": task_id})
-        listed = await world.call("list_tasks")
+        listed = await world.call("list_tasks", {"detail": "full"})
     path = path_of(saved)
     assert path.read_bytes() == FILM
     assert path.parent == world.settings.output_dir

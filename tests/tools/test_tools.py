@@ -56,7 +56,9 @@ async def test_a_prompt_is_shown_by_its_first_200_characters(open_world: OpenWor
         task = await world.create(prompt="x" * 500)
         again = await world.call("get_task", {"task_id": task["task_id"]})
         dry = await world.call("create_video", {"model": "seedance2.0-sp", "prompt": "x" * 500, "dry_run": True})
-    assert len(task["prompt"]) == len(again["prompt"]) == len(dry["prompt"]) == 200
+    assert len(task["prompt"]) == len(again["prompt"]) == 200
+    assert dry["prompt"] is None
+    assert dry.text.count("x" * 500) == json.dumps(dry.content).count("x" * 500) == 1
 
 
 async def test_a_dry_run_checks_and_prices_and_sends_nothing(open_world: OpenWorld) -> None:
@@ -68,10 +70,10 @@ async def test_a_dry_run_checks_and_prices_and_sends_nothing(open_world: OpenWor
         assert answer["request_id"].startswith("req_")
         assert answer["would_send"] == {"model": "seedance2.0-md", "prompt": "a fox", "duration": 3}
         assert answer["estimated_cost"] == 0.3
-        assert answer["next"]["tool"] == "create_video"
-        again = await world.call("create_video", {**answer["next"]["arguments"], "dry_run": True})
-        assert again["would_send"] == answer["would_send"]
+        assert answer["next"] == {"tool": "create_video", "arguments": {"dry_run": False}, "after_seconds": 0}
         assert world.creates == 0
+        made = await world.call("create_video", {"request": request, **answer["next"]["arguments"]})
+        assert (made["status"], world.creates) == ("queued", 1)
 
 
 async def test_a_request_that_a_later_page_would_refuse_is_sent_with_a_warning(open_world: OpenWorld) -> None:
@@ -281,8 +283,39 @@ async def test_one_model_comes_with_its_own_schema_price_and_doubts(open_world: 
 async def test_the_list_of_all_models_fits_a_context(open_world: OpenWorld) -> None:
     async with open_world() as world:
         listed = await world.call("list_models")
-    assert len(json.dumps(listed.content)) < 40_000
-    assert all(row["request_schema"] is None for row in listed["models"])
+        full = await world.call("list_models", {"detail": "full"})
+        of_sp = await world.call("list_models", {"route": "sp", "resolution": "720p"})
+    assert max(len(json.dumps(listed.content)), len(listed.text)) <= 5000
+    assert len(json.dumps(full.content)) < 45_000
+    assert all(row["request_schema"] is None for row in full["models"])
+    assert [row["route"] for row in of_sp["routes"]] == ["sp"]
+
+
+async def test_one_list_answers_what_is_cheapest_and_best_at_a_resolution(open_world: OpenWorld) -> None:
+    async with open_world() as world:
+        listed = await world.call("list_models")
+        mini = await world.call("list_models", {"model": "seedance2.0-mini", "detail": "brief"})
+    rows = {row["model"]: row for row in listed["models"]}
+    assert rows["seedance2.0-sp"] == {
+        "model": "seedance2.0-sp",
+        "route": "sp",
+        "price": {"480p": 0.02, "720p": 0.05, "1080p": 0.11},
+        "videos": 3,
+    }
+    assert listed["cheapest"]["480p"] == "seedance2.0-sp 0.1 (4 more cost the same)"
+    assert listed["cheapest"]["4k"] == "sd2_mx_4k 2 (1 more cost the same)"
+    assert all(route["purpose"] for route in listed["routes"])
+    assert any("our advice" in note for note in listed["notes"])
+    assert {route["route"] for route in listed["routes"]} == set(load_edition().route_names)
+    assert [row["model"] for row in mini["models"]] == ["seedance2.0-mini"]
+
+
+async def test_without_prices_no_model_is_called_the_cheapest(open_world: OpenWorld) -> None:
+    async with open_world() as world:
+        world.sandbox.faults = [Fault("unavailable", times=9)]
+        listed = await world.call("list_models", {"resolution": "4k"})
+    assert (listed["cheapest"], listed["prices_as_of"]) == ({}, None)
+    assert [row["price"] for row in listed["models"]] == [{"4k": None}] * 2
 
 
 async def test_without_a_key_everything_is_listed_and_paid_tools_say_what_is_missing(open_world: OpenWorld) -> None:

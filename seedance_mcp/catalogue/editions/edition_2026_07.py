@@ -95,6 +95,7 @@ _FULL_VIDEO = (
 
 _FULL = Route(
     name="full",
+    purpose="the only one with 2K and 4K; every file is reviewed first",
     title="Full (Manxue)",
     duration=_FULL_DURATION,
     resolution=None,
@@ -117,6 +118,7 @@ _OFFICIAL = ("seedance2.0-of-sp", "seedance2.0-of-fast-sp")
 
 _SP = Route(
     name="sp",
+    purpose="most choice: any mix of media, https links, reviewed faces",
     title="SP economy and official",
     duration=Fact(Span(4, 15, 5), "seed"),
     resolution=Fact(
@@ -146,6 +148,7 @@ _SP = Route(
 
 _MINI = Route(
     name="mini",
+    purpose="the small model, up to 1080p: drafts",
     title="Mini",
     duration=Fact(Span(4, 15, 5), "pages-07"),
     resolution=Fact(
@@ -169,6 +172,7 @@ _MINI = Route(
 
 _MINI_SP = Route(
     name="mini-sp",
+    purpose="the small model, one price per clip: long drafts",
     title="Mini Special",
     duration=Fact(Span(4, 15, 5), "pages-07"),
     resolution=Fact(Choice(("480p", "720p"), "720p"), "seed"),
@@ -189,6 +193,7 @@ _MINI_SP = Route(
 
 _MD = Route(
     name="md",
+    purpose="one price per clip: long 720p clips without audio references",
     title="MD",
     duration=Fact(
         Span(1, 15, 5),
@@ -224,6 +229,7 @@ _MD = Route(
 
 _FAST_I2V = Route(
     name="fast-i2v",
+    purpose="one price per clip: from pictures or frames only",
     title="Fast image to video",
     duration=Fact(Span(1, 15, 5), "pages-07"),
     resolution=_ONLY_720P,
@@ -243,6 +249,7 @@ _FAST_I2V = Route(
 
 _STD = Route(
     name="std",
+    purpose="one price per clip: 720p with pictures, videos and audio",
     title="STD",
     duration=Fact(Span(4, 15, 5), "seed"),
     resolution=_ONLY_720P,

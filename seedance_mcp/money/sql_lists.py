@@ -1,0 +1,157 @@
+"""Lists and sums of the requests that fit a filter: every question goes by an index, and sums are kept by day."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from seedance_mcp.errors import InvalidRequest
+from seedance_mcp.money.amounts import from_nano
+from seedance_mcp.money.records import Listed, SumBy, Totals, Wanted
+from seedance_mcp.money.sql_queries import Reading, Slice
+from seedance_mcp.money.sql_rows import DAY_SECONDS
+from seedance_mcp.money.stores.store import Row
+
+_ROW_SUMS = (
+    "count(*) AS requests, coalesce(sum(reserved), 0) AS estimated, coalesce(sum(settled), 0) AS charged,"
+    " coalesce(sum(CASE WHEN settled IS NULL THEN reserved ELSE 0 END), 0) AS reserved,"
+    " coalesce(sum(CASE WHEN kept = 0 THEN 1 ELSE 0 END), 0) AS unsaved"
+)
+_DAY_SUMS = (
+    "coalesce(sum(requests), 0) AS requests, coalesce(sum(estimated), 0) AS estimated, coalesce(sum(charged), 0) AS charged,"
+    " coalesce(sum(reserved), 0) AS reserved, coalesce(sum(CASE WHEN kept = 0 THEN requests ELSE 0 END), 0) AS unsaved"
+)
+_ALWAYS = 10**8 * DAY_SECONDS
+"""A time, in seconds and in whole days, that no request is as old or as young as."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Condition:
+    """A part of a WHERE clause and its values."""
+
+    text: str
+    values: tuple[Any, ...]
+
+    def __and__(self, other: _Condition) -> _Condition:
+        return _Condition(f"{self.text} AND {other.text}", (*self.values, *other.values))
+
+
+_ANY = _Condition("1 = 1", ())
+
+
+def tasks(read: Reading, wanted: Wanted, limit: int, after: str | None) -> Listed:
+    """Give the newest requests that fit, at most `limit`; `after` is the cursor of an earlier list.
+
+    Raises:
+        InvalidRequest: There is no request of that cursor.
+    """
+    order = read.insertion_order
+    time = _time(read, wanted, after)
+    conditions = [each & time for each in _slices(read, wanted)]
+    selects = [
+        f"SELECT * FROM (SELECT *, {order} AS place FROM requests WHERE {each.text}"
+        f" ORDER BY created_at DESC, {order} DESC LIMIT ?) AS slice_{number}"
+        for number, each in enumerate(conditions)
+    ]
+    if not selects:
+        return Listed([], None)
+    values = [value for each in conditions for value in (*each.values, limit + 1)]
+    rows = read.db.all(" UNION ALL ".join(selects) + " ORDER BY created_at DESC, place DESC LIMIT ?", *values, limit + 1)
+    shown = [read.record(row) for row in rows[:limit]]
+    return Listed(shown, shown[-1].request_id if shown and len(rows) > limit else None)
+
+
+def _time(read: Reading, wanted: Wanted, after: str | None) -> _Condition:
+    """Ask for the time that is wanted, and for what comes after a cursor."""
+    since, until = _seconds(wanted)
+    span = _Condition("created_at >= ? AND created_at < ?", (since, until))
+    if after is None:
+        return span
+    row = read.db.one(
+        f"SELECT created_at, {read.insertion_order} AS place FROM requests WHERE request_id = ? AND scope = ?",
+        *(after, read.principal),
+    )
+    if row is None:
+        raise InvalidRequest(NO_SUCH_CURSOR, field="cursor", allowed="next_cursor of an earlier list_tasks")
+    at = row["created_at"]
+    earlier = _Condition(f"(created_at < ? OR {read.insertion_order} < ?)", (at, row["place"]))
+    return replace(span, values=(since, min(until, math.nextafter(at, math.inf)))) & earlier
+
+
+NO_SUCH_CURSOR = "cursor is none of ours; allowed: next_cursor of an earlier list_tasks, or leave it out to begin anew."
+
+
+def _slices(read: Reading, wanted: Wanted) -> list[_Condition]:
+    """Give each range of rows that fits, without its time."""
+    project = _Condition("project = ?", (wanted.project,)) if wanted.project else _ANY
+    if wanted.saved is not None:
+        kept = _Condition("scope = ? AND kept = ?", (read.principal, int(wanted.saved)))
+        return [kept & project] if wanted.status in {None, "completed"} else []
+    return [_Condition(*each.where(read.principal)) & project for each in read.slices(wanted.status)]
+
+
+def _seconds(wanted: Wanted) -> tuple[float, float]:
+    return (
+        wanted.since.timestamp() if wanted.since else -_ALWAYS,
+        wanted.until.timestamp() if wanted.until else _ALWAYS,
+    )
+
+
+def totals(read: Reading, wanted: Wanted) -> Totals:
+    """Add up all requests that fit: whole days are summed already, and the parts of days at both ends are added row by row."""
+    if wanted.saved is not None and wanted.status not in {None, "completed"}:
+        return Totals()
+    found = Totals()
+    for each in read.slices(wanted.status):
+        found = sum(_sums(read, wanted, each), found)
+    return found
+
+
+def _sums(read: Reading, wanted: Wanted, part: Slice) -> Iterator[Totals]:
+    since, until = _seconds(wanted)
+    labels = _labels(wanted)
+    rows = _Condition(*part.where(read.principal)) & labels
+    if part.made:  # few rows, whose state depends on the time
+        yield _sum_rows(read, rows, since, until)
+        return
+    first, last = -(-since // DAY_SECONDS), until // DAY_SECONDS
+    if first > last:
+        yield _sum_rows(read, rows, since, until)
+        return
+    day = _Condition("day >= ? AND day < ?", (int(first), int(last)))
+    whole = _Condition(*part.where(read.principal)) & labels & day
+    (row,) = read.db.all(f"SELECT {_DAY_SUMS} FROM days WHERE {whole.text}", *whole.values)
+    yield _totals(row)
+    for begin, end in ((since, first * DAY_SECONDS), (last * DAY_SECONDS, until)):
+        if begin < end:
+            yield _sum_rows(read, rows, begin, end)
+
+
+def _labels(wanted: Wanted) -> _Condition:
+    """Ask for a project and for saved or unsaved videos; tables of rows and of sums name both alike."""
+    named = {"project": wanted.project, "kept": None if wanted.saved is None else int(wanted.saved)}
+    asked = {name: value for name, value in named.items() if value is not None}
+    return _Condition(" AND ".join(["1 = 1", *(f"{name} = ?" for name in asked)]), tuple(asked.values()))
+
+
+def _sum_rows(read: Reading, rows: _Condition, since: float, until: float) -> Totals:
+    asked = rows & _Condition("created_at >= ? AND created_at < ?", (since, until))
+    (row,) = read.db.all(f"SELECT {_ROW_SUMS} FROM requests WHERE {asked.text}", *asked.values)
+    return _totals(row)
+
+
+def _totals(row: Row) -> Totals:
+    estimated, charged, reserved = (from_nano(int(row[name])) for name in ("estimated", "charged", "reserved"))
+    return Totals(int(row["requests"]), estimated, charged, reserved, int(row["unsaved"]))
+
+
+def spending(read: Reading, by: SumBy, since: int) -> dict[str, Totals]:
+    """Sum requests by project or model since a UTC day, counted from 1970; tasks that were made elsewhere do not count."""
+    rows = read.db.all(
+        f"SELECT {by} AS name, {_DAY_SUMS} FROM days WHERE scope = ? AND day >= ? AND adopted = 0"
+        f" GROUP BY {by} HAVING sum(requests) > 0 ORDER BY {by}",
+        *(read.principal, since),
+    )
+    return {row["name"]: _totals(row) for row in rows}

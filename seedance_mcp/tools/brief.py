@@ -1,0 +1,128 @@
+"""Brief rows of the catalogue and of the ledger, for agents who pay for every character that they read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+
+from seedance_mcp.catalogue.edition import Edition
+from seedance_mcp.catalogue.facts import Model, Route
+from seedance_mcp.money import policy, records
+from seedance_mcp.money.prices import PriceBook
+from seedance_mcp.tools.results import ModelList, ModelRow, RouteRow, TaskRow, Totals
+from seedance_mcp.tools.views import charge_of, iso, prices_of
+
+TASK_ROW_CHARS = 248
+"""The longest row of a task, as JSON with blanks after commas and colons."""
+_PROMPT_CHARS = 60
+COMPARED_SECONDS = 5
+"""Prices per second and per clip are compared for a clip of this length."""
+_NOTES = (
+    "price: by resolution, for one of price_per; null: not published. cheapest: whole clips of 5 s.",
+    "purpose is our advice. No source ranks quality; by their names full, std and of-sp stand above economy, fast and mini.",
+    "model gives one in full, with its request_schema. In a prompt, say Image 1, Video 1, Audio 1 for references by place.",
+)
+
+
+def list_of_models(edition: Edition, models: Sequence[Model], prices: PriceBook) -> ModelList:
+    """Give models as brief rows, and the limits that they share with their routes."""
+    return ModelList(
+        edition=edition.name,
+        currency=edition.currency,
+        prices_as_of=prices.live_as_of,
+        models=[_model_row(model, prices) for model in models],
+        routes=[_route_row(route) for route in edition.routes if any(model.route is route for model in models)],
+        cheapest=_cheapest(edition, models, prices),
+        notes=list(_NOTES),
+    )
+
+
+def _model_row(model: Model, prices: PriceBook) -> ModelRow:
+    most = model.route.reference_videos.value if model.takes_videos else None
+    return ModelRow(model=model.name, route=model.route.name, price=prices_of(model, prices), videos=most)
+
+
+def _route_row(route: Route) -> RouteRow:
+    span = route.duration.value
+    frames = "both" if route.both_frames else "first, last or both"
+    silent = "" if "no_audio_with_frames" not in route.rules else ", no audio with them"
+    return RouteRow(
+        route=route.name,
+        purpose=route.purpose,
+        price_per=route.per,
+        seconds=f"{span.min}-{span.max}",
+        ratios=" ".join(route.ratio.value.allowed),
+        images=route.images.value,
+        audios=route.reference_audios.value,
+        frames=frames + silent,
+        links=" ".join(route.schemes.value),
+        review=None if route.review == "none" else route.review,
+        prompt_chars=route.prompt_max_chars.value if route.prompt_max_chars else None,
+    )
+
+
+def _cheapest(edition: Edition, models: Sequence[Model], prices: PriceBook) -> dict[str, str]:
+    """Give, for each resolution, the model with the lowest published price of a clip, and how many cost the same."""
+    found = {size: _lowest(_clips(models, size, prices)) for size in edition.resolutions}
+    return {size: cheapest for size, cheapest in found.items() if cheapest}
+
+
+def _clips(models: Sequence[Model], resolution: str, prices: PriceBook) -> Iterable[tuple[Decimal, str]]:
+    for model in models:
+        price = prices.price_of(model, resolution) if resolution in model.resolutions else None
+        if price and not model.bills_first_video:
+            yield price.unit * (COMPARED_SECONDS if price.per == "second" else 1), model.name
+
+
+def _lowest(clips: Iterable[tuple[Decimal, str]]) -> str:
+    ordered = sorted(clips, key=lambda clip: clip[0])
+    if not ordered:
+        return ""
+    amount, name = ordered[0]
+    same = sum(price == amount for price, _ in ordered) - 1
+    return f"{name} {float(amount):g}" + (f" ({same} more cost the same)" if same else "")
+
+
+def task_row(record: records.Record) -> TaskRow:
+    """Give one row of the ledger in few characters: the prompt takes the room that the rest leaves."""
+    charged = charge_of(record)
+    row = TaskRow(
+        task_id=record.task_id or record.request_id,
+        status=record.status,
+        progress=record.progress if record.status == "processing" else None,
+        made=iso(record.created_at),
+        model=record.model,
+        cost=None if charged is None else float(charged),
+        estimated_cost=float(record.estimate) if charged is None and record.estimate is not None else None,
+        project=record.project,
+        take=record.take,
+        saved=policy.kept(record),
+    )
+    room = TASK_ROW_CHARS - _chars(row.model_copy(update={"prompt": "…"}).model_dump())
+    return row.model_copy(update={"prompt": _shortened(" ".join((record.prompt or "").split()), min(room, _PROMPT_CHARS))})
+
+
+def totals_of(found: records.Totals) -> Totals:
+    """Give sums as agents read them."""
+    return Totals(
+        count=found.count,
+        estimated=float(found.estimated),
+        charged=float(found.charged),
+        reserved=float(found.reserved),
+        unsaved=found.unsaved,
+    )
+
+
+def _chars(value: object) -> int:
+    return len(json.dumps(value, ensure_ascii=False))
+
+
+def _shortened(text: str, room: int) -> str:
+    """Cut a text so that it takes at most `room` characters as JSON, quotes apart."""
+    if _chars(text) <= room + len('""'):
+        return text
+    short = text[: max(0, room - 1)]
+    while short and _chars(short) >= room + len('""'):
+        short = short[:-1]
+    return f"{short}…" if short else ""
