@@ -106,6 +106,10 @@ def _add_money(commands: Any) -> None:
     spending.add_argument("--by", choices=["model", "principal"], default="model", help="default: model")
     spending.add_argument("--principal", metavar="NAME", help="only this caller's; by default everybody's")
     spending.set_defaults(run=_spending)
+    gallery = commands.add_parser("gallery", help="write a page of the saved videos, beside them")
+    gallery.add_argument("--keep-updated", action="store_true", help="each video that is saved later renews the page")
+    gallery.add_argument("--principal", metavar="NAME", help="only this caller's; by default everybody's")
+    gallery.set_defaults(run=_gallery)
     settle = commands.add_parser("settle", help="record by hand whether a request of unknown outcome was charged")
     settle.add_argument("request_id", help="as `seedance-mcp tasks` shows it")
     settle.add_argument("outcome", choices=["charged", "not-charged"])
@@ -273,6 +277,17 @@ async def _print_spending(options: argparse.Namespace) -> None:
         models = add_up([each for view in views.values() for each in await view.spending_by_model()])
     shown = tables.callers_table(spent) if options.by == "principal" else tables.models_spending_table(models)
     print(f"{shown}\n{tables.spending_totals(list(spent.values()), settings.limits, load_edition().currency)}")
+
+
+def _gallery(options: argparse.Namespace) -> None:
+    anyio.run(_write_gallery, options)
+
+
+async def _write_gallery(options: argparse.Namespace) -> None:
+    from seedance_mcp.cli import gallery  # noqa: PLC0415 - slow to import
+
+    async with _ledger() as (settings, ledger):
+        await gallery.write(settings, await _views(ledger, options.principal) or {"": ledger}, renew=options.keep_updated)
 
 
 def _settle(options: argparse.Namespace) -> None:

@@ -15,6 +15,8 @@ from PIL import Image
 
 FRAME_MOST_PX = 480
 SHEET_MOST_BYTES = 190_000
+POSTER_MOST_PX = 360
+"""The longer side of a poster."""
 MOST_PIXELS = 9_000_000
 """In one frame: enough for 4K in every ratio, and too few to exhaust the memory."""
 FRAMES_MOST = 600
@@ -55,6 +57,15 @@ def contact_sheet(container: Any) -> Sheet:
     return Sheet(_packed(sheet), stream.width, stream.height, seconds)
 
 
+def poster(container: Any, most_bytes: int) -> bytes:
+    """Give the first frame of an open container as a small JPEG; raises as `contact_sheet` does."""
+    stream = container.streams.video[0]
+    stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
+    picture = _small(next(iter(container.decode(stream))))
+    picture.thumbnail((POSTER_MOST_PX, POSTER_MOST_PX))
+    return _packed(picture, most_bytes)
+
+
 def _frame_at(container: Any, stream: Any, seconds: float) -> Any:
     """Give the first frame at or after a moment of the file's own clock, else the last frame."""
     container.seek(int(seconds / stream.time_base), stream=stream)
@@ -76,11 +87,11 @@ def _small(frame: Any) -> Image.Image:
     return picture
 
 
-def _packed(sheet: Image.Image) -> bytes:
+def _packed(sheet: Image.Image, most_bytes: int = SHEET_MOST_BYTES) -> bytes:
     """Encode a JPEG in the best quality that fits; a sheet that fits in none, such as noise, is made smaller first."""
     for quality in _QUALITIES:
         packed = io.BytesIO()
         sheet.save(packed, "JPEG", quality=quality)
-        if packed.tell() <= SHEET_MOST_BYTES:
+        if packed.tell() <= most_bytes:
             return packed.getvalue()
-    return _packed(sheet.reduce(2))
+    return _packed(sheet.reduce(2), most_bytes)

@@ -156,4 +156,17 @@ def _sheet(argument: str, file: BinaryIO) -> dict[str, Any]:
     return {**sheet, "jpeg": base64.b64encode(sheet["jpeg"]).decode()}
 
 
-_JOBS: dict[str, Callable[[str, BinaryIO], dict[str, Any]]] = {"picture": _picture, "stream": _stream, "sheet": _sheet}
+def _poster(argument: str, file: BinaryIO) -> dict[str, Any]:
+    """Draw the first frame of a video as a small JPEG."""
+    from seedance_mcp.media.contact_sheet import poster  # noqa: PLC0415 - loads the libraries
+
+    with open_stream("mp4", file) as container:
+        return {"jpeg": base64.b64encode(poster(container, int(argument))).decode()}
+
+
+_JOBS: dict[str, Callable[[str, BinaryIO], dict[str, Any]]] = {
+    "picture": _picture,
+    "stream": _stream,
+    "sheet": _sheet,
+    "poster": _poster,
+}

@@ -3,6 +3,7 @@
 __all__ = [
     "dirfd",
     "local_disk",
+    "page_file",
     "video_names",
     "video_store",
 ]

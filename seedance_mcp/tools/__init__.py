@@ -7,6 +7,8 @@ __all__ = [
     "changes",
     "create",
     "downloads",
+    "gallery",
+    "gallery_page",
     "models",
     "observer",
     "results",
