@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from html import escape
 from importlib.resources import files
+from urllib.parse import unquote
 
 from seedance_mcp.money import policy
 from seedance_mcp.money.records import Record, Totals
@@ -220,7 +221,7 @@ def _lines(entry: Entry, facts: Facts) -> list[tuple[str, str]]:
         ("Length", f"{record.duration} s" if record.duration else ""),
         ("Cost", _cost(record, facts)),
         ("Link until", ends),
-        ("File", f"<code>{_text(record.saved.uri)}</code>" if record.saved else ""),
+        ("File", f"<code>{_text(unquote(entry.link or record.saved.uri).removeprefix('./'))}</code>" if record.saved else ""),
         ("Task", f"<code>{_text(record.task_id or record.request_id)}</code>"),
     ]
 
