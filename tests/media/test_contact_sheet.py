@@ -154,6 +154,17 @@ def sheet_of(content: bytes, tmp_path: Path) -> dict[str, Any]:
     return {**sheet, "picture": Image.open(io.BytesIO(base64.b64decode(sheet.get("jpeg", ""))))} if "jpeg" in sheet else sheet
 
 
+@pytest.mark.parametrize(("size", "shown"), [((640, 360), (360, 202)), ((360, 640), (202, 360)), ((64, 64), (64, 64))])
+def test_a_poster_is_the_first_frame_in_few_bytes(tmp_path: Path, size: tuple[int, int], shown: tuple[int, int]) -> None:
+    (tmp_path / "film").write_bytes(film_of(Clip(size_px=size, audio=None, frames=2)))
+    with (tmp_path / "film").open("rb") as file:
+        jpeg = base64.b64decode(answer("poster", "16000", file)["jpeg"])
+    assert len(jpeg) <= 16_000
+    picture: Any = Image.open(io.BytesIO(jpeg))
+    assert picture.size == pytest.approx(shown, abs=1)
+    assert all(abs(seen - drawn) < 12 for seen, drawn in zip(picture.getpixel((9, 9)), (200, 50, 50), strict=True))
+
+
 def test_a_video_that_starts_late_shows_three_moments(tmp_path: Path) -> None:
     assert sheet_of(film_of(Clip(start=48, audio=None)), tmp_path)["seconds"] == [0, 0.5, 0.958]
 
