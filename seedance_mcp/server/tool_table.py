@@ -213,8 +213,8 @@ TOOLS: tuple[ToolSpec, ...] = (
         name="upload_asset",
         title="Upload an asset",
         description=(
-            "Bring an image, video, audio or a frame of a finished video: gives the reference that the model takes, converted and "
-            "reviewed as its route demands. Free. Next: create_video with reference in one of use_in."
+            "Bring an image, video, audio or a frame of a finished video: gives the reference that the model takes, converted "
+            "and reviewed as its route demands. Free. Next: create_video with reference in one of use_in."
         ),
         icon="M4 0l3 4H5v4H3V4H1z",
         read=_reads(arguments.UploadAsset),
