@@ -116,10 +116,10 @@ class DownloadVideo(GetTask):
 class JoinVideos(Arguments):
     """Finished tasks in order, and how one becomes the next."""
 
-    tasks: Annotated[list[str], Field(min_length=2, max_length=40, description="Task ids, in order.")]
+    tasks: Annotated[list[str], Field(min_length=2, max_length=40)]
     transition: Literal["cut", "crossfade"] = "cut"
     crossfade_seconds: Annotated[float, Field(ge=0.1, le=2)] = 0.5
-    music: Annotated[str | None, Field(description="Local audio to lie below.")] = None
+    music: Annotated[str | None, Field(description="Local audio.")] = None
     filename: str | None = None
     project: str | None = None
 
@@ -149,15 +149,12 @@ class UploadAsset(Arguments):
 
     source: Annotated[
         str,
-        Field(description="Local path, https:// URL, or a frame of a finished video: task:<task_id>#first|last|<seconds>."),
+        Field(description="Path, https:// URL, or task:<task_id>#first|last|<seconds>."),
     ]
     model: Annotated[str, Field(description="The model that will use it.")]
     fit: Annotated[
         Fit,
-        Field(
-            description="convert: format, size, rotation. trim: also length (path#t=SECONDS begins there) and aspect: "
-            "bars, or path#crop. none: refuse."
-        ),
+        Field(description="trim also cuts length (path#t=SECONDS) and pads aspect (path#crop crops)."),
     ] = "convert"
     kind: Annotated[Kind | None, Field(description="Guessed when absent.")] = None
     name: Annotated[AssetName | None, Field(description="Keeps it as @name.")] = None
