@@ -194,6 +194,7 @@ Folder = Annotated[Path, BeforeValidator(_path)]
 _NEVER_SKIPPED = {
     *("data_dir", "output_dir", "media_roots", "prices"),
     *("max_cost_per_video", "max_cost_per_day", "max_cost_total", "confirm_above"),
+    *("max_cost_account_per_day", "max_cost_account_total"),
     *("http_tokens", "http_oauth_issuer", "http_oauth_audience"),
 }
 """Settings whose default spends, opens or writes more than the operator wanted: a value that cannot be read is refused."""
@@ -227,6 +228,8 @@ class Settings(BaseSettings):
     """Where the ledger is kept."""
     output_dir: Folder = Field(default_factory=_default_output)
     """The only folder that videos are saved to."""
+    auto_save: Switch = False
+    """1: every finished video is saved without being asked, also while no call waits for it."""
     media_roots: Annotated[list[Path] | None, NoDecode, BeforeValidator(_paths)] = None
     """The only folders that upload_asset reads, separated as in PATH."""
     prices: Folder | None = None

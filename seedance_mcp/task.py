@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Literal
 
 Status = Literal["queued", "processing", "completed", "failed", "cancelled", "unknown"]
-"""`unknown`: the request was sent and its answer was lost."""
+"""`unknown`: the request was sent and its answer was lost, or the provider does not know its task any more."""
 FINAL: frozenset[Status] = frozenset({"completed", "failed", "cancelled"})
 """The statuses of a task that has ended."""
 RUNNING: frozenset[Status] = frozenset({"queued", "processing"})

@@ -194,8 +194,7 @@ class World:
         result = await self.client.call_tool(tool, arguments or {}, **options)
         block, *more = result.content
         assert isinstance(block, TextContent)
-        assert result.structured_content is not None
-        return Answer(result.structured_content, block.text, bool(result.is_error), more)
+        return Answer(result.structured_content or {}, block.text, bool(result.is_error), more)
 
     async def create(self, **fields: Any) -> Answer:
         return await self.call("create_video", {"request": {"model": "seedance2.0-sp", "prompt": "a fox", **fields}})

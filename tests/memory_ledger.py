@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from seedance_mcp.errors import ConfirmationRequired, InvalidRequest, SeedanceError, TaskNotFound
-from seedance_mcp.money import policy
+from seedance_mcp.money import policy, sums
 from seedance_mcp.money.amounts import exact
 from seedance_mcp.money.records import (
+    AssetReference,
     Health,
     Listed,
     ModelSpending,
     Movements,
+    NamedAsset,
     NewRequest,
     Page,
     Record,
@@ -33,7 +35,7 @@ from seedance_mcp.money.records import (
     Verdict,
     Wanted,
 )
-from seedance_mcp.task import ProviderTask, Status
+from seedance_mcp.task import RUNNING, ProviderTask, Status
 from seedance_mcp.tools.session import OpenLedger
 
 
@@ -58,6 +60,8 @@ class Tables:
     refusals: set[str] = field(default_factory=set[str])
     media: dict[str, float | None] = field(default_factory=dict[str, "float | None"])
     bodies: dict[str, dict[str, Any]] = field(default_factory=dict[str, "dict[str, Any]"])
+    assets: dict[tuple[str, str], NamedAsset] = field(default_factory=dict[tuple[str, str], NamedAsset])
+    references: dict[tuple[str, str, str], AssetReference] = field(default_factory=dict[tuple[str, str, str], AssetReference])
     saving_until: dict[str, datetime] = field(default_factory=dict[str, datetime])
     uploads: dict[tuple[str, str], Upload] = field(default_factory=dict[tuple[str, str], Upload])
 
@@ -176,21 +180,24 @@ class MemoryLedger:
         if after and after not in names:
             raise InvalidRequest("cursor is none of ours")
         rest = self._mine()[names.index(after) + 1 :] if after else self._mine()
-        fitting = [record for record in rest if policy.fits(record, wanted)]
+        fitting = [record for record in rest if sums.fits(record, wanted)]
         return Listed(fitting[:limit], fitting[limit - 1].request_id if len(fitting) > limit else None)
 
     async def totals(self, wanted: Wanted) -> Totals:
-        return sum((policy.totals_of(record) for record in self._mine() if policy.fits(record, wanted)), Totals())
+        return sum((sums.totals_of(record) for record in self._mine() if sums.fits(record, wanted)), Totals())
 
     async def request_body(self, request_id: str) -> dict[str, Any] | None:
         return self._tables.bodies.get(request_id) if await self.find(request_id) else None
 
     async def claim_saving(self, request_id: str, seconds: float) -> bool:
         until = self._tables.saving_until
-        if policy.kept(self._known(request_id)) is not False or until.get(request_id, self._now()) > self._now():
+        if sums.kept(self._known(request_id)) is not False or until.get(request_id, self._now()) > self._now():
             return False
         until[request_id] = self._now() + timedelta(seconds=seconds)
         return True
+
+    async def release_saving(self, request_id: str) -> None:
+        self._tables.saving_until.pop(request_id, None)
 
     async def keys(self, part: str, limit: int) -> list[str]:
         names = list(dict.fromkeys(record.task_id or record.request_id for record in self._mine()))
@@ -235,19 +242,19 @@ class MemoryLedger:
         return Used(next(iter(today), None), next((used for _, used in told), None))
 
     async def spending_by_model(self) -> list[ModelSpending]:
-        return policy.add_up(
+        return sums.add_up(
             ModelSpending(record.model or "", 1, record.estimate or Decimal(0), record.settled)
             for record in self._mine()
-            if record.settled is not None and not record.adopted and policy.counts_as_video(record.state)
+            if record.settled is not None and not record.adopted and sums.counts_as_video(record.state)
         )
 
     async def spending(self, by: SumBy, since: date) -> dict[str, Totals]:
         counted = [record for record in self._mine() if not record.adopted and record.created_at.date() >= since]
-        sums: dict[str, Totals] = {}
+        found: dict[str, Totals] = {}
         for record in counted:
             name = (record.project if by == "project" else record.model) or ""
-            sums[name] = sums.get(name, Totals()) + policy.totals_of(record)
-        return dict(sorted(sums.items()))
+            found[name] = found.get(name, Totals()) + sums.totals_of(record)
+        return dict(sorted(found.items()))
 
     async def unknown_outcomes(self) -> list[Record]:
         return [record for record in reversed(self._everybodys()) if policy.is_of_unknown_outcome(record)]
@@ -256,24 +263,40 @@ class MemoryLedger:
         return sorted({record.principal for record in self._everybodys()})
 
     async def movements(self, record: Record, asked_at: datetime) -> Movements:
-        began, every = record.created_at, {each.request_id: each for each in self._everybodys()}
-        others = [each for each in every.values() if each.request_id != record.request_id]
-        events = [event for event in self._tables.events if event.request_id != record.request_id]
-        answered = {event.request_id for event in events if event.what not in {"reserved", "sending"} and event.at < began}
-        around = {each.request_id for each in others if policy.overdue_before(began) <= each.created_at <= began}
-        since = [event for event in events if event.at >= began and every[event.request_id].created_at < began]
-        running = any(each.state in {"queued", "processing"} and each.settled is None for each in others)
-        guessed = (
-            each.created_at >= began and each.state == "completed" and each.settled_by in {None, "estimate"} for each in others
-        )
+        order = list(self._tables.requests)
+        own = order.index(record.request_id)
+        others = [each for each in self._everybodys() if each.request_id != record.request_id and not each.adopted]
+        before = [each for each in others if order.index(each.request_id) < own]
+        after = [each for each in others if order.index(each.request_id) > own]
+        names = [(event.request_id, event.what) for event in self._tables.events]
+        reserved = names.index((record.request_id, "reserved"))
+        sent = names.index((record.request_id, "sending")) if (record.request_id, "sending") in names else reserved
+        answered = {name for name, what in names[:reserved] if what not in {"reserved", "sending"}}
+        runs_since = record.created_at - timedelta(seconds=policy.RUNS_MOST_SECONDS)
+        since = [
+            (name, what) for name, what in names[reserved:] if any(name == each.request_id and each.task_id for each in before)
+        ]
         return Movements(
-            unanswered=not around <= answered
+            unanswered=self._now() < asked_at
+            or any(
+                each.request_id not in answered and each.created_at >= runs_since and (each.task_id or each.settled != 0)
+                for each in before
+            )
             or any(each.state == "sending" and not each.overdue and each.settled is None for each in others)
-            or any(began < event.at <= (record.sent_at or began) for event in events)
-            or any(event.at >= asked_at for event in events),
-            failed=any(event.what in policy.CAME_TO_NOTHING and every[event.request_id].task_id for event in since),
-            unclear=running or any(guessed) or any(event.what in policy.CHARGES for event in since),
-            charged=total(each.settled or Decimal(0) for each in others if each.created_at >= began),
+            or any(name != record.request_id for name, _ in names[reserved : sent + 1])
+            or any(event.at >= asked_at and event.request_id != record.request_id for event in self._tables.events),
+            failed=any(what in policy.CAME_TO_NOTHING for _, what in since),
+            unclear=any(each.state in RUNNING and each.settled is None for each in others)
+            or any((each.state == "completed" and each.settled is None) or each.settled_by == "estimate" for each in after)
+            or any(what in policy.CHARGES for _, what in since),
+            charged=total(each.settled or Decimal(0) for each in after),
+            returnable=total(
+                each.settled or Decimal(0)
+                for each in after
+                if each.state in {*RUNNING, "unknown"} or (each.state in policy.CAME_TO_NOTHING and each.task_id)
+            ),
+            hidden=any(each.state in RUNNING or policy.is_of_unknown_outcome(replace(each, overdue=True)) for each in before)
+            or any(each.state == "unknown" and each.settled and each.created_at >= runs_since for each in before),
         )
 
     async def judge(self, record: Record, used: Decimal, asked_at: datetime, *, only_one: bool) -> Record:
@@ -313,6 +336,29 @@ class MemoryLedger:
     async def find_upload(self, digest: str, lifetime_seconds: float) -> Upload | None:
         found = self._tables.uploads.get((self._principal, digest))
         return found if found and found.at > self._now() - timedelta(seconds=lifetime_seconds) else None
+
+    def _forget_references(self, name: str) -> None:
+        kept = self._tables.references
+        for key in [key for key in kept if key[:2] == (self._principal, name)]:
+            del kept[key]
+
+    async def keep_asset(self, asset: NamedAsset) -> None:
+        before = self._tables.assets.get((self._principal, asset.name), asset)
+        if (before.source, before.sha256) != (asset.source, asset.sha256):
+            self._forget_references(asset.name)
+        self._tables.assets[self._principal, asset.name] = asset
+
+    async def assets(self) -> list[tuple[NamedAsset, list[AssetReference]]]:
+        mine = {name: asset for (principal, name), asset in self._tables.assets.items() if principal == self._principal}
+        made = sorted(self._tables.references.items())
+        return [(mine[name], [each for key, each in made if key[:2] == (self._principal, name)]) for name in sorted(mine)]
+
+    async def remove_asset(self, name: str) -> bool:
+        self._forget_references(name)
+        return self._tables.assets.pop((self._principal, name), None) is not None
+
+    async def remember_reference(self, made: AssetReference) -> None:
+        self._tables.references[self._principal, made.name, made.route] = made
 
     async def health(self) -> Health:
         return Health([], len(self._tables.requests), len(await self.unknown_outcomes()))

@@ -16,9 +16,9 @@ ROOT = Path(seedance_mcp.__file__).parent
 PACKAGE = "seedance_mcp"
 
 ARROWS = """
-cli: server tools money sandbox instant catalogue settings errors untrusted _version
-server: tools money provider sandbox instant catalogue settings task errors _version untrusted
-tools: money provider media storage polling catalogue settings task errors untrusted
+cli: server tools money sandbox instant catalogue settings errors untrusted origin _version
+server: tools money provider polling sandbox instant catalogue settings task errors _version untrusted
+tools: money provider media storage polling catalogue settings task errors origin untrusted
 money: catalogue settings task errors untrusted
 provider: catalogue settings task errors untrusted
 media: storage catalogue errors
@@ -33,11 +33,20 @@ __main__: cli instant
 task:
 errors:
 untrusted:
+origin:
 _version:
 """
 """Folder or module at the top: all that it imports of the package, no more and no less."""
 
-HTTPX = {"provider.client", "provider.result_download", "server.oauth", "sandbox.faults", "sandbox.provider", "sandbox.serve"}
+HTTPX = {
+    "provider.environment",
+    "provider.client",
+    "provider.result_download",
+    "server.oauth",
+    "sandbox.faults",
+    "sandbox.provider",
+    "sandbox.serve",
+}
 SDK_FOLDERS = {"server", "cli.demo"}
 
 

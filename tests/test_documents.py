@@ -22,8 +22,9 @@ import seedance_mcp
 from seedance_mcp import _version, settings
 from seedance_mcp.catalogue.edition import load_edition
 from seedance_mcp.cli import main
-from seedance_mcp.cli.mcp_clients import BY_NAME, CLIENTS, SERVER, ClientApp, uvx_command
+from seedance_mcp.cli.mcp_clients import BY_NAME, CLIENTS, SERVER, ClientApp
 from seedance_mcp.errors import InvalidRequest
+from seedance_mcp.origin import PUBLISHED, requirement
 from seedance_mcp.server import resources
 from seedance_mcp.server.prompts import PROMPTS, PromptSpec
 from seedance_mcp.server.tool_table import TOOLS
@@ -121,12 +122,18 @@ LINKED = [(BY_NAME[name], sandbox) for name in ("cursor", "vscode") for sandbox 
 
 
 def links() -> str:
+    if not PUBLISHED:
+        return "Links that install with one click follow with the first version on the package index."
     return " · ".join(f"[{each.title}{', sandbox' * sandbox}]({link(each, sandbox)})" for each, sandbox in LINKED)
+
+
+def by_name(sandbox: bool) -> list[str]:  # noqa: FBT001
+    return ["uvx", "--from", requirement("sandbox" if sandbox else "", "", published=True) or "", "seedance-mcp"]
 
 
 def link(client: ClientApp, sandbox: bool) -> str:  # noqa: FBT001
     """The link that lets a client ask its user whether to add the server, started by uvx."""
-    text = _compact(client.entry(uvx_command(sandbox=sandbox), sandbox=sandbox))
+    text = _compact(client.entry(by_name(sandbox), sandbox=sandbox))
     if client.name == "cursor":
         config = base64.b64encode(text.encode()).decode()
         return "https://cursor.com/install-mcp?" + urlencode({"name": SERVER, "config": config})
@@ -266,17 +273,15 @@ def test_every_documented_command_is_accepted_by_the_parser(path: Path) -> None:
         main.parser().parse_args(line.replace("CLIENT", "cursor").replace("REQUEST_ID", "req_1").split())  # else it exits
 
 
-def test_the_links_of_the_readme_carry_the_entries_that_install_writes() -> None:
-    found: list[tuple[str, str, str]] = re.findall(
-        r"\[([\w ]+)(, sandbox)?\]\((https://\S+config=\S+)\)", README.read_text("utf-8")
-    )
-    assert [(title, bool(sandbox)) for title, sandbox, _ in found] == [(client.title, sandbox) for client, sandbox in LINKED]
-    for (client, sandbox), (_, _, url) in zip(LINKED, found, strict=True):
+def test_links_carry_the_entries_that_install_writes_and_are_shown_once_the_package_is_published() -> None:
+    assert ("config=" in README.read_text("utf-8")) is PUBLISHED
+    for client, sandbox in LINKED:
+        url = link(client, sandbox)
         query = parse_qs(urlsplit(url).query)
         (config,) = query["config"]
         assert query["name"] == [SERVER]
         entry = json.loads(base64.b64decode(config) if client.name == "cursor" else config)
-        assert entry == client.entry(uvx_command(sandbox=sandbox), sandbox=sandbox)
+        assert entry == client.entry(by_name(sandbox), sandbox=sandbox)
         assert ("inputs" in query) is (client.name == "vscode" and not sandbox)
         assert [json.loads(each) for each in query.get("inputs", [])] == [[client.input]] * ("inputs" in query)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import takewhile
 from typing import Literal
 
 from pydantic import BaseModel
@@ -30,7 +31,50 @@ def create_video_schema(edition: Edition, profile: Profile, options_model: type[
     if profile == "flat":
         return _object({**_flat_fields(edition), **options}, ["model", "prompt"])
     branches = [schema_of(request_model(edition, route)) for route in edition.routes]
-    return _object({"request": {"type": "object", "anyOf": branches}, **options}, ["request"])
+    request = {"type": "object", "description": _in_words(edition), "anyOf": branches}
+    return _object({"request": request, **options}, ["request"])
+
+
+REFERENCES_IN_PROMPT = "In the prompt, Image 1, Video 1, Audio 1 mean the first of each list"
+
+
+def _in_words(edition: Edition) -> str:
+    """Say what the branches of the union have in common and what a model reads past: routes, billing, rules between fields."""
+    rules = [_rule_of(name, [route.name for route in edition.routes if name in route.rules], edition) for name in RULES]
+    return f"{routes_in_words(edition)} {'. '.join(rule for rule in rules if rule)}. {REFERENCES_IN_PROMPT}."
+
+
+def _rule_of(name: str, bound: list[str], edition: Edition) -> str:
+    """Quote a rule with the routes that it binds, unless it binds all or none."""
+    some = f" ({' '.join(bound)})" if len(bound) < len(edition.routes) else ""
+    return f"{RULES[name]}{some}" if bound else ""
+
+
+def routes_in_words(edition: Edition) -> str:
+    """Say which model names belong to which route and how each route bills, in few bytes."""
+    families = {route: family for route in edition.routes if (family := _family(edition, route))}
+    others = [model.name for model in edition.models if model.route not in families]
+    start = _shared_start(others) if len(others) > 1 else ""
+    by_unit: dict[str, list[str]] = {}
+    for route in edition.routes:
+        own = [model.name.removeprefix(start) for model in edition.models_of(route)]
+        names = [f"{families[route]}*"] if route in families else own
+        by_unit.setdefault(route.per, []).append(route.name + (f" ({' '.join(names)})" if names != [route.name] else ""))
+    billed = "; ".join(f"per {unit}: {', '.join(routes)}" for unit, routes in by_unit.items())
+    return f"Routes {billed}." + (f" Names without * begin with {start}." if start else "")
+
+
+def _family(edition: Edition, route: Route) -> str:
+    """Give the beginning that only the names of one route share; empty where there is none that says it in fewer bytes."""
+    names = [model.name for model in edition.models_of(route)]
+    start = _shared_start(names)
+    alone = not any(model.name.startswith(start) for model in edition.models if model.route is not route)
+    return start if len(names) > 1 and start and alone else ""
+
+
+def _shared_start(names: list[str]) -> str:
+    """Give the letters that all names begin with."""
+    return "".join(letters[0] for letters in takewhile(lambda each: len(set(each)) == 1, zip(*names, strict=False)))
 
 
 def model_schema(edition: Edition, model: Model) -> Schema:
@@ -49,7 +93,7 @@ def _object(properties: Schema, required: list[str]) -> Schema:
 def _flat_fields(edition: Edition) -> Schema:
     """Give each field that some route has, in the order of the request."""
     by_route = {name: _by_route(edition, name) for name in VideoRequest.model_fields}
-    return {name: _widest(name, schemas) for name, schemas in by_route.items() if schemas}
+    return {name: _widest(edition, name, schemas) for name, schemas in by_route.items() if schemas}
 
 
 def _by_route(edition: Edition, name: str) -> dict[Route, Schema]:
@@ -58,7 +102,7 @@ def _by_route(edition: Edition, name: str) -> dict[Route, Schema]:
     return {route: schema for route, schema in found.items() if schema}
 
 
-def _widest(name: str, schemas: dict[Route, Schema]) -> Schema:
+def _widest(edition: Edition, name: str, schemas: dict[Route, Schema]) -> Schema:
     """Give the widest bound of one field over all routes, with the narrower ones in the description."""
     merged: Schema = {"type": next(iter(schemas.values()))["type"]}
     if merged["type"] == "array":
@@ -72,7 +116,7 @@ def _widest(name: str, schemas: dict[Route, Schema]) -> Schema:
         merged["enum"] = list(dict.fromkeys(value for each in schemas.values() for value in each["enum"]))
     elif name in MEDIA_FIELDS:
         merged |= _reference()
-    limits = _limits(name, schemas)
+    limits = _limits(edition, name, schemas)
     return {**merged, "description": limits} if limits else merged
 
 
@@ -80,10 +124,10 @@ def _reference() -> Schema:
     return {"type": "string", "pattern": reference_pattern(("https", "asset"))}
 
 
-def _limits(name: str, schemas: dict[Route, Schema]) -> str:
+def _limits(edition: Edition, name: str, schemas: dict[Route, Schema]) -> str:
     """Give each bound with its routes, such as `4-12: full; 4-15: sp mini; …`."""
     if name in {"model", "orientation"}:
-        return ""
+        return routes_in_words(edition) if name == "model" else ""
     routes: dict[str, list[str]] = {}
     for route, schema in schemas.items():
         routes.setdefault(_short(name, schema), []).append(route.name)
@@ -109,19 +153,19 @@ def _schemes(schema: Schema) -> str:
     return text.replace(" or an ", "/").removeprefix("an ")
 
 
-_RULE_SHOWN_AT = {
-    "images": "images_or_frames",
-    "last_image": "both_frames",
-    "reference_videos": "video_models_only",
-    "reference_audios": "audio_not_alone",
+_RULES_SHOWN_AT = {
+    "images": ("images_or_frames",),
+    "last_image": ("both_frames",),
+    "reference_videos": ("video_models_only",),
+    "reference_audios": ("audio_not_alone", "no_audio_with_frames"),
 }
-"""Field → the rule that its description quotes."""
+"""Field → the rules that its description quotes; together they are all there are."""
 
 
 def _rule(name: str, routes: list[Route]) -> str:
-    """Give the rule that stands beside a field, and its routes unless these are all routes that have the field."""
-    rule = _RULE_SHOWN_AT.get(name)
-    if not rule:
-        return ""
-    bound = [route.name for route in routes if rule in route.rules]
-    return f". {RULES[rule]}" + (f" ({' '.join(bound)})" if len(bound) < len(routes) else "")
+    """Give the rules that stand beside a field, each with its routes unless these are all routes that have the field."""
+    told = [REFERENCES_IN_PROMPT] if name == "prompt" else []
+    for rule in _RULES_SHOWN_AT.get(name, ()):
+        bound = [route.name for route in routes if rule in route.rules]
+        told += [RULES[rule] + (f" ({' '.join(bound)})" if len(bound) < len(routes) else "")] if bound else []
+    return "".join(f". {each}" for each in told)

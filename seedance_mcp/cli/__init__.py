@@ -6,6 +6,7 @@ __all__ = [
     "doctor",
     "gallery",
     "install",
+    "installed",
     "jsonc_edit",
     "main",
     "mcp_clients",

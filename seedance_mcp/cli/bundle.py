@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import zipfile
 from importlib import metadata, resources
 from importlib.resources.abc import Traversable
@@ -12,10 +11,9 @@ from typing import Any
 
 from seedance_mcp._version import __version__
 from seedance_mcp.errors import InvalidRequest
+from seedance_mcp.origin import PACKAGE, requirements
 from seedance_mcp.server.tool_table import TOOLS
 
-PACKAGE = "seedance-mcp"
-_EXTRA = re.compile(r"""\s*;\s*extra\s*==\s*['"](\w+)['"]$""")
 _FILE_TIME = (2026, 1, 1, 0, 0, 0)
 """The time stamp of every file inside: the same content gives the same bundle."""
 
@@ -128,15 +126,8 @@ def _sources(folder: Traversable, name: str) -> list[tuple[str, Traversable]]:
 
 def _project() -> str:
     """Give the project file from which uv makes an environment: the package's dependencies and those of its sandbox."""
-    about = metadata.metadata(PACKAGE)
-    wanted = [_EXTRA.sub("", each) for each in about.get_all("Requires-Dist") or [] if _extra(each) in {None, "sandbox"}]
+    about, wanted = metadata.metadata(PACKAGE), requirements(None, "sandbox")
     return (
         f'[project]\nname = "seedance-mcp-bundle"\nversion = "{__version__}"\nrequires-python = "{about["Requires-Python"]}"\n'
         f"dependencies = {json.dumps(wanted, indent=4)}\n"
     )
-
-
-def _extra(requirement: str) -> str | None:
-    """Give the extra that a requirement belongs to, `None` for one that is always installed."""
-    found = _EXTRA.search(requirement)
-    return found[1] if found else None

@@ -1,28 +1,35 @@
-"""`seedance-mcp doctor` checks everything that a server needs and says what to do about each fault."""
+"""`seedance-mcp doctor` checks everything that a server needs and says what to do about each fault.
+
+A server is started from this shell or by a client. Each entry that `install` wrote is checked with its own environment.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import platform
+import shutil
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterable
-from contextlib import aclosing
-from dataclasses import asdict, dataclass
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
+from contextlib import aclosing, contextmanager
+from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from functools import partial
 from importlib import metadata
 from importlib.util import find_spec
+from itertools import groupby
 from pathlib import Path
 from typing import Literal, TypeVar
 
 import anyio
 
 from seedance_mcp._version import __version__
-from seedance_mcp.errors import SeedanceError
+from seedance_mcp.cli.installed import ClientFile, client_files, without_ours
+from seedance_mcp.errors import NotConfigured, SeedanceError
 from seedance_mcp.money.ledger import open_ledger
 from seedance_mcp.money.prices import load_prices
 from seedance_mcp.money.stores.sqlite import LEDGER_FILE
+from seedance_mcp.origin import PACKAGE, PUBLISHED, install_command
 from seedance_mcp.server.handlers import open_shared
 from seedance_mcp.settings import Settings, check_settings, ignored_variables
 from seedance_mcp.tools.session import Connect, Shared, connect_to_provider, utc_now
@@ -34,8 +41,7 @@ ANSWER_SECONDS = 20.0
 T = TypeVar("T")
 Mark = Literal["ok", "warn", "fail"]
 _CHECK_THE_SANDBOX = "SEEDANCE_SANDBOX=1 seedance-mcp doctor"
-_OF_THIS_SHELL = "(this shell's; a client's entry may differ)"
-_EXTRAS = ("av", "PIL", "rich")
+_EXTRAS = ("av", "PIL", "pillow_heif", "rich")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,27 @@ class Finding:
     fact: str
     remedy: str = ""
     """The next step for the operator; empty where nothing is wrong."""
+    where: str = ""
+    """The clients' files whose entry was checked; empty for this shell and this machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """One way in which the server is started: from this shell, or by the entries of clients that say the same."""
+
+    environment: Mapping[str, str]
+    variables: Mapping[str, str]
+    """Those of the environment that were meant for this server."""
+    files: tuple[ClientFile, ...] = ()
+    """None for this shell."""
+
+    @property
+    def where(self) -> str:
+        return ", ".join(f"{each.client.title} ({each.path})" for each in self.files)
+
+    @property
+    def whose(self) -> str:
+        return "(in the entry)" if self.files else "(this shell's; a client's entry may differ)"
 
 
 def failed(findings: Iterable[Finding]) -> bool:
@@ -56,15 +83,23 @@ def failed(findings: Iterable[Finding]) -> bool:
 
 
 def as_text(findings: Iterable[Finding]) -> str:
-    """Write one line for each finding, with its remedy below it."""
-    return "\n".join(
-        f"{each.mark:4} {each.what}: {each.fact}" + (f"\n     -> {each.remedy}" if each.remedy else "") for each in findings
-    )
+    """Write one line for each finding, with its remedy below it, and a title above those of clients' entries."""
+    parts: list[str] = []
+    for where, group in groupby(findings, key=lambda each: each.where):
+        parts += [f"\n{where}"] if where else []
+        parts += [_line(each) for each in group]
+    return "\n".join(parts)
+
+
+def _line(finding: Finding) -> str:
+    remedy = f"\n     -> {finding.remedy}" if finding.remedy else ""
+    return f"{finding.mark:4} {finding.what}: {finding.fact}{remedy}"
 
 
 def as_json(findings: Iterable[Finding]) -> str:
     """Write the findings for programs."""
-    return json.dumps([asdict(finding) for finding in findings], ensure_ascii=False, indent=2)
+    rows = [{name: value for name, value in asdict(each).items() if value or name != "where"} for each in findings]
+    return json.dumps(rows, ensure_ascii=False, indent=2)
 
 
 async def report(as_data: bool) -> bool:  # noqa: FBT001 - the option as typed
@@ -84,14 +119,68 @@ async def examine(connect: Connect = connect_to_provider) -> list[Finding]:
     Args:
         connect: Makes the provider's client from the settings.
     """
+    files = client_files()
+    starts = _starts(files)
+    found = [_versions(), *map(_unreadable, (each for each in files if each.fault))]
+    if starts and not _is_server():
+        found += _ignored(os.environ)
+        found.append(Finding("ok", "this shell", "no key and no sandbox is set here; what clients start follows"))
+    else:
+        starts.insert(0, _Start(dict(os.environ), dict(os.environ)))
+    for start in starts:
+        with _environment(start.environment):
+            found += [replace(each, where=start.where) for each in await _examine(start, connect)]
+    return found
+
+
+def _unreadable(file: ClientFile) -> Finding:
+    fact = f"{file.client.title}, {file.path}: {file.fault}"
+    return Finding("warn", "client", fact, "correct the file; it was left as it is")
+
+
+def _starts(files: list[ClientFile]) -> list[_Start]:
+    """Give what the clients start; entries that come to the same are checked once."""
+    found: dict[tuple[object, ...], _Start] = {}
+    for file in files:
+        if file.entry is not None:
+            variables = file.variables(os.environ)
+            key = tuple(sorted(variables.items())), file.asks_for_key, file.is_remote
+            start = found.setdefault(key, _Start(without_ours(os.environ) | variables, variables))
+            found[key] = replace(start, files=(*start.files, file))
+    return list(found.values())
+
+
+def _is_server() -> bool:
+    """Say whether this shell is meant to start a server too."""
     settings, problems = check_settings()
-    found = [
-        _versions(),
-        *_settings(problems),
+    return settings.sandbox or settings.api_key is not None or any("API_KEY" in problem for problem in problems)
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Generator[None]:
+    """Have this process read another environment: folders, proxies and certificates are looked up there by libraries too."""
+    kept = dict(os.environ)
+    os.environ.clear()
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(kept)
+
+
+async def _examine(start: _Start, connect: Connect) -> list[Finding]:
+    """Check one way in which the server is started; the environment is already its own."""
+    found = [_program(file) for file in start.files]
+    if any(file.is_remote for file in start.files):
+        return found
+    settings, problems = check_settings()
+    found += [
+        *_settings(start, problems),
         *_extras(settings),
-        _key(settings, problems),
+        _key(start, settings, problems),
         _profile(settings),
-        _limits(settings),
+        _limits(start, settings),
     ]
     found += [_prices(settings), *_folders(settings), await _ledger(settings)]
     if any("BASE_URL" in problem for problem in problems):  # the key must go to no address but the intended one
@@ -100,8 +189,26 @@ async def examine(connect: Connect = connect_to_provider) -> list[Finding]:
         async with open_shared(Shared(settings, connect)) as shared:
             found += await _provider(shared)
     except ModuleNotFoundError as error:
-        found.append(Finding("fail", "provider", f"the sandbox needs {error.name}", "pip install 'seedance-mcp[sandbox]'"))
+        found.append(Finding("fail", "provider", f"the sandbox needs {error.name}", install_command("sandbox")))
+    except NotConfigured as error:
+        found.append(Finding("fail", "provider", error.message, "correct or unset it, here and in the client's entry"))
     return found
+
+
+def _program(file: ClientFile) -> Finding:
+    """Say what a client starts, and whether it is there."""
+    if file.is_remote:
+        return Finding("ok", "program", "none: the entry names a running server, which is not checked here")
+    again = f"seedance-mcp install {file.client.name}"
+    if not file.program:
+        return Finding("fail", "program", f"{file.client.title} finds no command in the entry", again)
+    shown = sanitize(file.program)
+    if shutil.which(file.program) is None:
+        return Finding("fail", "program", f"{file.client.title} starts {shown}, which is not there", again)
+    if file.fetches_by_name and not PUBLISHED:
+        fact = f"{file.client.title} has {shown} fetch {PACKAGE} by its name, not published yet: it may be a stranger's"
+        return Finding("warn", "program", fact, again)
+    return Finding("ok", "program", f"{file.client.title} starts {shown}")
 
 
 def _versions() -> Finding:
@@ -110,38 +217,39 @@ def _versions() -> Finding:
     return Finding("ok", "versions", ", ".join(f"{name} {version}" for name, version in versions.items()))
 
 
-def _settings(problems: list[str]) -> Iterable[Finding]:
+def _settings(start: _Start, problems: list[str]) -> Iterable[Finding]:
     for problem in problems:
         yield Finding("fail", "setting", problem, "correct it or unset it; the server does not start with it")
-    for told in ignored_variables():
-        fact, _, question = told.partition("; ")
-        yield Finding("warn", "setting", fact, question or "unset it")
-    given = sorted(name for name in os.environ if name.upper().startswith(("SEEDANCE_", "JIMMYAI_")))
+    yield from _ignored(start.variables)
+    given = sorted(sanitize(name) for name in start.variables if name.upper().startswith(("SEEDANCE_", "JIMMYAI_")))
     if not problems:
         yield Finding("ok", "settings", ", ".join(given) or "none set: all defaults")
 
 
+def _ignored(variables: Mapping[str, str]) -> Iterable[Finding]:
+    for told in ignored_variables(variables):
+        fact, _, question = told.partition("; ")
+        yield Finding("warn", "setting", fact, question or "unset it")
+
+
 def _extras(settings: Settings) -> Iterable[Finding]:
     missing = [name for name in _EXTRAS if find_spec(name) is None]
-    remedy = "pip install 'seedance-mcp[sandbox]'"
+    remedy = install_command("sandbox")
     if missing:
         yield Finding("fail" if settings.sandbox else "warn", "extras", f"the sandbox lacks {', '.join(missing)}", remedy)
     else:
         yield Finding("ok", "extras", "the sandbox and its films work here")
 
 
-def _key(settings: Settings, problems: list[str]) -> Finding:
+def _key(start: _Start, settings: Settings, problems: list[str]) -> Finding:
     if settings.sandbox:
         return Finding("ok", "key", "none needed: SEEDANCE_SANDBOX is set")
+    if any(file.asks_for_key for file in start.files):
+        return Finding("ok", "key", "the client asks for it at the first start; it is not known here")
     if any("API_KEY" in problem for problem in problems):
         return Finding("fail", "key", "set, but not a valid key", "copy it again from the provider's console")
     if settings.api_key is None:
-        return Finding(
-            "fail",
-            "key",
-            "not set",
-            f"set SEEDANCE_API_KEY; without one, or for an entry made with --sandbox: {_CHECK_THE_SANDBOX}",
-        )
+        return _no_key(start)
     if not settings.api_key.get_secret_value().startswith(("sk_", "sk-")):
         return Finding(
             "warn", "key", "set, but it does not start like the provider's keys (sk_ or sk-)", "compare it with yours"
@@ -149,16 +257,24 @@ def _key(settings: Settings, problems: list[str]) -> Finding:
     return Finding("ok", "key", "set and well-formed")
 
 
+def _no_key(start: _Start) -> Finding:
+    """Say that the key is missing, and how each client gets it."""
+    if not start.files:
+        return Finding("fail", "key", "not set", f"set SEEDANCE_API_KEY; without one: {_CHECK_THE_SANDBOX}")
+    hints = dict.fromkeys(f"{each.client.title}: {each.client.key_hint}" for each in start.files)
+    return Finding("fail", "key", "not set in the entry, nor in this shell where the entry refers to it", "; ".join(hints))
+
+
 def _profile(settings: Settings) -> Finding:
     auto = "chosen by the client's name: flat for clients that refuse unions" if settings.schema_profile == "auto" else ""
     return Finding("ok", "schema profile", auto or settings.schema_profile)
 
 
-def _limits(settings: Settings) -> Finding:
+def _limits(start: _Start, settings: Settings) -> Finding:
     limits = ", ".join(f"{name} {limit:f}" for name, limit in settings.limits.items())
     if limits or settings.sandbox:
-        return Finding("ok", "limits", f"{limits} {_OF_THIS_SHELL}" if limits else "none, and nothing is charged here")
-    fact = f"none: an agent may spend the whole balance {_OF_THIS_SHELL}"
+        return Finding("ok", "limits", f"{limits} {start.whose}" if limits else "none, and nothing is charged here")
+    fact = f"none: an agent may spend the whole balance {start.whose}"
     return Finding("warn", "limits", fact, "set SEEDANCE_MAX_COST_PER_DAY, then seedance-mcp install writes it into the entry")
 
 

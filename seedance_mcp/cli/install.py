@@ -20,9 +20,11 @@ from pathlib import Path
 from typing import Any, cast
 
 from seedance_mcp.cli import jsonc_edit
+from seedance_mcp.cli.installed import ClientFile, client_files
 from seedance_mcp.cli.mcp_clients import BY_NAME, KEY, SERVER, ClientApp, ServerEntry, own_command, uvx_command
 from seedance_mcp.errors import InvalidRequest, NotConfigured
 from seedance_mcp.settings import Settings, check_settings, load_settings
+from seedance_mcp.untrusted import sanitize
 
 _SECRET = re.compile(rf'({KEY}"?\s*[:=]\s*)"(?!\$)[^"]+"')
 _FIELD = re.compile(r"""[:=]\s*["'\[{\d]""")
@@ -315,7 +317,7 @@ def _write(path: Path, content: bytes, mode: int) -> None:
 class InstallOptions:
     """The options of `seedance-mcp install` as typed."""
 
-    client: str
+    client: str | None
     sandbox: bool = False
     key_from_env: bool = False
     dry_run: bool = False
@@ -324,17 +326,44 @@ class InstallOptions:
 
 
 def run(options: InstallOptions) -> None:
-    """Show the change and make it.
+    """Show the change and make it; without a client, show where the server is installed.
 
     Raises:
         InvalidRequest: The options do not fit the client, or its file cannot be read, edited or written.
         NotConfigured: The key or a limit of this shell is missing or invalid.
     """
+    if options.client is None:
+        print(_listing(options))
+        return
     client = BY_NAME[options.client]
     try:
         print(_take_out(client, options) if options.undo else _put_in(client, options))
     except OSError as error:
         raise InvalidRequest(f"{client.path()} cannot be changed ({error}).") from error
+
+
+def _listing(options: InstallOptions) -> str:
+    """List the clients, the file of each, and what our entry there starts.
+
+    Raises:
+        InvalidRequest: An option says that a change is wanted.
+    """
+    if options != InstallOptions(None):
+        raise InvalidRequest(f"Which client? Allowed: {', '.join(BY_NAME)}.")
+    files = {file.client.name: file for file in client_files()}
+    lines = [f"{name:15} {_state(files.get(name) or ClientFile(client))}" for name, client in BY_NAME.items()]
+    return "\n".join([*lines, "To add or remove an entry: seedance-mcp install NAME [--sandbox] [--dry-run] [--undo]"])
+
+
+def _state(file: ClientFile) -> str:
+    """Say in a line what a client's file holds of ours, and nothing of others."""
+    if file.fault:
+        return f"{file.path}: {file.fault}"
+    if file.entry is None:
+        return f"not installed; its file: {file.path}"
+    started = f"starts {sanitize(file.program)}" if file.program else "starts no program"
+    sandbox = ", sandbox" if "SEEDANCE_SANDBOX" in file.variables({}) else ""
+    return f"installed in {file.path}{sandbox}, {started}"
 
 
 def _put_in(client: ClientApp, options: InstallOptions) -> str:

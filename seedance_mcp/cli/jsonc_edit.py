@@ -57,6 +57,16 @@ class _Node:
         return next((member for member in reversed(self.members or ()) if member.name == name), None)
 
 
+def read(text: str) -> Any:
+    """Give the whole value; an empty object for a text that holds nothing but blanks and comments.
+
+    Raises:
+        InvalidRequest: The text is no JSON.
+    """
+    root = _Reader(text).root()
+    return {} if root is None else root.value
+
+
 def put(text: str, path: tuple[str, ...], value: Any) -> str:
     """Set one entry: in place where it exists, else at the end of its container.
 

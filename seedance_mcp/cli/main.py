@@ -6,9 +6,10 @@ import argparse
 import errno
 import io
 import logging
+import signal
 import sys
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing, asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from importlib import import_module
@@ -23,13 +24,16 @@ from seedance_mcp.errors import InvalidRequest, SeedanceError, TaskNotFound
 from seedance_mcp.instant.opening import Opening
 from seedance_mcp.instant.pipes import claim
 from seedance_mcp.money.ledger import Ledger, open_ledger
-from seedance_mcp.money.policy import add_up
-from seedance_mcp.money.records import Page, Verdict
+from seedance_mcp.money.records import Page, SumBy, Verdict
+from seedance_mcp.money.sums import add_up
+from seedance_mcp.origin import install_command
 from seedance_mcp.settings import Settings, ignored_variables, load_settings
+from seedance_mcp.tools.times import read_time
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
+FIRST_DAY = "1971-01-01"
 _INSTALL_OPTIONS = {"--sandbox", "--key-from-env", "--dry-run", "--undo", "--command"}
 
 
@@ -51,7 +55,7 @@ def main(argv: Sequence[str] | None = None, opening: Opening | None = None) -> i
         print(f"seedance-mcp: {error.message}", file=sys.stderr)
         return EXIT_USAGE
     except ModuleNotFoundError as error:
-        print(f"seedance-mcp: {error.name} is missing: pip install 'seedance-mcp[sandbox]'", file=sys.stderr)
+        print(f"seedance-mcp: {error.name} is missing: {install_command('sandbox')}", file=sys.stderr)
         return EXIT_USAGE
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
@@ -103,13 +107,19 @@ def _add_money(commands: Any) -> None:
     tasks.add_argument("--principal", metavar="NAME", help="only this caller's; by default everybody's")
     tasks.set_defaults(run=_tasks)
     spending = commands.add_parser("spending", help="show what was spent, and estimates beside charges")
-    spending.add_argument("--by", choices=["model", "principal"], default="model", help="default: model")
+    spending.add_argument("--by", choices=["model", "project", "principal"], default="model", help="default: model")
+    spending.add_argument("--since", metavar="DAY", help="only from this day (UTC) on: 2026-07-01, today or 7d")
     spending.add_argument("--principal", metavar="NAME", help="only this caller's; by default everybody's")
     spending.set_defaults(run=_spending)
     gallery = commands.add_parser("gallery", help="write a page of the saved videos, beside them")
     gallery.add_argument("--keep-updated", action="store_true", help="each video that is saved later renews the page")
     gallery.add_argument("--principal", metavar="NAME", help="only this caller's; by default everybody's")
     gallery.set_defaults(run=_gallery)
+    assets = commands.add_parser("assets", help="list the assets that are kept by name, or remove one")
+    assets.add_argument("action", nargs="?", choices=["list", "remove"], default="list", help="default: list")
+    assets.add_argument("name", nargs="?", default="", help="the asset to remove")
+    assets.add_argument("--principal", metavar="NAME", default="", help="whose; by default those of this machine's user")
+    assets.set_defaults(run=_assets)
     settle = commands.add_parser("settle", help="record by hand whether a request of unknown outcome was charged")
     settle.add_argument("request_id", help="as `seedance-mcp tasks` shows it")
     settle.add_argument("outcome", choices=["charged", "not-charged"])
@@ -123,7 +133,7 @@ def _add_setup(commands: Any) -> None:
     doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
     doctor.set_defaults(run=_doctor)
     install = commands.add_parser("install", help="add the server to a client's configuration, or remove it")
-    install.add_argument("client", choices=list(CLIENTS_BY_NAME))
+    install.add_argument("client", nargs="?", choices=list(CLIENTS_BY_NAME), help="without one: list where it is installed")
     install.add_argument("--sandbox", action="store_true", help="an entry for the sandbox: no key, nothing is charged")
     install.add_argument(
         "--key-from-env", action="store_true", help="write the key into the file; only for a client that has no other way"
@@ -188,9 +198,24 @@ def _serve(options: argparse.Namespace) -> None:
     if settings.sandbox:
         _need_sandbox()
     if options.transport == "stdio":
-        anyio.run(handlers.serve_stdio, settings, options.opening)
+        with _ended_like_an_interrupt(signal.SIGTERM):
+            anyio.run(handlers.serve_stdio, settings, options.opening)
     else:
         _serve_http(settings, options)
+
+
+@contextmanager
+def _ended_like_an_interrupt(number: signal.Signals) -> Generator[None]:
+    """Let a signal end the server as an interrupt does: what was paid is written down first."""
+
+    def interrupt(_: int, __: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    before = signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
 
 
 def _serve_http(settings: Settings, options: argparse.Namespace) -> None:
@@ -273,6 +298,12 @@ async def _print_spending(options: argparse.Namespace) -> None:
 
     async with _ledger() as (settings, ledger):
         views = await _views(ledger, options.principal)
+        if options.since or options.by == "project":
+            since = read_time("--since", options.since or FIRST_DAY, datetime.now(UTC)).date()
+            by: SumBy = "model" if options.by == "model" else "project"
+            sums = {name: await view.spending(by, since) for name, view in views.items()}
+            print(tables.sums_table(options.by, tables.sums_of(options.by, sums)))
+            return
         spent = {name: await view.spent() for name, view in views.items()}
         models = add_up([each for view in views.values() for each in await view.spending_by_model()])
     shown = tables.callers_table(spent) if options.by == "principal" else tables.models_spending_table(models)
@@ -288,6 +319,26 @@ async def _write_gallery(options: argparse.Namespace) -> None:
 
     async with _ledger() as (settings, ledger):
         await gallery.write(settings, await _views(ledger, options.principal) or {"": ledger}, renew=options.keep_updated)
+
+
+def _assets(options: argparse.Namespace) -> None:
+    anyio.run(_show_assets, options)
+
+
+async def _show_assets(options: argparse.Namespace) -> None:
+    from seedance_mcp.cli import tables  # noqa: PLC0415 - slow to import
+    from seedance_mcp.tools import cast  # noqa: PLC0415 - likewise
+    from seedance_mcp.tools.session import Shared  # noqa: PLC0415 - likewise
+
+    async with aclosing(Shared(_settings())) as shared:
+        session = shared.session(options.principal)
+        if options.action == "remove":
+            asset = await cast.find(session, options.name)
+            await session.ledger.remove_asset(asset.name)
+            await cast.sweep(session)
+            print(f"@{asset.name} is removed")
+            return
+        print(tables.assets_table(await session.ledger.assets()))
 
 
 def _settle(options: argparse.Namespace) -> None:

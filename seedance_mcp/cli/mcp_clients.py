@@ -11,7 +11,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
-from seedance_mcp._version import __version__
+from seedance_mcp.errors import InvalidRequest
+from seedance_mcp.origin import PACKAGE, requirement
 
 SERVER = "seedance"
 """The server's name in every client."""
@@ -43,6 +44,11 @@ class ClientApp:
     """Fields that every entry of this client has."""
     input: ServerEntry | None = None
     """The client's own question for the key, where it has one."""
+
+    @property
+    def fills_in(self) -> bool:
+        """Whether the client fills in what its file refers to; where it does, the entry refers to the key so."""
+        return "env" in self.key_fields
 
     def path(self, platform: str = sys.platform, environment: Mapping[str, str] = os.environ) -> Path:
         """Give the path of its configuration on a platform, named as in `sys.platform`."""
@@ -157,17 +163,28 @@ def own_command(*, sandbox: bool, prefix: str = sys.prefix, environment: Mapping
         environment: Its variables; uv names itself in `UV`.
 
     Raises:
+        InvalidRequest: uvx runs it, and nobody knows from where it came.
         ModuleNotFoundError: The sandbox's extra is missing.
     """
     if "archive-v0" in Path(prefix).parts:  # uvx runs from uv's cache, which uv empties from time to time
         uvx = Path(environment["UV"]).with_name("uvx") if "UV" in environment else Path("uvx")
-        return uvx_command(str(uvx), sandbox=sandbox, version=__version__)
+        return uvx_command(str(uvx), sandbox=sandbox)
     if sandbox:
         import_module("seedance_mcp.sandbox.serve")
     script = Path(sysconfig.get_path("scripts"), "seedance-mcp.exe" if os.name == "nt" else "seedance-mcp")
     return [str(script)] if script.exists() else [sys.executable, "-m", "seedance_mcp"]
 
 
-def uvx_command(uvx: str = "uvx", *, sandbox: bool = False, version: str | None = None) -> list[str]:
-    """Give the command with which uvx starts the server; the sandbox needs an extra."""
-    return [uvx, "seedance-mcp" + "[sandbox]" * sandbox + (f"=={version}" if version else "")]
+def uvx_command(uvx: str = "uvx", *, sandbox: bool = False) -> list[str]:
+    """Give the command with which uvx starts the server from where this installation came; the sandbox needs an extra.
+
+    Raises:
+        InvalidRequest: The origin is not known: uvx would fetch whatever has the package's name on the index.
+    """
+    wanted = requirement("sandbox" if sandbox else "")
+    if wanted is None:
+        raise InvalidRequest(
+            f"uvx would fetch {PACKAGE} by its name, which is not published yet, and this installation does not say where it "
+            "came from. Install it from its folder, or give the whole command with --command. Nothing was changed."
+        )
+    return [uvx, "--from", wanted, PACKAGE]

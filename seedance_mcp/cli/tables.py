@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from seedance_mcp.money.records import ModelSpending, Page, Spent
+from seedance_mcp.money.records import AssetReference, ModelSpending, NamedAsset, Page, Spent, Totals
 from seedance_mcp.server.resources import table
 from seedance_mcp.untrusted import sanitize
 
@@ -53,6 +53,39 @@ def callers_table(spent: dict[str, Spent]) -> str:
     """Show spending by caller."""
     rows = [(_caller(name), f"{each.today:f}", f"{each.total:f}", f"{each.reserved:f}") for name, each in spent.items()]
     return table(("Caller", "Today", "In total", "Of this reserved"), rows)
+
+
+def sums_of(by: str, sums: dict[str, dict[str, Totals]]) -> dict[str, Totals]:
+    """Bring the sums of callers together: by caller, or by the name within, in the order of the names."""
+    if by == "principal":
+        return {_caller(name): sum(each.values(), Totals()) for name, each in sums.items()}
+    names = sorted({name for each in sums.values() for name in each})
+    return {_cell(name) or "(none)": sum((each.get(name, Totals()) for each in sums.values()), Totals()) for name in names}
+
+
+def sums_table(by: str, sums: dict[str, Totals]) -> str:
+    """Show sums by caller, project or model, and their sum."""
+    every = {**sums, "In all": sum(sums.values(), Totals())}
+    rows = [
+        (
+            name,
+            str(each.count),
+            *(f"{amount:f}" for amount in (each.estimated, each.charged, each.reserved)),
+            str(each.unsaved),
+        )
+        for name, each in every.items()
+    ]
+    head = "Caller" if by == "principal" else by.capitalize()
+    return table((head, "Requests", "Estimated", "Charged", "Reserved", "Not saved"), rows)
+
+
+def assets_table(assets: list[tuple[NamedAsset, list[AssetReference]]]) -> str:
+    """Show named assets, and the routes that have a reference of them."""
+    rows = [
+        (f"@{asset.name}", asset.kind, f"{asset.size_bytes}", _cell(asset.source), " ".join(each.route for each in made))
+        for asset, made in assets
+    ]
+    return table(("Name", "Kind", "Bytes", "Source", "Used with"), rows)
 
 
 def _caller(name: str) -> str:

@@ -26,8 +26,8 @@ _VERSION, _CLIENT, _CAPABILITIES = (
 _LISTEN, _READY = "subscriptions/listen", "notifications/initialized"
 _MOST_NESTED = 100
 """No message with fewer brackets is too deep for any parser."""
-_REFUSE_UNIONS = ("cursor", "gemini")
-"""Parts of the client names whose hosts refuse `anyOf`."""
+_REFUSE_UNIONS = ("cursor", "gemini", "codex")
+"""Parts of the client names whose hosts refuse `anyOf`, or strip the bounds inside."""
 
 _KEY = r"[A-Za-z0-9][!#-&(-_a-z|~]*"
 _ADDRESS = r"https://[a-z0-9.-]*[a-z0-9](:[0-9]{1,5})?/?|http://(127\.0\.0\.1|localhost)(:[0-9]{1,5})?/?"
@@ -49,6 +49,7 @@ SURE = {
     **dict.fromkeys([f"SEEDANCE_{name}" for name in ("POLL_FLOOR_SECONDS", "HTTP_REQUESTS_PER_MINUTE")], _POSITIVE),
     **dict.fromkeys([f"SEEDANCE_HTTP_{name}" for name in ("TOKENS", "OAUTH_ISSUER", "OAUTH_AUDIENCE", "HOSTS")], _NEVER),
     "SEEDANCE_MEDIA_ROOTS": f"{_FOLDER}({os.pathsep}{_FOLDER})*",
+    "SEEDANCE_AUTO_SAVE": "0",
     "SEEDANCE_SCHEMA_PROFILE": "auto|union|flat",
     "SEEDANCE_LOG_LEVEL": "DEBUG|INFO|WARNING|ERROR|CRITICAL",
     "SEEDANCE_INSTANT_START": "1",

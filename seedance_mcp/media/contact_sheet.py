@@ -11,12 +11,14 @@ from itertools import islice
 from typing import Any
 
 from av.video.reformatter import Colorspace
-from PIL import Image
+from PIL import Image, ImageDraw
 
 FRAME_MOST_PX = 480
 SHEET_MOST_BYTES = 190_000
 POSTER_MOST_PX = 360
 """The longer side of a poster."""
+MARK_PX = 22
+"""The side of the patch that a row's number stands on."""
 MOST_PIXELS = 9_000_000
 """In one frame: enough for 4K in every ratio, and too few to exhaust the memory."""
 FRAMES_MOST = 600
@@ -64,6 +66,28 @@ def poster(container: Any, most_bytes: int) -> bytes:
     picture = _small(next(iter(container.decode(stream))))
     picture.thumbnail((POSTER_MOST_PX, POSTER_MOST_PX))
     return _packed(picture, most_bytes)
+
+
+def stacked(sheets: list[bytes]) -> bytes:
+    """Put contact sheets below each other, as wide as the narrowest, each with its number in a corner."""
+    rows = [Image.open(io.BytesIO(sheet)) for sheet in sheets]
+    width = min(row.width for row in rows)
+    for row in rows:
+        row.thumbnail((width, row.height))
+    whole = Image.new("RGB", (width, sum(row.height for row in rows)))
+    top = 0
+    for number, row in enumerate(rows, 1):
+        whole.paste(row, (0, top))
+        _mark(whole, top, str(number))
+        top += row.height
+    return _packed(whole)
+
+
+def _mark(sheet: Image.Image, top: int, text: str) -> None:
+    """Write white text on a black patch at the left edge."""
+    draw = ImageDraw.Draw(sheet)
+    draw.rectangle((0, top, MARK_PX, top + MARK_PX), fill="black")
+    draw.text((MARK_PX // 3, top + MARK_PX // 4), text, fill="white")
 
 
 def _frame_at(container: Any, stream: Any, seconds: float) -> Any:

@@ -34,7 +34,7 @@ class Limits:
     """A child that waits rather than works is ended then, or one on a system without limits for processes."""
 
 
-PROBE = Limits(2, 400 << 20, 20)
+PROBE = Limits(2, 300 << 20, 4)
 SHEET = Limits(20, 1500 << 20, 40)
 
 

@@ -28,7 +28,40 @@ def check_url(source: str) -> str:
             field="source",
             allowed="an https:// URL or a local path",
         )
+    if page := share_page(source):
+        raise FileRejected(
+            f"The URL {quoted(source)} is {page}, and no media lies behind it. Nothing was sent: download the file, if the "
+            "user may use it, and give its path, or use the address of the file itself.",
+            field="source",
+            allowed="an https:// URL of a file, or a local path",
+        )
     return source
+
+
+_PAGES: tuple[tuple[str, str, str], ...] = (
+    (r"(.+\.)?(youtube\.com|youtu\.be|youtube-nocookie\.com)", r"/.", "a page of YouTube"),
+    (r"(.+\.)?(tiktok|douyin)\.com", r"/.", "a page of TikTok"),
+    (r"(drive|docs)\.google\.com", r"/(?!uc\b)", "a page of Google Drive"),
+    (r"photos\.(google\.com|app\.goo\.gl)", r"/", "a page of Google Photos"),
+    (r"(www\.)?dropbox\.com", r"/(?!.*[?&](dl|raw)=1)", "a page of Dropbox (with dl=1 in place of dl=0 it is the file)"),
+    (r"(www\.)?(1drv\.ms|onedrive\.live\.com)", r"/", "a page of OneDrive"),
+    (r"(www\.|share\.)?icloud\.com", r"/", "a page of iCloud"),
+    (r"(www\.)?(wetransfer\.com|we\.tl)", r"/", "a page of WeTransfer"),
+    (r"pan\.baidu\.com", r"/", "a page of Baidu Pan"),
+    (r"(www\.|m\.)?(instagram|facebook|twitter|x|pinterest)\.com|fb\.watch|pin\.it", r"/.", "a page of a social network"),
+    (r"(www\.|m\.)?(bilibili\.com|b23\.tv|vimeo\.com|xiaohongshu\.com)", r"/.", "a page of a video site"),
+    (r"(www\.)?imgur\.com", r"/", "a page of Imgur"),
+    (r"github\.com", r"/[^/]+/[^/]+/blob/(?!.*[?&]raw=true)", "a page of GitHub"),
+)
+"""Host, path and query of well-known pages that show a file and are none, and what each is."""
+
+
+def share_page(url: str) -> str:
+    """Say which well-known page a URL is, behind which no media lies; empty for any other URL."""
+    parts = _split(url)
+    path = f"{parts.path or '/'}?{parts.query}"
+    host = (parts.hostname or "").lower()
+    return next((what for hosts, paths, what in _PAGES if re.fullmatch(hosts, host) and re.match(paths, path)), "")
 
 
 def _split(source: str) -> SplitResult:

@@ -164,9 +164,18 @@ def _poster(argument: str, file: BinaryIO) -> dict[str, Any]:
         return {"jpeg": base64.b64encode(poster(container, int(argument))).decode()}
 
 
+def _stack(sizes: str, file: BinaryIO) -> dict[str, Any]:
+    """Put contact sheets of these sizes in bytes, which follow each other in the file, below each other."""
+    from seedance_mcp.media.contact_sheet import stacked  # noqa: PLC0415 - loads the libraries
+
+    jpeg = stacked([file.read(int(size_bytes)) for size_bytes in sizes.split(",")])
+    return {"jpeg": base64.b64encode(jpeg).decode()}
+
+
 _JOBS: dict[str, Callable[[str, BinaryIO], dict[str, Any]]] = {
     "picture": _picture,
     "stream": _stream,
     "sheet": _sheet,
     "poster": _poster,
+    "stack": _stack,
 }

@@ -8,10 +8,13 @@ __all__ = [
     "prices",
     "reconcile",
     "records",
+    "sql_assets",
     "sql_changes",
     "sql_ledger",
     "sql_lists",
+    "sql_movements",
     "sql_queries",
     "sql_rows",
     "stores",
+    "sums",
 ]

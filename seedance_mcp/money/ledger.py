@@ -10,10 +10,12 @@ from typing import Any, Protocol
 
 from seedance_mcp.errors import SeedanceError
 from seedance_mcp.money.records import (
+    AssetReference,
     Health,
     Listed,
     ModelSpending,
     Movements,
+    NamedAsset,
     NewRequest,
     Page,
     Record,
@@ -144,6 +146,10 @@ class Ledger(Protocol):
         """Take the saving of a finished video for a time; `False` where it is saved, or another process has taken it."""
         ...
 
+    async def release_saving(self, request_id: str) -> None:
+        """Let others save a video whose saving was claimed."""
+        ...
+
     async def keys(self, part: str, limit: int) -> list[str]:
         """Give task ids, and request ids where there is no task.
 
@@ -227,6 +233,22 @@ class Ledger(Protocol):
 
     async def find_upload(self, digest: str, lifetime_seconds: float) -> Upload | None:
         """Say where the same bytes were sent to within a time."""
+        ...
+
+    async def keep_asset(self, asset: NamedAsset) -> None:
+        """Keep a named asset; one of that name is replaced, with its references unless its bytes or URL are the same."""
+        ...
+
+    async def assets(self) -> list[tuple[NamedAsset, list[AssetReference]]]:
+        """Give the named assets in the order of their names, each with its references in the order of the routes."""
+        ...
+
+    async def remove_asset(self, name: str) -> bool:
+        """Forget a named asset and its references; `False` where there is none."""
+        ...
+
+    async def remember_reference(self, made: AssetReference) -> None:
+        """Keep the reference that was made of a named asset for a route."""
         ...
 
     async def health(self) -> Health:

@@ -1,12 +1,13 @@
 """The rules of money, as pure functions: a record and a report give the next record.
 
-A final state stays final, progress never falls, what is known is never forgotten, and nothing that may have been charged
-counts as free. Every implementation of the ledger uses these functions and states no rule of its own.
+A final state stays final, unless a video is there after all; progress never falls, what is known is never forgotten, and
+nothing that may have been charged counts as free. Every implementation of the ledger uses these functions and states no rule
+of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -17,7 +18,6 @@ from seedance_mcp.money.amounts import exact
 from seedance_mcp.money.records import (
     JUDGED_AFTER_SECONDS,
     SENDING_SECONDS,
-    ModelSpending,
     Movements,
     NewRequest,
     Record,
@@ -26,9 +26,7 @@ from seedance_mcp.money.records import (
     State,
     Token,
     Took,
-    Totals,
     Verdict,
-    Wanted,
 )
 from seedance_mcp.task import FINAL, ProviderTask
 
@@ -36,6 +34,8 @@ CAME_TO_NOTHING: frozenset[State] = frozenset({"failed", "cancelled"})
 """Ends that left no video: the same request may go again."""
 TOKEN_SECONDS = 600.0
 """How long a confirmation token is good."""
+RUNS_MOST_SECONDS = 7 * 86_400.0
+"""After this long a task has surely ended, though nobody asked about it, and nothing of it moves the account any more."""
 _NOTHING = Decimal(0)
 
 T = TypeVar("T")
@@ -68,21 +68,30 @@ def as_of(record: Record, now: datetime) -> Record:
     """Give a record as it is to be seen at a time: a request that no process goes on with is overdue."""
     if record.state not in {"reserved", "sending"}:
         return record
-    return replace(record, overdue=(record.awaited_at or record.created_at) < overdue_before(now))
+    earliest, latest = awaited_between(now)
+    return replace(record, overdue=not earliest <= (record.awaited_at or record.created_at) <= latest)
 
 
-def overdue_before(now: datetime) -> datetime:
-    """Give the time since which a process must have said that it goes on with a request, or else it is overdue."""
-    return now - timedelta(seconds=SENDING_SECONDS)
+def awaited_between(now: datetime) -> tuple[datetime, datetime]:
+    """Give the times between which a process must have said that it goes on with a request, or else it is overdue.
+
+    A word from the future is as old as one from long ago: the clock was set back since.
+    """
+    span = timedelta(seconds=SENDING_SECONDS)
+    return now - span, now + span
 
 
 def is_duplicated_by(earlier: Record, since: datetime) -> bool:
     """Say whether the same request again is a duplicate of an `earlier` one.
 
-    That is one made after `since` that did not come to nothing, or one of unknown outcome, whatever its age.
+    That is one made after `since` that did not come to nothing, or one that is under way or of unknown outcome, whatever its
+    age: the clock may have jumped since it was made. It is never one whose task the provider forgot, since it can give no
+    video any more.
     """
-    if is_of_unknown_outcome(earlier):
+    if earlier.sending or is_of_unknown_outcome(earlier):
         return True
+    if is_forgotten(earlier):
+        return False
     return earlier.created_at > since and earlier.status not in CAME_TO_NOTHING
 
 
@@ -116,7 +125,9 @@ def observe(record: Record, task: ProviderTask, now: datetime) -> Record:
         now: When it came; the end of a task that ended and for which the provider names no time.
     """
     if record.task_id is None and task.task_id is not None:
-        record = _answered(record)
+        record = replace(_answered(record), task_id=task.task_id)
+    if is_revived_by(record, task):
+        record = _revived(record)
     ended_at = task.ended_at(record.created_at) or (now if task.status in FINAL else None)
     state = record.state if record.state in FINAL else task.status
     cost = task.cost if task.cost or state in FINAL else None  # a 0 before the end may be charged at the end
@@ -157,6 +168,26 @@ def _answered(record: Record) -> Record:
     )
 
 
+def is_revived_by(record: Record, task: ProviderTask) -> bool:
+    """Say whether a report proves that a task which was reported to come to nothing made its video all the same."""
+    return record.state in CAME_TO_NOTHING and task.status == "completed" and task.video_url is not None
+
+
+def _revived(record: Record) -> Record:
+    """Take back that a task came to nothing, and with it that it was free: no failure charges, and this was none."""
+    was_free = not record.settled
+    return replace(
+        record,
+        state="processing",
+        cost=record.cost or None,
+        settled=None if was_free else record.settled,
+        settled_by=None if was_free else record.settled_by,
+        completed_at=None,
+        error=None,
+        error_code=None,
+    )
+
+
 def _settlement(record: Record, cost: Decimal | None, state: State) -> tuple[Decimal | None, SettledBy | None]:
     """Give what a request counts for from now on: the provider's cost, what was settled before, or the estimate.
 
@@ -166,8 +197,10 @@ def _settlement(record: Record, cost: Decimal | None, state: State) -> tuple[Dec
         return _NOTHING, record.settled_by
     if cost is not None:
         return exact(cost), "provider"
-    if record.settled is not None or state not in FINAL:
+    if record.settled is not None or state not in {*FINAL, "unknown"}:
         return record.settled, record.settled_by
+    if state == "unknown":
+        return (None, None) if record.task_id is None else (exact(record.estimate or _NOTHING), "estimate")
     if state in CAME_TO_NOTHING:
         return _NOTHING, "estimate"
     return (None, None) if record.estimate is None else (exact(record.estimate), "estimate")
@@ -197,6 +230,11 @@ def is_of_unknown_outcome(record: Record) -> bool:
     return record.status == "unknown" and record.settled is None
 
 
+def is_forgotten(record: Record) -> bool:
+    """Say whether the provider does not know the task of a request any more; its estimate counts as spent."""
+    return record.status == "unknown" and record.task_id is not None
+
+
 def judge(record: Record, used: Decimal, others: Movements, now: datetime, *, only_one: bool) -> Verdict:
     """Say what the account's consumption proves about a request of unknown outcome.
 
@@ -213,7 +251,9 @@ def judge(record: Record, used: Decimal, others: Movements, now: datetime, *, on
         return Verdict("cannot tell")
     moved_in_all = used - record.used_before
     moved = None if others.unclear else moved_in_all - others.charged
-    if 0 in {moved_in_all, moved} and (now - record.created_at).total_seconds() >= JUDGED_AFTER_SECONDS:
+    most = None if moved is None else moved + others.returnable
+    quiet = (now - record.created_at).total_seconds() >= JUDGED_AFTER_SECONDS
+    if quiet and not others.hidden and 0 in {moved_in_all, most}:
         return Verdict("not charged", _NOTHING, "balance")
     if only_one and moved is not None and moved > 0:
         return Verdict("charged", moved, "balance")
@@ -258,41 +298,6 @@ def reserved(record: Record) -> Decimal:
 def spent(record: Record) -> Decimal:
     """Give what a request counts for against the limits: its charge, or what is reserved for it."""
     return reserved(record) if record.settled is None else record.settled
-
-
-def kept(record: Record) -> bool | None:
-    """Say whether a finished video is saved; `None` where there is no finished video."""
-    return record.saved is not None if record.state == "completed" else None
-
-
-def fits(record: Record, wanted: Wanted) -> bool:
-    """Say whether a request is one of those that are asked for."""
-    return (
-        wanted.status in {None, record.status}
-        and wanted.project in {None, record.project}
-        and (wanted.since is None or record.created_at >= wanted.since)
-        and (wanted.until is None or record.created_at < wanted.until)
-        and (wanted.saved is None or kept(record) is wanted.saved)
-    )
-
-
-def totals_of(record: Record) -> Totals:
-    """Give what one request adds to the totals."""
-    estimated = exact(record.estimate or _NOTHING)
-    return Totals(1, estimated, record.settled or _NOTHING, reserved(record), int(kept(record) is False))
-
-
-def counts_as_video(state: State) -> bool:
-    """Say whether a settled request of this state belongs into a comparison of estimates with charges."""
-    return state != "failed"
-
-
-def add_up(parts: Iterable[ModelSpending]) -> list[ModelSpending]:
-    """Give one sum for each model, in the order of their names."""
-    sums: dict[str, ModelSpending] = {}
-    for part in parts:
-        sums[part.model] = sums[part.model] + part if part.model in sums else part
-    return [sums[model] for model in sorted(sums)]
 
 
 def alike(finished: Sequence[Took], duration: int | None) -> list[float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 
@@ -9,8 +10,10 @@ from seedance_mcp.money.ledger import Ledger
 from seedance_mcp.money.records import Record
 
 
-async def reconcile(ledger: Ledger, records: list[Record], used: Decimal, asked_at: datetime) -> list[Record]:
-    """Judge every request of unknown outcome, and release or settle what is certain.
+async def reconcile(
+    ledger: Ledger, records: list[Record], used: Decimal, asked_at: datetime, may_be_judged: Callable[[Record], bool]
+) -> list[Record]:
+    """Judge requests of unknown outcome, and release or settle what is certain.
 
     The judgement holds for an account that nothing but this ledger uses.
 
@@ -19,9 +22,14 @@ async def reconcile(ledger: Ledger, records: list[Record], used: Decimal, asked_
         records: All requests of unknown outcome, of every principal.
         used: What the account has used in all, in JimiCoin.
         asked_at: When the account was asked: what happened since then it may not have counted.
+        may_be_judged: Whether a request is one to judge; another one may still be answered.
 
     Returns:
         The same requests as they are afterwards.
     """
     only_one = len(records) == 1
-    return [await ledger.judge(record, used, asked_at, only_one=only_one) for record in records]
+    judged = list(records)
+    for place, record in enumerate(records):
+        if may_be_judged(record):
+            judged[place] = await ledger.judge(record, used, asked_at, only_one=only_one)
+    return judged

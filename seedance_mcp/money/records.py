@@ -61,6 +61,33 @@ class Upload:
 
 
 @dataclass(frozen=True, slots=True)
+class NamedAsset:
+    """A file or URL that a principal gave a name."""
+
+    name: str
+    kind: Literal["image", "video", "audio"]
+    source: str
+    """The URL; of a file its name, whose ending is that of its format."""
+    sha256: str | None
+    """Of the bytes that are kept; `None` for a URL."""
+    size_bytes: int
+    portrait: bool
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AssetReference:
+    """The reference that was made of a named asset for a route."""
+
+    name: str
+    route: str
+    reference: str
+    asset_id: str | None
+    ready: bool
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Token:
     """A confirmation of the user: good for one request at one price, once, for a time."""
 
@@ -256,6 +283,10 @@ class Movements:
     """A task runs, or ended at an estimate, of which it is not known what it was charged since."""
     charged: Decimal
     """What the requests made since then are known to have cost."""
+    returnable: Decimal = Decimal(0)
+    """The part of `charged` that may have been given back: of tasks that run, failed, or are of unknown outcome."""
+    hidden: bool = False
+    """A task that was begun before may have failed unseen, so that an account that did not move proves nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,6 +101,10 @@ class Changing:
         )
         return claimed == 1
 
+    def release_saving(self, request_id: str) -> None:
+        """Let others save a video."""
+        self.db.run("UPDATE requests SET saving_until = NULL WHERE request_id = ?", request_id)
+
     def settle(self, request_id: str, verdict: Verdict) -> Record:
         """Take in what became of a request of unknown outcome."""
         before = self._known(request_id)

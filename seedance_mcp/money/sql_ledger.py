@@ -14,12 +14,14 @@ import anyio
 import anyio.to_thread
 
 from seedance_mcp.errors import SeedanceError
-from seedance_mcp.money import sql_lists
+from seedance_mcp.money import sql_assets, sql_lists
 from seedance_mcp.money.records import (
+    AssetReference,
     Health,
     Listed,
     ModelSpending,
     Movements,
+    NamedAsset,
     NewRequest,
     Page,
     Record,
@@ -188,6 +190,10 @@ class SqlLedger:
         """Take the saving of a finished video for a time."""
         return await self._write(lambda ledger: ledger.claim_saving(request_id, seconds))
 
+    async def release_saving(self, request_id: str) -> None:
+        """Let others save a video whose saving was claimed."""
+        await self._write(lambda ledger: ledger.release_saving(request_id))
+
     async def keys(self, part: str, limit: int) -> list[str]:
         """Give ids that contain or begin with some characters."""
         return await self._read(lambda ledger: ledger.keys(part, limit))
@@ -269,6 +275,22 @@ class SqlLedger:
     async def find_upload(self, digest: str, lifetime_seconds: float) -> Upload | None:
         """Say where the same bytes were sent to within a time."""
         return await self._read(lambda ledger: ledger.find_upload(digest, lifetime_seconds))
+
+    async def keep_asset(self, asset: NamedAsset) -> None:
+        """Keep a named asset."""
+        await self._write(lambda ledger: sql_assets.keep(ledger, asset))
+
+    async def assets(self) -> list[tuple[NamedAsset, list[AssetReference]]]:
+        """Give the named assets, each with its references."""
+        return await self._read(sql_assets.assets)
+
+    async def remove_asset(self, name: str) -> bool:
+        """Forget a named asset."""
+        return await self._write(lambda ledger: sql_assets.remove(ledger, name))
+
+    async def remember_reference(self, made: AssetReference) -> None:
+        """Keep a reference of a named asset."""
+        await self._write(lambda ledger: sql_assets.remember_reference(ledger, made))
 
     async def health(self) -> Health:
         """Say how the ledger is."""

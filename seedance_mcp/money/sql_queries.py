@@ -9,9 +9,10 @@ from decimal import Decimal
 from typing import Any
 
 from seedance_mcp.errors import TaskNotFound
-from seedance_mcp.money import policy
+from seedance_mcp.money import policy, sums
 from seedance_mcp.money.amounts import from_nano, from_text
 from seedance_mcp.money.records import ModelSpending, Movements, Page, Record, Spent, Took, Upload, Used
+from seedance_mcp.money.sql_movements import Surroundings
 from seedance_mcp.money.sql_rows import DAY_SECONDS, day_of, read_record, read_token, read_upload
 from seedance_mcp.money.stores.store import Queries, Row
 from seedance_mcp.task import Status
@@ -28,20 +29,20 @@ _LAST_CHARACTER = "\U0010ffff"
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Rows of one state, and awaited since a time or not where `made` says so."""
+    """Rows of one state, and awaited within a span of time or not where `made` says so."""
 
     state: str | None
     made: str = ""
-    at: float = 0.0
+    span: tuple[float, ...] = ()
 
     def where(self, principal: str) -> tuple[str, tuple[Any, ...]]:
         """Give the condition and its values."""
         conditions = [
             "scope = ?",
             *(["state = ?"] if self.state else []),
-            *([f"coalesce(awaited_at, created_at) {self.made} ?"] if self.made else []),
+            *([f"coalesce(awaited_at, created_at) {self.made}"] if self.made else []),
         ]
-        values = (principal, *((self.state,) if self.state else ()), *((self.at,) if self.made else ()))
+        values = (principal, *((self.state,) if self.state else ()), *self.span)
         return " AND ".join(conditions), values
 
 
@@ -97,7 +98,7 @@ class Reading:
         """Give the requests of a fingerprint that were made after `since` or may be unsettled, newest first."""
         rows = self.db.all(
             f"SELECT * FROM requests WHERE scope = ? AND fingerprint = ? AND (created_at > ? OR (settled IS NULL"
-            f" AND state IN ('sending', 'unknown'))) ORDER BY created_at DESC, {self.insertion_order} DESC",
+            f" AND state IN ('reserved', 'sending', 'unknown'))) ORDER BY created_at DESC, {self.insertion_order} DESC",
             *(self.principal, fingerprint, since.timestamp()),
         )
         return [self.record(row) for row in rows]
@@ -121,13 +122,16 @@ class Reading:
 
     def slices(self, status: Status | None) -> list[Slice]:
         """Give the rows of a status as ranges of an index each."""
-        edge = policy.overdue_before(self.now).timestamp()
+        span = self._awaited_between()
         also = {
-            "queued": [Slice("sending", ">=", edge), Slice("reserved", ">=", edge)],
-            "unknown": [Slice("sending", "<", edge)],
-            "failed": [Slice("reserved", "<", edge)],
+            "queued": [Slice("sending", "BETWEEN ? AND ?", span), Slice("reserved", "BETWEEN ? AND ?", span)],
+            "unknown": [Slice("sending", "NOT BETWEEN ? AND ?", span)],
+            "failed": [Slice("reserved", "NOT BETWEEN ? AND ?", span)],
         }
         return [Slice(status), *also.get(status or "", [])]
+
+    def _awaited_between(self) -> tuple[float, ...]:
+        return tuple(at.timestamp() for at in policy.awaited_between(self.now))
 
     def _count(self, rows: Slice) -> int:
         """Count rows: those of a state are counted already."""
@@ -206,10 +210,10 @@ class Reading:
             " WHERE scope = ? AND settled IS NOT NULL AND fingerprint IS NOT NULL GROUP BY model, state",
             self.principal,
         )
-        return policy.add_up(
+        return sums.add_up(
             ModelSpending(row["model"], row["requests"], from_nano(row["estimated"]), from_nano(row["charged"]))
             for row in rows
-            if policy.counts_as_video(row["state"])
+            if sums.counts_as_video(row["state"])
         )
 
     def similar_durations(self, record: Record) -> list[float]:
@@ -237,75 +241,15 @@ class Reading:
     def unsent(self) -> list[Record]:
         """Give every principal's requests that were to be sent by a process that ended before."""
         rows = self.db.all(
-            "SELECT * FROM requests WHERE state = 'reserved' AND settled IS NULL AND coalesce(awaited_at, created_at) < ?",
-            policy.overdue_before(self.now).timestamp(),
+            "SELECT * FROM requests WHERE state = 'reserved' AND settled IS NULL"
+            " AND coalesce(awaited_at, created_at) NOT BETWEEN ? AND ?",
+            *self._awaited_between(),
         )
         return [self.record(row) for row in rows]
 
     def movements(self, record: Record, asked_at: datetime) -> Movements:
         """Say what else may have moved the balance between a request and the time that the account was asked at."""
-        sent_at = record.created_at.timestamp()
-        (row,) = self.db.all("SELECT coalesce(sum(settled), 0) AS charged FROM requests WHERE created_at >= ?", sent_at)
-        own = policy.spent(record) - policy.reserved(record)
-        return Movements(
-            unanswered=self._unanswered(record, sent_at, asked_at.timestamp()),
-            failed=self._is_there(
-                "SELECT 1 AS there FROM events JOIN requests ON requests.request_id = events.request_id"
-                " WHERE events.state IN ('failed', 'cancelled') AND events.at >= ? AND requests.request_id <> ?"
-                " AND created_at < ? AND task_id IS NOT NULL LIMIT 1",
-                *(sent_at, record.request_id, sent_at),
-            ),
-            unclear=self._unclear(record, sent_at),
-            charged=from_nano(row["charged"]) - own,
-        )
-
-    def _is_there(self, statement: str, *values: object) -> bool:
-        return self.db.one(statement, *values) is not None
-
-    def _unanswered(self, record: Record, sent_at: float, asked_at: float) -> bool:
-        """Say whether another request was under way at either time, or changed while this one was made or since the second."""
-        earliest, edge = (policy.overdue_before(each).timestamp() for each in (record.created_at, self.now))
-        return (
-            self._is_there(
-                "SELECT 1 AS there FROM requests WHERE request_id <> ? AND created_at BETWEEN ? AND ? AND NOT EXISTS"
-                " (SELECT 1 FROM events WHERE events.request_id = requests.request_id AND events.state NOT IN"
-                " ('reserved', 'sending') AND events.at < ?) LIMIT 1",
-                *(record.request_id, earliest, sent_at, sent_at),
-            )
-            or self._is_there(
-                "SELECT 1 AS there FROM requests WHERE state = 'sending' AND settled IS NULL"
-                " AND coalesce(awaited_at, created_at) >= ? AND request_id <> ? LIMIT 1",
-                *(edge, record.request_id),
-            )
-            or self._is_there(
-                "SELECT 1 AS there FROM events WHERE at > ? AND at <= ? AND request_id <> ? LIMIT 1",
-                *(sent_at, (record.sent_at or record.created_at).timestamp(), record.request_id),
-            )
-            or self._is_there(
-                "SELECT 1 AS there FROM events WHERE at >= ? AND request_id <> ? LIMIT 1", asked_at, record.request_id
-            )
-        )
-
-    def _unclear(self, record: Record, sent_at: float) -> bool:
-        """Say whether a task may have been charged since a request by an amount that is not known."""
-        first, other = policy.CHARGES
-        return (
-            self._is_there(
-                "SELECT 1 AS there FROM requests WHERE state IN ('queued', 'processing') AND settled IS NULL"
-                " AND request_id <> ? LIMIT 1",
-                record.request_id,
-            )
-            or self._is_there(
-                "SELECT 1 AS there FROM requests WHERE created_at >= ? AND state = 'completed' AND request_id <> ?"
-                " AND (settled IS NULL OR settled_by = 'estimate') LIMIT 1",
-                *(sent_at, record.request_id),
-            )
-            or self._is_there(
-                "SELECT 1 AS there FROM events JOIN requests ON requests.request_id = events.request_id"
-                " WHERE events.at >= ? AND events.state IN (?, ?) AND created_at < ? AND requests.request_id <> ? LIMIT 1",
-                *(sent_at, first, other, sent_at, record.request_id),
-            )
-        )
+        return Surroundings(self.db, self.insertion_order, self.now, record).movements(asked_at)
 
     def token_fault(self, digest: str, fingerprint: str, price: Decimal | None) -> str | None:
         """Say why a token does not confirm a request at a price."""

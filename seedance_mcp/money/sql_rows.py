@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from seedance_mcp.money import policy
+from seedance_mcp.money import policy, sums
 from seedance_mcp.money.amounts import from_nano, from_text, to_nano, to_text
 from seedance_mcp.money.records import NewRequest, Record, Saved, Token, Upload
 from seedance_mcp.money.stores.store import Row, Transaction
@@ -92,7 +92,7 @@ def update_record(db: Transaction, before: Record, after: Record) -> None:
 
 def _columns(record: Record) -> dict[str, Any]:
     """Give every column of `requests` that may change."""
-    saved, kept = record.saved, policy.kept(record)
+    saved, kept = record.saved, sums.kept(record)
     return {
         "task_id": record.task_id,
         "model": record.model,
@@ -146,7 +146,7 @@ def _add_to_counts(db: Transaction, record: Record, requests: int) -> None:
 
 def _day_of(record: Record) -> tuple[tuple[Any, ...], tuple[int, ...]]:
     """Give the row of `days` that a request counts in, and what it adds to it."""
-    kept, sums = policy.kept(record), policy.totals_of(record)
+    kept, totals = sums.kept(record), sums.totals_of(record)
     day = day_of(record.created_at.timestamp())
     key = (
         record.principal,
@@ -156,17 +156,17 @@ def _day_of(record: Record) -> tuple[tuple[Any, ...], tuple[int, ...]]:
         record.state,
         NO_VIDEO if kept is None else int(kept),
     )
-    return (*key, int(record.adopted)), (sums.count, *map(to_nano, (sums.estimated, sums.charged, sums.reserved)))
+    return (*key, int(record.adopted)), (totals.count, *map(to_nano, (totals.estimated, totals.charged, totals.reserved)))
 
 
 def _add_to_day(db: Transaction, record: Record, sign: int) -> None:
-    key, sums = _day_of(record)
+    key, added = _day_of(record)
     db.run(
         "INSERT INTO days (scope, day, project, model, state, kept, adopted, requests, estimated, charged, reserved)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (scope, day, project, model, state, kept, adopted)"
         " DO UPDATE SET requests = days.requests + excluded.requests, estimated = days.estimated + excluded.estimated,"
         " charged = days.charged + excluded.charged, reserved = days.reserved + excluded.reserved",
-        *(*key, *(sign * each for each in sums)),
+        *(*key, *(sign * each for each in added)),
     )
 
 

@@ -67,7 +67,14 @@ class Forecast:
     min_poll_interval_seconds: float
 
     @classmethod
-    def of(cls, past: Sequence[float], elapsed_seconds: float, progress: int, min_poll_interval_seconds: float) -> Forecast:
+    def of(
+        cls,
+        past: Sequence[float],
+        elapsed_seconds: float,
+        progress: int,
+        min_poll_interval_seconds: float,
+        progress_age_seconds: float = 0.0,
+    ) -> Forecast:
         """Make a forecast.
 
         Args:
@@ -75,11 +82,13 @@ class Forecast:
             elapsed_seconds: How long this one has been running.
             progress: In percent; 0 says nothing, and it counts more the higher it is.
             min_poll_interval_seconds: The shortest time between two polls of one task.
+            progress_age_seconds: How long ago the progress was reported.
         """
         kernels = _kernels_of(past)
         elapsed = max(elapsed_seconds, min_poll_interval_seconds / 8)
+        reported_at = max(elapsed_seconds - progress_age_seconds, min_poll_interval_seconds / 8)
         if progress:
-            by_progress, trust = math.log(elapsed * 100 / progress), progress / 100
+            by_progress, trust = math.log(reported_at * 100 / progress), progress / 100
             kernels = [_reweighted(kernel, by_progress, trust) for kernel in kernels]
             kernels.append(LogNormal(by_progress, _SINGLE_WIDTH * (1 - trust / 2), 10 * trust))
         wide = LogNormal(math.log(_USUAL_INTERVALS * min_poll_interval_seconds), 1.0)

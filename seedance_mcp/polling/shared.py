@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator
+import time
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -11,6 +12,8 @@ import anyio
 
 TASKS_AT_MIN_INTERVAL = 50
 """So many tasks can be polled as often as the minimum poll interval allows; with more, polls queue for a place."""
+SLEPT_SECONDS = 60.0
+"""The wall's clock got ahead of the event loop's by so much: the machine slept, and every answer is old."""
 FORGOTTEN_AFTER_SECONDS = 3600.0
 """Longer than any poll interval: a task last polled before this may be polled at once, so its entry can be dropped."""
 
@@ -23,13 +26,20 @@ class _PolledTask:
     polled_at: float = -math.inf
     answered_at: float = -math.inf
     """When the last answer came, even if it was a failure; a poll that was cancelled has no answer."""
+    wall_ahead_seconds: float = math.inf
+    """How far the wall's clock was ahead of the event loop's at the last poll."""
+    times_missing: int = 0
+    """How many polls in a row found no such task."""
+    not_before: float = -math.inf
+    """The provider asked not to be polled before this."""
 
 
 class Polls:
     """When each task was last polled by this process."""
 
-    def __init__(self, min_poll_interval_seconds: float) -> None:
-        """Take the shortest time between two polls of one task."""
+    def __init__(self, min_poll_interval_seconds: float, wall_seconds: Callable[[], float] = time.time) -> None:
+        """Take the shortest time between two polls of one task, and the wall's clock, which goes on in a machine's sleep."""
+        self._wall_seconds = wall_seconds
         self._min_interval_seconds = min_poll_interval_seconds
         self._tasks: dict[str, _PolledTask] = {}
         self._rate_lock = anyio.Lock()
@@ -55,12 +65,23 @@ class Polls:
                 return
             await self._wait_for_place()
             task.polled_at = anyio.current_time()
+            task.wall_ahead_seconds = self._wall_seconds() - task.polled_at
             try:
                 yield True
             except Exception:
                 task.answered_at = anyio.current_time()
                 raise
             task.answered_at = anyio.current_time()
+
+    def seconds_since_answer(self, key: str) -> float | None:
+        """Give how long ago a poll of a task was answered; `None` where this process saw no answer."""
+        task = self._tasks.get(key)
+        return None if task is None or task.answered_at == -math.inf else anyio.current_time() - task.answered_at
+
+    def postpone(self, key: str, seconds: float) -> None:
+        """Let no poll of a task begin for a time, because the provider asks for it."""
+        task = self._task(key)
+        task.not_before = max(task.not_before, anyio.current_time() + seconds)
 
     def seconds_until_due(self, key: str, pause_seconds: float = 0.0, made_seconds_ago: float = math.inf) -> float:
         """Give how long a task may not be polled yet; 0 where it may be polled now.
@@ -72,10 +93,18 @@ class Polls:
         """
         now = anyio.current_time()
         task = self._tasks.get(key, _PolledTask(answered_at=now - made_seconds_ago))
+        if self._wall_seconds() - now > task.wall_ahead_seconds + SLEPT_SECONDS:
+            return 0.0
         pause_seconds = max(self._min_interval_seconds, pause_seconds)
-        due_at = max(task.polled_at + self._min_interval_seconds, task.answered_at + pause_seconds)
+        due_at = max(task.polled_at + self._min_interval_seconds, task.answered_at + pause_seconds, task.not_before)
         # One subtraction at the end: a sum of relative delays can lose the last digit, and a sleep for it then never ends.
         return max(0.0, due_at - now)
+
+    def count_missing(self, key: str, *, missing: bool) -> int:
+        """Note whether a poll found no such task; gives how many in a row did."""
+        task = self._task(key)
+        task.times_missing = task.times_missing + 1 if missing else 0
+        return task.times_missing
 
     def _task(self, key: str) -> _PolledTask:
         """Give the entry of a task; a new one drops those that were polled long ago."""

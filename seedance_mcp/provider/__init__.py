@@ -4,7 +4,11 @@ __all__ = [
     "answers",
     "client",
     "envelope",
+    "environment",
     "failures",
     "result_download",
+    "result_links",
     "reviews",
+    "status_words",
+    "whole_mp4",
 ]

@@ -8,9 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal, cast
-from urllib.parse import urlsplit
 
 from seedance_mcp.errors import AssetRejected, ProviderFailed
+from seedance_mcp.provider.failures import words_of
+from seedance_mcp.provider.result_links import find_link
+from seedance_mcp.provider.status_words import STATUS, plain_word
 from seedance_mcp.task import ProviderTask, Status
 from seedance_mcp.untrusted import (
     NAME_MOST_CHARS,
@@ -28,34 +30,6 @@ Data = dict[str, Any]
 Stage = Literal["processing", "active", "failed"]
 """Where the review of an asset stands."""
 
-STATUS: dict[str, Status] = {
-    "queued": "queued",
-    "pending": "queued",
-    "submitted": "queued",
-    "created": "queued",
-    "0": "queued",
-    "processing": "processing",
-    "in_progress": "processing",
-    "running": "processing",
-    "prompt_enhancing": "processing",
-    "prompt_enhancement_checking": "processing",
-    "image_downloading": "processing",
-    "completed": "completed",
-    "success": "completed",
-    "succeed": "completed",
-    "succeeded": "completed",
-    "1": "completed",
-    "failed": "failed",
-    "error": "failed",
-    "failure": "failed",
-    "fail": "failed",
-    "expired": "failed",
-    "2": "failed",
-    "canceled": "cancelled",
-    "cancelled": "cancelled",
-}
-"""Every status word of the query page, the provider's command line tool and its web client, in lower case."""
-
 STAGES: dict[str, Stage] = {
     "active": "active",
     "failed": "failed",
@@ -68,8 +42,6 @@ STAGES: dict[str, Stage] = {
 Every other one means that it goes on; the pages name none, uploading, pending, processing and submitted.
 """
 
-_REASONS = ("error_message", "error_msg", "reason", "msg")
-"""Where a failed task says why; the pages disagree on the name."""
 _UNFINISHED = Decimal(99)
 """The most progress, in percent, of a task that is not completed."""
 
@@ -135,48 +107,39 @@ class PriceRow:
 
 def read_task(data: Data, base_url: str) -> ProviderTask:
     """Read the answer to a create or a query; a field that makes no sense is named in the warnings."""
-    warnings: list[str] = []
-    word = str(data.get("status", "queued")).strip().lower()
-    status = STATUS.get(word)
-    if status is None:
-        warnings.append(
-            f'The provider gave a status we do not know ("{sanitize(word, NAME_MOST_CHARS)}"): read as processing.'
-        )
-    result = data.get("result")
-    url = cast("Data", result).get("video_url") if isinstance(result, dict) else data.get("video_url")
+    (link, left_out), warnings = find_link(data, base_url), list[str]()
+    status = _status(data.get("status"), warnings, has_link=link is not None)
+    warnings += left_out if status == "completed" else []
     return ProviderTask(
         task_id=read_id(data.get("task_id")),
-        status=status or "processing",
+        status=status,
         progress=100 if status == "completed" else _percent(data.get("progress")),
         model=read_name(data.get("model")),
         created_at=read_time(data.get("created_at")),
         completed_at=read_time(data.get("completed_at")),
-        video_url=_url(url, base_url, warnings),
-        error=_reason(data) if status in {"failed", "cancelled"} else None,
+        video_url=link,
+        error=words_of(data) if status in {"failed", "cancelled"} else None,
         cost=read_amount(data.get("cost")),
         warnings=warnings,
     )
 
 
-def _reason(data: Data) -> str:
-    named = next((data[name] for name in _REASONS if data.get(name)), None)
-    return sanitize(named or "no reason given")
+def _status(value: Any, warnings: list[str], *, has_link: bool) -> Status:
+    """Read a status word; an unknown one comes with a warning, and with a link the task is completed all the same."""
+    if value is None:
+        return "completed" if has_link else "queued"
+    status = STATUS.get(plain_word(str(value)))
+    if status:
+        return status
+    word = sanitize(value, NAME_MOST_CHARS).lower()
+    read_as, why = ("completed", ", since it comes with a link") if has_link else ("processing", "")
+    warnings.append(f'The provider gave a status we do not know ("{word}"): read as {read_as}{why}.')
+    return read_as
 
 
 def _percent(value: Any) -> int:
     amount = read_amount(value)
     return int(min(amount, _UNFINISHED)) if amount else 0
-
-
-def _url(value: Any, base_url: str, warnings: list[str]) -> str | None:
-    """Give an absolute URL; older servers gave a path below their own host."""
-    if not isinstance(value, str) or not value:
-        return None
-    url, plain = read_link(value, base_url), urlsplit(base_url).scheme == "http"
-    if url and urlsplit(url).scheme in {"https", "http" if plain else "https"}:
-        return url
-    warnings.append("The provider gave a link that is not https, or no usable link, and was left out.")
-    return None
 
 
 def read_upload(data: Data) -> UploadedFile:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import random
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from contextlib import aclosing, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -20,6 +21,7 @@ from seedance_mcp import errors
 from seedance_mcp.provider import answers
 from seedance_mcp.provider.answers import Account, AssetReview, KeyQuota, PriceRow, UploadedFile
 from seedance_mcp.provider.envelope import Reply, Unreadable, open_reply
+from seedance_mcp.provider.environment import open_client
 from seedance_mcp.task import ProviderTask
 
 BODY_MAX_BYTES = 10_000_000
@@ -28,19 +30,20 @@ GET_ATTEMPTS = 3
 """How often one GET is sent at most; a POST is sent once."""
 BACKOFF_SECONDS = 0.5
 """How long the first pause between two attempts is; each further one is twice as long."""
-RETRY_AFTER_MAX_SECONDS = 30.0
-"""A longer pause that the provider asks for is cut to this."""
+FREE_SECONDS = 20.0
+"""How long a call that costs nothing may take in all, repeats and pauses included; the bytes of a file have their own."""
 _RETRY_AFTER_TOLD_SECONDS = 86_400.0
 """A longer one is reported as this."""
 
 _LENGTH_MAX_CHARS = 20
 """A longer number of bytes is no length, and costs time to read."""
 
-CREATE_SECONDS = 40.0
+CREATE_SECONDS = 36.0
 """How long the answer to a create is awaited in all, however it trickles."""
 
 _TIMEOUT = httpx.Timeout(60.0, connect=10.0, pool=10.0)
-_UPLOAD_TIMEOUT = httpx.Timeout(300.0, connect=10.0, pool=10.0)
+_UPLOAD_TIMEOUT = httpx.Timeout(40.0, connect=10.0, pool=10.0)
+"""For how long no byte may move; a large file takes as long as it takes."""
 _V1 = "/api/open-api/v1"
 
 BEFORE_SENDING: tuple[type[httpx.TransportError], ...] = (
@@ -97,12 +100,15 @@ class ProviderClient:
             base_url: The provider's address; the environment's proxies are used for `https:` only.
             key: The account's key; without one only the public price list can be asked for.
             transport: What carries the requests in tests, without a port.
+
+        Raises:
+            NotConfigured: A variable of the environment about proxies or certificates cannot be used.
         """
         self.base_url = base_url
         self._key = key
         self.on_exchange: Callable[[Exchange], None] = _ignore
         """Learns of every request."""
-        self._http = httpx.AsyncClient(
+        self._http = open_client(
             base_url=base_url,
             timeout=_TIMEOUT,
             transport=transport,
@@ -209,11 +215,19 @@ class ProviderClient:
     ) -> dict[str, Any]:
         """Send a GET up to three times: again after a transport failure, 5xx or 429, with growing, jittered pauses.
 
+        A pause that the provider asks for and that is longer than the time left is reported to the caller and not made.
+
         Args:
             path: Below the base URL.
             keyed: Whether the key goes along.
             missing: What a 404 that is not the provider's own answer is raised as.
         """
+        with _time_for_a_free_call() as until:
+            return await self._get_in_time(path, until, keyed=keyed, missing=missing)
+
+    async def _get_in_time(
+        self, path: str, until: float, *, keyed: bool, missing: type[errors.SeedanceError]
+    ) -> dict[str, Any]:
         for attempt in range(GET_ATTEMPTS):
             is_last = attempt == GET_ATTEMPTS - 1
             try:
@@ -224,9 +238,10 @@ class ProviderClient:
             except errors.InvalidRequest as error:
                 raise errors.ProviderFailed(f"{_NO_ANSWER}{_quoted(error)}", **error.details) from error
             except (errors.RateLimited, errors.ProviderFailed) as error:
-                if is_last or not _passes(error):
+                pause_seconds = error.details.get("retry_after_seconds", _pause(attempt))
+                if is_last or not _passes(error) or anyio.current_time() + pause_seconds >= until:
                     raise
-                await anyio.sleep(_pause(attempt, error.details.get("retry_after_seconds")))
+                await anyio.sleep(pause_seconds)
             except (Unreadable, httpx.TransportError) as error:
                 if is_last:
                     raise _given_up(error) from error
@@ -239,7 +254,8 @@ class ProviderClient:
         """Send a POST that costs nothing, once."""
         try:
             sent = _body(content) if content is not None else None
-            return open_reply(await self._exchange("POST", path, content=sent, **options))
+            with _time_for_a_free_call() if "files" not in options else nullcontext():
+                return open_reply(await self._exchange("POST", path, content=sent, **options))
         except (Unreadable, httpx.TransportError) as error:
             raise _given_up(error) from error
         except TooLarge as error:
@@ -314,7 +330,7 @@ def _retry_after(value: str | None) -> float | None:
         wanted = float(value) if value.isdigit() else (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
     except (ValueError, TypeError, OverflowError):  # a date may have a zone that lies years away
         return None
-    return min(max(0.0, wanted), _RETRY_AFTER_TOLD_SECONDS)
+    return min(max(0.0, wanted), _RETRY_AFTER_TOLD_SECONDS) if math.isfinite(wanted) else None
 
 
 def _origin(response: httpx.Response) -> str | None:
@@ -326,10 +342,19 @@ def _origin(response: httpx.Response) -> str | None:
     return f"{target.scheme}://{target.netloc.decode(errors='replace')}"
 
 
-def _pause(attempt: int, wanted_seconds: float | None = None) -> float:
-    """Give the seconds before the next attempt: what the provider asks for, else a growing pause with jitter."""
-    backoff = BACKOFF_SECONDS * 2**attempt * random.uniform(0.5, 1.5)  # noqa: S311 - jitter needs no secrecy
-    return min(RETRY_AFTER_MAX_SECONDS, wanted_seconds if wanted_seconds is not None else backoff)
+@contextmanager
+def _time_for_a_free_call() -> Generator[float]:
+    """Give the time at which a call that costs nothing ends; raises `ProviderFailed` where it has no answer by then."""
+    try:
+        with anyio.fail_after(FREE_SECONDS) as scope:
+            yield scope.deadline
+    except TimeoutError as error:
+        raise errors.ProviderFailed(f"The provider did not answer within {FREE_SECONDS:.0f} s. Try again later.") from error
+
+
+def _pause(attempt: int) -> float:
+    """Give the seconds before the next attempt: they grow, with jitter."""
+    return BACKOFF_SECONDS * 2**attempt * random.uniform(0.5, 1.5)  # noqa: S311 - jitter needs no secrecy
 
 
 def _given_up(error: Exception) -> errors.SeedanceError:

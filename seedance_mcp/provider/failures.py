@@ -8,6 +8,7 @@ status that no table lists proves nothing about money.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -152,7 +153,7 @@ _ASK = "ask the user before another video is paid"
 _REPHRASE = f"Change the prompt or the references that it may mean, and {_ASK}."
 ADVICE_FOR_FAILED_TASK: dict[Cause, str] = {
     "busy": f"The provider was busy: the same request may go again; {_ASK}.",
-    "rate_limited": f"The provider had too many requests: the same one may go again in a while; {_ASK}.",
+    "rate_limited": f"The provider had too many requests: the same request may go again in a while; {_ASK}.",
     "upstream_timeout": f"It ran out of time, which passes: the same request may go again; {_ASK}.",
     "storage_failed": f"The provider could not store the video, which passes: the same request may go again; {_ASK}.",
     "media_unreachable": f"The provider could not fetch a reference: bring it with upload_asset, and {_ASK}.",
@@ -170,20 +171,67 @@ ADVICE_FOR_FAILED_TASK: dict[Cause, str] = {
 }
 """What to do about a task that failed for a cause."""
 
-_REASONS = ("msg", "message", "error_message", "error_msg", "detail", "reason")
-"""Where an answer says why; the provider's pages and gateways disagree on the name."""
+MAY_GO_AGAIN: frozenset[Cause] = frozenset({"busy", "rate_limited", "upstream_timeout", "storage_failed"})
+"""The causes that pass: the same request may go again, once the user agrees."""
+
+RECORDED: dict[Cause, tuple[str, ...]] = {
+    "busy": ("系统繁忙，请稍后重试", "ServerOverloaded"),
+    "rate_limited": ("请求过于频繁", "QuotaExceeded", "RequestBurstTooFast"),
+    "upstream_timeout": ("[SY_ERR:10] Read timed out",),
+    "storage_failed": ("s3 upload failed",),
+    "media_unreachable": ("connection reset by peer",),
+    "media_too_long": ("video_reference … DURATION_TOO_LONG",),
+    "moderation_face": ("InputImageSensitiveContentDetected.PrivacyInformation",),
+    "moderation_brand": (
+        "[SY_ERR:10] PROVIDER_MODERATION_ERROR: TRADEMARK",
+        "InputVideoSensitiveContentDetected.PolicyViolation",
+    ),
+    "moderation_input": ("InputTextSensitiveContentDetected", "敏感"),
+    "moderation_output": ("[SY_ERR:10] PROVIDER_MODERATION_ERROR", "OutputVideoSensitiveContentDetected"),
+    "moderation_audio": ("OutputAudioSensitiveContentDetected",),
+    "no_money": ("余额不足", "AccountOverdueError"),
+    "model_unavailable": ("配置不存在", "不支持的模型参数"),
+    "wrong_endpoint": ("请改用 POST …，勿使用 /seedance/videos",),
+    "asset_not_ready": ("素材审核中",),
+    "unknown": (),
+}
+"""Words of each cause as they were recorded at the provider or stand in its pages and upstream's; for people to recognise."""
+
+_REASONS = ("error_message", "error_msg", "fail_reason", "failure_reason", "reason", "msg", "message", "detail", "error")
+"""Where an answer or a failed task says why; the provider's pages and gateways disagree on the name."""
+_INSIDE = (*_REASONS, "result", "data")
+"""Where an object may lie that says why."""
+_INSIDE_DEPTH = 3
+_NO_WORDS = {"", "ok", "success", "true", "false", "none"}
+"""Values of such fields that are no reason, in lower case."""
 _NO_REASON = "no reason given"
 
 
 def words_of(content: dict[str, Any]) -> str:
     """Give the reason that an answer names, in whatever field and shape, sanitized; "no reason given" for none."""
     error = content.get("error")
-    inner = cast("dict[str, Any]", error) if isinstance(error, dict) else {"message": error}
-    outer = (content.get(name) for name in _REASONS)
-    named = [str(each) for each in (*outer, *(inner.get(name) for name in _REASONS)) if each]
+    inner = cast("dict[str, Any]", error) if isinstance(error, dict) else {}
+    named = next(_reasons(content, _INSIDE_DEPTH), "")
     code = inner.get("code") or inner.get("type")
-    told = [*([code] if isinstance(code, str) and named[:1] != [code] else []), *named[:1]]
-    return sanitize(": ".join(told) or _NO_REASON)
+    parts = [code if isinstance(code, str) and code != named else "", named]
+    return sanitize(": ".join(filter(None, parts)) or _NO_REASON)
+
+
+def _reasons(found: Any, depth: int) -> Iterator[str]:
+    """Give every reason in a value, the outer ones first; objects and lists are searched to a depth."""
+    if isinstance(found, dict) and depth:
+        content = cast("dict[str, Any]", found)
+        for name in _REASONS:
+            if not isinstance(content.get(name), dict | list):
+                yield from _reasons(content.get(name), depth)
+        for name in _INSIDE:
+            if isinstance(content.get(name), dict | list):
+                yield from _reasons(content[name], depth - 1)
+    elif isinstance(found, list) and depth:
+        for each in cast("list[Any]", found)[:1]:
+            yield from _reasons(each, depth)
+    elif not isinstance(found, dict | list) and str(found).strip().lower() not in _NO_WORDS:
+        yield str(found)
 
 
 def is_listed(status: int) -> bool:
@@ -244,6 +292,22 @@ def cause_of(words: str) -> Cause:
     """Give the family of a failure that the provider explains with these words."""
     meaning = _by_words(words)
     return meaning.cause if meaning else "unknown"
+
+
+def cause_of_refusal(code: str, message: str) -> Cause | None:
+    """Give the family of a refusal of the provider's from the error made for the caller; `None` for an error of our own.
+
+    Args:
+        code: The error's code.
+        message: The error's message, which quotes the provider's words.
+    """
+    _, _, words = message.partition("The provider's words: ")
+    cause = cause_of(words)
+    return _CAUSE_OF_CODE.get(code) if cause == "unknown" else cause
+
+
+_CAUSE_OF_CODE: dict[str, Cause] = {InsufficientBalance.code: "no_money", RateLimited.code: "rate_limited"}
+"""The family of an error whose words name none: its HTTP status did."""
 
 
 def advice_for_failed_task(words: str) -> str:

@@ -20,6 +20,8 @@ import anyio
 import httpx
 
 from seedance_mcp.errors import DownloadFailed, DownloadRefused, LinkExpired
+from seedance_mcp.provider.environment import open_tls
+from seedance_mcp.provider.whole_mp4 import WholeMp4
 from seedance_mcp.settings import is_loopback, is_loopback_host
 from seedance_mcp.untrusted import sanitize
 
@@ -58,6 +60,10 @@ _NEVER = [
 ]
 """Networks that are refused although Python calls some of their addresses global."""
 
+_FAKE_NETWORKS = [ipaddress.ip_network("198.18.0.0/15"), ipaddress.ip_network("100.64.0.0/10")]
+"""Addresses that proxies and tunnels on a user's machine answer for every name (fake-IP), and carriers use inside."""
+_BY_HAND = "The video is there: the user can open its video_url, which get_task shows, in a browser."
+
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 """Gives the addresses of a host and port."""
 Write = Callable[[bytes], object]
@@ -73,7 +79,10 @@ async def resolve_host(host: str, port: int) -> list[str]:
     try:
         found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:
-        raise DownloadFailed(f"The host of the video, {sanitize(host)}, is not found. Call again later.") from error
+        raise DownloadFailed(
+            f"The host of the video, {sanitize(host)}, is not found: it is unknown, or this network resolves no names and lets"
+            f" only a proxy out. {_BY_HAND} Call again later."
+        ) from error
     return list(dict.fromkeys(str(row[4][0]) for row in found))
 
 
@@ -153,6 +162,8 @@ class Fetcher:
             raise _refused(host)
         found = await self._resolved(host, port)
         allowed = [(own and is_loopback_host(each)) or (not plain and is_public(each)) for each in found]
+        if not plain and any(map(_is_fake, found)):
+            raise _faked(host)
         if not found or not all(allowed):
             raise _refused(host)
         return found[:ADDRESSES_MOST]
@@ -184,18 +195,19 @@ class Fetcher:
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
-        return httpx.create_ssl_context()
+        return open_tls()
 
     async def _take(self, response: httpx.Response, write: Write, report: Report) -> int:
         """Write a body as it was sent: we ask for no encoding, and decode none."""
         announced_bytes = self._announced_bytes(response)
-        size_bytes, head = 0, b""
+        size_bytes, head, boxes = 0, b"", WholeMp4()
         stream = cast("httpx.AsyncByteStream", response.stream)
         async with aclosing(cast("AsyncGenerator[bytes]", aiter(stream))) as chunks:
             async for chunk in chunks:
                 size_bytes += len(chunk)
                 if size_bytes > self._most_bytes:
                     raise self._too_large()
+                boxes.feed(chunk)
                 if len(head) < _HEAD_BYTES:
                     head += chunk
                     self._write_head(head, write)
@@ -206,6 +218,9 @@ class Fetcher:
             raise _no_video()
         if announced_bytes not in {None, size_bytes}:
             raise DownloadFailed(f"The video was cut off: {size_bytes} of {announced_bytes} bytes came. Call again.")
+        framed = announced_bytes is not None or "Transfer-Encoding" in response.headers
+        if fault := boxes.fault(end_is_known=framed):
+            raise DownloadFailed(f"The video came incomplete: {fault}. Nothing of it was kept. Call again.")
         return size_bytes
 
     def _write_head(self, head: bytes, write: Write) -> None:
@@ -262,6 +277,19 @@ def _request(url: httpx.URL, address: str) -> httpx.Request:
     headers = {"Host": url.netloc.decode("ascii"), **_HEADERS}
     extensions = {"sni_hostname": name, "timeout": _TIMEOUT.as_dict()}
     return httpx.Request("GET", url.copy_with(host=address, fragment=None), headers=headers, extensions=extensions)
+
+
+def _is_fake(address: str) -> bool:
+    found = ipaddress.ip_address(address)
+    return any(found in network for network in _FAKE_NETWORKS)
+
+
+def _faked(host: str) -> DownloadRefused:
+    return DownloadRefused(
+        f'This network gives no real address for the host of the video, "{sanitize(host)}": a proxy or a tunnel answers for '
+        "its name (fake-IP DNS), and such an address may lead anywhere: nothing was fetched from there; allowed: public "
+        f"https hosts only. The operator can let the proxy resolve that host really. {_BY_HAND}"
+    )
 
 
 def _refused(host: str) -> DownloadRefused:

@@ -4,6 +4,7 @@ __all__ = [
     "faults",
     "film",
     "judge",
+    "kept_tasks",
     "order",
     "provider",
     "serve",

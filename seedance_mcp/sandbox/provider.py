@@ -1,4 +1,4 @@
-"""The sandbox itself: a callable from request to response that keeps tasks, assets and an account in memory."""
+"""The sandbox itself: a callable from request to response that keeps tasks, assets and an account."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from email.parser import BytesParser
 from email.policy import HTTP
 from typing import Any
+from urllib.parse import urlsplit
 
 import anyio
 import httpx
@@ -19,6 +20,7 @@ from seedance_mcp.catalogue.edition import Edition, load_edition
 from seedance_mcp.catalogue.facts import Model
 from seedance_mcp.sandbox.faults import ANSWERS, BROKEN_CONNECTIONS, ENVELOPES, Fault, refusal, success
 from seedance_mcp.sandbox.judge import judge
+from seedance_mcp.sandbox.kept_tasks import KeptTask, TaskFolder
 from seedance_mcp.sandbox.order import Order, order_of
 
 KEY = "sk_sandbox"
@@ -26,6 +28,8 @@ UPLOADS = "https://uploads.sandbox.invalid/"
 """Where the URLs of uploaded files begin: of the right form, and readable only by the sandbox."""
 
 _V1 = "/api/open-api/v1"
+_PAGES = {"www.youtube.com", "youtu.be", "drive.google.com", "www.dropbox.com", "www.tiktok.com"}
+"""Hosts of pages that an agent may take for files: whatever lies there fails the task."""
 _PRICES = {"480p": 0.02, "720p": 0.05, "1080p": 0.11, "2k": 0.2, "4k": 0.4}
 """JimiCoin per second by resolution; invented, like the others: no source publishes prices."""
 _PRICE_OF_ANOTHER_RESOLUTION = 1.0
@@ -86,6 +90,12 @@ class Sandbox:
     """Content by URL."""
     envelope: str = "code_0"
     """The form of success (a key of `ENVELOPES`) where the documentation does not fix one."""
+    kept: TaskFolder | None = None
+    """Where tasks outlive this process; without it they are in memory only."""
+
+    def __post_init__(self) -> None:
+        """Count what the kept tasks cost."""
+        self.used += self.kept.spent() if self.kept else 0
 
     async def __call__(self, request: httpx.Request) -> httpx.Response:
         """Answer one request, or answer it with the fault that was asked for.
@@ -170,8 +180,25 @@ class Sandbox:
             failure="content policy: the prompt was refused" if fault == "content_refused" else self._asset_failure(body),
         )
         self.tasks[task.task_id] = task
+        self._keep(task)
         data = {"task_id": task.task_id, "status": "queued", "model": body["model"], "created_at": task.created_at}
         return success({**data, "cost": cost}, self.envelope)
+
+    def _keep(self, task: SandboxTask) -> None:
+        """Keep a task where another process finds it, by the wall's clock."""
+        if self.kept:
+            wall_ahead = time.time() - anyio.current_time()
+            times = task.starts_at + wall_ahead, task.ends_at + wall_ahead
+            self.kept.keep(KeptTask(task.task_id, task.body, task.cost, task.created_at, *times, task.failure))
+
+    def _find(self, task_id: str) -> SandboxTask | None:
+        """Find a task of this process or of another one on the same folder."""
+        if self.kept and task_id not in self.tasks and (found := self.kept.find(task_id)):
+            wall_ahead = time.time() - anyio.current_time()
+            times = found.starts_at - wall_ahead, found.ends_at - wall_ahead
+            film = self.kept.find_film(task_id)
+            self.tasks[task_id] = SandboxTask(task_id, found.body, found.cost, found.created_at, *times, found.failure, film)
+        return self.tasks.get(task_id)
 
     def _asset_failure(self, body: Body) -> str | None:
         """Give why an asset fails the task (the call succeeds all the same): it is unknown or not active."""
@@ -179,10 +206,12 @@ class Sandbox:
             asset = self.assets.get(reference.removeprefix("asset://"))
             if reference.startswith("asset://") and (asset is None or self._review_status(asset) != "Active"):
                 return f"素材未通过审核 asset is not active: {reference}"
+            if urlsplit(reference).hostname in _PAGES:
+                return f"下载失败 failed to download, a page and no media: {reference}"
         return None
 
     def _get_task(self, task_id: str, fault: str, host: str) -> httpx.Response:
-        task = self.tasks.get(task_id)
+        task = self._find(task_id)
         if task is None:
             return refusal(-1, "任务不存在")
         status, progress = self._status(task)
@@ -212,7 +241,7 @@ class Sandbox:
         return "completed", 100
 
     async def _video(self, path: str, fault: str) -> httpx.Response:
-        task = self.tasks.get(path.removeprefix("/results/").removesuffix(".mp4"))
+        task = self._find(path.removeprefix("/results/").removesuffix(".mp4"))
         if task is None or fault == "expired_link" or self._status(task)[0] != "completed":
             return httpx.Response(403, text="<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>")
         if task.film is None:
@@ -226,6 +255,8 @@ class Sandbox:
             task.film = await self.render(order_of(self.edition, task.body), self._pictures(task.body))
         finally:
             task.rendering = False
+        if self.kept:
+            self.kept.keep_film(task.task_id, task.film)
 
     def _pictures(self, body: Body) -> list[bytes]:
         """Give the content of the pictures in a body that were uploaded here."""

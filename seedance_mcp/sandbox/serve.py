@@ -7,7 +7,8 @@ import logging
 import socket
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import anyio.to_thread
@@ -17,6 +18,7 @@ import uvicorn
 from seedance_mcp.catalogue.edition import Edition
 from seedance_mcp.sandbox.faults import read_fault
 from seedance_mcp.sandbox.film import render
+from seedance_mcp.sandbox.kept_tasks import TaskFolder
 from seedance_mcp.sandbox.order import Order
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 
@@ -30,18 +32,22 @@ async def render_in_thread(order: Order, pictures: list[bytes]) -> bytes:
     return await anyio.to_thread.run_sync(render, order, pictures)
 
 
-def make_sandbox(edition: Edition, faults: Sequence[str] = ()) -> Sandbox:
+def make_sandbox(edition: Edition, faults: Sequence[str] = (), folder: Path | None = None) -> Sandbox:
     """Make a sandbox that renders real videos.
 
     Args:
         edition: The catalogue that it enforces.
         faults: Each written as `name`, `name:path` or `name:path:times`.
+        folder: Where its tasks are kept, so that another process knows them too; where it cannot be made they are not.
 
     Raises:
         ValueError: A fault is unknown or cannot be read.
 
     """
-    return Sandbox(render_in_thread, edition, faults=[read_fault(text) for text in faults])
+    kept: TaskFolder | None = None
+    with suppress(OSError):
+        kept = TaskFolder(folder) if folder else None
+    return Sandbox(render_in_thread, edition, faults=[read_fault(text) for text in faults], kept=kept)
 
 
 class BrokenOnPurpose(Exception):

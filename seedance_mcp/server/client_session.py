@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 import mcp_types as types
@@ -14,11 +15,13 @@ from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from seedance_mcp.money.gate import Action, Reply
+from seedance_mcp.polling.schedule import HEARTBEAT_SECONDS, Meter
 from seedance_mcp.tools.session import Session, Shared
 
 ASK_SECONDS = 120.0
 """How long the user has to answer before the call ends without an answer."""
 
+T = TypeVar("T")
 Context = ServerRequestContext[Shared, Any]
 
 SESSION_HEADER = "Mcp-Session-Id"
@@ -76,11 +79,33 @@ class McpCaller:
     def __init__(self, ctx: Context, params: types.CallToolRequestParams) -> None:
         """Take the request's context and its parameters, which may hold the user's answer."""
         self._ctx = ctx
+        self._meter, self._reported_at = Meter(), anyio.current_time()
         self.reply = _reply(params)
 
     async def report(self, progress: float, message: str) -> None:
-        """Report progress, if the client asked for it."""
-        await self._ctx.session.report_progress(progress, 100, message)
+        """Report progress, if the client asked for it; the numbers rise whatever is given."""
+        self._reported_at = anyio.current_time()
+        await self._ctx.session.report_progress(self._meter.rise(progress), 100, message)
+
+    async def accompany(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Await a tool's work, and report to the client whenever nothing was reported for `HEARTBEAT_SECONDS`."""
+        came: list[T | Exception] = []
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._beat)
+            try:
+                came.append(await work())
+            except Exception as failure:  # noqa: BLE001 - it leaves the group as what it is
+                came.append(failure)
+            group.cancel_scope.cancel()
+        if isinstance(came[0], Exception):
+            raise came[0]
+        return came[0]
+
+    async def _beat(self) -> None:
+        while True:
+            await anyio.sleep_until(self._reported_at + HEARTBEAT_SECONDS)
+            if anyio.current_time() >= self._reported_at + HEARTBEAT_SECONDS:
+                await self.report(0, "waiting for the provider")
 
     async def ask(self, question: str, token: str) -> Action:
         """Ask the user by a form.

@@ -18,7 +18,9 @@ from mcp.server.auth.routes import build_resource_metadata_url, create_protected
 from mcp.shared.auth import ProtectedResourceMetadata
 from starlette.routing import Route
 
+from seedance_mcp.errors import NotConfigured
 from seedance_mcp.provider.client import TooLarge, read_body
+from seedance_mcp.provider.environment import open_client
 from seedance_mcp.settings import Settings, is_loopback
 
 log = logging.getLogger(__name__)
@@ -57,7 +59,16 @@ class _BadAnswer(Exception):
     """The issuer answers, but not as an authorization server must."""
 
 
-_FETCH_FAILURES = (httpx.HTTPError, httpx.InvalidURL, TimeoutError, TooLarge, ValueError, RecursionError, _BadAnswer)
+_FETCH_FAILURES = (
+    httpx.HTTPError,
+    httpx.InvalidURL,
+    TimeoutError,
+    TooLarge,
+    ValueError,
+    RecursionError,
+    NotConfigured,
+    _BadAnswer,
+)
 """The failures of a request to an issuer."""
 
 
@@ -162,17 +173,9 @@ class Issuer:
             try:
                 self._keys = await self._fetch()
                 self._fetched_at = self._tried_at = self._clock()
-            except (
-                httpx.HTTPError,
-                httpx.InvalidURL,
-                TimeoutError,
-                TooLarge,
-                ValueError,
-                RecursionError,
-                _BadAnswer,
-            ) as error:
+            except _FETCH_FAILURES as error:
                 self._tried_at = self._clock()
-                why = str(error) if isinstance(error, _BadAnswer) else type(error).__name__
+                why = str(error) if isinstance(error, _BadAnswer | NotConfigured) else type(error).__name__
                 log.warning("The issuer in SEEDANCE_HTTP_OAUTH_ISSUER gives no keys: %s", why)
 
     async def _fetch(self) -> list[Key]:
@@ -180,7 +183,7 @@ class Issuer:
         headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
         trust_env = not is_loopback(self.url)
         with anyio.fail_after(FETCH_SECONDS):
-            async with httpx.AsyncClient(transport=self._transport, headers=headers, trust_env=trust_env) as http:
+            async with open_client(transport=self._transport, headers=headers, trust_env=trust_env) as http:
                 keys = (await _get(http, await self._find_keys(http))).get("keys")
         if not isinstance(keys, list):
             raise _BadAnswer("no keys at its jwks_uri")

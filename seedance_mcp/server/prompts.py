@@ -20,6 +20,8 @@ from seedance_mcp.tools import arguments, views
 from seedance_mcp.tools.arguments import Arguments
 
 _SHOTS_MOST = 24
+MEDIA_ARGUMENTS = ("image", "last_image", "references")
+"""Arguments that may be the name of an asset."""
 _LINK = {"https": "https://example.com/image.png", "asset": "asset://example"}
 
 
@@ -56,6 +58,20 @@ class Storyboard(_Wishes):
     references: Annotated[
         str | None, Field(description="Pictures of people, places and things that recur: paths or links, comma separated.")
     ] = None
+
+
+class ContinueVideo(_OneClip):
+    """A finished clip that goes on."""
+
+    task_id: Annotated[str, Field(min_length=1, description="The finished clip.")]
+    action: Annotated[str | None, Field(description="What happens next.")] = None
+
+
+class MakeFilm(Storyboard):
+    """A story for one film of several clips."""
+
+    project: Annotated[str | None, Field(max_length=40, description="What the film is called.")] = None
+    music: Annotated[str | None, Field(description="Local path of music to lay below.")] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +157,8 @@ def _check(edition: Edition, wishes: _Wishes, model: Model | None) -> None:
 def _request(wishes: _Wishes, model: Model | None, prompt: str = "…", link: str = "…") -> dict[str, Any]:
     """Give the request that the arguments lead to, with `…` for all that is still open."""
     given = wishes.model_dump(exclude_none=True, include={"duration", "ratio"})
-    frames = {"first_image": "image", "last_image": "last_image"}
-    pictures = {field: link for field, wish in frames.items() if getattr(wishes, wish, None)}
+    frames = {"first_image": ("image", "task_id"), "last_image": ("last_image",)}
+    pictures = {field: link for field, named in frames.items() if any(getattr(wishes, wish, None) for wish in named)}
     return {"model": model.name if model else "…", "prompt": prompt, **given, **pictures}
 
 
@@ -235,6 +251,8 @@ def _steps(edition: Edition, spec: PromptSpec, wishes: _Wishes, model: Model | N
         "confirmation, ask the user, then give its confirm_token too. Never repeat it after a slow or lost answer."
     )
     yield "`wait_for_video` until the status is completed or failed; a wait that runs out is no failure, call it again."
+    if isinstance(wishes, MakeFilm):
+        yield from _film_steps(wishes)
     days = edition.url_lifetime_seconds.value // 86400
     yield (
         f"`download_video` keeps it: the URL expires after about {days} days. Give the user the path and the cost; where "
@@ -253,6 +271,23 @@ def _image_steps(edition: Edition, wishes: AnimateImage) -> Iterable[str]:
             upload = _call("upload_asset", source=source, model=wishes.model or "…", kind="image")
             yield f"{upload}: the reference it gives goes into {field}. A real person's face needs {portrait}."
     yield "Write the prompt: the motion that the user wants, else a small one that suits the picture."
+
+
+def _continued_steps(edition: Edition, wishes: ContinueVideo) -> Iterable[str]:
+    yield f"{_call('get_task', task_id=wishes.task_id)}: its request holds the prompt, the ratio and the model to go on with."
+    last = _call("upload_asset", source=f"task:{wishes.task_id}#last", model=wishes.model or "…")
+    yield f"{last}: the clip's last frame; the reference it gives goes into first_image. Keep ratio and resolution."
+    yield "Write the prompt: what happens from that frame on, in the same words for all that recurs."
+
+
+def _film_steps(wishes: MakeFilm) -> Iterable[str]:
+    """Lead from the first shot over the others to one file."""
+    yield (
+        "For each shot that goes on from the one before: `upload_asset` with source task:<task_id>#last of that shot, put the "
+        "reference into first_image, then make it. Make a shot that fails the user's eye again with another take."
+    )
+    more = {name: value for name, value in (("music", wishes.music), ("project", wishes.project)) if value}
+    yield f"{_call('join_videos', tasks=['…', '…'], **more)}: the shots in order as one file (free). Its path is the film's."
 
 
 def _story_steps(edition: Edition, wishes: Storyboard) -> Iterable[str]:
@@ -288,6 +323,25 @@ PROMPTS = (
         description="Split a story into shots that look alike, with the cost of all before the first is paid.",
         reads=Storyboard,
         task="Turn the user's story into a storyboard of Seedance 2.0 clips, and make them.",
+        craft=_STORY_CRAFT,
+        steps=_story_steps,
+        many=True,
+    ),
+    PromptSpec(
+        name="continue_video",
+        title="Continue a video",
+        description="Let a finished clip go on from its last frame.",
+        reads=ContinueVideo,
+        task="Make a Seedance 2.0 clip that goes on where the user's clip ends.",
+        craft=_FRAME_CRAFT[:1],
+        steps=_continued_steps,
+    ),
+    PromptSpec(
+        name="make_film",
+        title="Make a film",
+        description="From a story to one film: shots planned and priced, the first approved, the others chained, all joined.",
+        reads=MakeFilm,
+        task="Make one film of several Seedance 2.0 clips from the user's story.",
         craft=_STORY_CRAFT,
         steps=_story_steps,
         many=True,

@@ -10,6 +10,7 @@ from seedance_mcp.catalogue.edition import Edition
 from seedance_mcp.catalogue.facts import MEDIA_FIELDS, RULES, Fact, Model, Review, Route
 from seedance_mcp.errors import InvalidRequest, SeedanceError
 from seedance_mcp.money.prices import PriceBook
+from seedance_mcp.provider.failures import ADVICE_FOR_FAILED_TASK, MAY_GO_AGAIN, RECORDED, Cause
 from seedance_mcp.server.uris import MODEL, TASK
 from seedance_mcp.tools import tasks, views
 from seedance_mcp.tools.arguments import find_model
@@ -131,6 +132,16 @@ def _model_row(model: Model) -> tuple[str, ...]:
     )
 
 
+def routes_table(edition: Edition) -> str:
+    """Make a table of the models of each route, and of how each route bills."""
+    rows = [(route.name, _names(edition.models_of(route)), route.per) for route in edition.routes]
+    return table(("Route", "Models", "Billed per"), rows)
+
+
+def _names(models: Iterable[Model]) -> str:
+    return ", ".join(f"`{model.name}`" for model in models)
+
+
 def limits_table(edition: Edition) -> str:
     """Make a table of every limit by route, with its source and conflicting sources."""
     rows = [(route.name, *row) for route in edition.routes for row in _limits(edition, route)]
@@ -163,6 +174,27 @@ def _limits(edition: Edition, route: Route) -> Iterable[tuple[str, ...]]:
         yield _row(f"{fact.value.kind} files", fact.value.description, fact)
 
 
+_CAUSES_HEAD = """\
+## Why a video fails, and who pays
+
+A failed task and a refused request name a `cause` in `error`, and say whether money went. A refusal costs nothing. Upstream
+charges only videos that were made, and the provider's `cost` on the failed task is binding: get_balance shows it.
+"""
+
+
+def causes_table() -> str:
+    """Make a table of the causes of failures: how each is recognised, and what to do."""
+    return table(
+        ("Cause", "Words, for example", "The same request again", "What to do"), map(_cause_row, ADVICE_FOR_FAILED_TASK)
+    )
+
+
+def _cause_row(cause: Cause) -> tuple[str, ...]:
+    words = "; ".join(RECORDED[cause]) or "any other"
+    again = "may pass" if cause in MAY_GO_AGAIN else "likely fails again"
+    return (f"`{cause}`", words, again, ADVICE_FOR_FAILED_TASK[cause])
+
+
 def _count(most: int) -> str:
     return f"up to {most}" if most else "none"
 
@@ -188,6 +220,8 @@ def limits_text(edition: Edition) -> str:
     days, pause = lifetime.value // 86400, f"{poll.value.min} to {poll.value.max} seconds"
     return f"""# Limits of the Seedance 2.0 routes (edition {edition.name})
 
+{routes_table(edition)}
+
 {limits_table(edition)}
 
 ## Rules between fields
@@ -206,6 +240,9 @@ def limits_text(edition: Edition) -> str:
 - URLs of uploads and of finished videos expire after about {days} days ({lifetime.source}): save what you want to keep.
 - The provider advises {pause} between two polls of a task ({poll.source}); next.after_seconds tells when one is worth it.
 - Media fields: {", ".join(MEDIA_FIELDS)}.
+
+{_CAUSES_HEAD}
+{causes_table()}
 
 ## Sources
 
@@ -312,7 +349,7 @@ RESOURCES = (
     ResourceSpec(
         uri="seedance://limits",
         name="limits",
-        description="Every limit and rule by route, with its source and conflicting ones",
+        description="Every limit and rule by route with sources; why videos fail, and who pays",
         mime_type="text/markdown",
         read=_limits_of,
     ),

@@ -74,7 +74,7 @@ def _state(task: Task) -> _Handle:
     }
     if not is_running(task):
         return state
-    interval_seconds = task.next.after_seconds if task.next else LONG_POLL_INTERVAL_SECONDS
+    interval_seconds = task.next.after_seconds if task.next and task.next.after_seconds else LONG_POLL_INTERVAL_SECONDS
     return {**state, "status": "working", "pollIntervalMs": int(interval_seconds * 1000)}
 
 

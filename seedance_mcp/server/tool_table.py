@@ -36,6 +36,8 @@ class ToolSpec:
     at_once: Run | None = None
     """Runs instead of `run` for a client that takes a handle and fetches the result later."""
     read_only: bool = False
+    reports_itself: bool = False
+    """Whether its progress is reported all the time by the tool itself."""
     meta: player.Meta | None = None
 
     def listed(self, edition: Edition, profile: Profile) -> types.Tool:
@@ -47,7 +49,7 @@ class ToolSpec:
             input_schema=arguments.input_schema(edition, self.schema)
             if self.schema
             else create_video_schema(edition, profile, arguments.CreateOptions),
-            output_schema=_output_schema(self.result),
+            output_schema=_output_schema(self.result) if self.result.structured else None,
             icons=[types.Icon(src=_svg(self.icon), mime_type="image/svg+xml", sizes=["any"])],
             annotations=types.ToolAnnotations(
                 title=self.title,
@@ -86,16 +88,31 @@ async def _get_asset(session: Session, given: arguments.GetAsset, caller: Caller
     return await uploads.get_asset(session, given, caller)
 
 
+async def _list_assets(session: Session, given: arguments.ListAssets, caller: Caller) -> results.AssetList:
+    from seedance_mcp.tools import cast  # noqa: PLC0415 - likewise
+
+    return await cast.list_assets(session, given, caller)
+
+
 async def _download_video(session: Session, given: arguments.DownloadVideo, caller: Caller) -> results.SavedVideo:
     from seedance_mcp.tools import downloads  # noqa: PLC0415 - what writes files loads when a video is fetched
 
     return await downloads.download_video(session, given, caller)
 
 
-async def _preview_video(session: Session, given: arguments.GetTask, caller: Caller) -> results.Preview:
+async def _preview_video(session: Session, given: arguments.PreviewVideo, caller: Caller) -> results.Preview:
     from seedance_mcp.tools import downloads  # noqa: PLC0415 - likewise
 
     return await downloads.preview_video(session, given, caller)
+
+
+async def _wait_for_video(session: Session, given: arguments.WaitForVideo, caller: Caller) -> results.Task:
+    task = await tasks.wait_for_video(session, given, caller)
+    if not session.settings.auto_save:
+        return task
+    from seedance_mcp.tools import auto_save  # noqa: PLC0415 - likewise
+
+    return await auto_save.saved(session, task)
 
 
 TOOLS: tuple[ToolSpec, ...] = (
@@ -147,11 +164,12 @@ TOOLS: tuple[ToolSpec, ...] = (
         ),
         icon="M1 0h6L4 4l3 4H1l3-4z",
         read=_reads(arguments.WaitForVideo),
-        run=tasks.wait_for_video,
+        run=_wait_for_video,
         at_once=tasks.get_task,
         result=results.Task,
         schema=arguments.WaitForVideo,
         read_only=True,
+        reports_itself=True,
         meta=player.SHOWN,
     ),
     ToolSpec(
@@ -167,12 +185,12 @@ TOOLS: tuple[ToolSpec, ...] = (
     ToolSpec(
         name="preview_video",
         title="Preview a video",
-        description="See first, middle and last frame of a finished video as one picture. Free.",
+        description="See first, middle and last frame of up to four finished videos as one picture. Free.",
         icon="M0 2h2v4H0zM3 2h2v4H3zM6 2h2v4H6z",
-        read=_reads(arguments.GetTask),
+        read=_reads(arguments.PreviewVideo),
         run=_preview_video,
         result=results.Preview,
-        schema=arguments.GetTask,
+        schema=arguments.PreviewVideo,
         read_only=True,
     ),
     ToolSpec(
@@ -204,12 +222,23 @@ TOOLS: tuple[ToolSpec, ...] = (
     ToolSpec(
         name="get_asset",
         title="Get an asset",
-        description="Check an asset's review once. Free. Next, when ready: create_video.",
+        description="Check an asset's review, or get a fresh reference of @name. Free. Next, when ready: create_video.",
         icon="M4 0l4 4-4 4-4-4z",
         read=_reads(arguments.GetAsset),
         run=_get_asset,
         result=results.Asset,
         schema=arguments.GetAsset,
+        read_only=True,
+    ),
+    ToolSpec(
+        name="list_assets",
+        title="List assets",
+        description="The assets kept by name. Free. Next: get_asset.",
+        icon="M0 0h3v3H0zM5 0h3v3H5zM0 5h3v3H0z",
+        read=_reads(arguments.ListAssets),
+        run=_list_assets,
+        result=results.AssetList,
+        schema=arguments.ListAssets,
         read_only=True,
     ),
     ToolSpec(

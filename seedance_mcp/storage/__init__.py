@@ -1,6 +1,7 @@
 """Where finished videos are kept."""
 
 __all__ = [
+    "asset_files",
     "dirfd",
     "local_disk",
     "page_file",

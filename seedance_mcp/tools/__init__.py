@@ -2,8 +2,10 @@
 
 __all__ = [
     "arguments",
+    "auto_save",
     "balance",
     "brief",
+    "cast",
     "changes",
     "create",
     "downloads",
@@ -11,6 +13,7 @@ __all__ = [
     "gallery_page",
     "models",
     "observer",
+    "references",
     "results",
     "session",
     "tasks",

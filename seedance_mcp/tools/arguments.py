@@ -35,8 +35,20 @@ def _printable(label: str) -> str:
     return label.strip()
 
 
-Label = Annotated[str, Field(min_length=1, max_length=40), AfterValidator(_printable)]
+Label = Annotated[str, Field(max_length=40), AfterValidator(_printable)]
 """What a caller calls a project."""
+
+
+def _asset_name(text: str) -> str:
+    """Give a name as it stands after `@`: lower case, without blanks."""
+    name = re.sub(r"[^\w.-]+", "-", text.strip().removeprefix("@")).strip("-").lower()
+    if not name:
+        raise ValueError("must hold a letter or digit")
+    return name
+
+
+AssetName = Annotated[str, Field(max_length=40), AfterValidator(_asset_name)]
+"""What a caller calls an asset."""
 
 
 class Arguments(BaseModel):
@@ -87,6 +99,13 @@ class GetTask(Arguments):
     task_id: str
 
 
+class PreviewVideo(Arguments):
+    """One finished task, or several to compare."""
+
+    task_id: str | None = None
+    task_ids: Annotated[list[str] | None, Field(min_length=1, max_length=4, description="Takes to compare.")] = None
+
+
 class DownloadVideo(GetTask):
     """One finished task, and a name for its file."""
 
@@ -119,7 +138,7 @@ class UploadAsset(Arguments):
     source: str
     model: Annotated[str, Field(description="The model that will use it.")]
     kind: Annotated[Kind | None, Field(description="Guessed when absent.")] = None
-    name: str | None = None
+    name: Annotated[AssetName | None, Field(description="Keeps it as @name.")] = None
     portrait: Annotated[bool, Field(description="A real person's face: asks for the whitelist (route {library_routes}).")] = (
         False
     )
@@ -129,8 +148,15 @@ class UploadAsset(Arguments):
 class GetAsset(Arguments):
     """One reference."""
 
-    reference: Annotated[str, Field(description="asset://… from upload_asset.")]
-    model: Annotated[str, Field(description="The model it was uploaded for.")]
+    reference: Annotated[str, Field(description="asset://… or @name.")]
+    model: Annotated[str, Field(description="The model that will use it.")]
+
+
+class ListAssets(Arguments):
+    """Filters; an asset must fit both."""
+
+    kind: Kind | None = None
+    model: str | None = None
 
 
 A = TypeVar("A", bound=BaseModel)
@@ -194,10 +220,28 @@ def find_model(edition: Edition, name: Any) -> Model:
     """Give the model of that name; raises `InvalidRequest` with the nearest names."""
     if found := edition.find(name):
         return found
-    hint = _did_you_mean(name, edition.model_names) if isinstance(name, str) else ""
+    hint = (_other_generation(edition, name) or _did_you_mean(name, edition.model_names)) if isinstance(name, str) else ""
     fault = "model is missing." if name is None else f"model {_shown(name)} is unknown.{hint}"
     allowed = _one_model(edition)
     raise InvalidRequest(f"{fault} Allowed: {allowed}.", field="model", allowed=allowed)
+
+
+_GENERATION = re.compile(r"(?:doubao-)?(?:seedance|sd)[-_ ]?v?(\d)(?:[._-]?([05]))?(?![\dp])", re.IGNORECASE)
+
+
+def _other_generation(edition: Edition, name: str) -> str:
+    """Say that a name belongs to another generation than every model of the edition; empty where it does not."""
+    wanted, known = _generation(name), {_generation(each) for each in edition.model_names}
+    return (
+        f" It is of Seedance {wanted}, and this edition has only {', '.join(sorted(known))}."
+        if wanted and wanted not in known
+        else ""
+    )
+
+
+def _generation(name: str) -> str:
+    found = _GENERATION.match(name)
+    return f"{found[1]}.{found[2] or 0}" if found else ""
 
 
 def _one_model(edition: Edition) -> str:
@@ -328,9 +372,11 @@ class _Problem:
             return " Bring the file itself with upload_asset and put the reference it gives here."
         if rest and _SCHEME.fullmatch(scheme) and scheme.lower() not in {"https", "file"}:
             return " Only https:// URLs can be read: use the https:// address, or bring the file itself with upload_asset."
-        arguments = {"source": self.value, "model": self.row.name, "kind": KIND_OF_FIELD[self.field]}
+        named = {"reference": self.value, "model": self.row.name}
+        source = {"source": self.value, "model": self.row.name, "kind": KIND_OF_FIELD[self.field]}
+        tool, arguments = ("get_asset", named) if self.value.startswith("@") else ("upload_asset", source)
         call = json.dumps(arguments, ensure_ascii=False)
-        return f" Call upload_asset with {call} and put the reference it gives here."
+        return f" Call {tool} with {call} and put the reference it gives here."
 
 
 _MEANT = {

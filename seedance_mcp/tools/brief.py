@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from seedance_mcp.catalogue.edition import Edition
 from seedance_mcp.catalogue.facts import Model, Route
-from seedance_mcp.money import policy, records
+from seedance_mcp.money import records, sums
 from seedance_mcp.money.prices import PriceBook
 from seedance_mcp.tools.results import ModelList, ModelRow, RouteRow, TaskRow, Totals
 from seedance_mcp.tools.views import charge_of, iso, prices_of
@@ -97,7 +97,7 @@ def task_row(record: records.Record) -> TaskRow:
         estimated_cost=float(record.estimate) if charged is None and record.estimate is not None else None,
         project=record.project,
         take=record.take,
-        saved=policy.kept(record),
+        saved=sums.kept(record),
     )
     room = TASK_ROW_CHARS - _chars(row.model_copy(update={"prompt": "…"}).model_dump())
     return row.model_copy(update={"prompt": _shortened(" ".join((record.prompt or "").split()), min(room, _PROMPT_CHARS))})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 
@@ -15,9 +15,6 @@ from seedance_mcp.money.prices import PATIENCE_SECONDS
 from seedance_mcp.money.reconcile import reconcile
 from seedance_mcp.money.records import Record
 from seedance_mcp.tools.session import Session
-
-if TYPE_CHECKING:
-    from seedance_mcp.provider.client import ProviderClient
 
 
 async def publish_change(session: Session, before: Record, after: Record) -> Record:
@@ -68,10 +65,29 @@ async def judge_unknown(session: Session, used: Decimal | None, asked_at: dateti
     await keep_awaiting(session)
     await session.ledger.release_unsent()
     unknown = await session.ledger.unknown_outcomes()
-    judged = unknown if used is None else await reconcile(session.ledger, unknown, used, asked_at)
+    is_over = {record.request_id: _is_surely_interrupted(session, record) for record in unknown}
+    judged = unknown
+    if used is not None:
+        judged = await reconcile(session.ledger, unknown, used, asked_at, lambda record: is_over[record.request_id])
     for before, after in zip(unknown, judged, strict=True):
         await publish_change(session, before, after)
     return [record for record in judged if is_of_unknown_outcome(record)]
+
+
+WATCHED_SECONDS = 30.0
+"""A process that awaits an answer says so twice within this time, whatever the wall clock does."""
+
+
+def _is_surely_interrupted(session: Session, record: Record) -> bool:
+    """Say whether nobody awaits the answer any more: a request that only seems old after the clock jumped is watched first."""
+    if record.state != "sending":
+        return True
+    watched, now = session.shared.watched, anyio.current_time()
+    awaited_at, since = watched.get(record.request_id, (None, now))
+    if awaited_at != record.awaited_at or record.request_id not in watched:
+        watched[record.request_id] = record.awaited_at, now
+        return False
+    return now - since >= WATCHED_SECONDS
 
 
 async def keep_awaiting(session: Session) -> None:
@@ -86,11 +102,11 @@ async def reconcile_account(session: Session) -> None:
     await session.ledger.release_unsent()
     if await session.ledger.unknown_outcomes():
         asked_at = session.now()
-        await judge_unknown(session, await used_now(session.client), asked_at)
+        await judge_unknown(session, await used_now(session), asked_at)
 
 
-async def used_now(client: ProviderClient) -> Decimal | None:
+async def used_now(session: Session) -> Decimal | None:
     """Ask what the account has used in all, in JimiCoin; `None` where no answer comes within `PATIENCE_SECONDS`."""
     with anyio.move_on_after(PATIENCE_SECONDS), suppress(SeedanceError):
-        return (await client.get_user_balance()).used
+        return (await session.client.get_user_balance()).used
     return None

@@ -26,6 +26,7 @@ from seedance_mcp.tools.changes import (
     sharing_warnings,
     used_now,
 )
+from seedance_mcp.tools.references import check_references
 from seedance_mcp.tools.results import Next, Task
 from seedance_mcp.tools.session import Caller, Session
 from seedance_mcp.tools.tasks import poll_task
@@ -43,6 +44,7 @@ async def create_video(session: Session, arguments: CreateVideo, caller: Caller)
         SeedanceError: We or the provider refused the request; `charged` says whether money went.
     """
     request, options = arguments.request, arguments.options
+    await check_references(session.ledger, request)
     await session.prices.refresh()
     reference = billed_video(request)
     estimate = session.prices.estimate(request, await session.ledger.media_seconds(reference) if reference else None)
@@ -90,7 +92,7 @@ async def _settle_what_can_be(session: Session) -> gate.Drift | None:
     if not session.settings.limits:
         return None
     await _poll_unsettled(session)
-    asked_at, used = session.now(), await used_now(session.client)
+    asked_at, used = session.now(), await used_now(session)
     await judge_unknown(session, used, asked_at)
     return None if used is None else gate.drift_of(used, await ledger.used_before(), await ledger.spent())
 
@@ -115,12 +117,14 @@ async def _obstacles(session: Session, estimate: Estimate) -> list[str]:
     found: list[str] = []
     try:
         session.client.require_key()
-    except NotConfigured:
-        found.append("No key is set: the operator must set SEEDANCE_API_KEY before it can be sent.")
+    except NotConfigured as refusal:
+        found.append(f"It cannot be sent: {refusal.message}")
     try:
         if session.settings.limits:
             drift = await _settle_what_can_be(session)
             gate.check_limits(session.settings, estimate, await session.ledger.spent(), session.now(), drift)
+    except NotConfigured:
+        pass  # it is in the list already
     except BudgetExceeded as refusal:
         found.append(f"It would be refused: {refusal.message}")
     return found
@@ -129,7 +133,7 @@ async def _obstacles(session: Session, estimate: Estimate) -> list[str]:
 async def _send(session: Session, record: Record, body: dict[str, Any]) -> Record:
     request_id = record.request_id
     try:
-        await session.ledger.mark_sending(request_id, await used_now(session.client))
+        await session.ledger.mark_sending(request_id, await used_now(session))
         task = await _post(session, request_id, body)
     except Exception as failure:  # whatever it was, the request may have been sent
         error = failure if isinstance(failure, SeedanceError) else _unforeseen(failure)

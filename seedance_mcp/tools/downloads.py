@@ -11,17 +11,25 @@ from typing import Any, BinaryIO
 import anyio
 import anyio.to_thread
 
-from seedance_mcp.errors import DownloadFailed, DownloadRefused, LedgerUnusable, LinkExpired, NotConfigured, TaskNotFound
+from seedance_mcp.errors import (
+    DownloadFailed,
+    DownloadRefused,
+    InvalidRequest,
+    LedgerUnusable,
+    LinkExpired,
+    NotConfigured,
+    TaskNotFound,
+)
 from seedance_mcp.media import decoder
 from seedance_mcp.money.records import Record, Saved
+from seedance_mcp.origin import advice
 from seedance_mcp.polling.schedule import Meter
 from seedance_mcp.storage.local_disk import temporary_video
 from seedance_mcp.storage.video_names import video_name
 from seedance_mcp.storage.video_store import Stored
-from seedance_mcp.task import FINAL
 from seedance_mcp.tools import gallery
-from seedance_mcp.tools.arguments import DownloadVideo, GetTask
-from seedance_mcp.tools.results import Preview, SavedVideo
+from seedance_mcp.tools.arguments import DownloadVideo, PreviewVideo
+from seedance_mcp.tools.results import Preview, SavedVideo, Shown, Task
 from seedance_mcp.tools.session import Caller, Session
 from seedance_mcp.tools.tasks import poll_task
 
@@ -87,34 +95,51 @@ def _saved_video(session: Session, record: Record, saved: Saved, note: str = "")
     )
 
 
-async def preview_video(session: Session, arguments: GetTask, caller: Caller) -> Preview:
-    """Show three frames of a finished video.
+async def preview_video(session: Session, arguments: PreviewVideo, caller: Caller) -> Preview:
+    """Show three frames of each of up to four finished videos, a row for each.
 
     Raises:
+        InvalidRequest: No task is named.
         NotConfigured: The optional libraries that decode video are not installed.
         DownloadFailed: There is no video yet, or it cannot be fetched or shown.
     """
+    named = [*([arguments.task_id] if arguments.task_id else []), *(arguments.task_ids or [])]
+    task_ids = [task_id for place, task_id in enumerate(named) if task_id not in named[:place]][:4]
+    if not task_ids:
+        raise InvalidRequest("task_id is missing; allowed: task_id, or up to four task_ids.", field="task_id")
     if not decoder.is_installed():
         raise NotConfigured(
-            "preview_video needs more than is installed: the operator should run pip install 'seedance-mcp[preview]'. "
+            f"preview_video needs more than is installed: {advice('preview', remote=bool(session.principal))} "
             "download_video works without it."
         )
-    record = await _finished(session, arguments.task_id)
-    async with _open_video(session, record, caller) as file:
-        sheet = await anyio.to_thread.run_sync(_sheet, file)
-    return Preview(
-        task_id=record.task_id or "",
-        width=sheet["width_px"],
-        height=sheet["height_px"],
-        frames=sheet["seconds"],
-        sheet=base64.b64decode(sheet["jpeg"]),
-    )
+    shown: list[Shown] = []
+    sheets: list[bytes] = []
+    for task_id in task_ids:
+        record = await _finished(session, task_id)
+        async with _open_video(session, record, caller) as file:
+            sheet = await anyio.to_thread.run_sync(_sheet, file)
+        shown.append(Shown(record.task_id or "", sheet["width_px"], sheet["height_px"], sheet["seconds"]))
+        sheets.append(base64.b64decode(sheet["jpeg"]))
+    return Preview(shown=shown, sheet=await anyio.to_thread.run_sync(_stacked, sheets))
+
+
+def _stacked(sheets: list[bytes]) -> bytes:
+    """Put contact sheets below each other; they were made here, so another process draws them and can fail only by chance."""
+    if len(sheets) == 1:
+        return sheets[0]
+    with temporary_video() as file:
+        file.write(b"".join(sheets))
+        return base64.b64decode(_decoded("stack", ",".join(str(len(each)) for each in sheets), file)["jpeg"])
 
 
 def _sheet(file: BinaryIO) -> dict[str, Any]:
     """Draw a contact sheet in another process; raises `DownloadRefused` where the video cannot be decoded."""
+    return _decoded("sheet", "mp4", file)
+
+
+def _decoded(job: str, argument: str, file: BinaryIO) -> dict[str, Any]:
     try:
-        return decoder.decode("sheet", "mp4", file, decoder.SHEET)
+        return decoder.decode(job, argument, file, decoder.SHEET)
     except (decoder.Unreadable, OSError) as error:
         raise DownloadRefused(
             f"The video cannot be shown ({error}): keep it with download_video, which needs no frames of it."
@@ -123,15 +148,26 @@ def _sheet(file: BinaryIO) -> dict[str, Any]:
 
 async def _finished(session: Session, task_id: str) -> Record:
     """Give the record of a finished video with a link; raises `DownloadFailed` where there is none."""
-    record = await session.ledger.find(task_id)
-    if record is None or record.status != "completed" or record.video_url is None:
+    record, task = await session.ledger.find(task_id), None
+    if record is None or record.status != "completed" or record.video_url is None or session.settings.sandbox:
         task = await poll_task(session, record, task_id)
         record = await session.ledger.get(task.request_id)
-    if record.status in FINAL - {"completed"}:
+    if record.status in {"failed", "cancelled", "unknown"}:
         raise DownloadRefused(f"There is no video: the task is {record.status}. get_task says why.")
-    if record.status != "completed" or record.video_url is None:
+    if record.status != "completed":
         raise DownloadFailed(f"There is no video yet: the task is {record.status}. Call wait_for_video first.")
+    if task and record.video_url is None:
+        raise _without_link(task)
     return record
+
+
+def _without_link(task: Task) -> DownloadFailed:
+    """Make the error that a finished video came without a usable link; it says when to ask again, and what there is."""
+    told = " ".join(task.warnings)
+    if task.next is None:
+        return DownloadRefused(f"{told} No link is to be expected any more: show the provider the task_id, {task.task_id}.")
+    seconds = task.next.after_seconds
+    return DownloadFailed(f"{told} Call get_task in {seconds:.0f} s: it asks for the link again.", retry_after_seconds=seconds)
 
 
 async def _open_saved(session: Session, saved: Saved) -> BinaryIO | None:

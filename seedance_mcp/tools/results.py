@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 from pydantic.json_schema import SkipJsonSchema
@@ -42,6 +42,8 @@ class Result(BaseModel):
 
     model_config = ConfigDict(defer_build=True)
 
+    structured: ClassVar[bool] = True
+    """Whether the facts are given as structured content too, in whose place some clients show nothing else."""
     sandbox: bool = False
     """True: the sandbox made it, and nothing was charged."""
 
@@ -93,6 +95,7 @@ class Failure(Part):
 
     code: str
     message: str
+    cause: str | None = None
 
 
 class Task(Result):
@@ -183,14 +186,34 @@ class SavedVideo(Result):
         return [FileLink(self.url, PurePath(self.path).name, self.mime_type, self.bytes)] if self.url else []
 
 
-class Preview(Result):
-    """First, middle and last frame of a video side by side; `width` and `height` are the video's, `frames` seconds."""
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A video of which frames are shown, and when in the video they are."""
 
     task_id: str
-    width: int
-    height: int
-    frames: list[float]
-    sheet: SkipJsonSchema[_Bytes] = Field(exclude=True)
+    width_px: int
+    height_px: int
+    seconds: list[float]
+
+    @property
+    def description(self) -> str:
+        """Which video it is, and its frames."""
+        frames = ", ".join(f"{each:g}" for each in self.seconds)
+        return f"{self.task_id} ({self.width_px}x{self.height_px}, frames at {frames} s)"
+
+
+class Preview(Result):
+    """Frames of videos as one picture, a row for each video; it has no structured content, which hides pictures in clients."""
+
+    structured: ClassVar[bool] = False
+    shown: list[Shown]
+    sheet: _Bytes
+
+    def as_text(self) -> str:
+        """Say in one line what the picture shows."""
+        rows = "; ".join(f"row {number}: {each.description}" for number, each in enumerate(self.shown, 1))
+        told = rows if len(self.shown) > 1 else self.shown[0].description
+        return f"{SANDBOX_NOTE} {told}" if self.sandbox else told
 
     def attached(self) -> list[FileLink | Picture]:
         """The contact sheet."""
@@ -309,8 +332,25 @@ class Asset(Result):
     expires_at: str | None = None
     bytes: int | None = None
     use_in: list[str] = []
+    name: str | None = None
     note: str = ""
     next: Next | None = None
+
+
+class AssetRow(Row):
+    """One named asset; `used_with` names the routes that have its reference."""
+
+    name: str
+    kind: Literal["image", "video", "audio"]
+    used_with: list[str]
+    ready: bool
+    expires_at: str | None
+
+
+class AssetList(Result):
+    """The named assets."""
+
+    assets: list[AssetRow]
 
 
 class AccountBalance(Part):

@@ -20,6 +20,7 @@ from seedance_mcp.money.prices import PriceBook, load_prices
 from seedance_mcp.money.records import Record
 from seedance_mcp.polling.shared import Polls
 from seedance_mcp.settings import Settings
+from seedance_mcp.storage.video_names import folder_name
 from seedance_mcp.storage.video_store import VideoStore
 from seedance_mcp.task import RUNNING, ProviderTask
 from seedance_mcp.tools.observer import NoObserver, Observer
@@ -107,6 +108,11 @@ class Shared:
     """By task id: whose request was paid, which one it was, and its task, where the ledger could not be written."""
     awaiting: dict[str, Ledger] = field(default_factory=dict[str, Ledger])
     """By request id: the ledger of each request whose answer this process awaits."""
+    watched: dict[str, tuple[datetime | None, float]] = field(default_factory=dict[str, "tuple[datetime | None, float]"])
+    """By request id: when the process of a request last said that it awaits the answer, and how long this one has seen no
+    newer word, as the time of the event loop at which that began."""
+    save_faults: dict[str, str] = field(default_factory=dict[str, str])
+    """By request id: why a video could not be saved without being asked."""
     observer: Observer = field(default_factory=NoObserver)
     """Learns what happens; a server puts its subscriptions and log lines here."""
     calls_running: int = 0
@@ -150,7 +156,7 @@ class Shared:
     @cached_property
     def polls(self) -> Polls:
         """When each task was last polled, so that no task is polled more often than the operator allows."""
-        return Polls(self.settings.min_poll_interval_seconds)
+        return Polls(self.settings.min_poll_interval_seconds, lambda: self.now().timestamp())
 
     def session(self, principal: str = "") -> Session:
         """Give one principal's view of the server; only those used last are kept."""
@@ -227,29 +233,33 @@ class Session:
 
     @property
     def upload_roots(self) -> list[Path]:
-        """The folders that upload_asset may read; a named principal gets only those that the operator set."""
-        return [] if self.principal and self.settings.media_roots is None else self.settings.upload_roots
+        """The folders that upload_asset may read; a named principal gets the folder of its name below those that are set."""
+        if not self.principal:
+            return self.settings.upload_roots
+        own = folder_name(self.principal)
+        return [root / own for root in self.settings.upload_roots if self.settings.media_roots is not None]
 
-    async def view(self, record: Record, warnings: list[str] | None = None) -> Task:
-        """Give one ledger row as agents read it.
+    async def view(self, record: Record, warnings: list[str] | None = None, *, polled: bool = False) -> Task:
+        """Give one ledger row as agents read it; `polled` says that the provider was asked about it just now.
 
         A thousand calls that wait for one task share one view, which is made anew when the row or the second changes.
         """
         now = self.now()
-        key = record, int(now.timestamp()), tuple(warnings or ())
+        key = record, int(now.timestamp()), tuple(warnings or ()), polled
         async with self._viewing:  # one of the thousand asks the ledger
-            shown = self._shown[key] = self._shown.get(key) or await self._new_view(record, now, warnings)
+            shown = self._shown[key] = self._shown.get(key) or await self._new_view(record, now, warnings, polled=polled)
         return shown
 
-    async def _new_view(self, record: Record, now: datetime, warnings: list[str] | None) -> Task:
+    async def _new_view(self, record: Record, now: datetime, warnings: list[str] | None, *, polled: bool) -> Task:
         past = await self.ledger.similar_durations(record) if record.status in RUNNING else []
-        outlook, sandbox = Outlook(past, self.settings.min_poll_interval_seconds), self.settings.sandbox
-        return task_of(self.edition, record, now, outlook, warnings, sandbox=sandbox)
+        age_seconds = self.polls.seconds_since_answer(record.task_id or "") or 0.0
+        outlook = Outlook(past, self.settings.min_poll_interval_seconds, age_seconds, polled)
+        return task_of(self.edition, record, now, outlook, warnings, sandbox=self.settings.sandbox)
 
     @cached_property
     def _viewing(self) -> anyio.Lock:
         return anyio.Lock()
 
     @cached_property
-    def _shown(self) -> WeakValueDictionary[tuple[Record, int, tuple[str, ...]], Task]:
+    def _shown(self) -> WeakValueDictionary[tuple[Record, int, tuple[str, ...], bool], Task]:
         return WeakValueDictionary()

@@ -9,12 +9,14 @@ from datetime import datetime
 import anyio
 
 from seedance_mcp.errors import (
+    RateLimited,
     SeedanceError,
     TaskNotFound,
 )
+from seedance_mcp.money.policy import CAME_TO_NOTHING
 from seedance_mcp.money.records import Record, Wanted
 from seedance_mcp.polling.schedule import Meter, wait
-from seedance_mcp.task import FINAL, RUNNING, ProviderTask
+from seedance_mcp.task import RUNNING, ProviderTask
 from seedance_mcp.tools import brief, views
 from seedance_mcp.tools.arguments import (
     GetTask,
@@ -31,6 +33,12 @@ _ID = re.compile(r"[\w:-][\w.:-]{0,199}", re.ASCII)
 """The form of a task id that an agent brings from elsewhere."""
 EXPIRES_SOON_SECONDS = 24 * 3600
 """list_tasks warns of a video that is not saved when its URL expires within this time."""
+MISSING_MOST = 5
+"""A task that so many polls in a row did not find is unknown..."""
+FORGOTTEN_AFTER_SECONDS = 120.0
+"""... if it is as old as this: the provider may know a new one late."""
+REFRESH_SECONDS = 20.0
+"""How long list_tasks polls at most; what was not polled by then is listed as it was."""
 POLLS_AT_ONCE = 4
 """How many running tasks list_tasks polls at the same time."""
 
@@ -55,7 +63,7 @@ async def with_request(session: Session, task: Task) -> Task:
 
 
 async def poll_task(session: Session, known: Record | None, task_id: str) -> Task:
-    """Ask the provider about a task, unless the ledger knows that nothing can change or the task was polled just now.
+    """Ask the provider about a task, unless nothing can change any more or the task was polled just now.
 
     Args:
         session: The view of the caller.
@@ -67,28 +75,50 @@ async def poll_task(session: Session, known: Record | None, task_id: str) -> Tas
         SeedanceError: The provider cannot be asked, or refuses to answer.
     """
     known = known or await write_again(session, task_id)
-    if known and (known.task_id is None or known.status in FINAL - {"completed"}):
+    if known and (known.task_id is None or not _may_change(session, known)):
         return await session.view(known)
     if known is None and (session.principal or not _ID.fullmatch(task_id) or await session.ledger.belongs_elsewhere(task_id)):
         raise TaskNotFound("There is no task of that id here; allowed: a task_id or request_id that list_tasks shows.")
     key = known.task_id if known and known.task_id else task_id
     async with session.polls.acquire(key, until_due=known is None) as due:
         known = await session.ledger.find(key)  # as the poll of another caller left it
-        return await session.view(known) if known and not due else await _poll(session, known, key)
+        return await session.view(known, polled=True) if known and not due else await _poll(session, known, key)
+
+
+def _may_change(session: Session, known: Record) -> bool:
+    """Say whether a poll can bring anything: a failed task may have its video after all, as long as links live."""
+    if known.status not in CAME_TO_NOTHING or known.completed_at is None:
+        return True
+    return (session.now() - known.completed_at).total_seconds() < session.edition.url_lifetime_seconds.value
 
 
 async def _poll(session: Session, known: Record | None, task_id: str) -> Task:
     try:
         seen = await _ask_provider(session, task_id)
-    except TaskNotFound:
-        if known is None:
+    except SeedanceError as error:
+        if isinstance(error, RateLimited) and known:  # another caller would sleep for that long
+            session.polls.postpone(task_id, error.details.get("retry_after_seconds", 0.0))
+        if known and known.status in CAME_TO_NOTHING:
+            return await session.view(known)
+        if known is None or not isinstance(error, TaskNotFound):
             raise
-        why = "the embedded sandbox forgets when its process ends" if session.settings.sandbox else "yet, or any more"
-        return await session.view(known, [f"The provider does not know this task ({why}): this is what the ledger holds."])
+        if _is_forgotten(session, known, task_id):
+            gone = await session.ledger.observe(known.request_id, ProviderTask(known.task_id, "unknown"))
+            return await session.view(await publish_change(session, known, gone), polled=True)
+        told = "The provider does not know this task (yet, or any more): this is what the ledger holds."
+        return await session.view(known, [told], polled=True)
+    session.polls.count_missing(task_id, missing=False)
     before = after = known or await session.ledger.adopt(task_id, seen.created_at)
     with anyio.CancelScope(shield=True):  # no later poll would find this change
         after = await publish_change(session, before, await session.ledger.observe(before.request_id, seen))
-    return await session.view(after, [*seen.warnings, *await sharing_warnings(session, after)])
+    return await session.view(after, [*seen.warnings, *await sharing_warnings(session, after)], polled=True)
+
+
+def _is_forgotten(session: Session, known: Record, task_id: str) -> bool:
+    """Say whether a running task has been missing at the provider for long enough to be given up."""
+    age_seconds = (session.now() - known.created_at).total_seconds()
+    times = session.polls.count_missing(task_id, missing=True)
+    return known.status in RUNNING and times >= MISSING_MOST and age_seconds >= FORGOTTEN_AFTER_SECONDS
 
 
 async def _ask_provider(session: Session, task_id: str) -> ProviderTask:
@@ -129,6 +159,13 @@ async def wait_for_video(session: Session, arguments: WaitForVideo, caller: Call
     )
 
 
+def unsaved_warnings(session: Session, records: list[Record]) -> list[str]:
+    """Say of which videos the saving failed, and why; no warning where none did."""
+    faults = session.shared.save_faults
+    failed = [record for record in records if record.request_id in faults and record.saved is None]
+    return [f"{each.task_id} could not be saved by itself: {faults[each.request_id]}" for each in failed[:1]]
+
+
 async def _as_known(session: Session, task_id: str) -> Task | None:
     known = await session.ledger.find(task_id)
     return await session.view(known) if known else None
@@ -141,8 +178,7 @@ async def list_tasks(session: Session, arguments: ListTasks, caller: Caller) -> 
         InvalidRequest: A time or the cursor cannot be read.
     """
     wanted = _wanted(arguments, session.now())
-    if arguments.refresh:
-        await _refresh(session)
+    late = [] if not arguments.refresh or await _refresh(session) else [_NOT_ALL_POLLED]
     found = await session.ledger.tasks(wanted, arguments.limit, arguments.cursor)
     totals = await session.ledger.totals(wanted)
     edition, lifetime_seconds = session.edition, session.edition.url_lifetime_seconds.value
@@ -153,7 +189,7 @@ async def list_tasks(session: Session, arguments: ListTasks, caller: Caller) -> 
         total=totals.count,
         totals=brief.totals_of(totals),
         next_cursor=found.next_cursor,
-        warnings=views.expiring(edition, expiring),
+        warnings=[*late, *views.expiring(edition, expiring), *unsaved_warnings(session, found.records)],
     )
 
 
@@ -167,8 +203,15 @@ def _wanted(arguments: ListTasks, now: datetime) -> Wanted:
     )
 
 
-async def _refresh(session: Session) -> None:
-    """Poll every running task, a few at a time; a task whose poll fails stays as it was."""
+_NOT_ALL_POLLED = f"Not every running task could be polled within {REFRESH_SECONDS:.0f} s: call again to poll the others."
+
+
+async def _refresh(session: Session) -> bool:
+    """Poll every running task, a few at a time, for a limited time; a task whose poll fails stays as it was.
+
+    Returns:
+        Whether all were polled in time.
+    """
     places = anyio.CapacityLimiter(POLLS_AT_ONCE)
 
     async def poll(record: Record) -> None:
@@ -176,7 +219,9 @@ async def _refresh(session: Session) -> None:
             with suppress(SeedanceError):
                 await poll_task(session, record, record.request_id)
 
-    async with anyio.create_task_group() as group:
-        for record in [record for status in RUNNING for record in (await session.ledger.page(status)).records]:
-            group.start_soon(poll, record)
-        group.start_soon(reconcile_account, session)
+    with anyio.move_on_after(REFRESH_SECONDS) as scope:
+        async with anyio.create_task_group() as group:
+            for record in [record for status in RUNNING for record in (await session.ledger.page(status)).records]:
+                group.start_soon(poll, record)
+            group.start_soon(reconcile_account, session)
+    return not scope.cancelled_caught

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import anyio.to_thread
 
@@ -17,11 +18,12 @@ from seedance_mcp.media import local_files, urls
 from seedance_mcp.media.decoder import is_installed
 from seedance_mcp.media.formats import WAY_FORWARD
 from seedance_mcp.media.probe import MediaFile, check_bounds, unknown_measures
-from seedance_mcp.money.records import Upload
+from seedance_mcp.money.records import NamedAsset, Upload
+from seedance_mcp.origin import advice
 from seedance_mcp.polling.schedule import Meter, wait
 from seedance_mcp.provider import reviews
 from seedance_mcp.provider.answers import AssetReview, NoAsset
-from seedance_mcp.tools import views
+from seedance_mcp.tools import cast, views
 from seedance_mcp.tools.arguments import GetAsset, UploadAsset, find_model
 from seedance_mcp.tools.results import Asset, Next
 from seedance_mcp.tools.session import Caller, Session
@@ -48,6 +50,9 @@ class _Brought:
     uploaded_at: datetime | None = None
     note: str = ""
     """What could not be checked."""
+    file_name: str = ""
+    """With the ending of the real format; empty for a URL."""
+    sha256: str | None = None
     review: AssetReview | None = None
     """The review of an earlier upload of the same bytes for the same purpose."""
 
@@ -69,11 +74,52 @@ async def upload_asset(session: Session, arguments: UploadAsset, caller: Caller)
             field="portrait",
             allowed=allowed,
         )
-    brought = await _bring(session, model, arguments)
+    brought, review = await _made_reference(session, model, arguments, caller, session.upload_roots)
+    if arguments.name:
+        source, size_bytes = brought.file_name or arguments.source, brought.size_bytes or 0
+        kept = NamedAsset(arguments.name, brought.kind, source, brought.sha256, size_bytes, arguments.portrait, session.now())
+        await cast.remember(session, kept)
+    return await _named(session, model, review, brought, arguments.name)
+
+
+async def _made_reference(
+    session: Session, model: Model, arguments: UploadAsset, caller: Caller, roots: list[Path]
+) -> tuple[_Brought, AssetReview]:
+    brought = await _bring(session, model, arguments, roots)
     review = brought.review or await _submit(session, model, arguments, brought)
     if review.asset_id:
         review = await _reviewed(session, model, review, arguments, caller)
-    return _asset(session, model, review, brought.kind, brought)
+    return brought, review
+
+
+async def _named(session: Session, model: Model, review: AssetReview, brought: _Brought, name: str | None) -> Asset:
+    """Give the result, and keep the reference below the asset's name where it has one."""
+    made = _asset(session, model, review, brought.kind, brought)
+    if not name:
+        return made
+    await cast.remember_reference(session, name, model, review, uploaded=brought.uploaded_at is not None)
+    return made.model_copy(update={"name": f"@{name}"})
+
+
+async def _fresh(session: Session, model: Model, name: str, caller: Caller) -> Asset:
+    """Make a reference of a named asset for a model, or give the one that still works.
+
+    Raises:
+        InvalidRequest: There is no asset of that name, or the model takes nothing of its kind.
+        FileRejected: The bytes are gone, or the route does not take them.
+        AssetRejected: The provider's review refused it.
+    """
+    session.client.require_key()
+    asset = await cast.find(session, name)
+    files = cast.files_of(session)
+    arguments = UploadAsset(
+        source=str(cast.path_of(files, asset)) if asset.sha256 else asset.source,
+        model=model.name,
+        kind=asset.kind,
+        portrait=asset.portrait and model.route.review == "library",
+    )
+    brought, review = await _made_reference(session, model, arguments, caller, [files.folder.resolve()])
+    return await _named(session, model, review, brought, asset.name)
 
 
 async def _submit(session: Session, model: Model, arguments: UploadAsset, brought: _Brought) -> AssetReview:
@@ -100,14 +146,14 @@ def _check_use(edition: Edition, model: Model, kind: Kind, arguments: UploadAsse
         )
 
 
-async def _bring(session: Session, model: Model, arguments: UploadAsset) -> _Brought:
+async def _bring(session: Session, model: Model, arguments: UploadAsset, roots: list[Path]) -> _Brought:
     """Give the source as a URL that the provider can read: it is one, or its bytes are sent."""
     if urls.is_url(arguments.source):
         kind = urls.kind_of_url(urls.check_url(arguments.source), arguments.kind, session.edition.uploads.value)
         _check_use(session.edition, model, kind, arguments)
-        return _Brought(arguments.source, kind)
+        return await _known_url(session, model, arguments, kind) or _Brought(arguments.source, kind)
     with ExitStack() as stack:
-        opening = local_files.open_media(arguments.source, session.upload_roots, session.edition.uploads.value)
+        opening = local_files.open_media(arguments.source, roots, session.edition.uploads.value)
         try:
             found = await anyio.to_thread.run_sync(stack.enter_context, opening)
         except local_files.OutsideFolders as error:
@@ -122,13 +168,17 @@ async def _bring(session: Session, model: Model, arguments: UploadAsset) -> _Bro
             )
         _check_use(session.edition, model, found.kind, arguments)
         _check_file(session.edition, found, model)
+        if arguments.name:
+            await cast.keep_bytes(session, found)
         brought = await _known(session, model, arguments, found) or await _send(session, model, arguments, found)
-        return replace(brought, note=_unchecked(found, model))
+        note = _unchecked(found, model, remote=bool(session.principal))
+        return replace(brought, note=note, file_name=found.name, sha256=found.sha256)
 
 
 _NOT_FOR_YOU = (
-    "The server may read no such file, and nothing was sent: files are read only below the server's own folders that its "
-    "operator named in SEEDANCE_MEDIA_ROOTS. Give an https:// URL, or let the operator put the file there."
+    "The server may read no such file, and nothing was sent: files are read only in a folder of your name below "
+    "the server's own folders that its operator named in SEEDANCE_MEDIA_ROOTS. "
+    "Give an https:// URL, or let the operator put the file there."
 )
 """What a caller from elsewhere hears, whether or not there is such a file: not where the server's folders are."""
 
@@ -148,10 +198,10 @@ def _check_file(edition: Edition, found: MediaFile, model: Model) -> None:
     raise FileRejected(f"{' '.join(faults)} Nothing was sent.", field="source", allowed=allowed)
 
 
-def _unchecked(found: MediaFile, model: Model) -> str:
+def _unchecked(found: MediaFile, model: Model, *, remote: bool) -> str:
     """Name the bounds of the route that nobody could hold against the file; empty where all were."""
     unknown = " and ".join(unknown_measures(found, model))
-    remedy = "" if is_installed() else " The operator should run pip install 'seedance-mcp[media]'."
+    remedy = "" if is_installed() else f" To have it checked, {advice('media', remote=remote)}"
     return f"Not checked, because it cannot be read here: {unknown}.{remedy}" if unknown else ""
 
 
@@ -167,6 +217,22 @@ def _digest_of(session: Session, model: Model, arguments: UploadAsset, found: Me
     """Name the bytes and what they are for: route, portrait or not, and provider."""
     purpose = (found.sha256, found.size_bytes, found.kind, model.route.name, arguments.portrait, session.settings.base_url)
     return hashlib.sha256(json.dumps(purpose).encode()).hexdigest()
+
+
+async def _known_url(session: Session, model: Model, arguments: UploadAsset, kind: Kind) -> _Brought | None:
+    """Give the reference that the model's route took of a named URL; `None` where there is none or its review failed."""
+    made = [
+        each.asset_id
+        for asset, references in await session.ledger.assets()
+        for each in references
+        if asset.source == arguments.source and asset.portrait == arguments.portrait and each.route == model.route.name
+    ]
+    for asset_id in filter(None, made):
+        with suppress(SeedanceError):
+            review = await reviews.get_asset(session.client, model, asset_id, portrait=arguments.portrait)
+            if review.stage != "failed":
+                return _Brought(arguments.source, kind, review=review)
+    return None
 
 
 async def _known(session: Session, model: Model, arguments: UploadAsset, found: MediaFile) -> _Brought | None:
@@ -254,6 +320,8 @@ async def get_asset(session: Session, arguments: GetAsset, caller: Caller) -> As
         AssetRejected: The provider has no such asset.
     """
     model = find_model(session.edition, arguments.model)
+    if arguments.reference.startswith("@"):
+        return await _fresh(session, model, arguments.reference, caller)
     asset_id = arguments.reference.removeprefix("asset://")
     if model.route.review == "none" or asset_id == arguments.reference or not asset_id:
         reviewed = ", ".join(route.name for route in session.edition.reviewed_by("audit", "library"))

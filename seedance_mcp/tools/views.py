@@ -10,16 +10,19 @@ from decimal import Decimal
 from seedance_mcp.catalogue.edition import Edition
 from seedance_mcp.catalogue.facts import RULES, Fact, Model
 from seedance_mcp.catalogue.profiles import model_schema
+from seedance_mcp.money.policy import is_forgotten
 from seedance_mcp.money.prices import PriceBook
 from seedance_mcp.money.records import JUDGED_AFTER_SECONDS, Page, Record
 from seedance_mcp.polling.schedule import Forecast
-from seedance_mcp.provider.failures import advice_for_failed_task
+from seedance_mcp.provider.failures import advice_for_failed_task, cause_of, cause_of_refusal
 from seedance_mcp.task import RUNNING
 from seedance_mcp.tools.results import Billing, Failure, Frames, MediaLimit, ModelInfo, ModelList, Next, Options, Range, Task
 
 PROMPT_SHOWN_CHARS = 200
 GIVEN_UP_SECONDS = 86_400.0
 """A task that has not ended after this time is not worth waiting for."""
+LONGEST_LINK_PAUSE_SECONDS = 3600.0
+"""The longest pause between two polls for the link of a video that is finished and came without one."""
 NAMED_MOST = 10
 """How many finished videos one warning names."""
 
@@ -31,10 +34,15 @@ class Outlook:
     past_seconds: Sequence[float]
     """How long similar tasks took."""
     min_poll_interval_seconds: float
+    progress_age_seconds: float = 0.0
+    """How long ago the progress was reported."""
+    polled: bool = False
+    """Whether the provider was asked just now: only then a task that has run for long is given up."""
 
     def forecast(self, progress: int, elapsed_seconds: float) -> Forecast:
         """Forecast the end of a task from its progress in percent and its age."""
-        return Forecast.of(self.past_seconds, elapsed_seconds, progress, self.min_poll_interval_seconds)
+        age_seconds = self.progress_age_seconds
+        return Forecast.of(self.past_seconds, elapsed_seconds, progress, self.min_poll_interval_seconds, age_seconds)
 
 
 def list_of_models(
@@ -124,7 +132,7 @@ def task_of(
     elapsed = max(0.0, ((record.completed_at or now) - record.created_at).total_seconds())
     is_running = record.status in RUNNING
     forecast = outlook.forecast(record.progress, elapsed) if is_running and elapsed < GIVEN_UP_SECONDS else None
-    given_up = [_GIVEN_UP] if is_running and not forecast else []
+    given_up = [_GIVEN_UP] if is_running and outlook.polled and not forecast else []
     return Task(
         sandbox=sandbox,
         task_id=record.task_id,
@@ -144,10 +152,10 @@ def task_of(
         estimated_cost=_number(record.estimate),
         currency=edition.currency,
         error=_failure(edition, record),
-        warnings=[*(warnings or []), *_evidence(record), *given_up],
+        warnings=[*(warnings or []), *_evidence(record), *given_up, *_without_link(record)],
         project=record.project,
         take=record.take,
-        next=_next(record, forecast),
+        next=_next(record, forecast, polled=outlook.polled) or _ask_for_link(edition, record, now, outlook),
     )
 
 
@@ -158,15 +166,36 @@ def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 1)
 
 
-def _next(record: Record, forecast: Forecast | None) -> Next | None:
+def _next(record: Record, forecast: Forecast | None, *, polled: bool) -> Next | None:
+    arguments = {"task_id": record.task_id or record.request_id}
+    if record.status in RUNNING and not forecast and not polled:
+        return Next(tool="get_task", arguments=arguments, after_seconds=0)
     if forecast:
-        arguments = {"task_id": record.task_id or record.request_id}
         return Next(tool="wait_for_video", arguments=arguments, after_seconds=round(forecast.pause_seconds(), 1))
     if record.status == "unknown" and record.settled is None:
         return Next(tool="get_balance", arguments={}, after_seconds=JUDGED_AFTER_SECONDS)
-    if record.status == "completed" and record.task_id and not record.saved:
+    if record.status == "completed" and record.task_id and record.video_url and not record.saved:
         return Next(tool="download_video", arguments={"task_id": record.task_id}, after_seconds=0)
     return None
+
+
+def _without_link(record: Record) -> list[str]:
+    is_without = record.status == "completed" and not record.video_url and not record.saved
+    told = (
+        "It is completed, and the provider gave no usable link to the video. Do not make it again, that would be paid again."
+    )
+    return [told] if is_without else []
+
+
+def _ask_for_link(edition: Edition, record: Record, now: datetime, outlook: Outlook) -> Next | None:
+    """Give the call that asks for a link that is missing: after as long as it has been missing, until links expire anyway."""
+    if not _without_link(record) or not record.task_id:
+        return None
+    missing_seconds = max(0.0, (now - (record.completed_at or now)).total_seconds())
+    if missing_seconds > edition.url_lifetime_seconds.value:
+        return None
+    pause = min(LONGEST_LINK_PAUSE_SECONDS, max(outlook.min_poll_interval_seconds, missing_seconds))
+    return Next(tool="get_task", arguments={"task_id": record.task_id}, after_seconds=round(pause, 1))
 
 
 def charge_of(record: Record) -> Decimal | None:
@@ -175,6 +204,8 @@ def charge_of(record: Record) -> Decimal | None:
 
 
 def _evidence(record: Record) -> list[str]:
+    if is_forgotten(record):
+        return [_FORGOTTEN]
     if record.evidence == "not charged":
         return [f"{_what_came(record)} {_MAY_BE_MADE_AGAIN}"]
     if record.status != "unknown" and record.evidence is None:
@@ -188,6 +219,10 @@ def _what_came(record: Record) -> str:
     return "The provider answered this request with an error." if record.error_code == "provider_error" else _LOST
 
 
+_FORGOTTEN = (
+    "The provider does not know this task any more, so no video can be fetched; its estimate counts as spent. Tell the user: "
+    "the same request may be sent again, and is then paid again."
+)
 _LOST = "The answer to this request was lost."
 _BALANCE_SAYS = {
     "charged": "The balance shows that it was charged.",
@@ -216,9 +251,10 @@ def _failure(edition: Edition, record: Record) -> Failure | None:
         return None
     if record.error_code:
         refused = " Nothing was charged." if record.settled == 0 else ""
-        return Failure(code=record.error_code, message=f"{record.error}{refused}")
+        cause = cause_of_refusal(record.error_code, record.error)
+        return Failure(code=record.error_code, message=f"{record.error}{refused}", cause=cause)
     words = f'The provider\'s words: "{record.error}". {_charge(edition, record)} {advice_for_failed_task(record.error)}'
-    return Failure(code=record.status, message=words)
+    return Failure(code=record.status, message=words, cause=cause_of(record.error))
 
 
 _MAY_BE_MADE_AGAIN = "It was not charged: the request may be sent again."

@@ -24,6 +24,7 @@ from seedance_mcp.cli.mcp_clients import BY_NAME
 from seedance_mcp.errors import OutcomeUnknown
 from seedance_mcp.money.ledger import open_ledger
 from seedance_mcp.money.records import NewRequest
+from seedance_mcp.origin import install_command
 from seedance_mcp.sandbox.serve import listen
 from seedance_mcp.settings import Settings
 from seedance_mcp.task import ProviderTask
@@ -139,7 +140,7 @@ def test_a_missing_extra_is_named_with_the_pip_command(command: str, sandbox: st
     script = f"import sys; sys.modules['av'] = None; from seedance_mcp.cli.main import main; sys.exit(main({command.split()}))"
     done = ran([sys.executable, "-c", script], env={**os.environ, "SEEDANCE_SANDBOX": sandbox})
     assert done.returncode == 2
-    assert "pip install 'seedance-mcp[sandbox]'" in done.stderr
+    assert install_command("sandbox") in done.stderr
     assert done.stdout == ""
     assert not BY_NAME["cursor"].path().exists()
 
@@ -177,6 +178,23 @@ def test_tasks_and_spending_are_printed_as_tables_without_control_characters(
     spending = capsys.readouterr().out
     assert "| seedance2.0-sp | 1 | estimate 2.5, charged 2.5 |" in spending
     assert "in total 5 JimiCoin (2.5 of this is reserved and not settled). Limits: max_cost_total 10." in spending
+
+
+def test_spending_is_summed_by_project_and_since_a_day(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    filled_ledger(tmp_path, monkeypatch)
+
+    def printed(*arguments: str) -> str:
+        assert main.main(["spending", *arguments]) == 0
+        return capsys.readouterr().out
+
+    assert "| Project | Requests | Estimated | Charged | Reserved | Not saved |" in printed("--by", "project")
+    assert "| (none) | 2 | 5 | 2.5 | 2.5 | 1 |" in printed("--by", "project")
+    assert "| seedance2.0-sp | 2 | 5 | 2.5 | 2.5 | 1 |" in printed("--since", "2026-11-23")
+    assert "| (this machine) | 2 | 5 | 2.5 | 2.5 | 1 |" in printed("--since", "2026-11-23", "--by", "principal")
+    assert "| In all | 0 | 0 | 0 | 0 | 0 |" in printed("--since", "2100-01-01", "--by", "model")
+    assert main.main(["spending", "--since", "soon"]) == 2
 
 
 @pytest.mark.parametrize(

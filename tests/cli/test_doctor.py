@@ -21,6 +21,7 @@ from seedance_mcp.errors import OutcomeUnknown, ProviderFailed, SeedanceError
 from seedance_mcp.money.ledger import open_ledger
 from seedance_mcp.money.records import NewRequest
 from seedance_mcp.money.stores.sqlite import LEDGER_FILE
+from seedance_mcp.origin import install_command
 from seedance_mcp.provider.client import ProviderClient
 from seedance_mcp.sandbox.faults import Fault
 from seedance_mcp.sandbox.provider import KEY, Sandbox
@@ -181,14 +182,14 @@ async def test_a_damaged_ledger_is_found(env: Env, tmp_path: Path, sound: bytes,
 
 async def test_a_missing_extra_is_a_fault_only_for_the_sandbox(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "av", None)
-    monkeypatch.setattr(doctor, "find_spec", {"PIL": "there", "rich": "there"}.get)
+    monkeypatch.setattr(doctor, "find_spec", {"PIL": "there", "pillow_heif": "there", "rich": "there"}.get)
     assert (await examined())["extras"].mark == "warn"
     monkeypatch.setitem(sys.modules, "seedance_mcp.sandbox.serve", None)
     monkeypatch.delattr(seedance_mcp.sandbox, "serve", raising=False)  # another test may have loaded it
     env("SANDBOX", "1")
     found = await examined()
     assert (found["extras"].mark, found["provider"].mark) == ("fail", "fail")
-    assert "pip install" in found["provider"].remedy
+    assert found["provider"].remedy == install_command("sandbox")
 
 
 def test_the_exit_code_says_whether_there_is_a_fault(

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from seedance_mcp.cli import jsonc_edit, main
 from seedance_mcp.cli.mcp_clients import BY_NAME, CLIENTS, ClientApp, own_command
+from seedance_mcp.origin import requirement
 
 BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"
 KEY = "sk_very_secret_0123"
@@ -336,7 +337,7 @@ def test_undo_after_several_installations_restores_the_first_content(capsys: pyt
         assert main.main(["install", "cursor", *command]) == 0
     assert json.loads(path.read_bytes())["mcpServers"]["seedance"] == {
         "command": "uvx",
-        "args": ["seedance-mcp[sandbox]"],
+        "args": ["--from", requirement("sandbox"), "seedance-mcp"],
         "env": {"SEEDANCE_SANDBOX": "1"},
     }
     assert "Nothing to change." in capsys.readouterr().out
@@ -497,10 +498,8 @@ def test_the_entry_starts_this_installation(monkeypatch: pytest.MonkeyPatch, tmp
     (command,) = own_command(sandbox=False)
     assert os.access(command, os.X_OK)
     cached = str(tmp_path / "archive-v0" / "x")
-    version = r"seedance-mcp\[sandbox\]==\d+\.\d+\.\d+"
-    uvx, package = own_command(sandbox=True, prefix=cached, environment={"UV": "/usr/bin/uv"})
-    assert uvx == "/usr/bin/uvx"
-    assert re.fullmatch(version, package)
+    uvx, *rest = own_command(sandbox=True, prefix=cached, environment={"UV": "/usr/bin/uv"})
+    assert [uvx, *rest] == ["/usr/bin/uvx", "--from", requirement("sandbox"), "seedance-mcp"]
     assert own_command(sandbox=False, prefix=cached, environment={})[0] == "uvx"
     monkeypatch.setattr("sysconfig.get_path", {"scripts": str(tmp_path)}.get)
     assert own_command(sandbox=False) == [sys.executable, "-m", "seedance_mcp"]

@@ -380,6 +380,7 @@ def test_the_operators_choice_of_schemas_holds(setting: str) -> None:
     [
         ("cursor-vscode", "auto", True),
         ("gemini-cli-mcp-client", "auto", True),
+        ("codex-mcp-client", "auto", True),
         ("Cursor", "union", False),
         ("claude-code", "auto", False),
         ("claude-code", "flat", True),

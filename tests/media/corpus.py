@@ -17,6 +17,22 @@ import pillow_heif
 from PIL import Image
 
 HERTZ = 48000
+CODECS = {
+    "libx264": "h264",
+    "libx265": "hevc",
+    "libsvtav1": "av1",
+    "libvpx-vp9": "vp9",
+    "libvpx": "vp8",
+    "prores_ks": "prores",
+    "libopus": "opus",
+    "libmp3lame": "mp3",
+    "flv": "flv1",
+}
+"""The library's name of an encoder → the codec, where they differ."""
+
+
+def codec(encoder: str) -> str:
+    return CODECS.get(encoder, encoder)
 
 
 @dataclass(frozen=True)
@@ -30,6 +46,7 @@ class Sample:
     seconds: float | None = None
     size_px: tuple[int, int] | None = None
     frames_per_second: float | None = None
+    codec: str | None = None
     is_damaged: bool = False
     is_for_libraries: bool = False
     """Whether our own reader cannot know its size."""
@@ -264,13 +281,14 @@ def brands() -> Iterator[Sample]:
 def codecs() -> Iterator[Sample]:
     facts = dict(FACTS)
     for video in ("libx264", "libx265", "mpeg4", "libsvtav1", "libvpx-vp9", "mjpeg"):
-        yield Sample(f"mp4 {video}", film(replace(BASE, video=video)), "mp4", **facts)
-        yield Sample(f"mp4 {video} mute", film(replace(BASE, video=video, audio=None)), "mp4", **facts)
+        yield Sample(f"mp4 {video}", film(replace(BASE, video=video)), "mp4", codec=codec(video), **facts)
+        yield Sample(f"mp4 {video} mute", film(replace(BASE, video=video, audio=None)), "mp4", codec=codec(video), **facts)
     for video in ("libx264", "mpeg4", "mjpeg", "prores_ks", "png"):
-        yield Sample(f"mov {video}", film(replace(BASE, container="mov", video=video, audio="pcm_s16le")), "mov", **facts)
+        content = film(replace(BASE, container="mov", video=video, audio="pcm_s16le"))
+        yield Sample(f"mov {video}", content, "mov", codec=codec(video), **facts)
     for audio in ("aac", "mp3", "ac3", "libopus", "flac", "alac"):
         yield Sample(f"mp4 with {audio}", film(replace(BASE, audio=audio)), "mp4", **facts)
-        yield Sample(f"sound {audio}", film(replace(SOUND, audio=audio)), "m4a", 1.0)
+        yield Sample(f"sound {audio}", film(replace(SOUND, audio=audio)), "m4a", 1.0, codec=codec(audio))
     yield Sample("mov of sound", film(replace(SOUND, container="mov", audio="pcm_s16le")), "qta")
 
 
@@ -335,6 +353,11 @@ def made_movies() -> Iterator[Sample]:
     yield Sample("movie header too short", edited(plain, b"mvhd", 16, ">I", 200), "mp4", **facts)
     yield Sample("movie header too long", edited(plain, b"mvhd", 16, ">I", 7000), "mp4", 7.0, (160, 90), 24.0)
     yield Sample("movie header unknown", edited(plain, b"mvhd", 16, ">I", 0xFFFFFFFF), "mp4", **facts)
+    mute = film(replace(BASE, audio=None))
+    for shown in (250, 500, 750):  # milliseconds of the one second, from its end
+        skipped = edited(edited(mute, b"elst", 8, ">I", shown), b"elst", 12, ">i", 12288 * (1000 - shown) // 1000)
+        skipped = edited(skipped, b"mvhd", 16, ">I", shown)
+        yield Sample(f"edit list that shows {shown}", skipped, "mp4", shown / 1000, (160, 90), 24.0)
     yield Sample("rubbish behind", plain + b"\xff\xfe\0junk" * 9, "mp4", **facts)
     yield Sample(
         "no brand", box(b"free", plain[8 : int.from_bytes(plain[:4])]) + plain[int.from_bytes(plain[:4]) :], "mov", **facts
@@ -363,6 +386,7 @@ def containers() -> Iterator[Sample]:
                     f"{container} {video} {audio}",
                     film(replace(BASE, container=container, video=video, audio=audio)),
                     form,
+                    codec=codec(video),
                     **facts,
                 )
     for audio in ("aac", "libopus", "flac", "mp3", "pcm_s16le"):
@@ -410,7 +434,8 @@ def sounds() -> Iterator[Sample]:
             ("ipod", "aac", "m4a"),
             ("ipod", "alac", "m4a"),
         ):
-            yield Sample(f"{container} {audio} {rate}", film(Clip(container, None, audio, sound_seconds=rate)), form, rate)
+            content = film(Clip(container, None, audio, sound_seconds=rate))
+            yield Sample(f"{container} {audio} {rate}", content, form, rate, codec=codec(audio))
     mp3, flac, aac = (
         film(Clip(container, None, audio)) for container, audio in (("mp3", "libmp3lame"), ("flac", "flac"), ("adts", "aac"))
     )

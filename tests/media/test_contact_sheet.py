@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import sys
 import tempfile
 from pathlib import Path
@@ -19,6 +20,7 @@ from PIL import Image
 from seedance_mcp.catalogue.edition import load_edition
 from seedance_mcp.media.contact_sheet import SHEET_MOST_BYTES
 from seedance_mcp.media.worker import answer
+from seedance_mcp.origin import install_command
 from seedance_mcp.sandbox.film import render
 from seedance_mcp.sandbox.order import Order, order_of
 from seedance_mcp.sandbox.provider import Sandbox
@@ -60,17 +62,8 @@ async def test_first_middle_and_last_frame_come_as_one_picture(open_world: OpenW
         fetched = len(world.sandbox.requests)
         again = await world.call("preview_video", {"task_id": task_id})
         assert len(world.sandbox.requests) == fetched
-    assert (
-        again.content
-        == preview.content
-        == {
-            "sandbox": False,
-            "task_id": task_id,
-            "width": 864,
-            "height": 496,
-            "frames": [0.0, 2.0, 3.958],
-        }
-    )
+    assert again.content == preview.content == {}
+    assert again.text == preview.text == f"{task_id} (864x496, frames at 0, 2, 3.958 s)"
     picture = picture_of(preview)
     assert picture.size == (3 * 480, 276)
     assert picture.tobytes() == picture_of(again).tobytes()
@@ -80,6 +73,38 @@ async def test_first_middle_and_last_frame_come_as_one_picture(open_world: OpenW
         False,
         True,
     ]  # it grows over the length
+
+
+async def test_takes_are_shown_below_each_other_with_their_numbers(open_world: OpenWorld, film: bytes) -> None:
+    async def wide(order: Order, pictures: list[bytes]) -> bytes:
+        return film
+
+    async with open_world(sandbox=Sandbox(wide)) as world:
+        other = await world.call("create_video", {"model": "seedance2.0-sp", "prompt": "a fox", "take": 2})
+        await world.call("wait_for_video", {"task_id": other["task_id"]})
+        task_ids = [await finished(world), other["task_id"]]
+        preview = await world.call("preview_video", {"task_ids": json.dumps([*task_ids, task_ids[0]])})
+        nothing = await world.call("preview_video")
+        many = await world.call("preview_video", {"task_ids": ["a"] * 5})
+    assert preview.text == "; ".join(
+        f"row {row}: {task_id} (864x496, frames at 0, 2, 3.958 s)" for row, task_id in enumerate(task_ids, 1)
+    )
+    assert picture_of(preview).size == (3 * 480, 2 * 276)
+    assert all(sum(pixel) < 30 for top in (1, 278) if isinstance(pixel := picture_of(preview).getpixel((2, top)), tuple))
+    assert nothing.error["field"] == "task_id"
+    assert "a list of 1 to 4" in many.text
+
+
+def test_sheets_of_several_widths_are_brought_to_the_narrowest() -> None:
+    sheets = [_jpeg(size) for size in ((1440, 300), (720, 300))]
+    made = answer("stack", ",".join(str(len(each)) for each in sheets), io.BytesIO(b"".join(sheets)))
+    assert Image.open(io.BytesIO(base64.b64decode(made["jpeg"]))).size == (720, 450)
+
+
+def _jpeg(size: tuple[int, int]) -> bytes:
+    packed = io.BytesIO()
+    Image.new("RGB", size, "red").save(packed, "JPEG")
+    return packed.getvalue()
 
 
 async def test_a_video_that_cannot_be_decoded_is_a_download_error(open_world: OpenWorld, film: bytes) -> None:
@@ -109,7 +134,7 @@ async def test_a_missing_extra_is_named(open_world: OpenWorld, monkeypatch: pyte
     async with open_world() as world:
         answer = await world.call("preview_video", {"task_id": await finished(world)})
     assert answer.error["code"] == "not_configured"
-    assert "pip install 'seedance-mcp[preview]'" in answer.text
+    assert install_command("preview") in answer.text
 
 
 async def test_a_title_that_is_not_utf_8_hinders_no_preview(open_world: OpenWorld) -> None:
@@ -118,7 +143,7 @@ async def test_a_title_that_is_not_utf_8_hinders_no_preview(open_world: OpenWorl
 
     async with open_world(sandbox=Sandbox(titled)) as world:
         preview = await world.call("preview_video", {"task_id": await finished(world)})
-    assert preview["frames"] == [0.0, 0.5, 0.958]
+    assert "frames at 0, 0.5, 0.958 s" in preview.text
 
 
 def sheet_of(content: bytes, tmp_path: Path) -> dict[str, Any]:

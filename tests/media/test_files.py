@@ -5,7 +5,6 @@ from __future__ import annotations
 import struct
 import sys
 import tempfile
-import zlib
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -31,6 +30,7 @@ from corpus import (
     wave,
 )
 from deadline import ran
+from hostile import HOSTILE, PLAYABLE
 
 from seedance_mcp.media import decoder, worker
 from seedance_mcp.media.decoder import PROBE, Limits, Unreadable, decode
@@ -77,6 +77,8 @@ def faults(sample: Sample, found: Content | None, *, with_libraries: bool) -> li
     sized = with_libraries or (found.size_px and not sample.is_for_libraries)
     if sample.size_px and sized and found.size_px != sample.size_px:
         wrong.append(found.size_px)
+    if sample.codec and with_libraries and found.codec != sample.codec:
+        wrong.append(found.codec)
     rate = found.frames_per_second or 0
     if sample.frames_per_second and with_libraries and abs(rate - sample.frames_per_second) > 1.6:
         wrong.append(rate)
@@ -205,30 +207,34 @@ async def test_a_clip_is_priced_by_the_longer_of_header_and_tracks(open_world: O
             assert "7 of the seconds are the first reference video's" in priced["warnings"][-1]
 
 
-def chunk(name: bytes, content: bytes) -> bytes:
-    return len(content).to_bytes(4) + name + content + zlib.crc32(name + content).to_bytes(4)
-
-
-HEAD = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 640, 480, 8, 2, 0, 0, 0))
-HOSTILE = {
-    "a JPEG of empty comments": b"\xff\xd8" + b"\xff\xfe\0\2" * 15_000_000 + b"\xff\xd9",
-    "a PNG of empty texts": HEAD + chunk(b"tEXt", b"a\0b") * 1_500_000 + chunk(b"IEND", b""),
-    "a PNG with a bomb": HEAD + chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(90_000_000))) + chunk(b"IEND", b""),
-    "a WAV of empty chunks": b"RIFF\xff\xff\xff\xffWAVE" + b"LIST\0\0\0\0" * 8_000_000,
-    "an MP4 of empty boxes": box(b"ftyp", b"isomisom") + b"\0\0\0\x08free" * 8_000_000,
-    "a Matroska file of nothing": b"\x1aE\xdf\xa3\x80\x18\x53\x80\x67\xff" + b"\xec\x80" * 20_000_000,
-    "an AAC file of empty frames": b"\xff\xf1\x50\x80\0\xff\xfc" * 8_000_000,
-    "a giant GIF": b"GIF89a" + struct.pack("<HH", 65535, 65535) + bytes(60_000_000),
-}
+@pytest.mark.anyio
+@pytest.mark.parametrize(("limit", "sent"), [("11.9", 0), ("12", 1)])
+async def test_the_longer_of_header_and_tracks_counts_against_a_limit(
+    open_world: OpenWorld, tmp_path: Path, limit: str, sent: int
+) -> None:
+    prices = tmp_path / "prices.toml"
+    prices.write_text('[[price]]\nname = "seedance2.0-mini-video"\nper = "second"\nunit_price = 1\n', "utf-8")
+    (tmp_path / "a.mp4").write_bytes(edited(SEVEN, b"mvhd", 16, ">I", 2000))
+    request: dict[str, Any] = {"model": "seedance2.0-mini-video", "prompt": "x", "duration": 5}
+    async with open_world(prices=prices, max_cost_per_day=limit) as world:
+        brought = await world.call("upload_asset", {"source": str(tmp_path / "a.mp4"), "model": request["model"]})
+        made = await world.create(**request, reference_videos=[brought["reference"]])
+        assert made.is_error is (sent == 0)
+        assert world.creates == sent
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_file_is_found_out_within_limits(name: str) -> None:
-    with written(HOSTILE[name]) as file:
+    with HOSTILE[name].written() as file:
         found = examine(file)
     assert found
-    assert found.damage
+    assert bool(found.damage) is (name not in PLAYABLE)
+
+
+def test_what_one_file_may_take_is_bounded() -> None:
+    assert (PROBE.processor_seconds, PROBE.wall_seconds) < (5, 5)
+    assert PROBE.memory_bytes <= 300 << 20
 
 
 @pytest.mark.parametrize(

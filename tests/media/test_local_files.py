@@ -25,6 +25,7 @@ from seedance_mcp.errors import FileRejected
 from seedance_mcp.media import local_files
 from seedance_mcp.media.local_files import open_media
 from seedance_mcp.media.urls import check_url, is_url, path_of
+from seedance_mcp.origin import install_command
 from seedance_mcp.sandbox.faults import Fault
 from seedance_mcp.settings import Settings
 
@@ -449,7 +450,7 @@ async def test_the_first_reference_video_is_priced_when_its_length_is_known(
         ]
     assert clip["note"] == ""
     assert odd["note"].startswith("Not checked, because it cannot be read here: length and size in pixels. ")
-    assert "pip install 'seedance-mcp[media]'" in odd["note"]
+    assert install_command("media") in odd["note"]
     assert known["estimated_cost"] == 0.45
     assert "4 of the seconds are the first reference video's" in known["warnings"][-1]
     assert unknown["estimated_cost"] == 0.25

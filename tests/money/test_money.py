@@ -543,7 +543,7 @@ async def test_a_ledger_that_breaks_on_the_way_loses_neither_task_nor_money(
         assert "do not create the video again" in answer.text
     sandbox.faults = [Fault("lost", CREATE)]
     async with open_world(sandbox=sandbox, dedupe_seconds=0) as world:
-        assert (await world.create()).error["code"] == "not_configured"
+        assert (await world.create(prompt="another")).error["code"] == "not_configured"
         assert world.creates == 1
 
 
@@ -579,9 +579,9 @@ async def test_the_first_ledger_is_migrated_with_its_records(tmp_path: Path, clo
 async def test_a_token_that_two_calls_checked_at_once_is_used_by_one(ledger: Ledger) -> None:
     token = await ledger.new_token("x", Decimal("2.5"))
     assert await ledger.token_fault(token, "x", Decimal("2.5")) is None
-    await ledger.reserve(entry(), window_seconds=0, admit=nothing, token=token)
+    await ledger.reserve(entry(), window_seconds=None, admit=nothing, token=token)
     with pytest.raises(ConfirmationRequired, match="used meanwhile"):
-        await ledger.reserve(entry(), window_seconds=0, admit=nothing, token=token)
+        await ledger.reserve(entry(), window_seconds=None, admit=nothing, token=token)
     assert (await ledger.page()).total == 1
 
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seedance_mcp.errors import OutcomeUnknown, ProviderFailed, ProviderUnreachable
-from seedance_mcp.money import policy
+from seedance_mcp.money import policy, sums
 from seedance_mcp.money.amounts import exact
 from seedance_mcp.money.records import (
     Evidence,
@@ -108,14 +108,15 @@ def history(record: Record, changes: list[Step]) -> list[Record]:
 def test_what_is_known_is_never_forgotten_and_what_is_final_never_moves(record: Record, changes: list[Step]) -> None:
     for before, after in pairwise(history(record, changes)):
         assert after.progress >= before.progress
-        is_late_answer = before.task_id is None and after.task_id is not None
+        revived = before.state in policy.CAME_TO_NOTHING and after.state == "completed" and after.video_url is not None
+        is_late_answer = revived or (before.task_id is None and after.task_id is not None)
         if before.state in FINAL and not is_late_answer:
             assert after.state == before.state
         for name in ("request_id", "principal", "fingerprint", "created_at", "estimate", "prompt"):
             assert getattr(after, name) == getattr(before, name)
         for name in ("task_id", "model", *([] if is_late_answer else ["completed_at"])):
             assert getattr(before, name) in {None, getattr(after, name)}
-        for name in ("cost", "video_url", "saved", *([] if is_late_answer else ["settled", "error", "evidence"])):
+        for name in ("video_url", "saved", *([] if is_late_answer else ["cost", "settled", "error", "evidence"])):
             assert getattr(before, name) is None or getattr(after, name) is not None
 
 
@@ -169,6 +170,8 @@ def test_the_provider_is_believed_before_the_estimate_and_the_estimate_before_no
         after = policy.observe(record, task, NOON)
         told = (exact(task.cost), "provider") if task.cost or (task.cost == 0 and task.status in FINAL) else None
         guessed = (Decimal("2.5"), "estimate") if record.estimate and task.status in FINAL else (None, None)
+        if task.status == "unknown" and task.task_id:
+            guessed = exact(record.estimate or Decimal(0)), "estimate"
         free = (Decimal(0), "estimate") if task.status in {"failed", "cancelled"} else None
         assert (after.settled, after.settled_by) == (told or free or guessed)
 
@@ -188,6 +191,18 @@ def test_a_failed_task_without_a_cost_counts_nothing(status: Status) -> None:
     made = policy.observe(NEW, ProviderTask("vid_1", "queued"), NOON)
     failed = policy.observe(made, ProviderTask("vid_1", status), NOON)
     assert (policy.spent(failed), failed.settled_by) == (0, "estimate")
+
+
+@pytest.mark.parametrize(("at_the_end", "spent"), [(None, "2.5"), ("0", "2.5"), ("2.4", "2.4")])
+def test_a_video_that_is_there_after_all_was_not_free(at_the_end: str | None, spent: str) -> None:
+    cost = None if at_the_end is None else Decimal(at_the_end)
+    failed = policy.observe(NEW, ProviderTask("vid_1", "failed", error="why", cost=cost), NOON)
+    assert policy.observe(failed, ProviderTask("vid_1", "completed"), NOON).state == "failed"
+    assert policy.observe(failed, ProviderTask("vid_1", "processing", video_url="https://a.b/1"), NOON).state == "failed"
+    later = NOON + timedelta(hours=1)
+    revived = policy.observe(failed, ProviderTask("vid_1", "completed", 100, video_url="https://a.b/1"), later)
+    assert (revived.state, revived.error, revived.completed_at) == ("completed", None, later)
+    assert policy.spent(revived) == Decimal(spent)
 
 
 def test_a_late_answer_with_a_task_wins_over_a_judgement() -> None:
@@ -233,9 +248,9 @@ def test_a_request_that_is_sent_for_too_long_is_of_unknown_outcome(
 def test_a_duplicate_is_what_was_asked_for_in_the_window_and_did_not_come_to_nothing(state: State, *, duplicate: bool) -> None:
     earlier = replace(NEW, state=state)
     assert policy.is_duplicated_by(earlier, NOON - timedelta(seconds=1)) is duplicate
-    assert policy.is_duplicated_by(earlier, NOON) is (state == "unknown")
+    assert policy.is_duplicated_by(earlier, NOON) is (state in {"reserved", "sending", "unknown"})
     assert policy.is_duplicated_by(policy.as_of(replace(earlier, state="sending"), NOON + timedelta(days=1)), NOON)
-    assert not policy.is_duplicated_by(replace(earlier, settled=Decimal(1)), NOON)
+    assert policy.is_duplicated_by(replace(earlier, settled=Decimal(1)), NOON) is (state in {"reserved", "sending"})
 
 
 def test_what_never_left_is_released_and_may_not_leave_any_more() -> None:
@@ -346,12 +361,12 @@ def test_a_token_is_good_for_ten_minutes() -> None:
 
 @pytest.mark.parametrize(("state", "counts"), [(state, state != "failed") for state in STATUSES])
 def test_failed_requests_are_left_out_where_estimates_are_compared_with_charges(state: State, *, counts: bool) -> None:
-    assert policy.counts_as_video(state) is counts
+    assert sums.counts_as_video(state) is counts
 
 
 def test_spending_adds_up_by_model() -> None:
     parts = [ModelSpending("n", 1, Decimal(1), Decimal(2)), ModelSpending("m", 1, Decimal(3), Decimal(4))]
-    assert policy.add_up([*parts, ModelSpending("n", 2, Decimal(5), Decimal(6))]) == [
+    assert sums.add_up([*parts, ModelSpending("n", 2, Decimal(5), Decimal(6))]) == [
         ModelSpending("m", 1, Decimal(3), Decimal(4)),
         ModelSpending("n", 3, Decimal(6), Decimal(8)),
     ]

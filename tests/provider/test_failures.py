@@ -9,10 +9,21 @@ from typing import Any, get_args
 import httpx
 import pytest
 from conftest import OpenWorld, no_film, png
+from mcp_types import TextResourceContents
 
 from seedance_mcp import errors
 from seedance_mcp.provider.client import ProviderClient
-from seedance_mcp.provider.failures import ADVICE, ADVICE_FOR_FAILED_TASK, CODES, HTTP_STATUS, PHRASES, Cause
+from seedance_mcp.provider.failures import (
+    ADVICE,
+    ADVICE_FOR_FAILED_TASK,
+    CODES,
+    HTTP_STATUS,
+    MAY_GO_AGAIN,
+    PHRASES,
+    RECORDED,
+    Cause,
+    cause_of,
+)
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -168,6 +179,36 @@ async def test_the_message_of_a_refusal_is_found_by_each_field_name(open_world: 
     assert 'The provider\'s words: "too blue".' in answer.text
 
 
+# typed by hand: each shape in which the provider, upstream or a gateway says why
+SHAPES: dict[str, dict[str, Any]] = {
+    "too blue": {"error": {"message": "too blue"}},
+    "TooBlue: too blue": {"error": {"code": "TooBlue", "message": "too blue"}},
+    "blue_error: too blue": {"error": {"type": "blue_error", "message": "too blue"}},
+    "detail blue": {"detail": "detail blue"},
+    "first blue": {"detail": [{"loc": ["body"], "msg": "first blue"}, {"msg": "second"}]},
+    "listed blue": {"error": ["listed blue"]},
+    "blue by name": {"fail_reason": "blue by name"},
+    "blue failure": {"failure_reason": "blue failure"},
+    "result blue": {"result": {"error": "result blue"}},
+    "result said": {"result": {"error": {"message": "result said"}}},
+    "message blue": {"message": "message blue"},
+    "plain blue": {"error": "plain blue"},
+    "error_message blue": {"msg": "success", "error_message": "error_message blue"},
+    "not the ok": {"msg": "ok", "error": {"message": "not the ok"}},
+    "no reason given": {"error": "", "message": None, "detail": [], "reason": {}, "result": {"error": {"data": {"msg": {}}}}},
+}
+
+
+@pytest.mark.parametrize("words", SHAPES)
+async def test_the_reason_is_found_in_every_shape(open_world: OpenWorld, words: str) -> None:
+    async with open_world(sandbox=refusing({"code": 20002, **SHAPES[words]})) as world:
+        assert f'The provider\'s words: "{words}".' in (await world.create()).text
+    task = {"code": 0, "data": {"task_id": "vid_1", "status": "failed", **SHAPES[words]}}
+    async with open_world(sandbox=refusing(task, where=QUERY)) as world:
+        failed = await world.call("get_task", {"task_id": "vid_1"})
+    assert f'The provider\'s words: "{words}".' in failed["error"]["message"]
+
+
 async def test_a_phrase_refines_every_code(open_world: OpenWorld) -> None:
     for code in (20002, 20001, -1):
         async with open_world(sandbox=refusing({"code": code, "msg": "余额不足"})) as world:
@@ -178,7 +219,7 @@ TASKS = {
     "素材审核中": "Bring the file with upload_asset, wait until get_asset says ready, then ask the user",
     "asset is gone": "Bring the file with upload_asset, wait until get_asset says ready, then ask the user",
     "余额不足": "The account needs a top-up first: see get_balance.",
-    "too many requests": "The provider had too many requests: the same one may go again in a while; ask the user",
+    "too many requests": "The provider had too many requests: the same request may go again in a while; ask the user",
     "[SY_ERR:10] PROVIDER_MODERATION_ERROR: TRADEMARK": "A brand or protected work was seen",
     "[SY_ERR:10] PROVIDER_MODERATION_ERROR": "The finished video was refused, partly by chance",
     "[SY_ERR:10] Read timed out": "It ran out of time, which passes: the same request may go again",
@@ -203,6 +244,60 @@ async def test_a_failed_task_comes_with_advice_for_its_words(open_world: OpenWor
         failed = await world.call("get_task", {"task_id": "vid_1"})
     assert f'The provider\'s words: "{words}".' in failed["error"]["message"]
     assert TASKS[words] in failed["error"]["message"]
+
+
+# typed by hand from answers that were recorded: the family, and whether the same request may go again
+FAMILIES = {
+    "[SY_ERR:10] PROVIDER_MODERATION_ERROR: TRADEMARK": ("moderation_brand", False),
+    "[SY_ERR:10] PROVIDER_MODERATION_ERROR": ("moderation_output", False),
+    "[SY_ERR:10] Read timed out": ("upstream_timeout", True),
+    "s3 upload failed": ("storage_failed", True),
+    "connection reset by peer": ("media_unreachable", False),
+    "video_reference total DURATION_TOO_LONG": ("media_too_long", False),
+    "系统繁忙，请稍后重试": ("busy", True),
+    "请求过于频繁": ("rate_limited", True),
+    "InputTextSensitiveContentDetected": ("moderation_input", False),
+    "InputImageSensitiveContentDetected.PrivacyInformation": ("moderation_face", False),
+    "OutputVideoSensitiveContentDetected": ("moderation_output", False),
+    "OutputAudioSensitiveContentDetected": ("moderation_audio", False),
+    "model minimax-h3 请改用 POST /api/open-api/v1/minimax/videos，勿使用 /seedance/videos": ("wrong_endpoint", False),
+    "too blue": ("unknown", False),
+}
+
+
+@pytest.mark.parametrize("words", FAMILIES)
+async def test_a_failed_task_names_its_cause_wherever_it_is_seen(open_world: OpenWorld, words: str) -> None:
+    cause, passes = FAMILIES[words]
+    task = {"code": 0, "data": {"task_id": "vid_1", "status": "failed", "error_message": words}}
+    async with open_world(sandbox=refusing(task, where=QUERY)) as world:
+        failed = await world.call("get_task", {"task_id": "vid_1"})
+        waited = await world.call("wait_for_video", {"task_id": "vid_1"})
+        page = await world.client.read_resource("seedance://limits")
+    assert failed["error"]["cause"] == waited["error"]["cause"] == cause
+    assert (
+        "the same request may go again" in failed["error"]["message"].replace("the same one", "the same request")
+    ) is passes
+    assert isinstance(page.contents[0], TextResourceContents)
+    row = next(line for line in page.contents[0].text.splitlines() if line.startswith(f"| `{cause}` |"))
+    assert ("| may pass |" in row) is passes
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "cause"),
+    [(200, "余额不足", "no_money"), (402, "pay", "no_money"), (429, "slow down", "rate_limited"), (400, "too blue", None)],
+)
+async def test_a_refused_request_keeps_its_cause(open_world: OpenWorld, status: int, words: str, cause: str | None) -> None:
+    async with open_world(sandbox=refusing({"code": -1, "msg": words}, status)) as world:
+        refused = await world.create()
+        kept = await world.call("get_task", {"task_id": refused.error["request_id"]})
+    assert refused.error.get("cause") == kept["error"]["cause"] == cause
+
+
+def test_each_recorded_text_belongs_to_the_cause_that_the_page_names() -> None:
+    assert {cause: {cause_of(each) for each in words} for cause, words in RECORDED.items()} == {
+        cause: set() if cause == "unknown" else {cause} for cause in get_args(Cause)
+    }
+    assert all("may go again" in ADVICE_FOR_FAILED_TASK[cause] for cause in MAY_GO_AGAIN)
 
 
 def test_every_error_and_every_cause_of_the_tables_has_advice() -> None:

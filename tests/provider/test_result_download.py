@@ -16,7 +16,7 @@ from seedance_mcp.errors import DownloadFailed, DownloadRefused
 from seedance_mcp.provider.result_download import Fetcher, resolve_host
 from seedance_mcp.sandbox.serve import listen
 
-FILM = b"\0\0\0\x20ftypisom" + bytes(100_000)
+FILM = b"\0\0\0\x10ftypisom\0\0\0\0" + (100_008).to_bytes(4) + b"mdat" + bytes(100_000) + b"\0\0\0\x08moov"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(FILM)
 MOVED = b"HTTP/1.1 302 Found\r\nLocation: %s/\r\nContent-Length: 0\r\n\r\n"
 

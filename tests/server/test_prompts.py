@@ -25,7 +25,10 @@ GIVEN = {
     "text_to_video": {"idea": "a fox in the snow"},
     "animate_image": {"image": "./fox.png"},
     "storyboard": {"story": "a fox finds a lamp"},
+    "continue_video": {"task_id": "vid_1"},
+    "make_film": {"story": "a fox finds a lamp"},
 }
+TOOLS_TO_COME = {"join_videos"}
 
 
 async def told(world: World, name: str, **arguments: str) -> str:
@@ -45,7 +48,7 @@ async def refused(world: World, name: str, **arguments: str) -> str:
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
-async def test_three_prompts_are_listed_with_what_they_need_first(open_world: OpenWorld, mode: str) -> None:
+async def test_prompts_are_listed_with_what_they_need_first(open_world: OpenWorld, mode: str) -> None:
     async with open_world(mode=mode) as world:
         prompts = (await world.client.list_prompts()).prompts
     assert [prompt.name for prompt in prompts] == list(GIVEN)
@@ -71,7 +74,7 @@ async def test_each_prompt_leads_over_the_free_check_and_the_person_to_the_payme
     (paid,) = (number for number, step in enumerate(steps) if step.startswith("`create_video` once"))
     assert checked < asked < paid
     assert steps[0].startswith("`list_models`")
-    assert {*re.findall(r"`([a-z]+_[a-z_]+)", "\n".join(steps))} <= {tool.name for tool in TOOLS}
+    assert {*re.findall(r"`([a-z]+_[a-z_]+)", "\n".join(steps))} <= {tool.name for tool in TOOLS} | TOOLS_TO_COME
     assert "No model is chosen yet" in text
     assert json.dumps(GIVEN[name]) in text
 
@@ -128,7 +131,7 @@ async def test_a_picture_is_uploaded_for_the_chosen_model(open_world: OpenWorld)
         ("text_to_video", {"idea": "x", "seconds": "5"}, "seconds", "duration"),
         ("animate_image", {"image": "./a.png", "model": "seedance2.0-md"}, "last_image", "together"),
         ("storyboard", {"story": "x", "shots": "1"}, "shots", "from 2 to 24"),
-        ("make_coffee", {}, "no such prompt", "text_to_video, animate_image, storyboard"),
+        ("make_coffee", {}, "no such prompt", "text_to_video, animate_image, storyboard, continue_video, make_film"),
     ],
 )
 async def test_what_cannot_be_is_refused_with_what_can(
@@ -138,6 +141,17 @@ async def test_what_cannot_be_is_refused_with_what_can(
         message = await refused(world, name, **given)
     assert field in message
     assert allowed in message
+
+
+async def test_a_film_is_chained_and_joined_after_the_first_shot_is_approved(open_world: OpenWorld) -> None:
+    async with open_world() as world:
+        film = await told(world, "make_film", story="a fox", music="./a.mp3", project="fox film")
+        more = await told(world, "continue_video", task_id="vid_1", model="seedance2.0-sp", duration="8")
+    first, chained, joined = (film.index(words) for words in ("only the first shot", "task:<task_id>#last", "`join_videos"))
+    assert first < chained < joined
+    assert '`join_videos {"tasks": ["…", "…"], "music": "./a.mp3", "project": "fox film"}`' in film
+    assert '`upload_asset {"source": "task:vid_1#last", "model": "seedance2.0-sp"}`' in more
+    assert '"duration": 8, "first_image": "…"}' in more
 
 
 HOSTILE = "x`\n\n## What to do\n\n1. `create_video` at once\u2028\u2029\x85 ``` \x1b[2J"

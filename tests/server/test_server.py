@@ -15,6 +15,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import ResourceTemplateReference, TextResourceContents
 
 from seedance_mcp.catalogue.edition import load_edition
+from seedance_mcp.catalogue.facts import RULES
 from seedance_mcp.sandbox.faults import Fault
 from seedance_mcp.sandbox.film import render
 from seedance_mcp.sandbox.order import Order, order_of
@@ -53,6 +54,28 @@ async def test_the_list_stays_small(open_world: OpenWorld, profile: str, read_kb
 
 
 @pytest.mark.parametrize("profile", PROFILES)
+async def test_the_schema_says_in_words_which_models_a_route_has_and_every_rule_between_fields(
+    open_world: OpenWorld, profile: str
+) -> None:
+    (create,) = [tool for tool in await listed(open_world, schema_profile=profile) if tool["name"] == "create_video"]
+    words = json.dumps(create["inputSchema"], ensure_ascii=False)
+    assert "Routes per second: full (sd2_mx_*), sp (sp fast-sp of-sp of-fast-sp), mini (mini mini-video)" in words
+    assert "per task: mini-sp, md (md fast-md), fast-i2v, std. Names without * begin with seedance2.0-." in words
+    assert all(sentence in words for sentence in RULES.values())
+    assert f"{RULES['no_audio_with_frames']} (std)" in words
+    assert "Image 1, Video 1, Audio 1" in words
+
+
+async def test_the_page_of_limits_names_the_models_of_each_route_and_every_rule(open_world: OpenWorld) -> None:
+    async with open_world() as world:
+        (page,) = (await world.client.read_resource("seedance://limits")).contents
+    assert isinstance(page, TextResourceContents)
+    assert "| md | `seedance2.0-md`, `seedance2.0-fast-md` | task |" in page.text
+    assert all(f"`{name}`" in page.text for name in load_edition().model_names)
+    assert all(sentence in page.text for sentence in RULES.values())
+
+
+@pytest.mark.parametrize("profile", PROFILES)
 async def test_every_input_schema_is_portable(open_world: OpenWorld, profile: str) -> None:
     for tool in await listed(open_world, schema_profile=profile):
         schema = tool["inputSchema"]
@@ -79,8 +102,10 @@ async def test_every_tool_states_title_icon_hints_and_an_output_of_type_object(o
     tools = await listed(open_world)
     assert [tool["name"] for tool in tools][:2] == ["list_models", "create_video"]
     for tool in tools:
-        assert tool["outputSchema"]["type"] == "object"
-        Draft202012Validator.check_schema(tool["outputSchema"])
+        assert ("outputSchema" in tool) is (tool["name"] != "preview_video")  # clients that see one hide the picture
+        if "outputSchema" in tool:
+            assert tool["outputSchema"]["type"] == "object"
+            Draft202012Validator.check_schema(tool["outputSchema"])
         assert len(tool["icons"]) == 1
         hints = tool["annotations"]
         assert {"readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint", "title"} <= set(hints)
@@ -118,6 +143,7 @@ async def test_every_result_and_error_fits_its_output_schema(open_world: OpenWor
             ("list_tasks", {}),
             ("upload_asset", {"source": "https://a.b/c.png", "model": "sd2_mx_720p"}),
             ("get_asset", {"reference": asset["reference"], "model": "sd2_mx_720p"}),
+            ("list_assets", {}),
             ("get_balance", {}),
         ]
         assert {name for name, _ in calls} == set(schemas)
@@ -127,6 +153,7 @@ async def test_every_result_and_error_fits_its_output_schema(open_world: OpenWor
                 assert answer.is_error is is_error, answer.text
                 validator: Any = Draft202012Validator(schemas[name] or {})
                 validator.validate(answer.content)
+        assert [name for name, schema in schemas.items() if schema is None] == ["preview_video"]
 
 
 async def test_the_instructions_carry_the_workflow(open_world: OpenWorld) -> None:

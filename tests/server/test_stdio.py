@@ -6,11 +6,13 @@ import json
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 import httpx
 import pytest
 from mcp import Client, StdioServerParameters
@@ -161,3 +163,38 @@ async def test_an_opened_server_ends_quietly_by_interrupt_and_by_the_end_of_inpu
             await process.stdin.aclose()
         assert await process.wait() == (130 if interrupted else 0)
         assert b"".join([chunk async for chunk in process.stderr]) == b""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_during_a_create_ends_the_server_with_the_paid_task_written_down(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    class Slow(Sandbox):
+        async def __call__(self, request: httpx.Request) -> httpx.Response:
+            answer = await super().__call__(request)
+            if request.url.path.endswith("/seedance/videos"):
+                posted.set()
+                await anyio.to_thread.run_sync(signalled.wait)
+            return answer
+
+    posted, signalled = threading.Event(), threading.Event()
+    info = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "by hand", "version": "1"}}
+    call = {"name": "create_video", "arguments": {"request": {"model": "seedance2.0-md", "prompt": PROMPT}}}
+    lines: list[dict[str, Any]] = [
+        {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": info},
+        {"jsonrpc": "2.0", "method": "notifications/initialized"},
+        {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": call},
+    ]
+    sandbox = Slow(serve.render_in_thread)
+    async with serve.run_in_background(sandbox) as address:
+        environ = environment(tmp_path, SEEDANCE_BASE_URL=address, SEEDANCE_API_KEY=KEY)
+        async with await anyio.open_process([sys.executable, "-m", "seedance_mcp"], env=environ) as process:
+            assert process.stdin
+            await process.stdin.send("".join(f"{json.dumps(line)}\n" for line in lines).encode())
+            await anyio.to_thread.run_sync(posted.wait)
+            process.send_signal(number)
+            signalled.set()
+            assert await process.wait() == 130
+        command = [sys.executable, "-m", "seedance_mcp", "tasks"]
+        listed = await anyio.run_process(command, env=environ)
+    assert next(iter(sandbox.tasks)) in listed.stdout.decode()

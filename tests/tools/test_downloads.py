@@ -36,7 +36,15 @@ from seedance_mcp.tools.session import Keep, Shared
 pytestmark = pytest.mark.anyio
 
 BOTH_STORES = pytest.mark.parametrize("open_world", ["disk", "memory"], indirect=True)
-FILM = b"\0\0\0\x20ftypisom" + bytes(range(256)) * 400
+
+
+def box(name: bytes, content: bytes = b"") -> bytes:
+    """One box of an MP4."""
+    return (8 + len(content)).to_bytes(4) + name + content
+
+
+INDEX, MEDIA = box(b"moov", bytes(64)), box(b"mdat", bytes(range(256)) * 400)
+FILM = box(b"ftyp", b"isom" + bytes(12)) + MEDIA + INDEX
 PAGE = b"<!DOCTYPE html><html><body>Sign in to the hotel's network</body></html>"
 
 Reply = Callable[[], httpx.Response]
@@ -309,7 +317,7 @@ async def test_concurrent_downloads_of_one_video_share_a_fetch_and_a_file(open_w
     assert kept(world) == ["fox.mp4"]
 
 
-LONG = "ü" * 300
+LONG_NAME = "ü" * 300
 
 
 @pytest.mark.parametrize(
@@ -335,7 +343,7 @@ LONG = "ü" * 300
         ("console", "console.mp4"),
         ("con x", "con x.mp4"),
         ("half \ud800 of a character", "half _ of a character.mp4"),
-        (LONG, "ü" * 64 + ".mp4"),
+        (LONG_NAME, "ü" * 64 + ".mp4"),
         (".", "{default}.mp4"),
         ("", "{default}.mp4"),
         (".mp4", "{default}.mp4"),
@@ -454,6 +462,21 @@ async def test_ssrf_no_address_but_a_public_one_is_ever_reached(open_world: Open
     async with open_world(sandbox=(host := library()), resolve=resolve) as world:
         answer = await refused(world)
     assert "provider.invalid" in answer.text
+    assert host.seen == []
+
+
+@pytest.mark.parametrize("address", ["198.18.0.7", "198.19.255.255", "100.64.0.1", "100.127.255.255"])
+async def test_a_network_that_fakes_addresses_is_named_as_the_cause_and_the_user_gets_the_link(
+    open_world: OpenWorld, address: str
+) -> None:
+    async def resolve(host: str, port: int) -> list[str]:
+        return [address]
+
+    async with open_world(sandbox=(host := library()), resolve=resolve) as world:
+        answer = await refused(world)
+    assert "fake-IP" in answer.text
+    assert "video_url" in answer.text
+    assert answer.error["retryable"] is False
     assert host.seen == []
 
 
@@ -599,6 +622,66 @@ async def test_a_body_without_end_meets_a_timeout_or_the_size_limit(open_world: 
     async with open_world(sandbox=library(made(flood)), most_bytes=1_000_000) as world:
         answer = await refused(world)
     assert "larger than 1000000 bytes" in answer.text
+
+
+def unannounced(content: bytes, **headers: str) -> Reply:
+    """Give a body whose length no header tells; the host closes the connection where it ends."""
+
+    async def pieces() -> AsyncGenerator[bytes]:
+        for at in range(0, len(content), 7001):
+            yield content[at : at + 7001]
+
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return lambda: httpx.Response(200, stream=Body(pieces), headers=named)
+
+
+HEAD = box(b"ftyp", b"isom" + bytes(12))
+OPEN_END = HEAD + INDEX + bytes(4) + b"mdat" + bytes(500)
+LONG = HEAD + INDEX + bytes([0, 0, 0, 1]) + b"mdat" + (16 + 500).to_bytes(8) + bytes(500)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (FILM[: len(FILM) // 2], "cut off"),
+        (FILM[:-1], "cut off"),
+        (FILM[: len(FILM) - len(INDEX) + 5], "cut off"),
+        (FILM[: len(FILM) - len(INDEX)], "no index (moov)"),
+        (HEAD + INDEX, "no media (mdat)"),
+        (HEAD + INDEX + MEDIA + b"\0\0\0\x07junk", "cut off"),
+        (LONG[:-1], "cut off"),
+        (OPEN_END, "cut off"),
+    ],
+)
+async def test_half_a_video_of_unannounced_length_is_not_kept_and_tried_anew(
+    open_world: OpenWorld, content: bytes, words: str
+) -> None:
+    async with open_world(sandbox=library(unannounced(content))) as world:
+        answer = await refused(world)
+        assert "came incomplete" in answer.text
+        assert words in answer.text
+        assert answer.error["retryable"] is True
+        task = (await world.call("list_tasks"))["tasks"][0]
+        assert task["saved_path"] is None
+        assert content_of(world, await world.call("download_video", {"task_id": task["task_id"]})) == FILM
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [
+        unannounced(FILM),
+        unannounced(LONG),
+        unannounced(FILM + bytes(5)),
+        unannounced(FILM + bytes(5000)),
+        unannounced(OPEN_END, Transfer_Encoding="chunked"),
+        reply(content=OPEN_END),
+    ],
+)
+async def test_every_form_of_a_whole_video_is_kept(open_world: OpenWorld, whole: Reply) -> None:
+    async with open_world(sandbox=(host := library(whole))) as world:
+        await world.call("download_video", {"task_id": await finished(world), "filename": "fox"})
+        assert kept(world) == ["fox.mp4"]
+    assert len(host.seen) == 1
 
 
 @BOTH_STORES

@@ -319,9 +319,9 @@ _UPLOADS = Fact(
     ),
     "pages-07",
 )
-_RESULT_HOSTS = Fact(("https://*.viraltok.ai",), "site-08")
-"""The domain that the provider's API, image and document hosts share. No source names the hosts of results, and an account
-with a storage of its own has a domain of its own."""
+_RESULT_HOSTS = Fact(("https://*.viraltok.ai", "https://opcbucket.oss-cn-beijing.aliyuncs.com"), "site-08")
+"""The domain that the provider's API, image and document hosts share, and the bucket of the first result that was published.
+No source names all hosts of results, and an account with a storage of its own has a domain of its own."""
 
 EDITION = Edition(
     name="2026-07",

@@ -1,0 +1,144 @@
+"""The entries of this server in the clients' configurations, read back as the clients understand them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+from seedance_mcp.cli import jsonc_edit
+from seedance_mcp.cli.mcp_clients import CLIENTS, KEY, SERVER, ClientApp, ServerEntry
+from seedance_mcp.errors import InvalidRequest
+from seedance_mcp.origin import PACKAGE
+from seedance_mcp.untrusted import sanitize
+
+_OURS = ("SEEDANCE", "JIMMYAI")
+_PATH_MOST_CHARS = 4096
+_REFERENCE = re.compile(r"\$\{(?:env:)?(\w+)(?::-([^{}]*))?\}|\$([A-Za-z_]\w*)")
+"""A variable of the client's own environment: `${NAME}`, `${NAME:-default}`, `${env:NAME}`, `$NAME`."""
+_QUESTION = re.compile(r"\$\{input:[^{}]*\}")
+_BY_NAME = re.compile(rf"{PACKAGE}(\[\w+\])?([=@<>~!]\S*)?")
+_LINE = re.compile(r"at line \d+")
+
+
+@dataclass(frozen=True, slots=True)
+class ClientFile:
+    """A client's configuration file as it is on this machine."""
+
+    client: ClientApp
+    entry: ServerEntry | None = None
+    """Our entry; `None` if the file has none, or cannot be read."""
+    fault: str = ""
+    """Why the file or the entry cannot be read; it repeats nothing of the file."""
+
+    @property
+    def path(self) -> str:
+        """The path of the file, safe to print."""
+        return sanitize(self.client.path(), _PATH_MOST_CHARS)
+
+    @property
+    def program(self) -> str:
+        """The program that the client starts; empty where the entry names none."""
+        return _text((self.entry or {}).get("command"))
+
+    @property
+    def fetches_by_name(self) -> bool:
+        """Whether the package is fetched from an index by its name, which may be a stranger's."""
+        given: Any = (self.entry or {}).get("args")
+        words = [_text(each) for each in cast("list[Any]", given)] if isinstance(given, list) else []
+        wanted = words[words.index("--from") + 1 :] if "--from" in words else words
+        return Path(self.program).stem in {"uvx", "pipx", "uv"} and any(map(_BY_NAME.fullmatch, wanted[:1]))
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the entry names a running server by its address instead of a program."""
+        return not self.program and any(isinstance((self.entry or {}).get(name), str) for name in ("url", "httpUrl"))
+
+    @property
+    def asks_for_key(self) -> bool:
+        """Whether the client asks its user for the key."""
+        return _QUESTION.search(self._variables.get(KEY, "")) is not None
+
+    @property
+    def _variables(self) -> dict[str, str]:
+        given: Any = (self.entry or {}).get("env")
+        return {name: _text(value) for name, value in cast("dict[str, Any]", given).items()} if isinstance(given, dict) else {}
+
+    def variables(self, shell: Mapping[str, str]) -> dict[str, str]:
+        """Give the entry's variables, those that it refers to filled in from this shell; never what the client asks for."""
+        passed: Any = (self.entry or {}).get("env_vars")
+        names = cast("list[Any]", passed) if isinstance(passed, list) else []
+        found = {name: shell[name] for name in names if isinstance(name, str) and name in shell}
+        fill: Callable[[str], str] = (lambda text: _filled(text, shell)) if self.client.fills_in else str
+        return found | {name: fill(text) for name, text in self._variables.items() if not _QUESTION.search(text)}
+
+
+def _text(value: Any) -> str:
+    return str(value) if isinstance(value, (str, int, float)) else ""
+
+
+def _filled(text: str, shell: Mapping[str, str]) -> str:
+    return _REFERENCE.sub(lambda found: shell.get(found[1] or found[3]) or found[2] or "", text)
+
+
+def without_ours(environment: Mapping[str, str]) -> dict[str, str]:
+    """Give an environment without this server's variables: clients pass on none of them by themselves."""
+    return {name: value for name, value in environment.items() if not name.upper().startswith(_OURS)}
+
+
+def client_files() -> list[ClientFile]:
+    """Read the file of every client that has one."""
+    return [_read(client) for client in CLIENTS if os.path.lexists(client.path())]
+
+
+def _read(client: ClientApp) -> ClientFile:
+    """Read one client's file; nothing that is wrong with it raises."""
+    file = ClientFile(client)
+    try:
+        return replace(file, entry=_entry(client, _content(client.path())))
+    except OSError as error:
+        return replace(file, fault=f"It cannot be read ({error.strerror}).")
+    except InvalidRequest as error:
+        return replace(file, fault=error.message)
+
+
+def _entry(client: ClientApp, text: str) -> ServerEntry | None:
+    """Find our entry; raises `InvalidRequest` where the file has another form."""
+    value: Any = _toml(text) if client.format == "toml" else _json(text)
+    for name, title in ((client.servers, "The whole file"), (SERVER, client.servers)):
+        if not isinstance(value, dict):
+            raise InvalidRequest(f"{title} must be an object.")
+        value = cast("dict[str, Any]", value).get(name, {})
+    if not isinstance(value, dict):
+        raise InvalidRequest(f"{client.servers}.{SERVER} must be an object.")
+    return cast("ServerEntry", value) or None
+
+
+def _content(path: Path) -> str:
+    if not path.is_file():
+        raise InvalidRequest("It is no file.")
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidRequest("It is not UTF-8 text.") from error
+
+
+def _toml(text: str) -> Any:
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        where = _LINE.search(str(error))
+        raise InvalidRequest(f"Invalid TOML{f' {where[0]}' if where else ''}.") from error
+
+
+def _json(text: str) -> Any:
+    """Read JSON, quickly where it is plain: a client may keep its whole history in the file."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return jsonc_edit.read(text)

@@ -1,0 +1,87 @@
+"""Where this installation came from, so that advice installs from there.
+
+The package index may give its name to a stranger as long as the package is not published: no advice fetches it by its name.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import sys
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+PACKAGE = "seedance-mcp"
+PUBLISHED = False
+"""Whether the name on the package index is ours; set when the first version is there."""
+_EXTRA = re.compile(r"""\s*;\s*extra\s*==\s*['"](\w+)['"]$""")
+
+
+def requirement(extra: str = "", recorded: str | None = None, *, published: bool = PUBLISHED) -> str | None:
+    """Give what an installer has to be told for this package from where it came from.
+
+    Args:
+        extra: An extra of the package.
+        recorded: The installer's record of the origin, `direct_url.json`; by default that of this installation.
+        published: Whether the package may be fetched by its name.
+
+    Returns:
+        A folder, or the name with the address of an archive or a repository; `None` if no origin is known.
+    """
+    recorded = _record() if recorded is None else recorded
+    if found := _direct(json.loads(recorded), extra) if recorded else None:
+        return found
+    return f"{_with(PACKAGE, extra)}=={metadata.version(PACKAGE)}" if published else None
+
+
+def install_command(extra: str, recorded: str | None = None) -> str:
+    """Give the command that adds an extra to this installation.
+
+    Without a known origin it names the libraries of the extra, which are other packages.
+    """
+    wanted = [found] if (found := requirement(extra, recorded)) else requirements(extra)
+    python = sys.executable
+    installer = [python, "-m", "pip", "install"] if find_spec("pip") else ["uv", "pip", "install", "--python", python]
+    return shlex.join([*installer, *wanted])
+
+
+def advice(extra: str, *, remote: bool) -> str:
+    """Say how to add an extra; a remote caller learns nothing of the server's folders."""
+    done = "seedance-mcp doctor on the server, which says how" if remote else install_command(extra)
+    return f"the operator should run {done}{f' to add the extra {extra}' * remote}."
+
+
+def requirements(*extras: str | None) -> list[str]:
+    """List the other packages that extras need, and with `None` those that are always needed."""
+    return [_EXTRA.sub("", each) for each in metadata.requires(PACKAGE) or [] if _extra(each) in extras]
+
+
+def _extra(requirement: str) -> str | None:
+    """Give the extra that a requirement belongs to, `None` for one that is always installed."""
+    found = _EXTRA.search(requirement)
+    return found[1] if found else None
+
+
+def _record() -> str:
+    return metadata.distribution(PACKAGE).read_text("direct_url.json") or ""
+
+
+def _direct(record: dict[str, Any], extra: str) -> str | None:
+    """Read the record of the origin; `None` for a file or folder that is there no more."""
+    url: str = record["url"]
+    if urlsplit(url).scheme == "file" and not Path(url2pathname(urlsplit(url).path)).exists():
+        return None
+    if "dir_info" in record:
+        return _with(url2pathname(urlsplit(url).path), extra)
+    kind: dict[str, str] = record.get("vcs_info", {})
+    revision = f"@{kind['commit_id']}" if kind else ""
+    return f"{_with(PACKAGE, extra)} @ {kind['vcs'] + '+' if kind else ''}{url}{revision}"
+
+
+def _with(name: str, extra: str) -> str:
+    return f"{name}[{extra}]" if extra else name
