@@ -165,7 +165,7 @@ TOOLS: tuple[ToolSpec, ...] = (
         name="wait_for_video",
         title="Wait for a video",
         description=(
-            "Wait until a task is finished. Free. When the time runs out, the task is still running: call again. "
+            "Wait until a task is finished. Free. Out of time, it is still running: call again. "
             "Next, when completed: download_video."
         ),
         icon="M1 0h6L4 4l3 4H1l3-4z",
@@ -181,7 +181,7 @@ TOOLS: tuple[ToolSpec, ...] = (
     ToolSpec(
         name="download_video",
         title="Save a video",
-        description="Save a finished video to disk as filename; gives its path. Free. Video URLs expire within days.",
+        description="Save a finished video; gives its path. Free. Video URLs expire within days.",
         icon="M3 0h2v3h2L4 6 1 3h2zM0 7h8v1H0z",
         read=_reads(arguments.DownloadVideo),
         run=_download_video,
@@ -213,8 +213,8 @@ TOOLS: tuple[ToolSpec, ...] = (
         name="upload_asset",
         title="Upload an asset",
         description=(
-            "Bring an image, video, audio or a frame of a finished video: gives the reference that the model takes, converted "
-            "and reviewed as its route demands. Free. Next: create_video with reference in one of use_in."
+            "Bring an image, video, audio or a frame of a finished video: gives the reference that model takes, converted "
+            "and reviewed. Free. Next: create_video with reference in one of use_in."
         ),
         icon="M4 0l3 4H5v4H3V4H1z",
         read=_reads(arguments.UploadAsset),
