@@ -101,10 +101,9 @@ class MemoryLedger:
     async def reserve(
         self, request: NewRequest, *, window_seconds: float | None, admit: Callable[[Spent], None], token: str | None = None
     ) -> Reservation:
-        since = self._now() - timedelta(seconds=window_seconds or 0)
-        for record in self._mine() if window_seconds is not None else []:
-            if record.fingerprint == request.fingerprint and policy.is_duplicated_by(record, since):
-                return Reservation(record, is_new=False)
+        earlier = None if window_seconds is None else await self.duplicated(request.fingerprint, window_seconds)
+        if earlier:
+            return Reservation(earlier, is_new=False)
         await self.release_unsent()
         admit(await self.spent())
         if token and self._tables.tokens[token].used:
@@ -114,6 +113,11 @@ class MemoryLedger:
         record = self._write(policy.reserve(request, self._principal, self._now()), "reserved")
         self._tables.bodies[record.request_id] = request.body
         return Reservation(record, is_new=True)
+
+    async def duplicated(self, fingerprint: str, window_seconds: float) -> Record | None:
+        since = self._now() - timedelta(seconds=window_seconds)
+        same = (record for record in self._mine() if record.fingerprint == fingerprint)
+        return next((record for record in same if policy.is_duplicated_by(record, since)), None)
 
     async def mark_sending(self, request_id: str, used: Decimal | None) -> Record:
         return self._write(policy.mark_sending(self._known(request_id), used, self._now()))

@@ -65,6 +65,10 @@ class Ledger(Protocol):
         """
         ...
 
+    async def duplicated(self, fingerprint: str, window_seconds: float) -> Record | None:
+        """Find the request that `reserve` would find instead of taking another of this fingerprint; nothing is written."""
+        ...
+
     async def mark_sending(self, request_id: str, used: Decimal | None) -> Record:
         """Note that a request is sent now, and what the account has used in all, in JimiCoin: it judges a lost answer.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 
 from seedance_mcp.errors import ConfirmationRequired, LedgerUnusable, SeedanceError, TaskNotFound
@@ -28,7 +28,7 @@ class Changing:
         self, request: NewRequest, window_seconds: float | None, admit: Callable[[Spent], None], token_digest: str | None
     ) -> Reservation:
         """Give a new request its place, or the earlier one that it duplicates."""
-        earlier = None if window_seconds is None else self._duplicated(request.fingerprint, window_seconds)
+        earlier = None if window_seconds is None else self.read.duplicated(request.fingerprint, window_seconds)
         if earlier:
             return Reservation(earlier, is_new=False)
         self.release_unsent()
@@ -38,11 +38,6 @@ class Changing:
         record = policy.reserve(request, self.read.principal, self.read.now)
         insert_record(self.db, record, request)
         return Reservation(record, is_new=True)
-
-    def _duplicated(self, fingerprint: str, window_seconds: float) -> Record | None:
-        since = self.read.now - timedelta(seconds=window_seconds)
-        found = self.read.same_requests(fingerprint, since)
-        return next((earlier for earlier in found if policy.is_duplicated_by(earlier, since)), None)
 
     def _use_token(self, digest: str) -> None:
         if self.db.run("UPDATE tokens SET used_at = ? WHERE digest = ? AND used_at IS NULL", self.read.at, digest) != 1:

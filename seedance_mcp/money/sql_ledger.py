@@ -116,6 +116,10 @@ class SqlLedger:
         digest = _digest(token) if token else None
         return await self._write(lambda ledger: ledger.reserve(request, window_seconds, admit, digest))
 
+    async def duplicated(self, fingerprint: str, window_seconds: float) -> Record | None:
+        """Find the request that another of the same fingerprint would duplicate."""
+        return await self._read(lambda ledger: ledger.duplicated(fingerprint, window_seconds))
+
     async def mark_sending(self, request_id: str, used: Decimal | None) -> Record:
         """Note that a request is sent now, and what the account has used."""
         return await self._write(lambda ledger: ledger.mark_sending(request_id, used))

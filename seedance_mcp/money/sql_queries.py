@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -215,6 +215,11 @@ class Reading:
             for row in rows
             if sums.counts_as_video(row["state"])
         )
+
+    def duplicated(self, fingerprint: str, window_seconds: float) -> Record | None:
+        """Find the request that another of the same fingerprint would duplicate now."""
+        since = self.now - timedelta(seconds=window_seconds)
+        return next((each for each in self.same_requests(fingerprint, since) if policy.is_duplicated_by(each, since)), None)
 
     def similar_durations(self, record: Record) -> list[float]:
         """Give the seconds that the newest finished tasks like one took."""

@@ -245,6 +245,7 @@ def _warnings(request: VideoRequest, estimate: Estimate) -> list[str]:
 async def _would_send(session: Session, arguments: CreateVideo, estimate: Estimate, warnings: list[str]) -> Task:
     """Give the result of a dry run, with the prompt in one place; a request that would be refused has no next call."""
     body, options = arguments.request.to_body(), arguments.options
+    earlier = await _earlier(session, arguments)
     obstacles = await _obstacles(session, estimate)
     question = ["The user would be asked to confirm the price first."] if gate.must_ask(session.settings, estimate) else []
     return Task(
@@ -253,13 +254,40 @@ async def _would_send(session: Session, arguments: CreateVideo, estimate: Estima
         status="unknown",
         estimated_cost=None if estimate.amount is None else float(estimate.amount),
         currency=session.edition.currency,
-        warnings=[_DRY_RUN, *obstacles, *question, *warnings],
+        warnings=[_DRY_RUN, *obstacles, *_told_earlier(session, earlier), *question, *warnings],
         dry_run=True,
         would_send=body,
         project=options.project,
         take=options.take,
-        next=None if obstacles else Next(tool="create_video", arguments={"dry_run": False}, after_seconds=0),
+        next=None if obstacles else _next(earlier, allow_duplicate=options.allow_duplicate),
     )
 
 
-_DRY_RUN = "Dry run: the request is valid, nothing was sent or charged. The same call with dry_run false makes the video."
+_DRY_RUN = (
+    "Dry run: the request is valid, nothing was sent or charged. The same call with the changes of next makes the video."
+)
+
+
+async def _earlier(session: Session, arguments: CreateVideo) -> Record | None:
+    """Find the request that this one would duplicate."""
+    name = gate.fingerprint(arguments.request, arguments.options.take)
+    return await session.ledger.duplicated(name, session.settings.dedupe_seconds)
+
+
+def _told_earlier(session: Session, earlier: Record | None) -> list[str]:
+    if earlier is None:
+        return []
+    age_seconds = max(0.0, (session.now() - earlier.created_at).total_seconds())
+    made = f"The same request was made {age_seconds:.0f} s ago: {earlier.task_id or earlier.request_id} ({earlier.status})."
+    return [f"{made} {_UNSETTLED if is_of_unknown_outcome(earlier) else _WOULD_REPEAT}"]
+
+
+_WOULD_REPEAT = "Without allow_duplicate the call gives that task and pays nothing; allow_duplicate: true, as in next, pays for another video."
+
+
+def _next(earlier: Record | None, *, allow_duplicate: bool) -> Next:
+    """Give what to change in the call of a dry run; money that is not settled is settled before more of it goes."""
+    if earlier and is_of_unknown_outcome(earlier) and not allow_duplicate:
+        return Next(tool="get_balance", arguments={}, after_seconds=JUDGED_AFTER_SECONDS)
+    again = {"allow_duplicate": True} if earlier or allow_duplicate else {}
+    return Next(tool="create_video", arguments={"dry_run": False, **again}, after_seconds=0)

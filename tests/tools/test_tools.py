@@ -76,6 +76,31 @@ async def test_a_dry_run_checks_and_prices_and_sends_nothing(open_world: OpenWor
         assert (made["status"], world.creates) == ("queued", 1)
 
 
+async def test_a_dry_run_tells_of_the_request_it_would_repeat_and_names_the_call_that_pays(open_world: OpenWorld) -> None:
+    request = {"model": "seedance2.0-md", "prompt": "a fox"}
+    async with open_world() as world:
+        made = await world.call("create_video", {"request": request})
+        dry = await world.call("create_video", {"request": request, "dry_run": True})
+        assert any(made["task_id"] in told and "s ago" in told and "(queued)" in told for told in dry["warnings"]), dry.text
+        assert dry["next"]["arguments"] == {"dry_run": False, "allow_duplicate": True}
+        meant = await world.call("create_video", {"request": request, "dry_run": True, "allow_duplicate": True})
+        assert meant["next"] == dry["next"]
+        other = await world.call("create_video", {"request": request, "dry_run": True, "take": 2})
+        assert (other["next"]["arguments"], len(other["warnings"])) == ({"dry_run": False}, len(dry["warnings"]) - 1)
+        paid = await world.call("create_video", {"request": request, **dry["next"]["arguments"]})
+        assert (paid["deduplicated"], world.creates) == (False, 2)
+
+
+async def test_a_dry_run_of_a_request_whose_money_is_not_settled_leads_to_the_balance(open_world: OpenWorld) -> None:
+    async with open_world() as world:
+        world.sandbox.faults = [Fault("lost", "/seedance/videos")]
+        lost = await world.create()
+        assert lost.error["code"] == "outcome_unknown"
+        dry = await world.call("create_video", {"request": {"model": "seedance2.0-sp", "prompt": "a fox"}, "dry_run": True})
+        assert dry["next"]["tool"] == "get_balance"
+        assert any(lost.error["request_id"] in told and "not settled" in told for told in dry["warnings"]), dry.text
+
+
 async def test_a_request_that_a_later_page_would_refuse_is_sent_with_a_warning(open_world: OpenWorld) -> None:
     cases: list[tuple[dict[str, Any], str]] = [
         ({"resolution": "480p"}, "SP economy no longer takes 480p"),
