@@ -68,10 +68,12 @@ class _Handlers:
         self.tools = {spec.name: spec for spec in TOOLS}
 
     async def list_tools(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
-        flat = prefers_flat(client_name(ctx), self.settings.schema_profile)
-        return types.ListToolsResult(
-            tools=[spec.listed(session_of(ctx).edition, "flat" if flat else "union") for spec in TOOLS]
-        )
+        profile = "flat" if self._is_shown_flat(ctx) else "union"
+        return types.ListToolsResult(tools=[spec.listed(session_of(ctx).edition, profile) for spec in TOOLS])
+
+    def _is_shown_flat(self, ctx: Context) -> bool:
+        """Whether this client is shown the flat schemas."""
+        return prefers_flat(client_name(ctx), self.settings.schema_profile)
 
     async def call_tool(
         self, ctx: Context, params: types.CallToolRequestParams
@@ -197,7 +199,8 @@ class _Handlers:
         from seedance_mcp.server import prompts  # noqa: PLC0415 - likewise
 
         try:
-            prompt = prompts.get_prompt(session_of(ctx).edition, params.name, params.arguments or {})
+            edition, given, flat = session_of(ctx).edition, params.arguments or {}, self._is_shown_flat(ctx)
+            prompt = prompts.get_prompt(edition, params.name, given, flat=flat)
         except SeedanceError as error:
             raise MCPError(types.INVALID_PARAMS, _sound(error.message), _sound(error.as_dict())) from error
         text = f"{results.SANDBOX_NOTE}\n\n{prompt.text}" if self.settings.sandbox else prompt.text

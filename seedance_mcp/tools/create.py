@@ -282,7 +282,9 @@ def _told_earlier(session: Session, earlier: Record | None) -> list[str]:
     return [f"{made} {_UNSETTLED if is_of_unknown_outcome(earlier) else _WOULD_REPEAT}"]
 
 
-_WOULD_REPEAT = "Without allow_duplicate the call gives that task and pays nothing; allow_duplicate: true, as in next, pays for another video."
+_WOULD_REPEAT = (
+    "Without allow_duplicate it gives that task and pays nothing; allow_duplicate: true, as in next, pays for another."
+)
 
 
 def _next(earlier: Record | None, *, allow_duplicate: bool) -> Next:
