@@ -194,6 +194,7 @@ Folder = Annotated[Path, BeforeValidator(_path)]
 _NEVER_SKIPPED = {
     *("data_dir", "output_dir", "media_roots", "prices"),
     *("max_cost_per_video", "max_cost_per_day", "max_cost_total", "confirm_above"),
+    *("max_cost_account_per_day", "max_cost_account_total"),
     *("http_tokens", "http_oauth_issuer", "http_oauth_audience"),
 }
 """Settings whose default spends, opens or writes more than the operator wanted: a value that cannot be read is refused."""

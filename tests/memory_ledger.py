@@ -15,6 +15,7 @@ from seedance_mcp.money import policy, sums
 from seedance_mcp.money.amounts import exact
 from seedance_mcp.money.records import (
     AssetReference,
+    Film,
     Health,
     Listed,
     ModelSpending,
@@ -64,6 +65,7 @@ class Tables:
     references: dict[tuple[str, str, str], AssetReference] = field(default_factory=dict[tuple[str, str, str], AssetReference])
     saving_until: dict[str, datetime] = field(default_factory=dict[str, datetime])
     uploads: dict[tuple[str, str], Upload] = field(default_factory=dict[tuple[str, str], Upload])
+    films: list[tuple[str, Film]] = field(default_factory=list[tuple[str, Film]])
 
 
 class MemoryLedger:
@@ -158,6 +160,13 @@ class MemoryLedger:
 
     async def save(self, request_id: str, saved: Saved) -> Record:
         return self._write(policy.save(self._known(request_id), saved))
+
+    async def keep_film(self, film: Film) -> None:
+        self._tables.films.append((self._principal, film))
+
+    async def films(self, limit: int) -> list[Film]:
+        mine = [film for principal, film in reversed(self._tables.films) if principal == self._principal]
+        return sorted(mine, key=lambda film: film.created_at, reverse=True)[:limit]
 
     async def find(self, key: str) -> Record | None:
         return next((record for record in self._mine() if key in {record.task_id, record.request_id}), None)

@@ -299,3 +299,11 @@ async def test_an_agent_that_looks_at_the_balance_hears_of_a_limit_that_has_no_e
         monkeypatch.setenv("SEEDANCE_MAX_COST_PER_DAYS", "5")
         (told,) = (await world.call("get_balance"))["warnings"]
     assert told.startswith("SEEDANCE_MAX_COST_PER_DAYS: unknown variable, it has no effect")
+
+
+@pytest.mark.parametrize("name", [name for name in Settings.model_fields if name.startswith(("max_cost_", "confirm_"))])
+@pytest.mark.parametrize("value", ["${user_config.limit}", "$LIMIT", "%LIMIT%", "much"])
+def test_a_limit_that_cannot_be_read_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(f"SEEDANCE_{name.upper()}", value)
+    with pytest.raises(NotConfigured, match=f"SEEDANCE_{name.upper()}: "):
+        load_settings()

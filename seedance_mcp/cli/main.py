@@ -24,7 +24,8 @@ from seedance_mcp.errors import InvalidRequest, SeedanceError, TaskNotFound
 from seedance_mcp.instant.opening import Opening
 from seedance_mcp.instant.pipes import claim
 from seedance_mcp.money.ledger import Ledger, open_ledger
-from seedance_mcp.money.records import Page, SumBy, Verdict
+from seedance_mcp.money.policy import spent
+from seedance_mcp.money.records import Film, Page, SumBy, Verdict
 from seedance_mcp.money.sums import add_up
 from seedance_mcp.origin import install_command
 from seedance_mcp.settings import Settings, ignored_variables, load_settings
@@ -280,9 +281,19 @@ async def _print_tasks(options: argparse.Namespace) -> None:
 
     async with _ledger() as (_, ledger):
         limit = max(options.limit, 0)
-        pages = [await each.page(limit=limit) for each in (await _views(ledger, options.principal)).values()]
+        views = (await _views(ledger, options.principal)).values()
+        pages = [await each.page(limit=limit) for each in views]
+        films = [(film, await _cost_of(view, film)) for view in views for film in await view.films(limit)]
     records = sorted((record for page in pages for record in page.records), key=lambda each: each.created_at, reverse=True)
     print(tables.tasks_table(Page(records[:limit], sum(page.total for page in pages))))
+    if films:
+        print(f"\n{tables.films_table(films)}")
+
+
+async def _cost_of(ledger: Ledger, film: Film) -> Decimal:
+    """Add up what the parts of a film cost; one that was used twice cost once."""
+    found = [await ledger.find(task_id) for task_id in dict.fromkeys(film.parts)]
+    return sum((spent(record) for record in found if record), Decimal(0))
 
 
 def _spending(options: argparse.Namespace) -> None:

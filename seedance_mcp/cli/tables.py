@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from seedance_mcp.money.records import AssetReference, ModelSpending, NamedAsset, Page, Spent, Totals
+from seedance_mcp.money.records import AssetReference, Film, ModelSpending, NamedAsset, Page, Spent, Totals
 from seedance_mcp.server.resources import table
 from seedance_mcp.untrusted import sanitize
 
@@ -28,6 +28,15 @@ def tasks_table(page: Page) -> str:
     callers = ["Caller"] if shared else []
     made = table(("Made (UTC)", *callers, "Status", "Model", "Estimate", "Charged", "Task", "Prompt"), rows)
     return f"{made}\n{len(page.records)} of {page.total}"
+
+
+def films_table(films: list[tuple[Film, Decimal]]) -> str:
+    """Show joined films, one line each, with what their parts cost in JimiCoin."""
+    rows = [
+        (f"{film.created_at:%Y-%m-%d %H:%M}", f"{film.seconds:.2f}", str(len(film.parts)), f"{cost:f}", film.saved.uri)
+        for film, cost in films
+    ]
+    return table(("Joined (UTC)", "Seconds", "Clips", "Their cost", "Film"), rows)
 
 
 def _coins(amount: Decimal | None) -> str:

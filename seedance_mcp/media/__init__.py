@@ -1,16 +1,26 @@
 """Local files and URLs: their format and measures, and whether they may be sent."""
 
 __all__ = [
+    "colours",
     "contact_sheet",
     "decoder",
+    "film",
     "formats",
+    "frames",
     "headers",
     "local_files",
+    "long_jobs",
     "matroska",
+    "moving",
     "mp4_header",
     "mpeg_audio",
+    "pictures",
+    "prepare",
     "probe",
     "signatures",
+    "sizes",
+    "sound",
+    "still",
     "urls",
     "worker",
 ]

@@ -10,23 +10,19 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from av.video.reformatter import Colorspace
 from PIL import Image, ImageDraw
+
+from seedance_mcp.media.colours import tag_untagged
+from seedance_mcp.media.frames import MOST_PIXELS
 
 FRAME_MOST_PX = 480
 SHEET_MOST_BYTES = 190_000
 MARK_PX = 22
 """The side of the patch that a row's number stands on."""
-MOST_PIXELS = 9_000_000
-"""In one frame: enough for 4K in every ratio, and too few to exhaust the memory."""
 FRAMES_MOST = 600
 """Frames decoded on the way to one that is shown: more than the longest video has."""
 _QUALITIES = (82, 65, 50, 35)
 """JPEG qualities, tried in turn until the sheet is small enough."""
-_UNSPECIFIED = 2
-"""The colour space of a frame that names none, as the codec's standards count."""
-_HD_LINES = 720
-"""Video of so many lines that says nothing of its colours has those of BT.709; libraries take it for BT.601."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +89,7 @@ def _frame_at(container: Any, stream: Any, seconds: float) -> Any:
 
 def _small(frame: Any) -> Image.Image:
     """Give a frame as a small picture, in the colours that a player shows."""
-    if frame.colorspace == _UNSPECIFIED and min(frame.width, frame.height) >= _HD_LINES:
-        frame.colorspace = Colorspace.ITU709.value
+    tag_untagged(frame)
     width = min(FRAME_MOST_PX, frame.width)
     picture: Image.Image = frame.to_image(width=width, height=max(1, round(frame.height * width / frame.width)))
     return picture

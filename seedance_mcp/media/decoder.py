@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -36,6 +36,8 @@ class Limits:
 
 PROBE = Limits(2, 300 << 20, 4)
 SHEET = Limits(20, 1500 << 20, 40)
+MAKE = Limits(1800, 4 << 30, 1800)
+"""For a job that makes a picture, a sound or a film: 20 seconds of 4K at 60 frames per second take 90 of processor time."""
 
 
 class Unreadable(Exception):
@@ -47,8 +49,49 @@ def is_installed() -> bool:
     return all(find_spec(name) for name in ("av", "PIL"))
 
 
-def decode(job: str, argument: str, file: BinaryIO, limits: Limits) -> dict[str, Any]:
+def _ignore(_: float) -> None:
+    """Report to nobody."""
+
+
+class Stop:
+    """Ends the child of one job, from another thread."""
+
+    def __init__(self) -> None:
+        """Begin without a child."""
+        self._lock, self._child, self._is_wanted = threading.Lock(), list[subprocess.Popen[bytes]](), False
+
+    def watch(self, child: subprocess.Popen[bytes]) -> None:
+        """Take the child, and end it where that is wanted already."""
+        with self._lock:
+            self._child.append(child)
+            if self._is_wanted:
+                child.kill()
+
+    def now(self) -> None:
+        """End the child, or the one that comes."""
+        with self._lock:
+            self._is_wanted = True
+            for child in self._child:
+                child.kill()
+
+
+def decode(
+    job: str,
+    argument: str,
+    file: BinaryIO,
+    limits: Limits,
+    report: Callable[[float], object] = _ignore,
+    stop: Stop | None = None,
+) -> dict[str, Any]:
     """Have the child do a job of `worker` on a file, and give its answer.
+
+    Args:
+        job: The name of the job.
+        argument: The argument that the job takes.
+        file: What it works on.
+        limits: The most that it may take.
+        report: Gets the progress of a job that reports it, in percent.
+        stop: Ends the job where that is wanted.
 
     Raises:
         Unreadable: The libraries cannot read the file, or not within the limits.
@@ -68,7 +111,9 @@ def decode(job: str, argument: str, file: BinaryIO, limits: Limits) -> dict[str,
             start_new_session=True,
         ) as child,
     ):
-        return _answer(child, limits)
+        if stop:
+            stop.watch(child)
+        return _answer(child, limits, report)
 
 
 @contextmanager
@@ -84,18 +129,25 @@ def _from_start(file: BinaryIO) -> Generator[int]:
         os.lseek(descriptor, before, os.SEEK_SET)
 
 
-def _answer(child: subprocess.Popen[bytes], limits: Limits) -> dict[str, Any]:
+def _answer(child: subprocess.Popen[bytes], limits: Limits, report: Callable[[float], object]) -> dict[str, Any]:
     timer = threading.Timer(limits.wall_seconds, child.kill)
     timer.start()
     try:
-        line = child.stdout.read(_ANSWER_MOST_BYTES) if child.stdout else b""
+        answer = _last_line(child, report)
+    except ValueError as error:
+        raise Unreadable("takes too much time or memory to read, or breaks the decoder") from error
     finally:
         timer.cancel()
         child.kill()
-    try:
-        answer: dict[str, Any] = json.loads(line)
-    except ValueError as error:
-        raise Unreadable("takes too much time or memory to read, or breaks the decoder") from error
     if "failed" in answer:
-        raise Unreadable(f"cannot be decoded ({answer['failed']})")
+        raise Unreadable(answer.get("reason") or f"cannot be decoded ({answer['failed']})")
     return answer
+
+
+def _last_line(child: subprocess.Popen[bytes], report: Callable[[float], object]) -> dict[str, Any]:
+    """Give the answer behind the lines of progress; raises `ValueError` where the child ended before it."""
+    while True:
+        line: dict[str, Any] = json.loads(child.stdout.readline(_ANSWER_MOST_BYTES) if child.stdout else b"")
+        if "percent" not in line:
+            return line
+        report(line["percent"])

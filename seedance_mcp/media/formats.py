@@ -32,6 +32,8 @@ class Content:
     """What a header claims beyond all that it says of its tracks; 0 where it does not."""
     frames_per_second: float | None = None
     codec: str = ""
+    is_peculiar: bool = False
+    """A picture in colours that many programs cannot show: CMYK, or 16 bits a channel."""
     damage: str = ""
     """What is wrong with it, as the end of a sentence; empty where nothing is known to be."""
 
@@ -94,6 +96,9 @@ FORMATS: dict[str, Format] = {
     "midi": Format("a MIDI file", "audio"),
 }
 """Every format that is recognised, by a short name. Those with an ending are what files/upload takes (pages-05)."""
+
+NAMES = {form.title: name for name, form in FORMATS.items()}
+"""The name that a user knows → the key of `FORMATS`."""
 
 SOUND_ONLY = {"mp4": "m4a", "m4v": "m4a", "mov": "qta", "3gp": "3ga", "mkv": "mka", "webm": "weba"} | {
     "avi": "avi sound",

@@ -19,6 +19,8 @@ from seedance_mcp.storage.dirfd import open_folder
 
 _COPIED_BYTES = 1 << 20
 """How much is copied in one step."""
+CONVERTED_MOST_BYTES = 2 << 30
+"""The largest file that is converted."""
 
 
 class OutsideFolders(FileRejected):
@@ -26,30 +28,32 @@ class OutsideFolders(FileRejected):
 
 
 @contextmanager
-def open_media(source: str, roots: list[Path], limits: UploadLimits) -> Generator[MediaFile]:
+def open_media(source: str, roots: list[Path], limits: UploadLimits, *, any_format: bool = False) -> Generator[MediaFile]:
     """Copy a local file and give what it holds; the copy is gone afterwards.
 
     Args:
         source: A path or a `file://` URL.
         roots: The folders that may be read; links are resolved before the path is compared with them.
         limits: What the provider's file upload takes.
+        any_format: Whether the provider need not take the format, and size in bytes, since the file is to be converted.
 
     Raises:
         FileRejected: The file lies elsewhere, cannot be read, is too large, changes meanwhile, or is no accepted media.
     """
     path, root = _confined(source, roots)
     with _opened(source, root, path, roots) as file:
-        found = _copied(file, path, limits)
+        found = _copied(file, path, limits, any_format=any_format)
     with found.file:
         yield found
 
 
-def _copied(file: BinaryIO, path: Path, limits: UploadLimits) -> MediaFile:
+def _copied(file: BinaryIO, path: Path, limits: UploadLimits, *, any_format: bool) -> MediaFile:
     """Make a checked copy in the temporary folder; raises `FileRejected`, also where there is no room for it."""
     try:
         with ExitStack() as stack:
             copy = stack.enter_context(tempfile.TemporaryFile())
-            found = probe(copy, path, limits, *copy_whole(file, copy, limits.max_bytes))
+            most_bytes = CONVERTED_MOST_BYTES if any_format else limits.max_bytes
+            found = probe(copy, path, limits, *copy_whole(file, copy, most_bytes), any_format=any_format)
             stack.pop_all()
             return found
     except OSError as error:

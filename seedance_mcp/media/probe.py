@@ -23,6 +23,20 @@ _DEMUXERS = {
     **{name: name for name in ("avi", "flv", "ogg", "mp3", "aac", "flac", "wav")},
 }
 """Ending of a format with a length → the library's name for its reader. No other reader is let near the file."""
+DEMUXERS = {
+    **_DEMUXERS,
+    **dict.fromkeys(("3gp", "qta", "3ga"), "mp4"),
+    **dict.fromkeys(("mka", "weba"), "matroska"),
+    "ogv": "ogg",
+    "wmv": "asf",
+    "ts": "mpegts",
+    "mpg": "mpeg",
+    "avi sound": "avi",
+    "flv sound": "flv",
+    "mp2": "mp3",
+    **{name: name for name in ("aiff", "amr", "caf", "wv", "ape", "ac3", "au")},
+}
+"""The same by the keys of `FORMATS`, with what the provider does not take and we can convert."""
 _PICTURES = ("jpg", "png", "gif", "webp", "bmp")
 _SEES_TRACKS = ("mp4", "mov", "m4v", "m4a", "webm", "mkv", "ogg")
 """Formats whose tracks our own reader sees: of those it knows best what moves."""
@@ -66,7 +80,9 @@ class Violation:
     """Who states the bound: a key of the edition's sources."""
 
 
-def probe(file: BinaryIO, path: Path, limits: UploadLimits, sha256: str, size_bytes: int) -> MediaFile:
+def probe(
+    file: BinaryIO, path: Path, limits: UploadLimits, sha256: str, size_bytes: int, *, any_format: bool = False
+) -> MediaFile:
     """Read what a copied file holds.
 
     Args:
@@ -75,21 +91,22 @@ def probe(file: BinaryIO, path: Path, limits: UploadLimits, sha256: str, size_by
         limits: The formats that the provider takes.
         sha256: The digest of its content, in hexadecimal.
         size_bytes: Its size.
+        any_format: Whether the provider need not take the format, since the file is to be converted.
 
     Raises:
         FileRejected: The content is none of the accepted formats.
     """
     content = examine(file)
     form = content.form if content else None
-    if content is None or form is None or form.ending not in limits.all_endings:
-        raise _unaccepted(form, limits)
+    if content is None or form is None or not (any_format or form.ending in limits.all_endings):
+        raise unaccepted(form, limits)
     file.seek(0)
     name = re.sub(r"[^\w.-]+", "_", path.stem, flags=re.ASCII)[:_NAME_CHARS] or "file"
     return MediaFile(file, f"{name}.{form.ending}", form.kind, form.mime_type, size_bytes, sha256, content)
 
 
-def _unaccepted(form: Format | None, limits: UploadLimits) -> FileRejected:
-    """Name what the file is, where that is known, and what helps."""
+def unaccepted(form: Format | None, limits: UploadLimits) -> FileRejected:
+    """Make the refusal of a format: it names what the file is, where that is known, and what helps."""
     allowed = ", ".join(limits.all_endings)
     if form is None:
         words = f"The file's content is none of the accepted formats, whatever its name says; allowed: {allowed}."
@@ -120,8 +137,9 @@ def examine(file: BinaryIO, decode: Decode = decode) -> Content | None:
 def _decoded(file: BinaryIO, content: Content, decode: Decode) -> Content:
     ending = content.form.ending
     if ending in _PICTURES:
-        width, height = decode("picture", ending, file, PROBE)["size_px"]
-        return replace(content, size_px=(width, height))
+        seen = decode("picture", ending, file, PROBE)
+        width, height = seen["size_px"]
+        return replace(content, size_px=(width, height), is_peculiar=seen["peculiar"])
     if ending not in _DEMUXERS:
         return content
     streams = decode("stream", _DEMUXERS[ending], file, PROBE)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import math
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from itertools import islice
 from typing import Any, BinaryIO
+
+from seedance_mcp.media.decoder import Unreadable
 
 _PACKETS_MOST = 300_000
 """More than any file of a length that is accepted has; a longer one is as long as its header says, or as was seen."""
@@ -31,6 +34,8 @@ def answer(job: str, argument: str, file: BinaryIO) -> dict[str, Any]:
     """Do one job on a file, with its argument; gives `{"failed": …}` where that cannot be done."""
     try:
         return _JOBS[job](argument, file)
+    except Unreadable as error:
+        return {"failed": "Unreadable", "reason": str(error)}
     except Exception as error:  # noqa: BLE001 - libraries raise whatever they like on a broken file
         return {"failed": type(error).__name__}
 
@@ -54,7 +59,13 @@ def _picture(argument: str, file: BinaryIO) -> dict[str, Any]:
     exif = Image.Exif()
     exif.load(image.info.get("exif", b""))
     width, height = image.size
-    return {"size_px": [height, width] if exif.get(_ORIENTATION) in _TURNED else [width, height]}
+    size = [height, width] if exif.get(_ORIENTATION) in _TURNED else [width, height]
+    return {"size_px": size, "peculiar": image.mode == "CMYK" or image.mode.startswith("I") or _is_deep(image)}
+
+
+def _is_deep(image: Any) -> bool:
+    """Return whether a PNG has 16 bits a channel: the library reads it as if it had 8."""
+    return image.format == "PNG" and any("16" in str(tile[3]) for tile in image.tile)
 
 
 def _stream(form: str, file: BinaryIO) -> dict[str, Any]:
@@ -156,6 +167,52 @@ def _sheet(argument: str, file: BinaryIO) -> dict[str, Any]:
     return {**sheet, "jpeg": base64.b64encode(sheet["jpeg"]).decode()}
 
 
+def _frame(argument: str, file: BinaryIO) -> dict[str, Any]:
+    """Write one frame of a video as a PNG; gives when it is shown."""
+    from seedance_mcp.media.frames import frame_of  # noqa: PLC0415 - loads the libraries
+
+    wanted = json.loads(argument)
+    with open_stream("mp4", file) as container:
+        picture, seconds = frame_of(container, wanted["moment"])
+    picture.save(wanted["output"], "PNG")
+    return {"seconds": seconds}
+
+
+def _join(argument: str, _: BinaryIO) -> dict[str, Any]:
+    """Join the clips of a plan to a film."""
+    from seedance_mcp.media.film import Plan, join  # noqa: PLC0415 - loads the libraries
+
+    return join(Plan(**json.loads(argument)), open_stream, _report)
+
+
+def _still(argument: str, file: BinaryIO) -> dict[str, Any]:
+    """Make a still picture fit."""
+    from seedance_mcp.media.still import fit_still  # noqa: PLC0415 - loads the libraries
+
+    wanted = json.loads(argument)
+    return fit_still(wanted["format"], wanted["title"], wanted, file)
+
+
+def _moving(argument: str, file: BinaryIO) -> dict[str, Any]:
+    """Make a film or a sound fit."""
+    from seedance_mcp.media.moving import Wish, fit_film, fit_sound  # noqa: PLC0415 - loads the libraries
+    from seedance_mcp.media.sizes import Target  # noqa: PLC0415 - likewise
+
+    wanted = json.loads(argument)
+    form, kind = wanted.pop("format"), wanted.pop("kind")
+    fit = fit_film if kind == "video" else fit_sound
+    if wanted["known_seconds"] is None:
+        wanted["known_seconds"] = _stream(form, file).get(kind, {}).get("seconds")
+        os.lseek(file.fileno(), 0, os.SEEK_SET)  # the library begins where the descriptor stands
+    with open_stream(form, file) as container:
+        return fit(container, Wish(target=Target.from_json(wanted.pop("target")), **wanted), _report)
+
+
+def _report(percent: float) -> None:
+    """Say how far a job is, on a line of its own before the answer."""
+    print(json.dumps({"percent": percent}), flush=True)
+
+
 def _stack(sizes: str, file: BinaryIO) -> dict[str, Any]:
     """Put contact sheets of these sizes in bytes, which follow each other in the file, below each other."""
     from seedance_mcp.media.contact_sheet import stacked  # noqa: PLC0415 - loads the libraries
@@ -168,5 +225,9 @@ _JOBS: dict[str, Callable[[str, BinaryIO], dict[str, Any]]] = {
     "picture": _picture,
     "stream": _stream,
     "sheet": _sheet,
+    "frame": _frame,
+    "join": _join,
+    "still": _still,
+    "moving": _moving,
     "stack": _stack,
 }

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from seedance_mcp.errors import SeedanceError
 from seedance_mcp.money.records import (
     AssetReference,
+    Film,
     Health,
     Listed,
     ModelSpending,
@@ -103,6 +104,14 @@ class Ledger(Protocol):
 
     async def save(self, request_id: str, saved: Saved) -> Record:
         """Note where a finished video is kept, and what its bytes are."""
+        ...
+
+    async def keep_film(self, film: Film) -> None:
+        """Note where a joined film is kept, and of what it is made."""
+        ...
+
+    async def films(self, limit: int) -> list[Film]:
+        """Give the newest joined films."""
         ...
 
     async def find(self, key: str) -> Record | None:

@@ -52,6 +52,19 @@ class Saved:
 
 
 @dataclass(frozen=True, slots=True)
+class Film:
+    """A film that was joined of finished videos: it cost what its parts cost, and nothing more."""
+
+    film_id: str
+    created_at: datetime
+    seconds: float
+    parts: tuple[str, ...]
+    """The task ids, in order; one may come twice."""
+    saved: Saved
+    project: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Upload:
     """Where bytes were sent to, and the asset under which they are reviewed."""
 

@@ -9,9 +9,9 @@ from decimal import Decimal
 
 from seedance_mcp.errors import ConfirmationRequired, LedgerUnusable, SeedanceError, TaskNotFound
 from seedance_mcp.money import policy
-from seedance_mcp.money.records import NewRequest, Record, Reservation, Saved, Spent, Upload, Verdict
+from seedance_mcp.money.records import Film, NewRequest, Record, Reservation, Saved, Spent, Upload, Verdict
 from seedance_mcp.money.sql_queries import NO_SUCH_TASK, Reading
-from seedance_mcp.money.sql_rows import insert_event, insert_record, update_record
+from seedance_mcp.money.sql_rows import insert_event, insert_film, insert_record, update_record
 from seedance_mcp.money.stores.store import Transaction
 from seedance_mcp.task import ProviderTask
 
@@ -86,6 +86,10 @@ class Changing:
         """Note where a video is kept."""
         before = self._known(request_id)
         return self._write(before, policy.save(before, saved))
+
+    def keep_film(self, film: Film) -> None:
+        """Note where a joined film is kept."""
+        insert_film(self.db, film, self.read.principal)
 
     def claim_saving(self, request_id: str, seconds: float) -> bool:
         """Take the saving of a finished video, unless it is saved or taken."""

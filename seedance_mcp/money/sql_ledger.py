@@ -17,6 +17,7 @@ from seedance_mcp.errors import SeedanceError
 from seedance_mcp.money import sql_assets, sql_lists
 from seedance_mcp.money.records import (
     AssetReference,
+    Film,
     Health,
     Listed,
     ModelSpending,
@@ -153,6 +154,14 @@ class SqlLedger:
     async def save(self, request_id: str, saved: Saved) -> Record:
         """Note where a finished video is kept."""
         return await self._write(lambda ledger: ledger.save(request_id, saved))
+
+    async def keep_film(self, film: Film) -> None:
+        """Note where a joined film is kept."""
+        await self._write(lambda ledger: ledger.keep_film(film))
+
+    async def films(self, limit: int) -> list[Film]:
+        """Give the newest joined films."""
+        return await self._read(lambda ledger: ledger.films(limit))
 
     async def find(self, key: str) -> Record | None:
         """Find the request of a task id or request id."""

@@ -11,9 +11,9 @@ from typing import Any
 from seedance_mcp.errors import TaskNotFound
 from seedance_mcp.money import policy, sums
 from seedance_mcp.money.amounts import from_nano, from_text
-from seedance_mcp.money.records import ModelSpending, Movements, Page, Record, Spent, Took, Upload, Used
+from seedance_mcp.money.records import Film, ModelSpending, Movements, Page, Record, Spent, Took, Upload, Used
 from seedance_mcp.money.sql_movements import Surroundings
-from seedance_mcp.money.sql_rows import DAY_SECONDS, day_of, read_record, read_token, read_upload
+from seedance_mcp.money.sql_rows import DAY_SECONDS, day_of, read_film, read_record, read_token, read_upload
 from seedance_mcp.money.stores.store import Queries, Row
 from seedance_mcp.task import Status
 
@@ -230,6 +230,14 @@ class Reading:
             *(record.principal, record.model, ALIKE_MOST),
         )
         return policy.alike([Took(row["seconds"], row["duration"]) for row in rows], record.duration)
+
+    def films(self, limit: int) -> list[Film]:
+        """Give the newest joined films."""
+        rows = self.db.all(
+            f"SELECT * FROM films WHERE scope = ? ORDER BY created_at DESC, {self.insertion_order} DESC LIMIT ?",
+            *(self.principal, limit),
+        )
+        return [read_film(row) for row in rows]
 
     def unknown_outcomes(self) -> list[Record]:
         """Give every principal's requests of unknown outcome."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from seedance_mcp.money import policy, sums
 from seedance_mcp.money.amounts import from_nano, from_text, to_nano, to_text
-from seedance_mcp.money.records import NewRequest, Record, Saved, Token, Upload
+from seedance_mcp.money.records import Film, NewRequest, Record, Saved, Token, Upload
 from seedance_mcp.money.stores.store import Row, Transaction
 
 DAY_SECONDS = 86_400
@@ -50,6 +50,20 @@ def read_token(row: Row) -> Token:
 def read_upload(row: Row) -> Upload:
     """Read a row of `uploads`."""
     return Upload(row["link"], row["asset_id"], _moment(row["at"]))
+
+
+def read_film(row: Row) -> Film:
+    """Read a row of `films`."""
+    saved = Saved(row["saved_path"], row["saved_bytes"], row["saved_sha256"])
+    parts = tuple(json.loads(row["parts"]))
+    return Film(row["film_id"], _moment(row["created_at"]), row["seconds"], parts, saved, row["project"])
+
+
+def insert_film(db: Transaction, film: Film, principal: str) -> None:
+    """Write a row of `films`."""
+    saved = {"saved_path": film.saved.uri, "saved_bytes": film.saved.size_bytes, "saved_sha256": film.saved.sha256}
+    made = {"created_at": film.created_at.timestamp(), "seconds": film.seconds, "project": film.project}
+    _insert(db, "films", {"film_id": film.film_id, "scope": principal, "parts": json.dumps(film.parts), **made, **saved})
 
 
 def _moment(seconds: float) -> datetime:

@@ -106,6 +106,12 @@ async def _preview_video(session: Session, given: arguments.PreviewVideo, caller
     return await downloads.preview_video(session, given, caller)
 
 
+async def _join_videos(session: Session, given: arguments.JoinVideos, caller: Caller) -> results.JoinedVideo:
+    from seedance_mcp.tools import film  # noqa: PLC0415 - likewise
+
+    return await film.join_videos(session, given, caller)
+
+
 async def _wait_for_video(session: Session, given: arguments.WaitForVideo, caller: Caller) -> results.Task:
     task = await tasks.wait_for_video(session, given, caller)
     if not session.settings.auto_save:
@@ -194,11 +200,25 @@ TOOLS: tuple[ToolSpec, ...] = (
         read_only=True,
     ),
     ToolSpec(
+        name="join_videos",
+        title="Join videos",
+        description=(
+            "Join finished videos to one film on disk, in order: equal ones without loss, others in the size and rate of the "
+            "first. Free. Give the user its path."
+        ),
+        icon="M0 1h3v6H0zM5 1h3v6H5zM3 3h2v2H3z",
+        read=_reads(arguments.JoinVideos),
+        run=_join_videos,
+        result=results.JoinedVideo,
+        schema=arguments.JoinVideos,
+    ),
+    ToolSpec(
         name="upload_asset",
         title="Upload an asset",
         description=(
-            "Bring an image, video or audio (local path or https:// URL) and get the reference that the model takes, "
-            "reviewed where its route demands it. Free. Next: create_video with reference in one of use_in."
+            "Bring an image, video or audio, or a frame of a finished video to continue it, and get the reference that the "
+            "model takes: converted to fit, reviewed where its route demands it. Free. Next: create_video with reference in "
+            "one of use_in."
         ),
         icon="M4 0l3 4H5v4H3V4H1z",
         read=_reads(arguments.UploadAsset),

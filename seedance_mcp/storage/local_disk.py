@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 from seedance_mcp.errors import DownloadRefused
 from seedance_mcp.storage.dirfd import Folder, open_folder
-from seedance_mcp.storage.video_names import ENDING, safe_name
+from seedance_mcp.storage.video_names import ENDING, folder_name
 from seedance_mcp.storage.video_store import Stored
 
 STALE_SECONDS = 3600.0
@@ -152,16 +152,8 @@ def _open_own_folder(root: Path, principal: str) -> Folder:
     if not principal:
         return top
     with top:
-        top.make(name := _folder_name(principal))
+        top.make(name := folder_name(principal))
         return top.below(name)
-
-
-def _folder_name(principal: str) -> str:
-    """Name a principal's folder: two principals never share one, even where a system takes their names for the same."""
-    name = safe_name(principal)
-    if name == principal.lower() and name.isascii():
-        return name
-    return f"{name[:64]}-{hashlib.sha256(principal.encode()).hexdigest()[:12]}"
 
 
 @contextmanager

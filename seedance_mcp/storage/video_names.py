@@ -1,7 +1,8 @@
-"""File names for videos, safe on every system."""
+"""Names of files and folders for videos, safe on every system."""
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 
@@ -25,3 +26,11 @@ def video_name(wanted: str | None, default: str) -> str:
     """Make the name of a video, without its ending: the wanted one, or the default where nothing of that is left."""
     given = (wanted or "").strip()
     return safe_name(given[: -len(ENDING)] if given.lower().endswith(ENDING) else given) or safe_name(default) or "video"
+
+
+def folder_name(principal: str) -> str:
+    """Name a principal's folder: two principals never share one, even where a system takes their names for the same."""
+    name = safe_name(principal)
+    if name == principal.lower() and name.isascii():
+        return name
+    return f"{name[:64]}-{hashlib.sha256(principal.encode()).hexdigest()[:12]}"

@@ -20,6 +20,7 @@ from seedance_mcp.catalogue.requests import VideoRequest, request_model
 from seedance_mcp.errors import InvalidRequest
 from seedance_mcp.task import Status
 
+Fit = Literal["convert", "trim", "none"]
 Takes = Literal["images", "frames", "reference_videos", "reference_audios", "https", "asset"]
 Detail = Literal["brief", "full"]
 _SHOWN_CHARS = 80
@@ -112,6 +113,17 @@ class DownloadVideo(GetTask):
     filename: str | None = None
 
 
+class JoinVideos(Arguments):
+    """Finished tasks in order, and how one becomes the next."""
+
+    tasks: Annotated[list[str], Field(min_length=2, max_length=40, description="Task ids, in order.")]
+    transition: Literal["cut", "crossfade"] = "cut"
+    crossfade_seconds: Annotated[float, Field(ge=0.1, le=2)] = 0.5
+    music: Annotated[str | None, Field(description="Local audio to lie below.")] = None
+    filename: str | None = None
+    project: str | None = None
+
+
 class WaitForVideo(GetTask):
     """One task, and for how long to wait."""
 
@@ -135,8 +147,18 @@ class ListTasks(Arguments):
 class UploadAsset(Arguments):
     """One file or URL, and the model that will use it."""
 
-    source: str
+    source: Annotated[
+        str,
+        Field(description="Local path, https:// URL, or a frame of a finished video: task:<task_id>#first|last|<seconds>."),
+    ]
     model: Annotated[str, Field(description="The model that will use it.")]
+    fit: Annotated[
+        Fit,
+        Field(
+            description="convert: format, size, rotation. trim: also length (path#t=SECONDS begins there) and aspect: "
+            "bars, or path#crop. none: refuse."
+        ),
+    ] = "convert"
     kind: Annotated[Kind | None, Field(description="Guessed when absent.")] = None
     name: Annotated[AssetName | None, Field(description="Keeps it as @name.")] = None
     portrait: Annotated[bool, Field(description="A real person's face: asks for the whitelist (route {library_routes}).")] = (
@@ -363,21 +385,40 @@ class _Problem:
         """Give the exact call that turns the value into what the route takes."""
         if self._is_broken() or not (self.row and self.field in MEDIA_FIELDS and isinstance(self.value, str)):
             return ""
-        scheme, _, rest = self.value.partition("://")
-        if scheme in self.row.route.schemes.value and rest:
-            return f" Put it into a list: {json.dumps([self.value])}." if self.field in LIST_FIELDS else ""
+        task = _TASK.fullmatch(self.value)
+        return self._frame_call(self.row, task) if task else self._url_call(self.row, self.value)
+
+    def _url_call(self, row: Model, value: str) -> str:
+        scheme, _, rest = value.partition("://")
+        if scheme in row.route.schemes.value and rest:
+            return f" Put it into a list: {json.dumps([value])}." if self.field in LIST_FIELDS else ""
         if scheme == "asset":
             return " This route takes no assets: give the https:// URL itself."
-        if not self.value or scheme.startswith("data:") or len(self.value) > _SHOWN_CHARS * 4:
+        if not value or scheme.startswith("data:") or len(value) > _SHOWN_CHARS * 4:
             return " Bring the file itself with upload_asset and put the reference it gives here."
         if rest and _SCHEME.fullmatch(scheme) and scheme.lower() not in {"https", "file"}:
             return " Only https:// URLs can be read: use the https:// address, or bring the file itself with upload_asset."
-        named = {"reference": self.value, "model": self.row.name}
-        source = {"source": self.value, "model": self.row.name, "kind": KIND_OF_FIELD[self.field]}
-        tool, arguments = ("get_asset", named) if self.value.startswith("@") else ("upload_asset", source)
+        named = {"reference": value, "model": row.name}
+        source = {"source": value, "model": row.name, "kind": KIND_OF_FIELD[self.field]}
+        tool, arguments = ("get_asset", named) if value.startswith("@") else ("upload_asset", source)
         call = json.dumps(arguments, ensure_ascii=False)
         return f" Call {tool} with {call} and put the reference it gives here."
 
+    def _frame_call(self, row: Model, task: re.Match[str]) -> str:
+        """Give the call that turns a frame of a task's video into a reference."""
+        kind = KIND_OF_FIELD[self.field]
+        if kind != "image":
+            call = json.dumps({"task_id": task["id"]})
+            return (
+                f" Save its video by download_video with {call}, call upload_asset with the path, and put the reference here."
+            )
+        moment = task["moment"] or ("first" if self.field == "last_image" else "last")
+        call = json.dumps({"source": f"task:{task['id']}#{moment}", "model": row.name})
+        return f" Call upload_asset with {call}: it brings that frame of the video; put the reference it gives here."
+
+
+_TASK = re.compile(r"(task:)?(?P<id>(vid|videos?|task|req)_[\w-]+)(#(?P<moment>first|last|[\d.]+))?")
+"""A task id, which the provider writes in these ways, or a frame as `upload_asset` takes one."""
 
 _MEANT = {
     "seconds": "duration",

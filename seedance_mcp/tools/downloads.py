@@ -50,7 +50,7 @@ async def download_video(session: Session, arguments: DownloadVideo, caller: Cal
         DownloadFailed: There is no video yet, or it cannot be fetched or saved.
         TaskNotFound: There is no such task.
     """
-    record = await _finished(session, arguments.task_id)
+    record = await finished_record(session, arguments.task_id)
     name = video_name(arguments.filename, f"{record.created_at:%Y-%m-%d} {record.model} {record.task_id}")
     async with session.shared.saving.setdefault(record.request_id, anyio.Lock()):
         record = await session.ledger.get(record.request_id)  # another call may have saved it meanwhile
@@ -113,7 +113,7 @@ async def preview_video(session: Session, arguments: PreviewVideo, caller: Calle
     shown: list[Shown] = []
     sheets: list[bytes] = []
     for task_id in task_ids:
-        record = await _finished(session, task_id)
+        record = await finished_record(session, task_id)
         async with _open_video(session, record, caller) as file:
             sheet = await anyio.to_thread.run_sync(_sheet, file)
         shown.append(Shown(record.task_id or "", sheet["width_px"], sheet["height_px"], sheet["seconds"]))
@@ -144,7 +144,7 @@ def _decoded(job: str, argument: str, file: BinaryIO) -> dict[str, Any]:
         ) from error
 
 
-async def _finished(session: Session, task_id: str) -> Record:
+async def finished_record(session: Session, task_id: str) -> Record:
     """Give the record of a finished video with a link; raises `DownloadFailed` where there is none."""
     record, task = await session.ledger.find(task_id), None
     if record is None or record.status != "completed" or record.video_url is None or session.settings.sandbox:
@@ -172,6 +172,19 @@ async def _open_saved(session: Session, saved: Saved) -> BinaryIO | None:
     """Open a saved video; `None` where the store has not the same bytes any more."""
     stored = Stored(saved.uri, saved.size_bytes, saved.sha256)
     return await anyio.to_thread.run_sync(session.video_store.open, stored)
+
+
+@asynccontextmanager
+async def open_finished(session: Session, task_id: str, caller: Caller) -> AsyncGenerator[BinaryIO]:
+    """Open the video of a finished task: the saved one, else a copy that is fetched and gone afterwards.
+
+    Raises:
+        DownloadFailed: There is no video yet, or it cannot be fetched.
+        TaskNotFound: There is no such task.
+    """
+    record = await finished_record(session, task_id)
+    async with _open_video(session, record, caller) as file:
+        yield file
 
 
 @asynccontextmanager

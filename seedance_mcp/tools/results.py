@@ -186,6 +186,21 @@ class SavedVideo(Result):
         return [FileLink(self.url, PurePath(self.path).name, self.mime_type, self.bytes)] if self.url else []
 
 
+class FilmClip(Part):
+    """One clip of a film; `cost` is its charge, or its estimate while that is not settled."""
+
+    task_id: str
+    seconds: float
+    cost: float
+
+
+class JoinedVideo(SavedVideo):
+    """A film, with its own id as `task_id`; a crossfade's seconds belong to both of its clips."""
+
+    seconds: float
+    clips: list[FilmClip]
+
+
 @dataclass(frozen=True, slots=True)
 class Shown:
     """A video of which frames are shown, and when in the video they are."""
@@ -332,6 +347,7 @@ class Asset(Result):
     expires_at: str | None = None
     bytes: int | None = None
     use_in: list[str] = []
+    changes: list[str] = []
     name: str | None = None
     note: str = ""
     next: Next | None = None

@@ -20,6 +20,7 @@ from seedance_mcp.money.prices import PriceBook, load_prices
 from seedance_mcp.money.records import Record
 from seedance_mcp.polling.shared import Polls
 from seedance_mcp.settings import Settings
+from seedance_mcp.storage.video_names import folder_name
 from seedance_mcp.storage.video_store import VideoStore
 from seedance_mcp.task import RUNNING, ProviderTask
 from seedance_mcp.tools.observer import NoObserver, Observer
@@ -232,8 +233,11 @@ class Session:
 
     @property
     def upload_roots(self) -> list[Path]:
-        """The folders that upload_asset may read; a named principal gets only those that the operator set."""
-        return [] if self.principal and self.settings.media_roots is None else self.settings.upload_roots
+        """The folders that upload_asset may read; a named principal gets the folder of its name below those that are set."""
+        if not self.principal:
+            return self.settings.upload_roots
+        own = folder_name(self.principal)
+        return [root / own for root in self.settings.upload_roots if self.settings.media_roots is not None]
 
     async def view(self, record: Record, warnings: list[str] | None = None, *, polled: bool = False) -> Task:
         """Give one ledger row as agents read it; `polled` says that the provider was asked about it just now.

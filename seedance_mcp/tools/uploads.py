@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from contextlib import ExitStack, suppress
+import tempfile
+from collections.abc import AsyncGenerator
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,20 +15,30 @@ import anyio.to_thread
 
 from seedance_mcp.catalogue.edition import Edition
 from seedance_mcp.catalogue.facts import KIND_OF_FIELD, MEDIA_FIELDS, Kind, Model
-from seedance_mcp.errors import AssetRejected, FileRejected, InvalidRequest, ProviderFailed, SeedanceError
+from seedance_mcp.errors import (
+    AssetRejected,
+    FileRejected,
+    InvalidRequest,
+    NotConfigured,
+    ProviderFailed,
+    SeedanceError,
+)
 from seedance_mcp.media import local_files, urls
-from seedance_mcp.media.decoder import is_installed
+from seedance_mcp.media.decoder import Unreadable, is_installed
 from seedance_mcp.media.formats import WAY_FORWARD
+from seedance_mcp.media.long_jobs import Report, make
+from seedance_mcp.media.prepare import Wish, open_made, prepared
 from seedance_mcp.media.probe import MediaFile, check_bounds, unknown_measures
 from seedance_mcp.money.records import NamedAsset, Upload
 from seedance_mcp.origin import advice
 from seedance_mcp.polling.schedule import Meter, wait
 from seedance_mcp.provider import reviews
 from seedance_mcp.provider.answers import AssetReview, NoAsset
-from seedance_mcp.tools import cast, views
+from seedance_mcp.tools import cast, downloads, views
 from seedance_mcp.tools.arguments import GetAsset, UploadAsset, find_model
 from seedance_mcp.tools.results import Asset, Next
 from seedance_mcp.tools.session import Caller, Session
+from seedance_mcp.tools.sources import FileSource, FrameSource, UrlSource, read_source
 
 REVIEW_POLL_SECONDS = 2.0
 """The provider's own web client polls a review this often."""
@@ -50,6 +62,8 @@ class _Brought:
     uploaded_at: datetime | None = None
     note: str = ""
     """What could not be checked."""
+    changes: tuple[str, ...] = ()
+    """A description of each change of the file."""
     file_name: str = ""
     """With the ending of the real format; empty for a URL."""
     sha256: str | None = None
@@ -85,7 +99,7 @@ async def upload_asset(session: Session, arguments: UploadAsset, caller: Caller)
 async def _made_reference(
     session: Session, model: Model, arguments: UploadAsset, caller: Caller, roots: list[Path]
 ) -> tuple[_Brought, AssetReview]:
-    brought = await _bring(session, model, arguments, roots)
+    brought = await _bring(session, model, arguments, caller, roots)
     review = brought.review or await _submit(session, model, arguments, brought)
     if review.asset_id:
         review = await _reviewed(session, model, review, arguments, caller)
@@ -146,38 +160,94 @@ def _check_use(edition: Edition, model: Model, kind: Kind, arguments: UploadAsse
         )
 
 
-async def _bring(session: Session, model: Model, arguments: UploadAsset, roots: list[Path]) -> _Brought:
+async def _bring(session: Session, model: Model, arguments: UploadAsset, caller: Caller, roots: list[Path]) -> _Brought:
     """Give the source as a URL that the provider can read: it is one, or its bytes are sent."""
-    if urls.is_url(arguments.source):
-        kind = urls.kind_of_url(urls.check_url(arguments.source), arguments.kind, session.edition.uploads.value)
+    source, limits = read_source(arguments.source, arguments.fit), session.edition.uploads.value
+    if isinstance(source, UrlSource):
+        kind = urls.kind_of_url(urls.check_url(source.url), arguments.kind, limits)
         _check_use(session.edition, model, kind, arguments)
-        return await _known_url(session, model, arguments, kind) or _Brought(arguments.source, kind)
+        return await _known_url(session, model, arguments, kind) or _Brought(source.url, kind)
+    wish = Wish(arguments.fit, source.start_seconds, source.shape) if isinstance(source, FileSource) else Wish(arguments.fit)
+    async with _opened(session, source, arguments, caller, roots) as found:
+        _check_kind(arguments, found)
+        _check_use(session.edition, model, found.kind, arguments)
+        async with prepared(found, model, limits, wish, _converting(caller)) as ready:
+            _check_file(session.edition, ready.file, model)
+            if arguments.name:
+                await cast.keep_bytes(session, ready.file)
+            known = await _known(session, model, arguments, ready.file)
+            brought = known or await _send(session, model, arguments, ready.file)
+            note = _unchecked(ready.file, model, remote=bool(session.principal))
+            file_name, sha256 = ready.file.name, ready.file.sha256
+            return replace(brought, note=note, changes=tuple(ready.changes), file_name=file_name, sha256=sha256)
+
+
+def _check_kind(arguments: UploadAsset, found: MediaFile) -> None:
+    """Raise `InvalidRequest` where the caller takes the file for something else."""
+    if arguments.kind not in {None, found.kind}:
+        raise InvalidRequest(
+            f"kind was {arguments.kind}, and the file's content is {found.kind}; allowed: {found.kind}. Nothing was sent.",
+            field="kind",
+            allowed=found.kind,
+        )
+
+
+def _converting(caller: Caller) -> Report:
+    """Make a function that reports the progress of a conversion."""
+    meter = Meter()
+
+    async def report(percent: float) -> None:
+        await caller.report(meter.rise(percent), "converting")
+
+    return report
+
+
+@asynccontextmanager
+async def _opened(
+    session: Session, source: FrameSource | FileSource, arguments: UploadAsset, caller: Caller, roots: list[Path]
+) -> AsyncGenerator[MediaFile]:
+    """Open a local file, or a frame of a finished video as one."""
+    if isinstance(source, FrameSource):
+        async with _frame(session, source, caller) as found:
+            yield found
+        return
+    limits, any_format = session.edition.uploads.value, arguments.fit != "none" and is_installed()
     with ExitStack() as stack:
-        opening = local_files.open_media(arguments.source, roots, session.edition.uploads.value)
+        opening = local_files.open_media(source.path, roots, limits, any_format=any_format)
         try:
             found = await anyio.to_thread.run_sync(stack.enter_context, opening)
         except local_files.OutsideFolders as error:
             if session.principal:
-                raise FileRejected(_NOT_FOR_YOU, field="source") from error
+                raise FileRejected(NOT_FOR_YOU, field="source") from error
             raise
-        if arguments.kind not in {None, found.kind}:
-            raise InvalidRequest(
-                f"kind was {arguments.kind}, and the file's content is {found.kind}; allowed: {found.kind}. Nothing was sent.",
-                field="kind",
-                allowed=found.kind,
-            )
-        _check_use(session.edition, model, found.kind, arguments)
-        _check_file(session.edition, found, model)
-        if arguments.name:
-            await cast.keep_bytes(session, found)
-        brought = await _known(session, model, arguments, found) or await _send(session, model, arguments, found)
-        note = _unchecked(found, model, remote=bool(session.principal))
-        return replace(brought, note=note, file_name=found.name, sha256=found.sha256)
+        yield found
 
 
-_NOT_FOR_YOU = (
-    "The server may read no such file, and nothing was sent: files are read only below the server's own folders that its "
-    "operator named in SEEDANCE_MEDIA_ROOTS. Give an https:// URL, or let the operator put the file there."
+@asynccontextmanager
+async def _frame(session: Session, source: FrameSource, caller: Caller) -> AsyncGenerator[MediaFile]:
+    """Take a frame out of a finished video, which is fetched where it is not saved."""
+    if not is_installed():
+        raise NotConfigured(
+            f"A frame of a video needs more than is installed: {advice('media', remote=bool(session.principal))}"
+        )
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        output = Path(folder, "frame.png")
+        async with downloads.open_finished(session, source.task_id, caller) as video:
+            argument = json.dumps({"moment": source.moment, "output": str(output)})
+            try:
+                await make("frame", argument, video, _converting(caller))
+            except (Unreadable, OSError) as error:
+                raise FileRejected(f"The video of {source.task_id} {error}. Nothing was sent.", field="source") from error
+        name = Path(f"{source.task_id} {source.moment.replace('.', '_')}.png")
+        found = await anyio.to_thread.run_sync(open_made, output, name, session.edition.uploads.value)
+        with found.file:
+            yield found
+
+
+NOT_FOR_YOU = (
+    "The server may read no such file, and nothing was sent: files are read only in a folder of your name below "
+    "the server's own folders that its operator named in SEEDANCE_MEDIA_ROOTS. "
+    "Give an https:// URL, or let the operator put the file there."
 )
 """What a caller from elsewhere hears, whether or not there is such a file: not where the server's folders are."""
 
@@ -302,6 +372,7 @@ def _asset(session: Session, model: Model, review: AssetReview, kind: Kind | Non
         bytes=brought.size_bytes if brought else None,
         use_in=_use_in(model, kind),
         note=brought.note if brought else "",
+        changes=list(brought.changes) if brought else [],
         next=again if review.stage == "processing" else None,
     )
 

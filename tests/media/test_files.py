@@ -128,7 +128,7 @@ async def test_a_refusal_names_what_the_file_is_and_what_helps(open_world: OpenW
     content, title, way = REFUSED[name]
     (tmp_path / name).write_bytes(content)
     async with open_world() as world:
-        refused = await world.call("upload_asset", {"source": str(tmp_path / name), "model": "seedance2.0-std"})
+        refused = await world.call("upload_asset", {"source": str(tmp_path / name), "model": "seedance2.0-std", "fit": "none"})
         assert refused.error["code"] == "file_rejected"
         assert title in refused.text
         assert f"Nothing was sent: {way}" in refused.text
@@ -182,7 +182,7 @@ async def test_an_upload_is_held_against_what_the_file_is(
 ) -> None:
     (tmp_path / "file").write_bytes(content)
     async with open_world() as world:
-        arguments = {"source": str(tmp_path / "file"), "model": model, "wait_seconds": 0}
+        arguments = {"source": str(tmp_path / "file"), "model": model, "wait_seconds": 0, "fit": "none"}
         done = await world.call("upload_asset", arguments)
         if words is None:
             assert done["note"] == ""
@@ -265,7 +265,7 @@ def test_the_worker_as_a_program_answers_with_one_line() -> None:
             [sys.executable, "-c", "from seedance_mcp.media.worker import main; main('picture', 'png', '60,4000000000')"],
             stdin=file,
         )
-    assert done.stdout == '{"size_px": [640, 480]}\n'
+    assert done.stdout == '{"size_px": [640, 480], "peculiar": false}\n'
 
 
 def test_a_system_without_limits_for_processes_decodes_all_the_same() -> None:
@@ -275,7 +275,7 @@ def test_a_system_without_limits_for_processes_decodes_all_the_same() -> None:
     with written(png(640, 480)) as file:
         file.seek(0)
         done = ran([sys.executable, "-c", program], stdin=file)
-    assert done.stdout == '{"size_px": [640, 480]}\n'
+    assert done.stdout == '{"size_px": [640, 480], "peculiar": false}\n'
 
 
 def test_an_endless_film_is_as_long_as_its_header_says(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -327,7 +327,7 @@ async def test_a_file_beyond_what_a_source_states_is_refused_before_it_is_sent(
 ) -> None:
     (tmp_path / "file").write_bytes(content)
     async with open_world() as world:
-        arguments = {"source": str(tmp_path / "file"), "model": model, "wait_seconds": 0}
+        arguments = {"source": str(tmp_path / "file"), "model": model, "wait_seconds": 0, "fit": "none"}
         answer = await world.call("upload_asset", arguments)
         if words is None:
             assert list(world.sandbox.uploads.values()) == [content]
@@ -342,7 +342,9 @@ async def test_a_file_beyond_what_a_source_states_is_refused_before_it_is_sent(
 async def test_an_upload_with_several_faults_is_refused_once_with_all_of_them(open_world: OpenWorld, tmp_path: Path) -> None:
     (tmp_path / "clip").write_bytes(movie(20, 3840, 2160).ljust(93 * PAD, b"\0"))
     async with open_world() as world:
-        answer = await world.call("upload_asset", {"source": str(tmp_path / "clip"), "model": "seedance2.0-std"})
+        answer = await world.call(
+            "upload_asset", {"source": str(tmp_path / "clip"), "model": "seedance2.0-std", "fit": "none"}
+        )
         assert world.sandbox.requests == []
     for fault in ("20.0 s", "2 to 15 s", "93.0 MB", "up to 50 MB", "3840 x 2160 px", "409600 to 2086876 pixels in all"):
         assert answer.text.count(fault) == 1

@@ -161,6 +161,8 @@ class Provider:
     nature: Nature
     price: Decimal = Decimal(5)
     posts: list[Post] = field(default_factory=list[Post])
+    sent_late: list[str] = field(default_factory=list[str])
+    """What came after the same request, made later, was paid: its place had been given up."""
     silent: bool = False
     """It does not tell the balance."""
 
@@ -188,6 +190,9 @@ class Provider:
         says = call.step.says
         if says == "unheard":
             raise httpx.ConnectError("no way")
+        same = [post for post in self.posts if post.call.name == call.name and post.is_paid and not post.call.step.again]
+        if not call.step.again and any(post.call.created_at > call.created_at for post in same):
+            self.sent_late.append(call.name)
         post = Post(call, f"vid_{len(self.posts)}" if says in PAID else None)
         if says in PAID and (self.nature.charged_at == "create" or says != "told"):
             post.charged = self.price * self.nature.factor
@@ -512,6 +517,7 @@ class World:
 
     async def compare(self) -> None:
         """Hold what is said of every request against the truth."""
+        assert not self.provider.sent_late, "sent although it was given up, and paid a second time"
         for post in self.provider.posts:
             if post.call.request_id is None:
                 continue

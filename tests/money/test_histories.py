@@ -96,8 +96,8 @@ def jumps(number: int) -> Step:
 
 
 FAILS, RELEASE = Step("end", number=0, again=False), Step("release")
-POSTING, POSTED = 7, 8
-"""The steps of a create at which its POST leaves, and has arrived."""
+MARKING, POSTING, POSTED, ASKED = 6, 7, 8, 2
+"""The steps of a create before it is marked as sent, before its POST and after it, and the one after the account answered."""
 FOUND: dict[str, list[Step]] = {
     "a task begun before failed, and nobody saw it": [
         *(create(0), passes(1), create(1, "lost"), passes(1), FAILS, passes(3), call("balance"))
@@ -115,6 +115,13 @@ FOUND: dict[str, list[Step]] = {
     "the same process sends again what it still awaits": [
         *(create(0, "lost", stop="pause", at=POSTING), jumps(4), create(0, "refused"), RELEASE)
     ],
+    "another request was charged after the account was asked": [
+        *(create(1, "lost"), passes(3), Step("call", "balance", stop="pause", at=ASKED), passes(1), create(0), passes(1)),
+        *(Step("end", number=1, again=True), call("get", 1), RELEASE),
+    ],
+    "a request that was given up was sent after all": [
+        *(create(0, stop="pause", at=MARKING), passes(4), call("balance", process=1), create(0, process=1), RELEASE)
+    ],
     "a process died, and the clock was set back": [create(0, stop="die", at=POSTED), jumps(5)],
 }
 """Histories that broke a promise once."""
@@ -123,6 +130,13 @@ FOUND: dict[str, list[Step]] = {
 @pytest.mark.parametrize("found", FOUND)
 def test_what_was_found_once_stays_mended(engine: str, tmp_path: Path, found: str) -> None:
     live(Nature(), FOUND[found], tmp_path, engine)
+
+
+def test_what_only_the_account_tells_counts_against_its_limit(engine: str, tmp_path: Path) -> None:
+    nature = Nature(
+        at_create="nothing", at_query="nothing", factor=Decimal(4), limits=(("max_cost_account_total", Decimal(20)),)
+    )
+    assert live(nature, [create(0), passes(1), create(1)], tmp_path, engine) == [None]
 
 
 def test_a_request_of_a_process_that_died_is_judged_once_it_was_watched(engine: str, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -375,3 +376,17 @@ async def test_a_request_that_is_being_sent_can_be_waited_for(
         group.start_soon(answer)
         assert (await world.call("wait_for_video", {"task_id": "req_one", "timeout_seconds": 60}))["status"] == "failed"
     await ledger.aclose()
+
+
+@pytest.mark.sqlite_file
+async def test_a_row_that_ended_at_no_known_time_stops_no_tool(open_world: OpenWorld, tmp_path: Path) -> None:
+    async with open_world() as world:
+        ended = await world.create(prompt="one")
+        await world.call("wait_for_video", {"task_id": ended["task_id"]})
+        with closing(sqlite3.connect(tmp_path / "data" / "ledger.sqlite3", isolation_level=None)) as db:
+            db.execute("UPDATE requests SET completed_at = NULL")
+        running = await world.create(prompt="two")
+        assert running["status"] == "queued"
+        assert (await world.call("list_tasks", {"refresh": True}))["total"] == 2
+        for tool in ("get_task", "wait_for_video"):
+            assert (await world.call(tool, {"task_id": running["task_id"]}))["request_id"] == running["request_id"]

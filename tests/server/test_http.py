@@ -288,6 +288,25 @@ async def test_a_caller_is_not_told_the_servers_folders(serving: Serve, tmp_path
     assert str(tmp_path) not in json.dumps(refused)
 
 
+async def test_a_caller_sends_files_of_the_callers_own_folder_only(serving: Serve, tmp_path: Path) -> None:
+    for name in ("anna", "bert"):
+        (tmp_path / "films" / name).mkdir(parents=True)
+        (tmp_path / "films" / name / "cat.png").write_bytes(png(640, 480))
+    (tmp_path / "films" / "cat.png").write_bytes(png(640, 480))
+    (tmp_path / "films" / "anna" / "link.png").symlink_to(tmp_path / "films" / "bert" / "cat.png")
+    async with (
+        run_in_background(Sandbox(no_film)) as provider,
+        serving(http_tokens=TOKENS, media_roots=[tmp_path / "films"], base_url=provider) as address,
+        connected(address, ANNA) as anna,
+    ):
+        sent = [
+            await told(anna, "upload_asset", source=str(tmp_path / "films" / source), model="seedance2.0-std")
+            for source in ("anna/cat.png", "bert/cat.png", "cat.png", "anna/../bert/cat.png", "anna/link.png")
+        ]
+    assert "reference" in sent[0]
+    assert [each["error"]["code"] for each in sent[1:]] == ["file_rejected"] * 4
+
+
 async def test_each_token_hears_of_its_own_tasks_alone(serving: Serve) -> None:
     async with (
         serving(http_tokens=TOKENS) as address,

@@ -54,6 +54,16 @@ class Diary(Observer):
         self.settled.append(task)
 
 
+class Impatient(NoObserver):
+    """Gives a call up when its first request to the provider failed: a pause follows, and the call is certainly not done."""
+
+    scope: anyio.CancelScope | None = None
+
+    def provider_called(self, exchange: Exchange) -> None:
+        if self.scope is not None:
+            self.scope.cancel()
+
+
 class Broken(Observer):
     """Raises whatever happens."""
 
@@ -126,15 +136,17 @@ async def test_a_question_an_unknown_tool_and_a_cancelled_call_are_seen(open_wor
     async def decline(context: Any, params: ElicitRequestParams) -> ElicitResult:
         return ElicitResult(action="decline")
 
-    diary = Diary()
-    async with open_world(observers=[diary], answer=decline, confirm_above="0.01") as world:
+    diary, impatient = Diary(), Impatient()
+    async with open_world(observers=[diary, impatient], answer=decline, confirm_above="0.01") as world:
         await world.create()
         assert [call.outcome for call in diary.calls] == ["asked", "failed"]
         await world.call("make_video")
         assert (diary.calls[-1].tool, diary.calls[-1].outcome) == (UNKNOWN_TOOL, "failed")
-        with anyio.move_on_after(1):
+        with anyio.CancelScope() as scope:
+            impatient.scope = scope
             world.sandbox.faults = [Fault("hang", "balance", 99)]
             await world.call("get_balance")
+        assert scope.cancelled_caught
         await anyio.wait_all_tasks_blocked()
         assert (diary.calls[-1].tool, diary.calls[-1].outcome) == ("get_balance", "cancelled")
         with pytest.raises(MCPError):

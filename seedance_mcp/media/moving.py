@@ -1,0 +1,210 @@
+"""Makes a film or a sound fit: H.264 and AAC in an MP4, or a WAV or MP3, within what a route takes.
+
+It runs in the child of `decoder`: PyAV is loaded with it.
+"""
+
+from __future__ import annotations
+
+import wave
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+
+from seedance_mcp.media import colours, pictures, sound
+from seedance_mcp.media.decoder import Unreadable
+from seedance_mcp.media.pictures import Screen
+from seedance_mcp.media.sizes import Target, canvas, shape_needed
+from seedance_mcp.media.sound import Form
+
+Report = Callable[[float], object]
+_HERTZ_MOST, _HERTZ_LEAST, _STEREO = 48_000, 16_000, 2
+_SPARE = 0.9
+"""The share of the allowed bytes that a second try aims at."""
+_SOUND_BITS = 192_000
+_MP3_SECONDS = 600.0
+"""Longer sound goes into an MP3."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """The result that is wanted of a file."""
+
+    title: str
+    """Of its format, with its article."""
+    target: Target
+    output: str
+    """A path without ending."""
+    shape: str
+    """`pad`, `crop`, or empty where another aspect may not be made."""
+    start_seconds: float
+    may_cut: bool
+    known_seconds: float | None
+
+
+def fit_film(container: Any, wish: Wish, report: Report) -> dict[str, Any]:
+    """Write an MP4 that fits; gives its `ending` and the `changes`.
+
+    Raises:
+        Unreadable: It is too short, too long or too narrow, and may not be cut.
+    """
+    stream = container.streams.video[0]
+    pictures.open_pictures(stream)
+    first = next(iter(container.decode(stream)))
+    begins = float(first.time or 0)
+    shown = pictures.shown_size(first, stream.sample_aspect_ratio)
+    cut, seconds, cut_words = _span(wish)
+    screen, shape_words = _screen(shown, stream, wish)
+    count = max(1, int(seconds * screen.rate + Fraction(1, 1000))) if cut_words else max(1, round(seconds * screen.rate))
+    audio = next(iter(container.streams.audio), None)
+    form, track = _film_sound(container, audio, begins + cut, Fraction(count) / screen.rate)
+    draft = _Draft(screen, count, track, form)
+
+    def write(bits: int | None) -> int:
+        frames = _from(container, stream, begins + cut)
+        drawn = pictures.drawn(frames, stream.sample_aspect_ratio, screen, begins + cut, count)
+        _write_film(output, drawn, draft, bits, report)
+        return output.stat().st_size
+
+    output, most_bytes = Path(f"{wish.output}.mp4"), wish.target.bytes.high
+    if write(None) > most_bytes and write(draft.bits_for(most_bytes)) > most_bytes:
+        write(draft.bits_for(most_bytes / 2))
+    rate_words = _rate_words(stream, screen)
+    turned = ["turned upright"] if round(first.rotation) % 360 else []
+    hdr = colours.hdr_of(stream)
+    paler = [f"HDR ({hdr}) became the colours of usual screens (BT.709): it may be paler"] if hdr else []
+    made = f"converted from {wish.title} to an MP4 video (H.264{', AAC' if track else ''})"
+    return {"ending": "mp4", "changes": [made, *turned, *cut_words, *shape_words, *rate_words, *paler]}
+
+
+def _span(wish: Wish) -> tuple[float, float, list[str]]:
+    """Say from where and how long a file is used."""
+    known, allowed = wish.known_seconds or 0.0, wish.target.seconds
+    left = known - wish.start_seconds
+    if left <= 0:
+        raise Unreadable(f"ends after {known:.1f} s, before second {wish.start_seconds:g}")
+    if round(left, 1) < allowed.low:
+        raise Unreadable(f"has only {left:.1f} s from there; allowed: at least {allowed.low:g} s")
+    if not wish.may_cut and round(known, 1) > allowed.high:
+        raise Unreadable(f"has {known:.1f} s; allowed: up to {allowed.high:g} s. {TRIM_IT}")
+    seconds = min(left, allowed.high)
+    is_cut = wish.start_seconds > 0 or seconds < left
+    words = [f"cut to {seconds:.4g} s from second {wish.start_seconds:g} of {known:.1f} s"] if is_cut else []
+    return wish.start_seconds, seconds, words
+
+
+TRIM_IT = "Call again with fit: trim, which cuts it; #t=SECONDS behind the path begins there"
+
+
+def _screen(shown: tuple[int, int], stream: Any, wish: Wish) -> tuple[Screen, list[str]]:
+    """Give size and rate of the film, and describe what changes by them."""
+    width, height = shown
+    aspect = wish.target.aspect_for(width, height)
+    words = list[str]()
+    inside = shown
+    if aspect != width / height:
+        if not wish.shape:
+            raise Unreadable(shape_needed(width, height, wish.target))
+        inside = canvas(width, height, aspect, wish.shape)
+        words.append("edges cut off" if wish.shape == "crop" else "black bars added")
+    size = wish.target.size_for(*inside, step=2)
+    if size != shown:
+        words.append(f"size changed from {width} x {height} to {size[0]} x {size[1]} px")
+    return Screen(*size, pictures.usual_rate(stream.average_rate), wish.shape or "pad"), words
+
+
+def _rate_words(stream: Any, screen: Screen) -> list[str]:
+    before = float(stream.average_rate or 0)
+    is_same = abs(before - float(screen.rate)) < 0.01  # noqa: PLR2004 - of rounding
+    return [] if is_same or not before else [f"frame rate changed from {before:.4g} to {float(screen.rate):.4g}"]
+
+
+def _from(container: Any, stream: Any, seconds: float) -> Any:
+    """Decode from the last key frame before a moment."""
+    container.seek(max(0, int(seconds / stream.time_base)), stream=stream)
+    return container.decode(stream)
+
+
+def _film_sound(container: Any, audio: Any, start: float, seconds: Fraction) -> tuple[Form, bytes]:
+    """Give the sound that goes with the frames; empty where the film has none."""
+    if audio is None:
+        return Form(_HERTZ_MOST, _STEREO), b""
+    form = _form_of(audio)
+    container.seek(0)
+    return form, bytes(sound.decoded(container, audio, form, start, form.samples_in(seconds)))
+
+
+def _form_of(audio: Any) -> Form:
+    hertz = audio.codec_context.sample_rate
+    usual = hertz if hertz in {16_000, 22_050, 24_000, 32_000, 44_100, 48_000} else _HERTZ_MOST
+    return Form(usual, min(_STEREO, audio.codec_context.channels))
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """The film before it is encoded."""
+
+    screen: Screen
+    count: int
+    """Of frames."""
+    sound: bytes
+    form: Form
+
+    def bits_for(self, most_bytes: float) -> int:
+        """Give the bits per second of pictures that leave room for the sound."""
+        return int(most_bytes * 8 * _SPARE / float(self.count / self.screen.rate)) - _SOUND_BITS
+
+
+def _write_film(output: Path, frames: Any, draft: _Draft, bits: int | None, report: Report) -> None:
+    """Encode frames and sound; a number of bits per second replaces the quality."""
+    opened: Any = av.open(str(output), "w", format="mp4", options={"movflags": "+faststart"})
+    with opened as container:
+        video = pictures.add_encoder(container, draft.screen, bits_per_second=bits)
+        waiting = deque[Any]()
+        if draft.sound:
+            form = draft.form
+            stream = container.add_stream("aac", rate=form.hertz, layout=form.layout, bit_rate=96_000 * form.channels)
+            waiting = sound.packets_of(stream, draft.sound, form)
+        told = 0
+        for number, frame in enumerate(frames):
+            frame.pict_type = 0
+            sound.mux_together(container, video.encode(frame), waiting)
+            if 100 * number // draft.count > told:
+                report(told := 100 * number // draft.count)
+        sound.mux_together(container, video.encode(None), waiting)
+        container.mux(list(waiting))
+
+
+def fit_sound(container: Any, wish: Wish, report: Report) -> dict[str, Any]:
+    """Write a WAV, or an MP3 of what is too long for one; gives its `ending` and the `changes`."""
+    if not container.streams.audio:
+        raise Unreadable("holds no sound that can be decoded")
+    audio = container.streams.audio[0]
+    cut, seconds, words = _span(wish)
+    begins = float((audio.start_time or 0) * audio.time_base)
+    form = _form_of(audio)
+    track = bytes(sound.decoded(container, audio, form, begins + cut, form.samples_in(Fraction(seconds))))
+    report(50)
+    is_wave = seconds <= _MP3_SECONDS and len(track) + 100 <= wish.target.bytes.high
+    ending = "wav" if is_wave else "mp3"
+    (_write_wave if is_wave else _write_mp3)(Path(f"{wish.output}.{ending}"), track, form)
+    return {"ending": ending, "changes": [f"converted from {wish.title} to {ending.upper()}", *words]}
+
+
+def _write_wave(output: Path, track: bytes, form: Form) -> None:
+    with wave.open(str(output), "wb") as file:
+        file.setnchannels(form.channels)
+        file.setsampwidth(2)
+        file.setframerate(form.hertz)
+        file.writeframes(track)
+
+
+def _write_mp3(output: Path, track: bytes, form: Form) -> None:
+    opened: Any = av.open(str(output), "w", format="mp3")
+    with opened as container:
+        stream = container.add_stream("libmp3lame", rate=form.hertz, layout=form.layout, bit_rate=96_000 * form.channels)
+        container.mux(list(sound.packets_of(stream, track, form)))

@@ -1,0 +1,290 @@
+"""A finished video goes on: one of its frames is a source, and several videos become one film."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from conftest import Answer, OpenWorld, World
+from mcp_types import ResourceLink
+from memory_store import MemoryStore
+from PIL import Image
+from reel import BLUE, GREEN, RED, Seen, Shot, clip, is_near, seen, wave_file
+
+from seedance_mcp.media import decoder
+from seedance_mcp.media.long_jobs import make
+from seedance_mcp.money.gate import Action, Reply
+from seedance_mcp.polling.schedule import Meter
+from seedance_mcp.sandbox.order import Order
+from seedance_mcp.sandbox.provider import Sandbox
+from seedance_mcp.settings import Settings
+from seedance_mcp.tools.film import Portion
+
+pytestmark = pytest.mark.anyio
+SHOTS = {"red": Shot(RED, (1280, 720), tags=1), "green": Shot(GREEN, (1280, 720), tags=1), "small": Shot(BLUE, (320, 240))}
+MODEL = {"model": "seedance2.0-std"}
+
+
+async def drawn(order: Order, pictures: list[bytes]) -> bytes:
+    name = order.prompt
+    return (
+        clip(Shot((0, 0, 0), (640, 360), counts=True))
+        if name == "counts"
+        else clip(SHOTS[name])
+        if name in SHOTS
+        else clip(SHOTS["red"])[:3000]
+    )
+
+
+@pytest.fixture
+def films() -> Sandbox:
+    return Sandbox(drawn)
+
+
+async def finished(world: World, prompt: str) -> str:
+    task = await world.create(prompt=prompt)
+    await world.call("wait_for_video", {"task_id": task["task_id"]})
+    return task["task_id"]
+
+
+@pytest.mark.parametrize("is_saved", [False, True])
+@pytest.mark.parametrize(("moment", "grey"), [("first", 60), ("last", 154), ("1.5", 132), ("0.02", 60), ("2", 154)])
+async def test_a_frame_of_a_finished_video_is_a_source(
+    open_world: OpenWorld,
+    films: Sandbox,
+    moment: str,
+    grey: int,
+    is_saved: bool,  # noqa: FBT001
+) -> None:
+    async with open_world(sandbox=films) as world:
+        task_id = await finished(world, "counts")
+        if is_saved:
+            await world.call("download_video", {"task_id": task_id})
+        fetched = len(world.sandbox.requests)
+        asset = await world.call("upload_asset", {"source": f"task:{task_id}#{moment}", **MODEL})
+        assert any("results" in path for _, path in world.sandbox.requests[fetched:]) is not is_saved
+        (content,) = world.sandbox.uploads.values()
+        image = Image.open(io.BytesIO(content))
+        assert (image.format, image.size, asset["kind"], asset["changes"]) == ("PNG", (640, 360), "image", [])
+        pixel: Any = image.getpixel((320, 180))
+        assert is_near(pixel, (grey, grey, grey), 3)
+        assert asset["use_in"] == ["images", "first_image", "last_image"]
+        assert (await world.create(model="seedance2.0-std", first_image=asset["reference"]))["task_id"]
+
+
+async def test_a_frame_of_hd_has_the_colours_that_a_player_shows(open_world: OpenWorld, films: Sandbox) -> None:
+    async with open_world(sandbox=films) as world:
+        await world.call("upload_asset", {"source": f"task:{await finished(world, 'red')}#last", **MODEL})
+        (content,) = world.sandbox.uploads.values()
+    pixel: Any = Image.open(io.BytesIO(content)).getpixel((640, 360))
+    assert is_near(pixel, RED, 3)
+
+
+async def test_a_moment_that_is_none_is_refused(open_world: OpenWorld, films: Sandbox) -> None:
+    async with open_world(sandbox=films) as world:
+        task_id = await finished(world, "counts")
+        for moment in ("", "#", "#middle", "#-1", "#1e3"):
+            refused = await world.call("upload_asset", {"source": f"task:{task_id}{moment}", **MODEL})
+            assert refused.error["field"] == "source"
+            assert "task:vid_1#2.5" in refused.text
+        late = await world.call("upload_asset", {"source": f"task:{task_id}#2.5", **MODEL})
+        assert late.error["code"] == "file_rejected"
+        assert "has no frame at 2.5 s: it ends after 2.000 s. Nothing was sent." in late.text
+        nothing = await world.call("upload_asset", {"source": "task:vid_none#last", **MODEL})
+        assert nothing.error["code"] == "task_not_found"
+        broken = await world.call("upload_asset", {"source": f"task:{await finished(world, 'broken')}#last", **MODEL})
+        assert broken.error["code"] == "file_rejected"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "source"),
+    [
+        ("first_image", "vid_abc123", "task:vid_abc123#last"),
+        ("last_image", "videos_0f", "task:videos_0f#first"),
+        ("images", ["task:task_7#2.5"], "task:task_7#2.5"),
+    ],
+)
+async def test_a_task_id_in_a_media_field_is_answered_with_the_call_that_brings_its_frame(
+    open_world: OpenWorld, field: str, value: Any, source: str
+) -> None:
+    async with open_world() as world:
+        refused = await world.create(model="seedance2.0-std", **{field: value})
+    assert refused.error["code"] == "invalid_request"
+    call = json.dumps({"source": source, "model": "seedance2.0-std"})
+    assert f"Call upload_asset with {call}" in refused.text
+
+
+async def test_a_task_id_as_a_reference_video_is_answered_with_a_download(open_world: OpenWorld) -> None:
+    async with open_world() as world:
+        refused = await world.create(model="seedance2.0-std", reference_videos=["vid_1"])
+    assert 'download_video with {"task_id": "vid_1"}' in refused.text
+
+
+def in_memory(_: Settings) -> MemoryStore:
+    return MemoryStore()
+
+
+def film_of(saved: Answer) -> Seen:
+    return seen(Path(saved["path"]).read_bytes())
+
+
+async def test_finished_videos_become_one_film_kept_like_any_other(open_world: OpenWorld, films: Sandbox) -> None:
+    told: list[float] = []
+
+    async def on_progress(progress: float, total: float | None, message: str | None) -> None:
+        told.append(progress)
+
+    async with open_world(sandbox=films) as world:
+        tasks = [await finished(world, "red"), await finished(world, "green")]
+        await world.call("download_video", {"task_id": tasks[0]})
+        arguments = {"tasks": [*tasks, tasks[0]], "filename": "three", "project": "foxes"}
+        film = await world.call("join_videos", arguments, progress_callback=on_progress)
+        again = await world.call("join_videos", {**arguments, "filename": None})
+        costs = [(await world.call("get_task", {"task_id": task}))["cost"] for task in tasks]
+    assert Path(film["path"]).name == "three.mp4"
+    assert film["task_id"].startswith("film_")
+    assert film["seconds"] == 6.0
+    assert [each["task_id"] for each in film["clips"]] == arguments["tasks"]
+    assert [each["seconds"] for each in film["clips"]] == [2.0, 2.0, 2.0]
+    assert [each["cost"] for each in film["clips"]] == [*costs, costs[0]]
+    (link,) = film.more
+    assert isinstance(link, ResourceLink)
+    assert link.size == film["bytes"]
+    watched = film_of(film)
+    assert [is_near(watched.colours[number], colour) for number, colour in ((0, RED), (50, GREEN), (143, RED))] == [True] * 3
+    assert told == sorted(set(told))
+    assert told[-1] > 90
+    assert "film of 3" in again["path"]
+    assert again["sha256"] == film["sha256"]
+
+
+async def test_unequal_videos_are_joined_with_a_crossfade_and_music(
+    open_world: OpenWorld, films: Sandbox, tmp_path: Path
+) -> None:
+    (tmp_path / "song.m4a").write_bytes(clip(Shot(tone_hertz=300, frames=24)))
+    async with open_world(sandbox=films, keep=in_memory) as world:
+        tasks = [await finished(world, "red"), await finished(world, "small")]
+        music = str(tmp_path / "song.m4a")
+        no_song = await world.call("join_videos", {"tasks": tasks, "music": music})
+        (tmp_path / "song.m4a").write_text("no song", "utf-8")
+        no_media = await world.call("join_videos", {"tasks": tasks, "music": music})
+        outside = await world.call("join_videos", {"tasks": tasks, "music": "/etc/passwd"})
+        (tmp_path / "song.wav").write_bytes(wave_file(3))
+        film = await world.call(
+            "join_videos",
+            {"tasks": tasks, "transition": "crossfade", "crossfade_seconds": 0.25, "music": str(tmp_path / "song.wav")},
+        )
+    assert "music was an MP4 video; allowed: a sound file" in no_song.text
+    assert no_media.error["code"] == outside.error["code"] == "file_rejected"
+    assert film["seconds"] == 3.75
+
+
+async def test_a_clip_that_is_not_there_is_named(open_world: OpenWorld, films: Sandbox) -> None:
+    async with open_world(sandbox=films) as world:
+        red = await finished(world, "red")
+        running = (await world.create(prompt="green"))["task_id"]
+        early = await world.call("join_videos", {"tasks": [red, running]})
+        nobody = await world.call("join_videos", {"tasks": [red, "vid_none"]})
+        broken = await world.call("join_videos", {"tasks": [red, await finished(world, "broken")]})
+        short = await world.call("join_videos", {"tasks": [red, red], "transition": "crossfade", "crossfade_seconds": 2})
+        assert not list(world.settings.output_dir.glob("*.mp4"))
+    assert f"Clip 2 ({running}): There is no video yet" in early.text
+    assert nobody.error["code"] == "task_not_found"
+    assert "Clip 2 (vid_none)" in nobody.text
+    assert "The clips cannot be joined: cannot be decoded" in broken.text
+    assert "too few for its crossfades" in short.text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [({"tasks": ["a"]}, "tasks"), ({"tasks": ["a"] * 41}, "tasks"), ({"tasks": ["a", "b"], "transition": "wipe"}, "transition"),
+     ({"tasks": ["a", "b"], "crossfade_seconds": 9}, "crossfade_seconds")],
+)  # fmt: skip
+async def test_arguments_beyond_their_bounds_are_named(open_world: OpenWorld, arguments: dict[str, Any], words: str) -> None:
+    async with open_world() as world:
+        refused = await world.call("join_videos", arguments)
+    assert refused.error["field"] == words
+
+
+async def test_a_missing_extra_is_named(open_world: OpenWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+    async with open_world() as world:
+        joined = await world.call("join_videos", {"tasks": ["a", "b"]})
+        frame = await world.call("upload_asset", {"source": "task:vid_1#last", **MODEL})
+    assert joined.error["code"] == frame.error["code"] == "not_configured"
+    assert "join_videos needs more than is installed: the operator should run" in joined.text
+    assert "A frame of a video needs more than is installed: the operator should run" in frame.text
+
+
+async def test_a_full_temporary_folder_is_named(
+    open_world: OpenWorld, films: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, os.strerror(28))
+
+    async with open_world(sandbox=films) as world:
+        tasks = [await finished(world, "red"), await finished(world, "green")]
+        monkeypatch.setattr("seedance_mcp.tools.film.shutil.copyfileobj", full)
+        answer = await world.call("join_videos", {"tasks": tasks})
+    assert answer.error["code"] == "download_failed"
+    assert "There is no room for the clips" in answer.text
+
+
+async def test_a_cancelled_call_ends_its_child(open_world: OpenWorld, tmp_path: Path) -> None:
+    started = threading.Event()
+    long = clip(Shot(RED, (1280, 720), frames=240, tone_hertz=None))
+    wanted: dict[str, Any] = {
+        "format": "mp4",
+        "kind": "video",
+        "title": "",
+        "target": {},
+        "output": str(tmp_path / "out"),
+        "shape": "",
+        "start_seconds": 0.0,
+        "may_cut": False,
+        "known_seconds": 10.0,
+    }
+    (tmp_path / "long.mp4").write_bytes(long)
+    with (tmp_path / "long.mp4").open("rb") as file:
+        async with anyio.create_task_group() as group:
+
+            async def report(percent: float) -> None:
+                started.set()
+                group.cancel_scope.cancel()
+
+            await make("moving", json.dumps(wanted), file, report)
+    assert started.is_set()
+    stop = decoder.Stop()
+    stop.now()
+    with (tmp_path / "long.mp4").open("rb") as file, pytest.raises(decoder.Unreadable):
+        decoder.decode("stream", "mp4", file, decoder.PROBE, stop=stop)
+
+
+@dataclass
+class Listener:
+    """A caller that keeps what it hears."""
+
+    told: list[float] = field(default_factory=list[float])
+    reply: Reply | None = None
+
+    async def report(self, progress: float, message: str) -> None:
+        self.told.append(progress)
+
+    async def ask(self, question: str, token: str) -> Action:
+        return "decline"
+
+
+async def test_a_part_of_the_work_reports_the_progress_of_the_whole_and_asks_the_same_user() -> None:
+    listener = Listener()
+    portion = Portion(listener, Meter(), 40, 100)
+    await portion.report(50, "joining")
+    assert listener.told == [70]
+    assert await portion.ask("?", "") == "decline"
