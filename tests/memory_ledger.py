@@ -18,6 +18,7 @@ from seedance_mcp.money.records import (
     Film,
     Health,
     Listed,
+    Media,
     ModelSpending,
     Movements,
     NamedAsset,
@@ -59,7 +60,7 @@ class Tables:
     events: list[Event] = field(default_factory=list[Event])
     tokens: dict[str, Token] = field(default_factory=dict[str, Token])
     refusals: set[str] = field(default_factory=set[str])
-    media: dict[str, float | None] = field(default_factory=dict[str, "float | None"])
+    media: dict[str, Media] = field(default_factory=dict[str, Media])
     bodies: dict[str, dict[str, Any]] = field(default_factory=dict[str, "dict[str, Any]"])
     assets: dict[tuple[str, str], NamedAsset] = field(default_factory=dict[tuple[str, str], NamedAsset])
     references: dict[tuple[str, str, str], AssetReference] = field(default_factory=dict[tuple[str, str, str], AssetReference])
@@ -337,10 +338,10 @@ class MemoryLedger:
     async def token_fault(self, token: str, fingerprint: str, price: Decimal | None) -> str | None:
         return policy.token_fault(self._tables.tokens.get(token), self._principal + fingerprint, price, self._now())
 
-    async def remember_media(self, reference: str, seconds: float | None) -> None:
-        self._tables.media[self._principal + reference] = seconds
+    async def remember_media(self, media: Media) -> None:
+        self._tables.media[self._principal + media.reference] = media
 
-    async def media_seconds(self, reference: str) -> float | None:
+    async def media(self, reference: str) -> Media | None:
         return self._tables.media.get(self._principal + reference)
 
     async def remember_upload(self, digest: str, upload: Upload) -> None:

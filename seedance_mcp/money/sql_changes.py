@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from seedance_mcp.errors import ConfirmationRequired, LedgerUnusable, SeedanceError, TaskNotFound
 from seedance_mcp.money import policy
-from seedance_mcp.money.records import Film, NewRequest, Record, Reservation, Saved, Spent, Upload, Verdict
+from seedance_mcp.money.records import Film, Media, NewRequest, Record, Reservation, Saved, Spent, Upload, Verdict
 from seedance_mcp.money.sql_queries import NO_SUCH_TASK, Reading
 from seedance_mcp.money.sql_rows import insert_event, insert_film, insert_record, update_record
 from seedance_mcp.money.stores.store import Transaction
@@ -153,12 +153,15 @@ class Changing:
             self.db.run("INSERT INTO refusals (fingerprint, at) VALUES (?, ?)", name, self.read.at)
             self.db.run("UPDATE tokens SET used_at = ? WHERE fingerprint = ? AND used_at IS NULL", self.read.at, name)
 
-    def remember_media(self, reference: str, seconds: float | None) -> None:
-        """Keep how long a reference plays."""
+    def remember_media(self, media: Media) -> None:
+        """Keep what was learnt of a reference."""
+        key, (width_px, height_px) = self.read.principal + media.reference, media.size_px or (None, None)
+        expires_at = media.expires_at.timestamp() if media.expires_at else None
+        self.db.run("DELETE FROM media WHERE reference = ?", key)
         self.db.run(
-            "INSERT INTO media (reference, seconds, at) VALUES (?, ?, ?)"
-            " ON CONFLICT (reference) DO UPDATE SET seconds = excluded.seconds, at = excluded.at",
-            *(self.read.principal + reference, seconds, self.read.at),
+            "INSERT INTO media (reference, seconds, at, kind, review, width_px, height_px, expires_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            *(key, media.seconds, self.read.at, media.kind, media.review, width_px, height_px, expires_at),
         )
 
     def remember_upload(self, digest: str, upload: Upload) -> None:

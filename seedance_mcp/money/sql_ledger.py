@@ -20,6 +20,7 @@ from seedance_mcp.money.records import (
     Film,
     Health,
     Listed,
+    Media,
     ModelSpending,
     Movements,
     NamedAsset,
@@ -273,13 +274,13 @@ class SqlLedger:
         """Say why a token does not confirm a request at a price."""
         return await self._read(lambda ledger: ledger.token_fault(_digest(token), fingerprint, price))
 
-    async def remember_media(self, reference: str, seconds: float | None) -> None:
-        """Keep how long a reference plays."""
-        await self._write(lambda ledger: ledger.remember_media(reference, seconds))
+    async def remember_media(self, media: Media) -> None:
+        """Keep what was learnt of a reference."""
+        await self._write(lambda ledger: ledger.remember_media(media))
 
-    async def media_seconds(self, reference: str) -> float | None:
-        """Say how long a reference plays."""
-        return await self._read(lambda ledger: ledger.media_seconds(reference))
+    async def media(self, reference: str) -> Media | None:
+        """Give what was learnt of a reference."""
+        return await self._read(lambda ledger: ledger.media(reference))
 
     async def remember_upload(self, digest: str, upload: Upload) -> None:
         """Keep where bytes were sent to."""

@@ -44,11 +44,12 @@ async def create_video(session: Session, arguments: CreateVideo, caller: Caller)
         SeedanceError: We or the provider refused the request; `charged` says whether money went.
     """
     request, options = arguments.request, arguments.options
-    await check_references(session.ledger, request)
+    unknown = await check_references(session, request)
     await session.prices.refresh()
     reference = billed_video(request)
-    estimate = session.prices.estimate(request, await session.ledger.media_seconds(reference) if reference else None)
-    warnings = _warnings(request, estimate)
+    billed = await session.ledger.media(reference) if reference else None
+    estimate = session.prices.estimate(request, billed and billed.seconds)
+    warnings = [*unknown, *_warnings(request, estimate)]
     if options.dry_run:
         return await _would_send(session, arguments, estimate, warnings)
     session.client.require_key()
