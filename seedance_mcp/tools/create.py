@@ -26,6 +26,7 @@ from seedance_mcp.tools.changes import (
     sharing_warnings,
     used_now,
 )
+from seedance_mcp.tools.picture_shapes import cropped_pictures
 from seedance_mcp.tools.references import check_references
 from seedance_mcp.tools.results import Next, Task
 from seedance_mcp.tools.session import Caller, Session
@@ -246,7 +247,7 @@ def _warnings(request: VideoRequest, estimate: Estimate) -> list[str]:
 async def _would_send(session: Session, arguments: CreateVideo, estimate: Estimate, warnings: list[str]) -> Task:
     """Give the result of a dry run, with the prompt in one place; a request that would be refused has no next call."""
     body, options = arguments.request.to_body(), arguments.options
-    earlier = await _earlier(session, arguments)
+    earlier, cropped = await _earlier(session, arguments), await cropped_pictures(session.ledger, arguments.request)
     obstacles = await _obstacles(session, estimate)
     question = ["The user would be asked to confirm the price first."] if gate.must_ask(session.settings, estimate) else []
     return Task(
@@ -255,7 +256,7 @@ async def _would_send(session: Session, arguments: CreateVideo, estimate: Estima
         status="unknown",
         estimated_cost=None if estimate.amount is None else float(estimate.amount),
         currency=session.edition.currency,
-        warnings=[_DRY_RUN, *obstacles, *_told_earlier(session, earlier), *question, *warnings],
+        warnings=[_DRY_RUN, *obstacles, *_told_earlier(session, earlier), *question, *cropped, *warnings],
         dry_run=True,
         would_send=body,
         project=options.project,

@@ -108,6 +108,33 @@ async def test_what_an_upload_taught_is_told_again_and_stands_against_requests(o
         assert not any("Not brought from here" in told for told in taken["warnings"])
 
 
+@pytest.mark.parametrize(
+    ("size_px", "fields", "told"),
+    [
+        ((640, 960), {"first_image": "", "ratio": "16:9"}, "640x960 px and the video is 16:9: about 62% of the picture"),
+        ((640, 960), {"images": "", "ratio": "Adaptive"}, "the nearest shape that Adaptive can take is 3:4: about 11%"),
+        ((640, 960), {"images": "", "ratio": "16:9"}, ""),
+        ((640, 480), {"first_image": "", "ratio": "4:3"}, ""),
+        ((640, 960), {"first_image": ""}, ""),
+        ((640, 960), {"first_image": "asset://b", "ratio": "16:9"}, ""),
+        ((640, 960), {"first_image": "", "orientation": "landscape"}, ""),
+    ],
+)
+async def test_a_dry_run_says_what_becomes_of_a_picture_of_another_shape(
+    open_world: OpenWorld, tmp_path: Path, size_px: tuple[int, int], fields: dict[str, str], told: str
+) -> None:
+    (tmp_path / "a.png").write_bytes(png(*size_px))
+    model = "sd2_mx_720p"
+    async with open_world() as world:
+        made = (await world.call("upload_asset", {"source": str(tmp_path / "a.png"), "model": model}))["reference"]
+        filled = {name: value or ([made, "asset://b"] if name in LIST_FIELDS else made) for name, value in fields.items()}
+        request = {"model": model, "prompt": "a fox", **filled}
+        dry = await world.call("create_video", {"request": request, "dry_run": True})
+    cropped = [warning for warning in dry["warnings"] if "cropped" in warning]
+    assert len(cropped) == bool(told), dry.text
+    assert all(told in warning for warning in cropped)
+
+
 async def test_a_reference_that_nobody_brought_is_told_before_money_goes_and_is_not_refused(open_world: OpenWorld) -> None:
     request = {"model": "seedance2.0-sp", "prompt": "a fox", "images": ["asset://made-up", "asset://made-up"]}
     async with open_world() as world:
