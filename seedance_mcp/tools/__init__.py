@@ -12,6 +12,7 @@ __all__ = [
     "film",
     "models",
     "observer",
+    "picture_shapes",
     "references",
     "results",
     "session",

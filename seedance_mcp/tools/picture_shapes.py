@@ -47,8 +47,8 @@ def _told(request: VideoRequest, ratio: str, field: str, width_px: int, height_p
     if lost >= LOST_LEAST:
         why = f"the nearest shape that {ratio} can take is {taken}" if _is_adaptive(ratio) else f"the video is {taken}"
         yield (
-            f"{field} is {width_px}x{height_px} px and {why}: about {lost:.0%} of the picture would be cropped (upstream's way; "
-            "the provider states none). Crop or pad it first to choose what is seen."
+            f"{field} is {width_px}x{height_px} px and {why}: about {lost:.0%} of the picture would be cropped (upstream's "
+            "way; the provider states none). Crop or pad it first to choose what is seen."
         )
 
 
