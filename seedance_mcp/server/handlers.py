@@ -26,7 +26,7 @@ from seedance_mcp.errors import InvalidRequest, ProviderFailed, SeedanceError
 from seedance_mcp.instant.opening import Opening, prefers_flat
 from seedance_mcp.instant.pipes import claim
 from seedance_mcp.server import player, tasks_extension
-from seedance_mcp.server.client_session import Asked, Context, McpCaller, client_name, session_of
+from seedance_mcp.server.client_session import Asked, Context, McpCaller, client_name, longest_wait_seconds, session_of
 from seedance_mcp.server.stdio_handover import resume
 from seedance_mcp.server.subscriptions import TaskSubscriptions
 from seedance_mcp.server.tool_table import TOOLS, ToolSpec
@@ -105,7 +105,7 @@ class _Handlers:
         result = await (run() if spec.reports_itself else caller.accompany(run))
         if at_once and isinstance(result, results.Task) and tasks_extension.is_running(result):
             return tasks_extension.handle_for(result)
-        return self.result_of(result)
+        return self.result_of(_with_long_wait(result, longest_wait_seconds(ctx)))
 
     def _find(self, name: str) -> ToolSpec:
         if name not in self.tools:
@@ -233,6 +233,14 @@ class _Handlers:
             if (ref.uri, argument.name) == (template.uri, template.argument):
                 return await template.complete(session, argument.value, _COMPLETED_MOST + 1)
         return []
+
+
+def _with_long_wait(result: results.Result, seconds: int | None) -> results.Result:
+    """Let a result suggest a longer wait, where the client bears one."""
+    if not seconds or not isinstance(result, results.Task) or not result.next or result.next.tool != "wait_for_video":
+        return result
+    longer = result.next.model_copy(update={"arguments": {**result.next.arguments, "timeout_seconds": seconds}})
+    return result.model_copy(update={"next": longer})
 
 
 def _bug(failure: Exception) -> ProviderFailed:

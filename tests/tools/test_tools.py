@@ -43,6 +43,29 @@ async def test_a_video_is_made_with_one_post_and_rising_progress(open_world: Ope
     assert world.creates == 1
 
 
+async def test_the_first_video_of_a_model_is_forecast_from_published_times_and_says_so(open_world: OpenWorld) -> None:
+    async with open_world() as world:
+        first = await world.create(model="seedance2.0-fast-md", duration=10)
+        assert 400 < first["eta_seconds"] < 1100
+        assert any("first guess from published times" in told and "June 2026" in told for told in first["warnings"])
+        unknown = await world.create()
+        assert (unknown["eta_seconds"], len(unknown["warnings"])) == (None, 1)
+        done = await world.call("wait_for_video", {"task_id": first["task_id"], "timeout_seconds": 1800})
+        assert not any("guess" in told for told in done["warnings"])
+        second = await world.create(model="seedance2.0-fast-md", duration=10, prompt="another fox")
+        assert second["eta_seconds"] < 400
+        assert not any("guess" in told for told in second["warnings"])
+
+
+@pytest.mark.parametrize(("client_name", "longer"), [("claude-code", {"timeout_seconds": 110}), ("claude-ai", {})])
+async def test_next_suggests_a_wait_that_the_client_bears(
+    open_world: OpenWorld, client_name: str, longer: dict[str, int]
+) -> None:
+    async with open_world(client_name=client_name) as world:
+        task = await world.create()
+        assert task["next"]["arguments"] == {"task_id": task["task_id"], **longer}
+
+
 async def test_both_halves_of_a_result_say_the_same(open_world: OpenWorld) -> None:
     async with open_world() as world:
         task = await world.create()
