@@ -10,7 +10,7 @@ from seedance_mcp.money.ledger import Ledger
 from seedance_mcp.tools.references import references_of
 
 LOST_LEAST = 0.03
-"""The smallest part of a picture whose loss is told."""
+"""The smallest part of a picture whose loss is worth a warning."""
 
 
 async def cropped_pictures(ledger: Ledger, request: VideoRequest) -> list[str]:

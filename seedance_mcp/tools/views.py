@@ -45,7 +45,7 @@ class Outlook:
 
     @property
     def guessed_from(self) -> MakingTime | None:
-        """What stands in for similar tasks."""
+        """The published time that stands in for similar tasks."""
         return None if self.past_seconds else self.published
 
     def forecast(self, progress: int, elapsed_seconds: float) -> Forecast:
