@@ -18,7 +18,7 @@ PACKAGE = "seedance_mcp"
 ARROWS = """
 cli: server tools money sandbox instant catalogue settings errors untrusted origin _version
 server: tools money provider polling sandbox instant catalogue settings task errors _version untrusted
-tools: money provider media storage polling catalogue settings task errors origin
+tools: money provider media storage polling catalogue settings task errors origin untrusted
 money: catalogue settings task errors untrusted
 provider: catalogue settings task errors untrusted
 media: storage catalogue errors

@@ -239,10 +239,10 @@ class Model:
 
 
 RULES = {
-    "images_or_frames": "images cannot be combined with first_image or last_image: choose reference images or frames",
-    "both_frames": "frames come as a pair: first_image and last_image together, or neither",
+    "images_or_frames": "images cannot be combined with first_image or last_image",
+    "both_frames": "first_image and last_image come as a pair: both, or neither",
     "video_models_only": "reference_videos need a model of the route's video series",
-    "audio_not_alone": "reference_audios need a companion: reference images, reference videos or frames",
+    "audio_not_alone": "reference_audios need images, reference_videos or frames beside them",
     "no_audio_with_frames": "reference_audios cannot be combined with first_image or last_image",
 }
 """Rule name → the sentence that refusals, `list_models` and the limits page quote."""

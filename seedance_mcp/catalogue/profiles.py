@@ -128,24 +128,40 @@ def _limits(edition: Edition, name: str, schemas: dict[Route, Schema]) -> str:
     """Give each bound with its routes, such as `4-12: full; 4-15: sp mini; …`."""
     if name in {"model", "orientation"}:
         return routes_in_words(edition) if name == "model" else ""
+    if name in _FRAMES and all(_schemes(schema) == _schemes(_images(edition, route)) for route, schema in schemas.items()):
+        return "As images" + _rule(name, list(schemas))
+    values = list(dict.fromkeys(value for each in schemas.values() for value in each.get("enum", ())))
     routes: dict[str, list[str]] = {}
     for route, schema in schemas.items():
-        routes.setdefault(_short(name, schema), []).append(route.name)
+        routes.setdefault(_short(name, schema, values), []).append(route.name)
     return "; ".join(f"{bound}: {' '.join(names)}" for bound, names in routes.items() if bound) + _rule(name, list(schemas))
 
 
-def _short(name: str, schema: Schema) -> str:
+_FRAMES = ("first_image", "last_image")
+
+
+def _images(edition: Edition, route: Route) -> Schema:
+    """Give the schema of one of the reference images on a route."""
+    return schema_of(request_model(edition, route))["properties"]["images"]["items"]
+
+
+def _short(name: str, schema: Schema, values: list[str]) -> str:
+    """Give a bound in few letters; `values` are those of all routes together."""
     match schema:
         case {"minimum": low, "maximum": high}:
             return f"{low}-{high}"
-        case {"enum": values}:
-            return " ".join(values)
+        case {"enum": allowed}:
+            return min(" ".join(allowed), _all_but([each for each in values if each not in allowed]), key=len)
         case {"maxItems": most, "items": items}:
             return f"{most} {_schemes(items)}"
         case {"maxLength": longest_chars}:
             return f"{longest_chars} chars"
         case _:
             return _schemes(schema) if name in MEDIA_FIELDS else ""
+
+
+def _all_but(refused: list[str]) -> str:
+    return f"not {' '.join(refused)}" if refused else "any"
 
 
 def _schemes(schema: Schema) -> str:

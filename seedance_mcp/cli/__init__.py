@@ -4,6 +4,7 @@ __all__ = [
     "bundle",
     "demo",
     "doctor",
+    "gallery",
     "install",
     "installed",
     "jsonc_edit",

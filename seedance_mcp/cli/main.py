@@ -117,6 +117,10 @@ def _add_money(commands: Any) -> None:
     assets.add_argument("name", nargs="?", default="", help="the asset to remove")
     assets.add_argument("--principal", metavar="NAME", default="", help="whose; by default those of this machine's user")
     assets.set_defaults(run=_assets)
+    gallery = commands.add_parser("gallery", help="write a page of the saved videos, beside them")
+    gallery.add_argument("--keep-updated", action="store_true", help="each video that is saved later renews the page")
+    gallery.add_argument("--principal", metavar="NAME", help="only this caller's; by default everybody's")
+    gallery.set_defaults(run=_gallery)
     settle = commands.add_parser("settle", help="record by hand whether a request of unknown outcome was charged")
     settle.add_argument("request_id", help="as `seedance-mcp tasks` shows it")
     settle.add_argument("outcome", choices=["charged", "not-charged"])
@@ -335,6 +339,17 @@ async def _show_assets(options: argparse.Namespace) -> None:
             print(f"@{asset.name} is removed")
             return
         print(tables.assets_table(await session.ledger.assets()))
+
+
+def _gallery(options: argparse.Namespace) -> None:
+    anyio.run(_write_gallery, options)
+
+
+async def _write_gallery(options: argparse.Namespace) -> None:
+    from seedance_mcp.cli import gallery  # noqa: PLC0415 - slow to import
+
+    async with _ledger() as (settings, ledger):
+        await gallery.write(settings, await _views(ledger, options.principal) or {"": ledger}, renew=options.keep_updated)
 
 
 def _settle(options: argparse.Namespace) -> None:

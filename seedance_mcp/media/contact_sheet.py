@@ -19,6 +19,8 @@ FRAME_MOST_PX = 480
 SHEET_MOST_BYTES = 190_000
 MARK_PX = 22
 """The side of the patch that a row's number stands on."""
+POSTER_MOST_PX = 360
+"""The longer side of a poster."""
 FRAMES_MOST = 600
 """Frames decoded on the way to one that is shown: more than the longest video has."""
 _QUALITIES = (82, 65, 50, 35)
@@ -75,6 +77,15 @@ def _mark(sheet: Image.Image, top: int, text: str) -> None:
     draw.text((MARK_PX // 3, top + MARK_PX // 4), text, fill="white")
 
 
+def poster(container: Any, most_bytes: int) -> bytes:
+    """Give the first frame of an open container as a small JPEG; raises as `contact_sheet` does."""
+    stream = container.streams.video[0]
+    stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
+    picture = _small(next(iter(container.decode(stream))))
+    picture.thumbnail((POSTER_MOST_PX, POSTER_MOST_PX))
+    return _packed(picture, most_bytes)
+
+
 def _frame_at(container: Any, stream: Any, seconds: float) -> Any:
     """Give the first frame at or after a moment of the file's own clock, else the last frame."""
     container.seek(int(seconds / stream.time_base), stream=stream)
@@ -95,11 +106,11 @@ def _small(frame: Any) -> Image.Image:
     return picture
 
 
-def _packed(sheet: Image.Image) -> bytes:
+def _packed(sheet: Image.Image, most_bytes: int = SHEET_MOST_BYTES) -> bytes:
     """Encode a JPEG in the best quality that fits; a sheet that fits in none, such as noise, is made smaller first."""
     for quality in _QUALITIES:
         packed = io.BytesIO()
         sheet.save(packed, "JPEG", quality=quality)
-        if packed.tell() <= SHEET_MOST_BYTES:
+        if packed.tell() <= most_bytes:
             return packed.getvalue()
-    return _packed(sheet.reduce(2))
+    return _packed(sheet.reduce(2), most_bytes)

@@ -34,7 +34,8 @@ class Limits:
     """A child that waits rather than works is ended then, or one on a system without limits for processes."""
 
 
-PROBE = Limits(2, 300 << 20, 4)
+PROBE = Limits(2, 300 << 20, 20)
+"""Processor time bounds the work; the time by the clock is only for a child that waits, and ample on a loaded machine."""
 SHEET = Limits(20, 1500 << 20, 40)
 MAKE = Limits(1800, 4 << 30, 1800)
 """For a job that makes a picture, a sound or a film: 20 seconds of 4K at 60 frames per second take 90 of processor time."""

@@ -221,6 +221,14 @@ def _stack(sizes: str, file: BinaryIO) -> dict[str, Any]:
     return {"jpeg": base64.b64encode(jpeg).decode()}
 
 
+def _poster(argument: str, file: BinaryIO) -> dict[str, Any]:
+    """Draw the first frame of a video as a small JPEG."""
+    from seedance_mcp.media.contact_sheet import poster  # noqa: PLC0415 - loads the libraries
+
+    with open_stream("mp4", file) as container:
+        return {"jpeg": base64.b64encode(poster(container, int(argument))).decode()}
+
+
 _JOBS: dict[str, Callable[[str, BinaryIO], dict[str, Any]]] = {
     "picture": _picture,
     "stream": _stream,
@@ -230,4 +238,5 @@ _JOBS: dict[str, Callable[[str, BinaryIO], dict[str, Any]]] = {
     "still": _still,
     "moving": _moving,
     "stack": _stack,
+    "poster": _poster,
 }

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 from importlib.resources import files
 from typing import Any
@@ -13,6 +11,7 @@ import mcp_types as types
 from mcp.server.apps import APP_MIME_TYPE, EXTENSION_ID, ResourceCsp
 
 from seedance_mcp.settings import is_loopback
+from seedance_mcp.tools.gallery_page import inline_hash
 from seedance_mcp.tools.session import Session
 
 EXTENSION = EXTENSION_ID
@@ -62,13 +61,7 @@ def _page(hosts: list[str]) -> str:
     text = files("seedance_mcp.server").joinpath("task.html").read_text("utf-8")
     media = " ".join(hosts) or "'none'"
     policy = (
-        f"default-src 'none'; script-src {_hash(text, 'script')}; style-src {_hash(text, 'style')}; "
+        f"default-src 'none'; script-src {inline_hash(text, 'script')}; style-src {inline_hash(text, 'style')}; "
         f"media-src {media}; base-uri 'none'; form-action 'none'"
     )
     return text.replace("{policy}", policy)
-
-
-def _hash(text: str, tag: str) -> str:
-    """Give the hash with which a policy lets one inline element pass."""
-    inside = text.partition(f"<{tag}>")[2].partition(f"</{tag}>")[0]
-    return f"'sha256-{base64.b64encode(hashlib.sha256(inside.encode()).digest()).decode()}'"

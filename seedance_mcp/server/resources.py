@@ -235,8 +235,7 @@ def limits_text(edition: Edition) -> str:
 
 ## Files and URLs
 
-- upload_asset takes files up to {uploads.value.max_bytes // 2**20} MB ({uploads.source}):
-  {_endings(edition)}. Others are converted.
+- upload_asset sends, after converting, up to {uploads.value.max_bytes // 2**20} MB ({uploads.source}): {_endings(edition)}.
 {_reviews(edition)}
 - URLs of uploads and of finished videos expire after about {days} days ({lifetime.source}): save what you want to keep.
 - The provider advises {pause} between two polls of a task ({poll.source}); next.after_seconds tells when one is worth it.

@@ -165,7 +165,7 @@ TOOLS: tuple[ToolSpec, ...] = (
         name="wait_for_video",
         title="Wait for a video",
         description=(
-            "Wait until a task is finished. Free. When the time runs out, the task is still running: call again. "
+            "Wait until a task is finished. Free. Out of time, it is still running: call again. "
             "Next, when completed: download_video."
         ),
         icon="M1 0h6L4 4l3 4H1l3-4z",
@@ -181,7 +181,7 @@ TOOLS: tuple[ToolSpec, ...] = (
     ToolSpec(
         name="download_video",
         title="Save a video",
-        description="Save a finished video to disk as filename; gives its path. Free. Video URLs expire within days.",
+        description="Save a finished video; gives its path. Free. Video URLs expire within days.",
         icon="M3 0h2v3h2L4 6 1 3h2zM0 7h8v1H0z",
         read=_reads(arguments.DownloadVideo),
         run=_download_video,
@@ -202,10 +202,7 @@ TOOLS: tuple[ToolSpec, ...] = (
     ToolSpec(
         name="join_videos",
         title="Join videos",
-        description=(
-            "Join finished videos to one film on disk, in order: equal ones without loss, others in the size and rate of the "
-            "first. Free. Give the user its path."
-        ),
+        description="Join finished videos to one film on disk. Free. Unequal clips get size and rate of the first.",
         icon="M0 1h3v6H0zM5 1h3v6H5zM3 3h2v2H3z",
         read=_reads(arguments.JoinVideos),
         run=_join_videos,
@@ -216,9 +213,8 @@ TOOLS: tuple[ToolSpec, ...] = (
         name="upload_asset",
         title="Upload an asset",
         description=(
-            "Bring an image, video or audio, or a frame of a finished video to continue it, and get the reference that the "
-            "model takes: converted to fit, reviewed where its route demands it. Free. Next: create_video with reference in "
-            "one of use_in."
+            "Bring an image, video, audio or a frame of a finished video: gives the reference that model takes, converted "
+            "and reviewed. Free. Next: create_video with reference in one of use_in."
         ),
         icon="M4 0l3 4H5v4H3V4H1z",
         read=_reads(arguments.UploadAsset),

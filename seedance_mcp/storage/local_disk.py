@@ -39,7 +39,7 @@ class LocalDisk:
     def new(self, name: str, principal: str) -> Part:
         """Begin a file; see `VideoStore.new`."""
         with _in_words(_OUTPUT_FOLDER), ExitStack() as stack:
-            folder = stack.enter_context(_open_own_folder(self._folder, principal))
+            folder = stack.enter_context(open_own_folder(self._folder, principal))
             _sweep(folder)
             part = Part(folder, name)
             stack.pop_all()
@@ -145,7 +145,7 @@ def _sweep(folder: Folder) -> None:
                 folder.remove(name)
 
 
-def _open_own_folder(root: Path, principal: str) -> Folder:
+def open_own_folder(root: Path, principal: str) -> Folder:
     """Open the folder that a principal's videos go to, made at first use; raises `OSError`."""
     root.mkdir(parents=True, exist_ok=True)
     top = open_folder(root.absolute())

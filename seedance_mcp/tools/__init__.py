@@ -10,6 +10,8 @@ __all__ = [
     "create",
     "downloads",
     "film",
+    "gallery",
+    "gallery_page",
     "models",
     "observer",
     "picture_shapes",

@@ -72,18 +72,18 @@ class ListModels(Arguments):
     model: Annotated[str | None, Field(description="One model: also gives its request_schema.")] = None
     route: Annotated[str | None, Field(description="{routes}.")] = None
     resolution: Annotated[str | None, Field(description="{resolutions}.")] = None
-    takes: Annotated[list[Takes] | None, Field(description="What the model must accept.")] = None
+    takes: list[Takes] | None = None
     detail: Detail | None = None
 
 
 class CreateOptions(Arguments):
     """The options that stand beside the request."""
 
-    dry_run: Annotated[bool, Field(description="Check and estimate; send nothing.")] = False
+    dry_run: bool = False
     allow_duplicate: Annotated[bool, Field(description="Pay again for a request already made.")] = False
     confirm_token: Annotated[str | None, Field(description="From confirmation_required, once the user agreed.")] = None
     project: Label | None = None
-    take: Annotated[int | None, Field(ge=1, le=99, description="Another number pays for another take of the same.")] = None
+    take: Annotated[int | None, Field(ge=1, le=99, description="Another number pays for another take.")] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class PreviewVideo(Arguments):
     """One finished task, or several to compare."""
 
     task_id: str | None = None
-    task_ids: Annotated[list[str] | None, Field(min_length=1, max_length=4, description="Takes to compare.")] = None
+    task_ids: Annotated[list[str] | None, Field(min_length=1, max_length=4)] = None
 
 
 class DownloadVideo(GetTask):
@@ -116,10 +116,10 @@ class DownloadVideo(GetTask):
 class JoinVideos(Arguments):
     """Finished tasks in order, and how one becomes the next."""
 
-    tasks: Annotated[list[str], Field(min_length=2, max_length=40, description="Task ids, in order.")]
+    tasks: Annotated[list[str], Field(min_length=2, max_length=40)]
     transition: Literal["cut", "crossfade"] = "cut"
     crossfade_seconds: Annotated[float, Field(ge=0.1, le=2)] = 0.5
-    music: Annotated[str | None, Field(description="Local audio to lie below.")] = None
+    music: Annotated[str | None, Field(description="Local audio.")] = None
     filename: str | None = None
     project: str | None = None
 
@@ -149,17 +149,14 @@ class UploadAsset(Arguments):
 
     source: Annotated[
         str,
-        Field(description="Local path, https:// URL, or a frame of a finished video: task:<task_id>#first|last|<seconds>."),
+        Field(description="Path, https:// URL, or task:<task_id>#first|last|<seconds>."),
     ]
-    model: Annotated[str, Field(description="The model that will use it.")]
+    model: str
     fit: Annotated[
         Fit,
-        Field(
-            description="convert: format, size, rotation. trim: also length (path#t=SECONDS begins there) and aspect: "
-            "bars, or path#crop. none: refuse."
-        ),
+        Field(description="trim also cuts length (path#t=SECONDS) and pads aspect (path#crop crops)."),
     ] = "convert"
-    kind: Annotated[Kind | None, Field(description="Guessed when absent.")] = None
+    kind: Kind | None = None
     name: Annotated[AssetName | None, Field(description="Keeps it as @name.")] = None
     portrait: Annotated[bool, Field(description="A real person's face: asks for the whitelist (route {library_routes}).")] = (
         False
@@ -171,7 +168,7 @@ class GetAsset(Arguments):
     """One reference."""
 
     reference: Annotated[str, Field(description="asset://… or @name.")]
-    model: Annotated[str, Field(description="The model that will use it.")]
+    model: str
 
 
 class ListAssets(Arguments):

@@ -16,6 +16,7 @@ from seedance_mcp.tools.arguments import DownloadVideo
 from seedance_mcp.tools.results import Task
 from seedance_mcp.tools.session import Session, Shared
 from seedance_mcp.tools.tasks import poll_task, unsaved_warnings
+from seedance_mcp.tools.views import GIVEN_UP_SECONDS
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +89,8 @@ class AutoSave:
     shared: Shared
     polled_at: dict[str, float] = field(default_factory=dict[str, float])
     """By request id: when a running task is to be polled."""
+    given_up: set[str] = field(default_factory=set[str])
+    """Request ids of tasks that have run for too long to be polled again."""
     tried_again_at: dict[str, float] = field(default_factory=dict[str, float])
     """By request id: when a video that could not be saved is tried again."""
     pauses_seconds: dict[str, float] = field(default_factory=dict[str, float])
@@ -116,7 +119,7 @@ class AutoSave:
 
     async def _poll(self, session: Session, record: Record) -> None:
         task, now = await session.view(record), anyio.current_time()
-        if record.task_id is None or task.next is None:  # nobody knows it yet, or it is not worth waiting for
+        if record.task_id is None or task.next is None or record.request_id in self.given_up:
             return
         pause_seconds = task.next.after_seconds
         if now < self.polled_at.setdefault(record.request_id, now + pause_seconds):
@@ -126,6 +129,8 @@ class AutoSave:
         except SeedanceError as error:
             log.info("Request %s: its task could not be polled (%s)", record.request_id, error.code)
         self.polled_at[record.request_id] = anyio.current_time() + pause_seconds
+        if (task.elapsed_seconds or 0) >= GIVEN_UP_SECONDS:  # once, since it may have ended while nobody asked
+            self.given_up.add(record.request_id)
 
     async def _save(self, session: Session, record: Record) -> None:
         name = record.request_id

@@ -27,6 +27,7 @@ from seedance_mcp.polling.schedule import Meter
 from seedance_mcp.storage.local_disk import temporary_video
 from seedance_mcp.storage.video_names import video_name
 from seedance_mcp.storage.video_store import Stored
+from seedance_mcp.tools import gallery
 from seedance_mcp.tools.arguments import DownloadVideo, PreviewVideo
 from seedance_mcp.tools.results import Preview, SavedVideo, Shown, Task
 from seedance_mcp.tools.session import Caller, Session
@@ -67,6 +68,7 @@ async def _save(session: Session, record: Record, name: str, caller: Caller) -> 
     saved = Saved(stored.uri, stored.size_bytes, stored.sha256)
     with anyio.CancelScope(shield=True), suppress(LedgerUnusable):  # the video is there, and that matters more than the ledger
         await session.ledger.save(record.request_id, saved)
+    await gallery.renew(session)
     return _saved_video(session, record, saved)
 
 

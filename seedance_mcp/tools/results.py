@@ -354,7 +354,7 @@ class Asset(Result):
 
 
 class AssetRow(Row):
-    """One named asset; `used_with` names the routes that have its reference."""
+    """One named asset; `used_with` names the routes that took it."""
 
     name: str
     kind: Literal["image", "video", "audio"]

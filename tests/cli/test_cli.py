@@ -58,7 +58,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         main.main(["--help"])
     assert caught.value.code == 0
     printed = capsys.readouterr().out
-    for command in ("serve", "demo", "sandbox", "models", "doctor", "install", "bundle"):
+    for command in ("serve", "demo", "sandbox", "models", "doctor", "install", "bundle", "gallery"):
         assert f"    {command} " in printed
 
 

@@ -109,7 +109,9 @@ def _jpeg(size: tuple[int, int]) -> bytes:
 
 async def test_a_video_that_cannot_be_decoded_is_a_download_error(open_world: OpenWorld, film: bytes) -> None:
     async def broken(order: Order, pictures: list[bytes]) -> bytes:
-        return film[:3000]
+        start = film.index(b"mdat") + 4
+        end = start - 8 + int.from_bytes(film[start - 8 : start - 4])
+        return film[:start] + bytes(end - start) + film[end:]
 
     async with open_world(sandbox=Sandbox(broken)) as world:
         answer = await world.call("preview_video", {"task_id": await finished(world)})
@@ -152,6 +154,17 @@ def sheet_of(content: bytes, tmp_path: Path) -> dict[str, Any]:
     with (tmp_path / "film").open("rb") as file:
         sheet = answer("sheet", "mp4", file)
     return {**sheet, "picture": Image.open(io.BytesIO(base64.b64decode(sheet.get("jpeg", ""))))} if "jpeg" in sheet else sheet
+
+
+@pytest.mark.parametrize(("size", "shown"), [((640, 360), (360, 202)), ((360, 640), (202, 360)), ((64, 64), (64, 64))])
+def test_a_poster_is_the_first_frame_in_few_bytes(tmp_path: Path, size: tuple[int, int], shown: tuple[int, int]) -> None:
+    (tmp_path / "film").write_bytes(film_of(Clip(size_px=size, audio=None, frames=2)))
+    with (tmp_path / "film").open("rb") as file:
+        jpeg = base64.b64decode(answer("poster", "16000", file)["jpeg"])
+    assert len(jpeg) <= 16_000
+    picture: Any = Image.open(io.BytesIO(jpeg))
+    assert picture.size == pytest.approx(shown, abs=1)
+    assert all(abs(seen - drawn) < 12 for seen, drawn in zip(picture.getpixel((9, 9)), (200, 50, 50), strict=True))
 
 
 def test_a_video_that_starts_late_shows_three_moments(tmp_path: Path) -> None:

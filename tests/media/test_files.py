@@ -233,7 +233,8 @@ def test_a_hostile_file_is_found_out_within_limits(name: str) -> None:
 
 
 def test_what_one_file_may_take_is_bounded() -> None:
-    assert (PROBE.processor_seconds, PROBE.wall_seconds) < (5, 5)
+    assert PROBE.processor_seconds < 5
+    assert PROBE.wall_seconds <= 20
     assert PROBE.memory_bytes <= 300 << 20
 
 

@@ -108,7 +108,7 @@ async def test_the_page_needs_nothing_from_outside(open_world: OpenWorld) -> Non
     assert not re.search(
         r"\b(eval|fetch|XMLHttpRequest|WebSocket|import)\s*\(|innerHTML|outerHTML|insertAdjacent|document\.write", body
     )
-    assert set(re.findall(r'name: "(\w+)", arguments', body)) == {"get_task", "download_video"}
+    assert set(re.findall(r'name: "(\w+)", arguments', body)) == {"get_task", "list_tasks", "download_video"}
 
 
 async def test_the_pages_own_policy_lets_in_one_script_one_style_and_videos(open_world: OpenWorld) -> None:

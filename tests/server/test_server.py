@@ -140,6 +140,7 @@ async def test_every_result_and_error_fits_its_output_schema(open_world: OpenWor
             ("wait_for_video", {"task_id": task["task_id"]}),
             ("download_video", {"task_id": task["task_id"]}),
             ("preview_video", {"task_id": task["task_id"]}),
+            ("join_videos", {"tasks": [task["task_id"]] * 2}),
             ("list_tasks", {}),
             ("upload_asset", {"source": "https://a.b/c.png", "model": "sd2_mx_720p"}),
             ("get_asset", {"reference": asset["reference"], "model": "sd2_mx_720p"}),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import av
 import pytest
 from conftest import Answer, OpenWorld, World
 from mcp_types import ResourceLink
@@ -19,7 +20,7 @@ from memory_store import MemoryStore
 from PIL import Image
 from reel import BLUE, GREEN, RED, Seen, Shot, clip, is_near, seen, wave_file
 
-from seedance_mcp.media import decoder
+from seedance_mcp.media import decoder, sound
 from seedance_mcp.media.long_jobs import make
 from seedance_mcp.money.gate import Action, Reply
 from seedance_mcp.polling.schedule import Meter
@@ -40,8 +41,18 @@ async def drawn(order: Order, pictures: list[bytes]) -> bytes:
         if name == "counts"
         else clip(SHOTS[name])
         if name in SHOTS
-        else clip(SHOTS["red"])[:3000]
+        else sound_only()
     )
+
+
+def sound_only() -> bytes:
+    """Write an MP4 without pictures, which is whole."""
+    written = io.BytesIO()
+    opened: Any = av.open(written, "w", format="mp4")
+    with opened as container:
+        stream = container.add_stream("aac", rate=48_000, layout="mono")
+        container.mux(list(sound.packets_of(stream, bytes(96_000), sound.Form(48_000, 1))))
+    return written.getvalue()
 
 
 @pytest.fixture
@@ -199,7 +210,7 @@ async def test_a_clip_that_is_not_there_is_named(open_world: OpenWorld, films: S
     assert f"Clip 2 ({running}): There is no video yet" in early.text
     assert nobody.error["code"] == "task_not_found"
     assert "Clip 2 (vid_none)" in nobody.text
-    assert "The clips cannot be joined: cannot be decoded" in broken.text
+    assert "The clips cannot be joined: holds no pictures" in broken.text
     assert "too few for its crossfades" in short.text
 
 

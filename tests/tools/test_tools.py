@@ -184,7 +184,7 @@ async def test_what_clients_really_send_is_understood(open_world: OpenWorld, pro
         ({"images": ["my://notes/a.png"]}, "images", "Only https:// URLs can be read"),
         ({"images": ["./a b://c.png"]}, "images", 'upload_asset with {"source": "./a b://c.png"'),
         ({"images": ["data:image/svg+xml,<a href='http://b'>"]}, "images", "Bring the file itself with upload_asset"),
-        ({"reference_audios": ["https://a.b/c.mp3"]}, "reference_audios", "need a companion"),
+        ({"reference_audios": ["https://a.b/c.mp3"]}, "reference_audios", "need images, reference_videos or frames"),
         ({"videos": ["https://a.b/c.mp4"]}, "videos", "Did you mean reference_videos"),
         ({"model": "seedance2-sp"}, "model", "Did you mean seedance2.0-sp"),
         ({"model": None}, "model", "model is missing"),
@@ -279,7 +279,7 @@ async def test_a_refusal_says_how_it_is_done(open_world: OpenWorld, tool: str, g
     ("fields", "once"),
     [
         ({"images": [HTTPS], "first_image": HTTPS, "last_image": HTTPS}, "images cannot be combined with first_image"),
-        ({"reference_audios": ["https://a.b/c.mp3"]}, "reference_audios need a companion"),
+        ({"reference_audios": ["https://a.b/c.mp3"]}, "reference_audios need images, reference_videos or frames"),
         ({"seconds": 5, "aspect_ratio": "1:1", "fps": 24, "sound": True}, "model, prompt, duration, resolution"),
         ({"model": "sd9"}, NAMES),
         ({"duration": 99}, "a whole number from 4 to 15"),

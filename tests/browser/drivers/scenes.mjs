@@ -9,7 +9,7 @@ const tasks = (chat) => chat.called("tools/call").filter(({ name }) => name === 
 
 // The video itself: decoded, and its clock moves. A link that lapsed is replaced while the element stays.
 const plays = async (chat) => {
-  const video = chat.frame.locator("video");
+  const video = chat.frame.locator("#video");
   await video.waitFor();
   await video.evaluate(async (element) => {
     while (element.readyState < 1) await new Promise((done) => setTimeout(done, 20));
@@ -75,6 +75,68 @@ const scenes = {
     await chat.close();
   },
 
+  async a_projects_takes_stand_side_by_side_and_are_continued_and_joined_in_the_chat() {
+    const chat = await open();
+    const project = '<b>snow</b> "film"';
+    const made = [];
+    for (const take of [1, 2, 3]) {
+      const { structuredContent } = await chat.client.callTool({ name: "create_video", arguments: { request: REQUEST, project, take } });
+      made.push(await chat.client.callTool({ name: "wait_for_video", arguments: { task_id: structuredContent.task_id } }));
+    }
+    const [first, , last] = made.map((each) => each.structuredContent.task_id);
+    await chat.finish({ ...REQUEST, prompt: "of no project" });
+    for (const [theme, width] of [["light", 1200], ["dark", 320]]) {
+      await chat.mount({ width, context: { theme } });
+      await chat.page.setViewportSize({ width, height: 1600 }); // a picture of a taller frame would be blank
+      await chat.result(made[2]);
+      await chat.frame.getByRole("heading", { name: `More of ${project}`, exact: true }).waitFor();
+      assert.equal(await chat.frame.locator("#clips li").count(), 3);
+      for (const take of [1, 2, 3]) {
+        const video = chat.frame.getByLabel(take === 3 ? "Take 3, this one" : `Take ${take}`, { exact: true });
+        await video.evaluate((each) => each.readyState || new Promise((done) => each.addEventListener("loadedmetadata", done)));
+      }
+      await chat.look(`project-${width}-${theme}`);
+    }
+    await chat.mount();
+    await chat.result(made[2]);
+    const [one, two] = await Promise.all([0, 1].map((place) => chat.frame.locator("#clips li").nth(place).boundingBox()));
+    assert.ok(one.y === two.y && one.x + one.width <= two.x);
+    assert.deepEqual(chat.called("tools/call"), [{ name: "list_tasks", arguments: { project, status: "completed", limit: 6, detail: "full" } }]);
+
+    await chat.button("Continue from here").click();
+    await chat.noted("Asked in the chat.");
+    assert.match(chat.called("ui/message")[0].content[0].text, new RegExp(`task:${last}#last.*dry_run.*wait for my yes`));
+
+    const join = chat.button("Join these");
+    assert.equal(await join.getAttribute("aria-disabled"), "true");
+    await join.focus();
+    await chat.page.keyboard.press("Enter");
+    assert.equal(chat.called("ui/message").length, 1);
+    await chat.frame.getByRole("checkbox", { name: /^Take 3/ }).focus();
+    await chat.page.keyboard.press("Space");
+    assert.equal(await join.getAttribute("aria-disabled"), "true");
+    await chat.frame.getByRole("checkbox", { name: /^Take 1/ }).focus();
+    await chat.page.keyboard.press("Space");
+    await join.focus();
+    await chat.page.keyboard.press("Enter");
+    while (chat.called("ui/message").length < 2) await chat.frame.evaluate(() => new Promise(requestAnimationFrame));
+    assert.match(chat.called("ui/message")[1].content[0].text, new RegExp(`join_videos: ${first}, ${last}\\.`));
+    assert.equal(await chat.frame.locator("b, a, iframe").count(), 0);
+
+    chat.answers.list_tasks = () => ({ content: [], structuredContent: { tasks: [{ task_id: "a b" }, null, { ...made[0].structuredContent, video_url: "javascript:alert(1)" }, made[2].structuredContent] } });
+    await chat.mount({ capabilities: { serverTools: {} } });
+    await chat.result(made[2]);
+    await chat.frame.getByText("It cannot be played here").waitFor();
+    assert.equal(await chat.frame.locator("#clips li").count(), 2);
+    assert.deepEqual(await chat.buttons(), ["Save"]);
+    chat.answers.list_tasks = () => ({ isError: true, content: [] });
+    await chat.mount();
+    await chat.result(made[2]);
+    assert.ok(await plays(chat));
+    assert.ok(await chat.frame.locator("#shelf").isHidden());
+    await chat.close();
+  },
+
   async it_is_whole_in_light_and_dark_from_320_to_1200_pixels() {
     const chat = await open();
     const result = await chat.finish({ ...REQUEST, prompt: "Un renard trotte dans la neige fraîche. ".repeat(5).trim() });
@@ -92,7 +154,7 @@ const scenes = {
         await chat.look(`ready-${width}-${theme}`);
         await chat.mount({ width, context });
         await chat.result(portrait);
-        await chat.frame.locator("video").evaluate((video) => video.readyState || new Promise((done) => video.addEventListener("loadedmetadata", done)));
+        await chat.frame.locator("#video").evaluate((video) => video.readyState || new Promise((done) => video.addEventListener("loadedmetadata", done)));
         await chat.look(`portrait-${width}-${theme}`);
         await chat.mount({ width, context, capabilities: {} });
         await chat.input({ request: REQUEST });
@@ -269,7 +331,7 @@ const scenes = {
     await chat.mount();
     await chat.result({ content: [], structuredContent: foreign });
     await chat.frame.locator("#said", { hasText: "It cannot be played in this card" }).waitFor();
-    assert.deepEqual(await chat.buttons(), ["Save", "Open in browser", "Make another"]);
+    assert.deepEqual(await chat.buttons(), ["Save", "Open in browser", "Make another", "Continue from here"]);
     assert.deepEqual([...chat.left], []);
     assert.equal(tasks(chat), 1);
     await chat.close();
