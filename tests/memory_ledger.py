@@ -18,6 +18,7 @@ from seedance_mcp.money.records import (
     Film,
     Health,
     Listed,
+    Media,
     ModelSpending,
     Movements,
     NamedAsset,
@@ -59,7 +60,7 @@ class Tables:
     events: list[Event] = field(default_factory=list[Event])
     tokens: dict[str, Token] = field(default_factory=dict[str, Token])
     refusals: set[str] = field(default_factory=set[str])
-    media: dict[str, float | None] = field(default_factory=dict[str, "float | None"])
+    media: dict[str, Media] = field(default_factory=dict[str, Media])
     bodies: dict[str, dict[str, Any]] = field(default_factory=dict[str, "dict[str, Any]"])
     assets: dict[tuple[str, str], NamedAsset] = field(default_factory=dict[tuple[str, str], NamedAsset])
     references: dict[tuple[str, str, str], AssetReference] = field(default_factory=dict[tuple[str, str, str], AssetReference])
@@ -103,10 +104,9 @@ class MemoryLedger:
     async def reserve(
         self, request: NewRequest, *, window_seconds: float | None, admit: Callable[[Spent], None], token: str | None = None
     ) -> Reservation:
-        since = self._now() - timedelta(seconds=window_seconds or 0)
-        for record in self._mine() if window_seconds is not None else []:
-            if record.fingerprint == request.fingerprint and policy.is_duplicated_by(record, since):
-                return Reservation(record, is_new=False)
+        earlier = None if window_seconds is None else await self.duplicated(request.fingerprint, window_seconds)
+        if earlier:
+            return Reservation(earlier, is_new=False)
         await self.release_unsent()
         admit(await self.spent())
         if token and self._tables.tokens[token].used:
@@ -116,6 +116,11 @@ class MemoryLedger:
         record = self._write(policy.reserve(request, self._principal, self._now()), "reserved")
         self._tables.bodies[record.request_id] = request.body
         return Reservation(record, is_new=True)
+
+    async def duplicated(self, fingerprint: str, window_seconds: float) -> Record | None:
+        since = self._now() - timedelta(seconds=window_seconds)
+        same = (record for record in self._mine() if record.fingerprint == fingerprint)
+        return next((record for record in same if policy.is_duplicated_by(record, since)), None)
 
     async def mark_sending(self, request_id: str, used: Decimal | None) -> Record:
         return self._write(policy.mark_sending(self._known(request_id), used, self._now()))
@@ -333,10 +338,10 @@ class MemoryLedger:
     async def token_fault(self, token: str, fingerprint: str, price: Decimal | None) -> str | None:
         return policy.token_fault(self._tables.tokens.get(token), self._principal + fingerprint, price, self._now())
 
-    async def remember_media(self, reference: str, seconds: float | None) -> None:
-        self._tables.media[self._principal + reference] = seconds
+    async def remember_media(self, media: Media) -> None:
+        self._tables.media[self._principal + media.reference] = media
 
-    async def media_seconds(self, reference: str) -> float | None:
+    async def media(self, reference: str) -> Media | None:
         return self._tables.media.get(self._principal + reference)
 
     async def remember_upload(self, digest: str, upload: Upload) -> None:

@@ -5,6 +5,7 @@ __all__ = [
     "editions",
     "facts",
     "json_schema",
+    "making_times",
     "profiles",
     "requests",
 ]

@@ -14,6 +14,7 @@ from seedance_mcp.money.records import (
     Film,
     Health,
     Listed,
+    Media,
     ModelSpending,
     Movements,
     NamedAsset,
@@ -64,6 +65,10 @@ class Ledger(Protocol):
         Raises:
             ConfirmationRequired: The token was used meanwhile.
         """
+        ...
+
+    async def duplicated(self, fingerprint: str, window_seconds: float) -> Record | None:
+        """Find the request that `reserve` would find instead of taking another of this fingerprint; nothing is written."""
         ...
 
     async def mark_sending(self, request_id: str, used: Decimal | None) -> Record:
@@ -228,12 +233,12 @@ class Ledger(Protocol):
         """Say why a token does not confirm a request at a price, or `None` where it does."""
         ...
 
-    async def remember_media(self, reference: str, seconds: float | None) -> None:
-        """Keep how long a reference plays, for prices."""
+    async def remember_media(self, media: Media) -> None:
+        """Keep what was learnt of a reference; what was kept of it before is replaced."""
         ...
 
-    async def media_seconds(self, reference: str) -> float | None:
-        """Say how long a reference plays, where it was uploaded here."""
+    async def media(self, reference: str) -> Media | None:
+        """Give what was learnt of a reference, where this principal brought it."""
         ...
 
     async def remember_upload(self, digest: str, upload: Upload) -> None:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal
 
+from seedance_mcp.catalogue.facts import Kind, Review
 from seedance_mcp.task import Status
 
 SENDING_SECONDS = 180.0
@@ -71,6 +72,21 @@ class Upload:
     url: str
     asset_id: str | None
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """What was learnt of a reference when it was brought."""
+
+    reference: str
+    kind: Kind
+    seconds: float | None = None
+    """How long it plays."""
+    size_px: tuple[int, int] | None = None
+    """Width and height as they are shown."""
+    review: Review | None = None
+    """How it was reviewed, which tells the routes that take it; `None` for the URL of an upload, which any route takes."""
+    expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

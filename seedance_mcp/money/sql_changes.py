@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 
 from seedance_mcp.errors import ConfirmationRequired, LedgerUnusable, SeedanceError, TaskNotFound
 from seedance_mcp.money import policy
-from seedance_mcp.money.records import Film, NewRequest, Record, Reservation, Saved, Spent, Upload, Verdict
+from seedance_mcp.money.records import Film, Media, NewRequest, Record, Reservation, Saved, Spent, Upload, Verdict
 from seedance_mcp.money.sql_queries import NO_SUCH_TASK, Reading
 from seedance_mcp.money.sql_rows import insert_event, insert_film, insert_record, update_record
 from seedance_mcp.money.stores.store import Transaction
@@ -28,7 +28,7 @@ class Changing:
         self, request: NewRequest, window_seconds: float | None, admit: Callable[[Spent], None], token_digest: str | None
     ) -> Reservation:
         """Give a new request its place, or the earlier one that it duplicates."""
-        earlier = None if window_seconds is None else self._duplicated(request.fingerprint, window_seconds)
+        earlier = None if window_seconds is None else self.read.duplicated(request.fingerprint, window_seconds)
         if earlier:
             return Reservation(earlier, is_new=False)
         self.release_unsent()
@@ -38,11 +38,6 @@ class Changing:
         record = policy.reserve(request, self.read.principal, self.read.now)
         insert_record(self.db, record, request)
         return Reservation(record, is_new=True)
-
-    def _duplicated(self, fingerprint: str, window_seconds: float) -> Record | None:
-        since = self.read.now - timedelta(seconds=window_seconds)
-        found = self.read.same_requests(fingerprint, since)
-        return next((earlier for earlier in found if policy.is_duplicated_by(earlier, since)), None)
 
     def _use_token(self, digest: str) -> None:
         if self.db.run("UPDATE tokens SET used_at = ? WHERE digest = ? AND used_at IS NULL", self.read.at, digest) != 1:
@@ -158,12 +153,15 @@ class Changing:
             self.db.run("INSERT INTO refusals (fingerprint, at) VALUES (?, ?)", name, self.read.at)
             self.db.run("UPDATE tokens SET used_at = ? WHERE fingerprint = ? AND used_at IS NULL", self.read.at, name)
 
-    def remember_media(self, reference: str, seconds: float | None) -> None:
-        """Keep how long a reference plays."""
+    def remember_media(self, media: Media) -> None:
+        """Keep what was learnt of a reference."""
+        key, (width_px, height_px) = self.read.principal + media.reference, media.size_px or (None, None)
+        expires_at = media.expires_at.timestamp() if media.expires_at else None
+        self.db.run("DELETE FROM media WHERE reference = ?", key)
         self.db.run(
-            "INSERT INTO media (reference, seconds, at) VALUES (?, ?, ?)"
-            " ON CONFLICT (reference) DO UPDATE SET seconds = excluded.seconds, at = excluded.at",
-            *(self.read.principal + reference, seconds, self.read.at),
+            "INSERT INTO media (reference, seconds, at, kind, review, width_px, height_px, expires_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            *(key, media.seconds, self.read.at, media.kind, media.review, width_px, height_px, expires_at),
         )
 
     def remember_upload(self, digest: str, upload: Upload) -> None:

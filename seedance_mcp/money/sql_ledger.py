@@ -20,6 +20,7 @@ from seedance_mcp.money.records import (
     Film,
     Health,
     Listed,
+    Media,
     ModelSpending,
     Movements,
     NamedAsset,
@@ -116,6 +117,10 @@ class SqlLedger:
         """Write a request down before it is sent, or find the one that it duplicates."""
         digest = _digest(token) if token else None
         return await self._write(lambda ledger: ledger.reserve(request, window_seconds, admit, digest))
+
+    async def duplicated(self, fingerprint: str, window_seconds: float) -> Record | None:
+        """Find the request that another of the same fingerprint would duplicate."""
+        return await self._read(lambda ledger: ledger.duplicated(fingerprint, window_seconds))
 
     async def mark_sending(self, request_id: str, used: Decimal | None) -> Record:
         """Note that a request is sent now, and what the account has used."""
@@ -269,13 +274,13 @@ class SqlLedger:
         """Say why a token does not confirm a request at a price."""
         return await self._read(lambda ledger: ledger.token_fault(_digest(token), fingerprint, price))
 
-    async def remember_media(self, reference: str, seconds: float | None) -> None:
-        """Keep how long a reference plays."""
-        await self._write(lambda ledger: ledger.remember_media(reference, seconds))
+    async def remember_media(self, media: Media) -> None:
+        """Keep what was learnt of a reference."""
+        await self._write(lambda ledger: ledger.remember_media(media))
 
-    async def media_seconds(self, reference: str) -> float | None:
-        """Say how long a reference plays."""
-        return await self._read(lambda ledger: ledger.media_seconds(reference))
+    async def media(self, reference: str) -> Media | None:
+        """Give what was learnt of a reference."""
+        return await self._read(lambda ledger: ledger.media(reference))
 
     async def remember_upload(self, digest: str, upload: Upload) -> None:
         """Keep where bytes were sent to."""

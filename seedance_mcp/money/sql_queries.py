@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from seedance_mcp.errors import TaskNotFound
 from seedance_mcp.money import policy, sums
 from seedance_mcp.money.amounts import from_nano, from_text
-from seedance_mcp.money.records import Film, ModelSpending, Movements, Page, Record, Spent, Took, Upload, Used
+from seedance_mcp.money.records import Film, Media, ModelSpending, Movements, Page, Record, Spent, Took, Upload, Used
 from seedance_mcp.money.sql_movements import Surroundings
-from seedance_mcp.money.sql_rows import DAY_SECONDS, day_of, read_film, read_record, read_token, read_upload
+from seedance_mcp.money.sql_rows import DAY_SECONDS, day_of, read_film, read_media, read_record, read_token, read_upload
 from seedance_mcp.money.stores.store import Queries, Row
 from seedance_mcp.task import Status
 
@@ -216,6 +216,11 @@ class Reading:
             if sums.counts_as_video(row["state"])
         )
 
+    def duplicated(self, fingerprint: str, window_seconds: float) -> Record | None:
+        """Find the request that another of the same fingerprint would duplicate now."""
+        since = self.now - timedelta(seconds=window_seconds)
+        return next((each for each in self.same_requests(fingerprint, since) if policy.is_duplicated_by(each, since)), None)
+
     def similar_durations(self, record: Record) -> list[float]:
         """Give the seconds that the newest finished tasks like one took."""
         rows = self.db.all(
@@ -268,10 +273,10 @@ class Reading:
         """Say whether the last form about a request was no yes."""
         return self.db.one("SELECT 1 AS there FROM refusals WHERE fingerprint = ?", self.principal + fingerprint) is not None
 
-    def media_seconds(self, reference: str) -> float | None:
-        """Say how long a reference plays, where this principal sent it."""
-        row = self.db.one("SELECT seconds FROM media WHERE reference = ?", self.principal + reference)
-        return row["seconds"] if row else None
+    def media(self, reference: str) -> Media | None:
+        """Give what was learnt of a reference, where this principal brought it."""
+        row = self.db.one("SELECT * FROM media WHERE reference = ?", self.principal + reference)
+        return read_media(reference, row) if row else None
 
     def find_upload(self, digest: str, lifetime_seconds: float) -> Upload | None:
         """Say where the same bytes were sent to within a time."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from seedance_mcp.money import policy, sums
 from seedance_mcp.money.amounts import from_nano, from_text, to_nano, to_text
-from seedance_mcp.money.records import Film, NewRequest, Record, Saved, Token, Upload
+from seedance_mcp.money.records import Film, Media, NewRequest, Record, Saved, Token, Upload
 from seedance_mcp.money.stores.store import Row, Transaction
 
 DAY_SECONDS = 86_400
@@ -45,6 +45,13 @@ def read_record(row: Row, now: datetime) -> Record:
 def read_token(row: Row) -> Token:
     """Read a row of `tokens`."""
     return Token(row["fingerprint"], row["price"], _moment(row["expires_at"]), used=row["used_at"] is not None)
+
+
+def read_media(reference: str, row: Row) -> Media:
+    """Read a row of `media`."""
+    size_px = (row["width_px"], row["height_px"]) if row["width_px"] else None
+    expires_at = _moment(row["expires_at"]) if row["expires_at"] else None
+    return Media(reference, row["kind"], row["seconds"], size_px, row["review"], expires_at)
 
 
 def read_upload(row: Row) -> Upload:

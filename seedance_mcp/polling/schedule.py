@@ -74,6 +74,7 @@ class Forecast:
         progress: int,
         min_poll_interval_seconds: float,
         progress_age_seconds: float = 0.0,
+        guess: LogNormal | None = None,
     ) -> Forecast:
         """Make a forecast.
 
@@ -83,8 +84,9 @@ class Forecast:
             progress: In percent; 0 says nothing, and it counts more the higher it is.
             min_poll_interval_seconds: The shortest time between two polls of one task.
             progress_age_seconds: How long ago the progress was reported.
+            guess: How long such videos take elsewhere; it counts only while nothing is known from here.
         """
-        kernels = _kernels_of(past)
+        kernels = _kernels_of(past) or ([guess] if guess else [])
         elapsed = max(elapsed_seconds, min_poll_interval_seconds / 8)
         reported_at = max(elapsed_seconds - progress_age_seconds, min_poll_interval_seconds / 8)
         if progress:

@@ -9,6 +9,7 @@ __all__ = [
     "http_connections",
     "http_door",
     "loading",
+    "loose_messages",
     "oauth",
     "player",
     "prompts",

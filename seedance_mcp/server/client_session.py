@@ -59,6 +59,16 @@ def client_name(ctx: Context) -> str | None:
     return ctx.request.headers.get(SESSION_HEADER) if ctx.request is not None else None
 
 
+_LONG_WAITS_SECONDS = {"claude-code": 110, "codex": 110}
+"""By a part of the client's name: a wait that ends before the host, at 120 s, moves it to the background or gives it up."""
+
+
+def longest_wait_seconds(ctx: Context) -> int | None:
+    """Give how long a wait this client is known to bear beyond the usual one; `None` where nothing is known."""
+    name = (client_name(ctx) or "").lower()
+    return next((seconds for part, seconds in _LONG_WAITS_SECONDS.items() if part in name), None)
+
+
 class Asked(Exception):
     """The call ends with a question; the client makes it again with the user's answer (2026-07-28)."""
 

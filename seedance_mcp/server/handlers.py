@@ -26,7 +26,7 @@ from seedance_mcp.errors import InvalidRequest, ProviderFailed, SeedanceError
 from seedance_mcp.instant.opening import Opening, prefers_flat
 from seedance_mcp.instant.pipes import claim
 from seedance_mcp.server import player, tasks_extension
-from seedance_mcp.server.client_session import Asked, Context, McpCaller, client_name, session_of
+from seedance_mcp.server.client_session import Asked, Context, McpCaller, client_name, longest_wait_seconds, session_of
 from seedance_mcp.server.stdio_handover import resume
 from seedance_mcp.server.subscriptions import TaskSubscriptions
 from seedance_mcp.server.tool_table import TOOLS, ToolSpec
@@ -69,10 +69,12 @@ class _Handlers:
         self.tools = {spec.name: spec for spec in TOOLS}
 
     async def list_tools(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
-        flat = prefers_flat(client_name(ctx), self.settings.schema_profile)
-        return types.ListToolsResult(
-            tools=[spec.listed(session_of(ctx).edition, "flat" if flat else "union") for spec in TOOLS]
-        )
+        profile = "flat" if self._is_shown_flat(ctx) else "union"
+        return types.ListToolsResult(tools=[spec.listed(session_of(ctx).edition, profile) for spec in TOOLS])
+
+    def _is_shown_flat(self, ctx: Context) -> bool:
+        """Whether this client is shown the flat schemas."""
+        return prefers_flat(client_name(ctx), self.settings.schema_profile)
 
     async def call_tool(
         self, ctx: Context, params: types.CallToolRequestParams
@@ -103,7 +105,7 @@ class _Handlers:
         result = await (run() if spec.reports_itself else caller.accompany(run))
         if at_once and isinstance(result, results.Task) and tasks_extension.is_running(result):
             return tasks_extension.handle_for(result)
-        return self.result_of(result)
+        return self.result_of(_with_long_wait(result, longest_wait_seconds(ctx)))
 
     def _find(self, name: str) -> ToolSpec:
         if name not in self.tools:
@@ -198,7 +200,8 @@ class _Handlers:
         from seedance_mcp.server import prompts  # noqa: PLC0415 - likewise
 
         try:
-            prompt = prompts.get_prompt(session_of(ctx).edition, params.name, params.arguments or {})
+            edition, given, flat = session_of(ctx).edition, params.arguments or {}, self._is_shown_flat(ctx)
+            prompt = prompts.get_prompt(edition, params.name, given, flat=flat)
         except SeedanceError as error:
             raise MCPError(types.INVALID_PARAMS, _sound(error.message), _sound(error.as_dict())) from error
         text = f"{results.SANDBOX_NOTE}\n\n{prompt.text}" if self.settings.sandbox else prompt.text
@@ -230,6 +233,14 @@ class _Handlers:
             if (ref.uri, argument.name) == (template.uri, template.argument):
                 return await template.complete(session, argument.value, _COMPLETED_MOST + 1)
         return []
+
+
+def _with_long_wait(result: results.Result, seconds: int | None) -> results.Result:
+    """Let a result suggest a longer wait, where the client bears one."""
+    if not seconds or not isinstance(result, results.Task) or not result.next or result.next.tool != "wait_for_video":
+        return result
+    longer = result.next.model_copy(update={"arguments": {**result.next.arguments, "timeout_seconds": seconds}})
+    return result.model_copy(update={"next": longer})
 
 
 def _bug(failure: Exception) -> ProviderFailed:

@@ -107,8 +107,12 @@ class Prompt:
     text: str
 
 
-def get_prompt(edition: Edition, name: str, given: Mapping[str, str]) -> Prompt:
-    """Fill in a prompt; raises `InvalidRequest` for an unknown name or arguments that the prompt or the model refuses."""
+def get_prompt(edition: Edition, name: str, given: Mapping[str, str], *, flat: bool = False) -> Prompt:
+    """Fill in a prompt, with calls of the flat schemas or of the others.
+
+    Raises:
+        InvalidRequest: The name is unknown, or the prompt or the model refuses the arguments.
+    """
     if name not in PROMPTS_BY_NAME:
         allowed = ", ".join(PROMPTS_BY_NAME)
         raise InvalidRequest(f"There is no such prompt; allowed: {allowed}.", field="name", allowed=allowed)
@@ -117,7 +121,7 @@ def get_prompt(edition: Edition, name: str, given: Mapping[str, str]) -> Prompt:
     wishes = arguments.read(edition, _bounded(edition, spec.reads), present)
     model = arguments.find_model(edition, wishes.model) if wishes.model else None
     _check(edition, wishes, model)
-    return Prompt(spec.description, _page(edition, spec, wishes, model))
+    return Prompt(spec.description, _page(edition, spec, wishes, model, flat=flat))
 
 
 @cache
@@ -172,8 +176,8 @@ def _quoted(value: Any) -> str:
     return text.translate({ord(each): f"\\u{ord(each):04x}" for each in "`\x7f\x85\u2028\u2029"})
 
 
-def _page(edition: Edition, spec: PromptSpec, wishes: _Wishes, model: Model | None) -> str:
-    steps = "\n".join(f"{number}. {step}" for number, step in enumerate(_steps(edition, spec, wishes, model), 1))
+def _page(edition: Edition, spec: PromptSpec, wishes: _Wishes, model: Model | None, *, flat: bool) -> str:
+    steps = "\n".join(f"{number}. {step}" for number, step in enumerate(_steps(edition, spec, wishes, model, flat=flat), 1))
     craft = "\n".join(f"- {rule}" for rule in (*spec.craft, *_CRAFT))
     unchosen = "No model is chosen yet: list_models shows limits and prices; propose one and say why."
     limits = _limits(edition, model) if model else unchosen
@@ -237,10 +241,11 @@ _STORY_CRAFT = (
 )
 
 
-def _steps(edition: Edition, spec: PromptSpec, wishes: _Wishes, model: Model | None) -> Iterable[str]:
+def _steps(edition: Edition, spec: PromptSpec, wishes: _Wishes, model: Model | None, *, flat: bool) -> Iterable[str]:
     yield f"{_call('list_models', model=model.name) if model else '`list_models`'}: the limits and prices of today (free)."
     yield from spec.steps(edition, wishes)
-    dry_run = _call("create_video", request=_request(wishes, model), dry_run=True)
+    request = _request(wishes, model)
+    dry_run = _call("create_video", **(request if flat else {"request": request}), dry_run=True)
     yield f"{dry_run}{' for every shot' if spec.many else ''}: checks the request and estimates the cost for free."
     shown = "the storyboard and the sum of the estimates" if spec.many else "the prompt, the model and the estimate"
     yield f"Show the user {shown}, and ask before anything is paid. Go on only after a clear yes."

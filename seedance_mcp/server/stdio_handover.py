@@ -26,6 +26,7 @@ from mcp.shared.message import SessionMessage
 
 from seedance_mcp.instant.opening import Opening
 from seedance_mcp.instant.pipes import Lines, write
+from seedance_mcp.server.loose_messages import mended
 from seedance_mcp.server.unreadable_lines import refusals_of
 
 _ACKNOWLEDGED = "notifications/subscriptions/acknowledged"
@@ -74,7 +75,7 @@ class Incoming(ObjectReceiveStream[Received]):
             return await self._refused(line, error)
         if isinstance(message, types.JSONRPCNotification) and '"id"' in line and any(refusals_of(line)):
             return await self._refused(line, ValueError("a request whose id is none"))
-        return SessionMessage(message)
+        return SessionMessage(mended(message))
 
     async def _refused(self, line: str, error: ValueError) -> ValueError:
         for refusal in refusals_of(line):

@@ -14,6 +14,7 @@ __all__ = [
     "gallery_page",
     "models",
     "observer",
+    "picture_shapes",
     "references",
     "results",
     "session",

@@ -217,7 +217,7 @@ def _nested(rest: dict[str, Any]) -> bool:
     if rest.get("request") is None:
         return not stray and "request" in rest
     if stray:
-        allowed = "every request field inside request"
+        allowed = "every request field inside request, or all of them without request"
         raise InvalidRequest(f"{', '.join(stray)} beside request; allowed: {allowed}.", field=stray[0], allowed=allowed)
     return True
 

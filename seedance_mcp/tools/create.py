@@ -26,6 +26,7 @@ from seedance_mcp.tools.changes import (
     sharing_warnings,
     used_now,
 )
+from seedance_mcp.tools.picture_shapes import cropped_pictures
 from seedance_mcp.tools.references import check_references
 from seedance_mcp.tools.results import Next, Task
 from seedance_mcp.tools.session import Caller, Session
@@ -44,11 +45,12 @@ async def create_video(session: Session, arguments: CreateVideo, caller: Caller)
         SeedanceError: We or the provider refused the request; `charged` says whether money went.
     """
     request, options = arguments.request, arguments.options
-    await check_references(session.ledger, request)
+    unknown = await check_references(session, request)
     await session.prices.refresh()
     reference = billed_video(request)
-    estimate = session.prices.estimate(request, await session.ledger.media_seconds(reference) if reference else None)
-    warnings = _warnings(request, estimate)
+    billed = await session.ledger.media(reference) if reference else None
+    estimate = session.prices.estimate(request, billed and billed.seconds)
+    warnings = [*unknown, *_warnings(request, estimate)]
     if options.dry_run:
         return await _would_send(session, arguments, estimate, warnings)
     session.client.require_key()
@@ -245,6 +247,7 @@ def _warnings(request: VideoRequest, estimate: Estimate) -> list[str]:
 async def _would_send(session: Session, arguments: CreateVideo, estimate: Estimate, warnings: list[str]) -> Task:
     """Give the result of a dry run, with the prompt in one place; a request that would be refused has no next call."""
     body, options = arguments.request.to_body(), arguments.options
+    earlier, cropped = await _earlier(session, arguments), await cropped_pictures(session.ledger, arguments.request)
     obstacles = await _obstacles(session, estimate)
     question = ["The user would be asked to confirm the price first."] if gate.must_ask(session.settings, estimate) else []
     return Task(
@@ -253,13 +256,42 @@ async def _would_send(session: Session, arguments: CreateVideo, estimate: Estima
         status="unknown",
         estimated_cost=None if estimate.amount is None else float(estimate.amount),
         currency=session.edition.currency,
-        warnings=[_DRY_RUN, *obstacles, *question, *warnings],
+        warnings=[_DRY_RUN, *obstacles, *_told_earlier(session, earlier), *question, *cropped, *warnings],
         dry_run=True,
         would_send=body,
         project=options.project,
         take=options.take,
-        next=None if obstacles else Next(tool="create_video", arguments={"dry_run": False}, after_seconds=0),
+        next=None if obstacles else _next(earlier, allow_duplicate=options.allow_duplicate),
     )
 
 
-_DRY_RUN = "Dry run: the request is valid, nothing was sent or charged. The same call with dry_run false makes the video."
+_DRY_RUN = (
+    "Dry run: the request is valid, nothing was sent or charged. The same call with the changes of next makes the video."
+)
+
+
+async def _earlier(session: Session, arguments: CreateVideo) -> Record | None:
+    """Find the request that this one would duplicate."""
+    name = gate.fingerprint(arguments.request, arguments.options.take)
+    return await session.ledger.duplicated(name, session.settings.dedupe_seconds)
+
+
+def _told_earlier(session: Session, earlier: Record | None) -> list[str]:
+    if earlier is None:
+        return []
+    age_seconds = max(0.0, (session.now() - earlier.created_at).total_seconds())
+    made = f"The same request was made {age_seconds:.0f} s ago: {earlier.task_id or earlier.request_id} ({earlier.status})."
+    return [f"{made} {_UNSETTLED if is_of_unknown_outcome(earlier) else _WOULD_REPEAT}"]
+
+
+_WOULD_REPEAT = (
+    "Without allow_duplicate it gives that task and pays nothing; allow_duplicate: true, as in next, pays for another."
+)
+
+
+def _next(earlier: Record | None, *, allow_duplicate: bool) -> Next:
+    """Give what to change in the call of a dry run; money that is not settled is settled before more of it goes."""
+    if earlier and is_of_unknown_outcome(earlier) and not allow_duplicate:
+        return Next(tool="get_balance", arguments={}, after_seconds=JUDGED_AFTER_SECONDS)
+    again = {"allow_duplicate": True} if earlier or allow_duplicate else {}
+    return Next(tool="create_video", arguments={"dry_run": False, **again}, after_seconds=0)

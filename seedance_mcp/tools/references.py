@@ -8,22 +8,50 @@ from seedance_mcp.catalogue.facts import KIND_OF_FIELD, LIST_FIELDS, MEDIA_FIELD
 from seedance_mcp.catalogue.requests import VideoRequest
 from seedance_mcp.errors import InvalidRequest
 from seedance_mcp.media.urls import quoted, share_page
-from seedance_mcp.money.ledger import Ledger
+from seedance_mcp.money.records import Media
+from seedance_mcp.tools.session import Session
+from seedance_mcp.tools.views import iso
 
 
-async def check_references(ledger: Ledger, request: VideoRequest) -> None:
-    """Raise `InvalidRequest` for a reference that the schema allows and that is known to be something else."""
-    for field, reference in _references(request):
+async def check_references(session: Session, request: VideoRequest) -> list[str]:
+    """Name the references that nothing is known of though `upload_asset` makes such ones.
+
+    Raises:
+        InvalidRequest: The schema allows a reference that is known to be something else, or not to work.
+    """
+    unknown: list[str] = []
+    for field, reference in references_of(request):
         if page := share_page(reference):
             raise _refused(field, reference, page, "an address of the file itself, or the reference that upload_asset gives")
-        if KIND_OF_FIELD[field] != "video" and await ledger.media_seconds(reference) is not None:
-            raise _refused(field, reference, "a video that was sent from here", f"a reference of kind {KIND_OF_FIELD[field]}")
+        known = await session.ledger.media(reference)
+        if known:
+            _check_known(session, request, field, known)
+        elif reference.startswith("asset://"):
+            unknown.append(reference)
+    return [_UNKNOWN.format(", ".join(map(quoted, dict.fromkeys(unknown))))] if unknown else []
 
 
-def _references(request: VideoRequest) -> Iterator[tuple[str, str]]:
+_UNKNOWN = "Not brought from here, so nothing is known of it: {}. get_asset asks the provider for free whether it is there."
+
+
+def references_of(request: VideoRequest) -> Iterator[tuple[str, str]]:
+    """Give every media field with each of its references."""
     for field in MEDIA_FIELDS:
         value = getattr(request, field) or ()
         yield from ((field, each) for each in (value if field in LIST_FIELDS else (value,)) if each)
+
+
+def _check_known(session: Session, request: VideoRequest, field: str, known: Media) -> None:
+    """Raise `InvalidRequest` for a reference that is of another kind or review than the field takes, or has expired."""
+    wanted, again = KIND_OF_FIELD[field], f"the reference that upload_asset gives with {request.model}"
+    kind = f"{'a' if known.kind == 'video' else 'an'} {known.kind}"
+    if known.kind != wanted:
+        raise _refused(field, known.reference, f"{kind} that was sent from here", f"a reference of kind {wanted}")
+    if known.review and known.review != request.route.review:
+        routes = ", ".join(route.name for route in session.edition.reviewed_by(known.review))
+        raise _refused(field, known.reference, f"{kind} that was reviewed for the route {routes} only", again)
+    if known.expires_at and known.expires_at <= session.now():
+        raise _refused(field, known.reference, f"{kind} whose URL expired at {iso(known.expires_at)}", again)
 
 
 def _refused(field: str, reference: str, what: str, allowed: str) -> InvalidRequest:

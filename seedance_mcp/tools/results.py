@@ -83,7 +83,7 @@ class Row(Part):
 
 
 class Next(Part):
-    """The one sensible next call."""
+    """The one sensible next call; after a dry run, what to change in that call."""
 
     tool: str
     arguments: dict[str, Any]

@@ -14,6 +14,7 @@ from weakref import WeakValueDictionary
 import anyio
 
 from seedance_mcp.catalogue.edition import Edition, load_edition
+from seedance_mcp.catalogue.making_times import published_making_time
 from seedance_mcp.money.gate import Action, Reply
 from seedance_mcp.money.ledger import Ledger, open_ledger
 from seedance_mcp.money.prices import PriceBook, load_prices
@@ -253,7 +254,8 @@ class Session:
     async def _new_view(self, record: Record, now: datetime, warnings: list[str] | None, *, polled: bool) -> Task:
         past = await self.ledger.similar_durations(record) if record.status in RUNNING else []
         age_seconds = self.polls.seconds_since_answer(record.task_id or "") or 0.0
-        outlook = Outlook(past, self.settings.min_poll_interval_seconds, age_seconds, polled)
+        published = None if self.settings.sandbox else published_making_time(self.edition.find(record.model))
+        outlook = Outlook(past, self.settings.min_poll_interval_seconds, age_seconds, polled, published)
         return task_of(self.edition, record, now, outlook, warnings, sandbox=self.settings.sandbox)
 
     @cached_property

@@ -29,7 +29,7 @@ from seedance_mcp.media.formats import WAY_FORWARD
 from seedance_mcp.media.long_jobs import Report, make
 from seedance_mcp.media.prepare import Wish, open_made, prepared
 from seedance_mcp.media.probe import MediaFile, check_bounds, unknown_measures
-from seedance_mcp.money.records import NamedAsset, Upload
+from seedance_mcp.money.records import Media, NamedAsset, Upload
 from seedance_mcp.origin import advice
 from seedance_mcp.polling.schedule import Meter, wait
 from seedance_mcp.provider import reviews
@@ -60,6 +60,9 @@ class _Brought:
     digest: str = ""
     """Of the bytes and what they are for; empty where none were sent."""
     uploaded_at: datetime | None = None
+    seconds: float | None = None
+    """How long it plays; `None`, like `size_px`, where that is not known."""
+    size_px: tuple[int, int] | None = None
     note: str = ""
     """What could not be checked."""
     changes: tuple[str, ...] = ()
@@ -103,7 +106,22 @@ async def _made_reference(
     review = brought.review or await _submit(session, model, arguments, brought)
     if review.asset_id:
         review = await _reviewed(session, model, review, arguments, caller)
+    if review.asset_id or brought.uploaded_at:
+        await session.ledger.remember_media(_learnt(session, model, brought, review))
     return brought, review
+
+
+def _learnt(session: Session, model: Model, brought: _Brought, review: AssetReview) -> Media:
+    """Give what is known by now of the reference that a route took of a source."""
+    reviewed = model.route.review if review.asset_id else None
+    expires_at = _expires_at(session, brought, review)
+    return Media(review.reference, brought.kind, brought.seconds, brought.size_px, reviewed, expires_at)
+
+
+def _expires_at(session: Session, brought: _Brought | None, review: AssetReview) -> datetime | None:
+    """Give when a reference ends; only the URL of an upload does."""
+    uploaded_at = brought.uploaded_at if brought and not review.asset_id else None
+    return uploaded_at and uploaded_at + timedelta(seconds=session.edition.url_lifetime_seconds.value)
 
 
 async def _named(session: Session, model: Model, review: AssetReview, brought: _Brought, name: str | None) -> Asset:
@@ -178,6 +196,7 @@ async def _bring(session: Session, model: Model, arguments: UploadAsset, caller:
             known = await _known(session, model, arguments, ready.file)
             brought = known or await _send(session, model, arguments, ready.file)
             note = _unchecked(ready.file, model, remote=bool(session.principal))
+            brought = replace(brought, seconds=ready.file.seconds, size_px=ready.file.size_px)
             file_name, sha256 = ready.file.name, ready.file.sha256
             return replace(brought, note=note, changes=tuple(ready.changes), file_name=file_name, sha256=sha256)
 
@@ -326,8 +345,6 @@ async def _send(session: Session, model: Model, arguments: UploadAsset, found: M
         url = urls.check_url(uploaded.url or "")
     except FileRejected as error:
         raise ProviderFailed("The provider took the file but gave no https:// URL for it. Try again later.") from error
-    if found.kind == "video":
-        await session.ledger.remember_media(url, found.seconds)
     return _Brought(url, found.kind, found.size_bytes, _digest_of(session, model, arguments, found), session.now())
 
 
@@ -360,7 +377,6 @@ async def _reviewed(
 def _asset(session: Session, model: Model, review: AssetReview, kind: Kind | None, brought: _Brought | None = None) -> Asset:
     """Give the result; it expires only where the reference is the URL of an upload."""
     arguments = {"reference": review.reference, "model": model.name}
-    expires_from = brought.uploaded_at if brought and not review.asset_id else None
     again = Next(tool="get_asset", arguments=arguments, after_seconds=session.settings.min_poll_interval_seconds)
     return Asset(
         reference=review.reference,
@@ -368,7 +384,7 @@ def _asset(session: Session, model: Model, review: AssetReview, kind: Kind | Non
         status=review.stage,
         kind=kind,
         asset_id=review.asset_id,
-        expires_at=views.iso(expires_from and expires_from + timedelta(seconds=session.edition.url_lifetime_seconds.value)),
+        expires_at=views.iso(_expires_at(session, brought, review)),
         bytes=brought.size_bytes if brought else None,
         use_in=_use_in(model, kind),
         note=brought.note if brought else "",
@@ -409,4 +425,5 @@ async def get_asset(session: Session, arguments: GetAsset, caller: Caller) -> As
             "or bring the file with upload_asset.",
             field="reference",
         ) from error
-    return _asset(session, model, review, None)
+    known = await session.ledger.media(arguments.reference)
+    return _asset(session, model, review, known and known.kind)

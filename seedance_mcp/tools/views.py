@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,11 +10,12 @@ from decimal import Decimal
 
 from seedance_mcp.catalogue.edition import Edition
 from seedance_mcp.catalogue.facts import RULES, Fact, Model
+from seedance_mcp.catalogue.making_times import MakingTime
 from seedance_mcp.catalogue.profiles import model_schema
 from seedance_mcp.money.policy import is_forgotten
 from seedance_mcp.money.prices import PriceBook
 from seedance_mcp.money.records import JUDGED_AFTER_SECONDS, Page, Record
-from seedance_mcp.polling.schedule import Forecast
+from seedance_mcp.polling.schedule import Forecast, LogNormal
 from seedance_mcp.provider.failures import advice_for_failed_task, cause_of, cause_of_refusal
 from seedance_mcp.task import RUNNING
 from seedance_mcp.tools.results import Billing, Failure, Frames, MediaLimit, ModelInfo, ModelList, Next, Options, Range, Task
@@ -38,11 +40,20 @@ class Outlook:
     """How long ago the progress was reported."""
     polled: bool = False
     """Whether the provider was asked just now: only then a task that has run for long is given up."""
+    published: MakingTime | None = None
+    """How long such videos take elsewhere; it counts only where no similar task ended here."""
+
+    @property
+    def guessed_from(self) -> MakingTime | None:
+        """The published time that stands in for similar tasks."""
+        return None if self.past_seconds else self.published
 
     def forecast(self, progress: int, elapsed_seconds: float) -> Forecast:
         """Forecast the end of a task from its progress in percent and its age."""
-        age_seconds = self.progress_age_seconds
-        return Forecast.of(self.past_seconds, elapsed_seconds, progress, self.min_poll_interval_seconds, age_seconds)
+        seen = self.guessed_from
+        guess = seen and LogNormal(math.log(seen.seconds), seen.width)
+        interval, age_seconds = self.min_poll_interval_seconds, self.progress_age_seconds
+        return Forecast.of(self.past_seconds, elapsed_seconds, progress, interval, age_seconds, guess)
 
 
 def list_of_models(
@@ -132,6 +143,7 @@ def task_of(
     elapsed = max(0.0, ((record.completed_at or now) - record.created_at).total_seconds())
     is_running = record.status in RUNNING
     forecast = outlook.forecast(record.progress, elapsed) if is_running and elapsed < GIVEN_UP_SECONDS else None
+    guessed = [_GUESSED.format(outlook.guessed_from.source)] if forecast and outlook.guessed_from else []
     given_up = [_GIVEN_UP] if is_running and outlook.polled and not forecast else []
     return Task(
         sandbox=sandbox,
@@ -152,7 +164,7 @@ def task_of(
         estimated_cost=_number(record.estimate),
         currency=edition.currency,
         error=_failure(edition, record),
-        warnings=[*(warnings or []), *_evidence(record), *given_up, *_without_link(record)],
+        warnings=[*(warnings or []), *_evidence(record), *given_up, *guessed, *_without_link(record)],
         project=record.project,
         take=record.take,
         next=_next(record, forecast, polled=outlook.polled) or _ask_for_link(edition, record, now, outlook),
@@ -160,6 +172,9 @@ def task_of(
 
 
 _GIVEN_UP = "It has not ended in a day and is not worth waiting for: show the provider its task_id. get_task polls it again."
+
+
+_GUESSED = "eta_seconds is a first guess from published times, not from videos made here: {}."
 
 
 def _rounded(seconds: float | None) -> float | None:

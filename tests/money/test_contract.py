@@ -28,7 +28,7 @@ from seedance_mcp.errors import (
     TaskNotFound,
 )
 from seedance_mcp.money.ledger import Ledger, open_ledger
-from seedance_mcp.money.records import NewRequest, Record, Saved, Spent, Upload, Verdict, Wanted
+from seedance_mcp.money.records import Media, NewRequest, Record, Saved, Spent, Upload, Verdict, Wanted
 from seedance_mcp.money.stores.sqlite import LEDGER_FILE
 from seedance_mcp.settings import Settings
 from seedance_mcp.task import ProviderTask, Status
@@ -297,13 +297,14 @@ async def test_uploads_and_lengths_are_remembered_and_replaced(ledger: Ledger) -
     assert await ledger.find_upload("digest", 7200) == Upload(link, "asset_1", NOON - timedelta(hours=1))
     assert await ledger.find_upload("digest", 3600) is None
     assert await ledger.for_principal("alice").find_upload("digest", 7200) is None
-    for seconds in (2.0, 3.0):
-        await ledger.remember_media(link, seconds)
-    assert await ledger.media_seconds(link) == 3.0
-    assert await ledger.for_principal("alice").media_seconds(link) is None
-    await ledger.for_principal("alice").remember_media(link, 9.0)
-    assert await ledger.media_seconds(link) == 3.0
-    assert await ledger.media_seconds("https://uploads.invalid/b") is None
+    whole = Media(link, "image", None, (640, 480), "library", NOON)
+    for learnt in (Media(link, "video", 2.0), whole):
+        await ledger.remember_media(learnt)
+        assert await ledger.media(link) == learnt
+    assert await ledger.for_principal("alice").media(link) is None
+    await ledger.for_principal("alice").remember_media(Media(link, "video", 9.0))
+    assert await ledger.media(link) == whole
+    assert await ledger.media("https://uploads.invalid/b") is None
 
 
 async def test_a_task_of_another_principal_is_not_adopted(ledger: Ledger) -> None:

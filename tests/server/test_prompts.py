@@ -79,6 +79,20 @@ async def test_each_prompt_leads_over_the_free_check_and_the_person_to_the_payme
     assert json.dumps(GIVEN[name]) in text
 
 
+@pytest.mark.parametrize("profile", ["union", "flat"])
+@pytest.mark.parametrize("name", GIVEN)
+async def test_the_call_that_a_prompt_writes_fits_the_schema_that_the_client_was_shown(
+    open_world: OpenWorld, profile: str, name: str
+) -> None:
+    async with open_world(schema_profile=profile) as world:
+        text = await told(world, name, **GIVEN[name], model="seedance2.0-sp")
+        (create,) = (tool for tool in (await world.client.list_tools()).tools if tool.name == "create_video")
+    written = json.loads(re.findall(r"`create_video (\{.*?\})`", text)[0])
+    assert written.keys() <= create.input_schema["properties"].keys()
+    assert set(create.input_schema["required"]) <= written.keys()
+    assert ("request" in written) is (profile == "union")
+
+
 async def test_the_first_shot_is_looked_at_before_the_others_are_paid(open_world: OpenWorld) -> None:
     async with open_world() as world:
         text = await told(world, "storyboard", **GIVEN["storyboard"])

@@ -8,7 +8,7 @@ from pathlib import Path
 import anyio
 import httpx
 import pytest
-from conftest import OpenWorld, no_film
+from conftest import OpenWorld, no_film, png
 
 from seedance_mcp.catalogue.edition import load_edition
 from seedance_mcp.catalogue.facts import LIST_FIELDS
@@ -82,6 +82,79 @@ async def test_a_video_that_was_sent_from_here_is_no_image(open_world: OpenWorld
         assert world.creates == 0
         taken = await world.create(model="seedance2.0-std", reference_videos=[asset["reference"]])
         assert taken["status"] == "queued"
+
+
+async def test_what_an_upload_taught_is_told_again_and_stands_against_requests(open_world: OpenWorld, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(png(640, 480))
+    (tmp_path / "a.mp3").write_bytes((b"\xff\xfb\x90\x00" + bytes(413)) * 192)
+    async with open_world() as world:
+        made = {
+            model: await world.call("upload_asset", {"source": str(tmp_path / name), "model": model})
+            for model, name in (("sd2_mx_720p", "a.mp3"), ("seedance2.0-sp", "a.png"))
+        }
+        full, library = (made[model]["reference"] for model in ("sd2_mx_720p", "seedance2.0-sp"))
+        seen = await world.call("get_asset", {"reference": full, "model": "sd2_mx_720p"})
+        assert (seen["kind"], seen["use_in"]) == ("audio", ["reference_audios"])
+        wrong_kind = await world.create(model="sd2_mx_720p", images=[full])
+        assert "is an audio that was sent from here; allowed: a reference of kind image" in wrong_kind.text
+        elsewhere = await world.create(model="sd2_mx_720p", images=[library])
+        assert (
+            "is an image that was reviewed for the route sp only; allowed: the reference that upload_asset" in elsewhere.text
+        )
+        assert elsewhere.error["field"] == "images"
+        assert world.creates == 0
+        taken = await world.create(images=[library])
+        assert taken["status"] == "queued"
+        assert not any("Not brought from here" in told for told in taken["warnings"])
+
+
+@pytest.mark.parametrize(
+    ("size_px", "fields", "told"),
+    [
+        ((640, 960), {"first_image": "", "ratio": "16:9"}, "640x960 px and the video is 16:9: about 62% of the picture"),
+        ((640, 960), {"images": "", "ratio": "Adaptive"}, "the nearest shape that Adaptive can take is 3:4: about 11%"),
+        ((640, 960), {"images": "", "ratio": "16:9"}, ""),
+        ((640, 480), {"first_image": "", "ratio": "4:3"}, ""),
+        ((640, 960), {"first_image": ""}, ""),
+        ((640, 960), {"first_image": "asset://b", "ratio": "16:9"}, ""),
+        ((640, 960), {"first_image": "", "orientation": "landscape"}, ""),
+    ],
+)
+async def test_a_dry_run_says_what_becomes_of_a_picture_of_another_shape(
+    open_world: OpenWorld, tmp_path: Path, size_px: tuple[int, int], fields: dict[str, str], told: str
+) -> None:
+    (tmp_path / "a.png").write_bytes(png(*size_px))
+    model = "sd2_mx_720p"
+    async with open_world() as world:
+        made = (await world.call("upload_asset", {"source": str(tmp_path / "a.png"), "model": model}))["reference"]
+        filled = {name: value or ([made, "asset://b"] if name in LIST_FIELDS else made) for name, value in fields.items()}
+        request = {"model": model, "prompt": "a fox", **filled}
+        dry = await world.call("create_video", {"request": request, "dry_run": True})
+    cropped = [warning for warning in dry["warnings"] if "cropped" in warning]
+    assert len(cropped) == bool(told), dry.text
+    assert all(told in warning for warning in cropped)
+
+
+async def test_a_reference_that_nobody_brought_is_told_before_money_goes_and_is_not_refused(open_world: OpenWorld) -> None:
+    request = {"model": "seedance2.0-sp", "prompt": "a fox", "images": ["asset://made-up", "asset://made-up"]}
+    async with open_world() as world:
+        for dry_run in (True, False):
+            told = await world.call("create_video", {"request": request, "dry_run": dry_run})
+            (warning,) = (each for each in told["warnings"] if "Not brought from here" in each)
+            assert warning.count("asset://made-up") == 1
+            assert "get_asset asks the provider for free" in warning
+        assert world.creates == 1
+
+
+async def test_the_url_of_an_upload_is_refused_once_it_has_expired(open_world: OpenWorld, tmp_path: Path) -> None:
+    now = [datetime(2026, 7, 1, tzinfo=UTC)]
+    (tmp_path / "a.png").write_bytes(png(640, 480))
+    async with open_world(clock=lambda: now[0]) as world:
+        asset = await world.call("upload_asset", {"source": str(tmp_path / "a.png"), "model": "seedance2.0-std"})
+        now[0] += timedelta(days=3)
+        refused = await world.create(model="seedance2.0-std", images=[asset["reference"]])
+    assert f"is an image whose URL expired at {asset['expires_at']}" in refused.text
+    assert "upload_asset gives with seedance2.0-std" in refused.error["allowed"]
 
 
 async def test_the_provider_fails_a_task_with_a_page_in_it() -> None:

@@ -43,6 +43,29 @@ async def test_a_video_is_made_with_one_post_and_rising_progress(open_world: Ope
     assert world.creates == 1
 
 
+async def test_the_first_video_of_a_model_is_forecast_from_published_times_and_says_so(open_world: OpenWorld) -> None:
+    async with open_world() as world:
+        first = await world.create(model="seedance2.0-fast-md", duration=10)
+        assert 400 < first["eta_seconds"] < 1100
+        assert any("first guess from published times" in told and "June 2026" in told for told in first["warnings"])
+        unknown = await world.create()
+        assert (unknown["eta_seconds"], len(unknown["warnings"])) == (None, 1)
+        done = await world.call("wait_for_video", {"task_id": first["task_id"], "timeout_seconds": 1800})
+        assert not any("guess" in told for told in done["warnings"])
+        second = await world.create(model="seedance2.0-fast-md", duration=10, prompt="another fox")
+        assert second["eta_seconds"] < 400
+        assert not any("guess" in told for told in second["warnings"])
+
+
+@pytest.mark.parametrize(("client_name", "longer"), [("claude-code", {"timeout_seconds": 110}), ("claude-ai", {})])
+async def test_next_suggests_a_wait_that_the_client_bears(
+    open_world: OpenWorld, client_name: str, longer: dict[str, int]
+) -> None:
+    async with open_world(client_name=client_name) as world:
+        task = await world.create()
+        assert task["next"]["arguments"] == {"task_id": task["task_id"], **longer}
+
+
 async def test_both_halves_of_a_result_say_the_same(open_world: OpenWorld) -> None:
     async with open_world() as world:
         task = await world.create()
@@ -74,6 +97,31 @@ async def test_a_dry_run_checks_and_prices_and_sends_nothing(open_world: OpenWor
         assert world.creates == 0
         made = await world.call("create_video", {"request": request, **answer["next"]["arguments"]})
         assert (made["status"], world.creates) == ("queued", 1)
+
+
+async def test_a_dry_run_tells_of_the_request_it_would_repeat_and_names_the_call_that_pays(open_world: OpenWorld) -> None:
+    request = {"model": "seedance2.0-md", "prompt": "a fox"}
+    async with open_world() as world:
+        made = await world.call("create_video", {"request": request})
+        dry = await world.call("create_video", {"request": request, "dry_run": True})
+        assert any(made["task_id"] in told and "s ago" in told and "(queued)" in told for told in dry["warnings"]), dry.text
+        assert dry["next"]["arguments"] == {"dry_run": False, "allow_duplicate": True}
+        meant = await world.call("create_video", {"request": request, "dry_run": True, "allow_duplicate": True})
+        assert meant["next"] == dry["next"]
+        other = await world.call("create_video", {"request": request, "dry_run": True, "take": 2})
+        assert (other["next"]["arguments"], len(other["warnings"])) == ({"dry_run": False}, len(dry["warnings"]) - 1)
+        paid = await world.call("create_video", {"request": request, **dry["next"]["arguments"]})
+        assert (paid["deduplicated"], world.creates) == (False, 2)
+
+
+async def test_a_dry_run_of_a_request_whose_money_is_not_settled_leads_to_the_balance(open_world: OpenWorld) -> None:
+    async with open_world() as world:
+        world.sandbox.faults = [Fault("lost", "/seedance/videos")]
+        lost = await world.create()
+        assert lost.error["code"] == "outcome_unknown"
+        dry = await world.call("create_video", {"request": {"model": "seedance2.0-sp", "prompt": "a fox"}, "dry_run": True})
+        assert dry["next"]["tool"] == "get_balance"
+        assert any(lost.error["request_id"] in told and "not settled" in told for told in dry["warnings"]), dry.text
 
 
 async def test_a_request_that_a_later_page_would_refuse_is_sent_with_a_warning(open_world: OpenWorld) -> None:
