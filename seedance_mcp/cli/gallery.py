@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from seedance_mcp.catalogue.edition import load_edition
 from seedance_mcp.money.ledger import Ledger
+from seedance_mcp.origin import install_command
 from seedance_mcp.settings import Settings
 from seedance_mcp.tools.gallery import SHOWN_MOST, Gallery, Written
 
@@ -36,5 +37,5 @@ def _report(written: Written) -> str:
     counts = [f"{written.requests} requests, {written.players} videos to play, {written.unsaved} finished and not saved"]
     if written.without_poster:
         counts.append(f"{written.without_poster} without a poster")
-    advice = "" if written.can_draw else "; pip install 'seedance-mcp[media]' draws posters"
+    advice = "" if written.can_draw else f"; {install_command('media')} draws posters"
     return f"{written.path}\n{', '.join(counts)}{advice}"
