@@ -26,7 +26,10 @@ def mended(message: types.JSONRPCMessage) -> types.JSONRPCMessage:
 
 
 def _versioned(client: Any) -> Any:
-    return client if not isinstance(client, dict) or client.get("version") is not None else {**client, "version": ""}
+    if not isinstance(client, dict):
+        return client
+    named = cast("_Object", client)
+    return named if named.get("version") is not None else {**named, "version": ""}
 
 
 def _read(written: str) -> _Object:
