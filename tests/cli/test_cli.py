@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import aclosing, closing
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -23,7 +23,7 @@ from seedance_mcp.cli.install import InstallOptions
 from seedance_mcp.cli.mcp_clients import BY_NAME
 from seedance_mcp.errors import OutcomeUnknown
 from seedance_mcp.money.ledger import open_ledger
-from seedance_mcp.money.records import NewRequest
+from seedance_mcp.money.records import Film, NewRequest, Saved
 from seedance_mcp.origin import install_command
 from seedance_mcp.sandbox.serve import listen
 from seedance_mcp.settings import Settings
@@ -238,6 +238,20 @@ async def team(folder: Path) -> str:
             await mine.observe(request.request_id, ProviderTask(f"vid_{len(name)}", "completed", cost=Decimal("2.5")))
     await ledger.aclose()
     return lost
+
+
+def test_films_are_listed_with_what_their_clips_cost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def joined() -> None:
+        async with aclosing(open_ledger(Settings(), lambda: datetime(2026, 11, 23, 12, tzinfo=UTC))) as ledger:
+            saved = Saved(str(tmp_path / "film.mp4"), 9, "00")
+            await ledger.keep_film(Film("film_1", datetime(2026, 11, 23, 12, tzinfo=UTC), 12.5, ("vid_1", "vid_1"), saved))
+
+    filled_ledger(tmp_path, monkeypatch)
+    anyio.run(joined)
+    assert main.main(["tasks"]) == 0
+    assert f"| 12.50 | 2 | 2.5 | {tmp_path / 'film.mp4'} |" in capsys.readouterr().out
 
 
 def test_the_operator_of_a_team_sees_every_callers_requests_and_settles_them(

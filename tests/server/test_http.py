@@ -327,7 +327,7 @@ async def test_each_token_hears_of_its_own_tasks_alone(serving: Serve) -> None:
 
 async def test_each_token_has_its_own_folder_for_videos(serving: Serve, tmp_path: Path) -> None:
     async def film(order: Order, pictures: list[bytes]) -> bytes:
-        return b"\0\0\0\x20ftypisom" + order.prompt.encode()
+        return b"\0\0\0\x0cftypisom\0\0\0\x08moov" + (8 + len(order.prompt)).to_bytes(4) + b"mdat" + order.prompt.encode()
 
     async with (
         run_in_background(Sandbox(film, queue_seconds=0.05, work_seconds=0.1)) as provider,
@@ -338,7 +338,7 @@ async def test_each_token_has_its_own_folder_for_videos(serving: Serve, tmp_path
         for client, prompt in ((anna, "hers"), (bert, "his")):
             task = await finish(client, await create(client, prompt))
             saved = await told(client, "download_video", task_id=task["task_id"], filename="../fox")
-            assert saved["bytes"] == 12 + len(prompt)
+            assert saved["bytes"] == 28 + len(prompt)
         assert (await told(anna, "download_video", task_id=task["task_id"]))["error"]["code"] == "task_not_found"
     assert [path.relative_to(tmp_path / "videos") for path in sorted((tmp_path / "videos").rglob("*.mp4"))] == [
         Path("anna", "_fox.mp4"),

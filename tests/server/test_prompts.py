@@ -143,7 +143,7 @@ async def test_a_picture_is_uploaded_for_the_chosen_model(open_world: OpenWorld)
         ("text_to_video", {"idea": "x", "model": "seedance2.0-md", "ratio": "21:9"}, "ratio", "16:9, 9:16, 1:1"),
         ("text_to_video", {"idea": " "}, "idea is missing", "text"),
         ("text_to_video", {"idea": "x", "seconds": "5"}, "seconds", "duration"),
-        ("animate_image", {"image": "./a.png", "model": "seedance2.0-md"}, "last_image", "together"),
+        ("animate_image", {"image": "./a.png", "model": "seedance2.0-md"}, "last_image", "as a pair"),
         ("storyboard", {"story": "x", "shots": "1"}, "shots", "from 2 to 24"),
         ("make_coffee", {}, "no such prompt", "text_to_video, animate_image, storyboard, continue_video, make_film"),
     ],

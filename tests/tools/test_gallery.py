@@ -27,6 +27,7 @@ from seedance_mcp.errors import DownloadRefused, OutcomeUnknown
 from seedance_mcp.media import decoder
 from seedance_mcp.money.ledger import Ledger, open_ledger
 from seedance_mcp.money.records import NewRequest, Saved
+from seedance_mcp.origin import install_command
 from seedance_mcp.sandbox.film import render
 from seedance_mcp.sandbox.order import Order, order_of
 from seedance_mcp.sandbox.provider import Sandbox
@@ -360,7 +361,7 @@ def test_the_command_writes_each_callers_page_beside_the_callers_videos(
     monkeypatch.setattr(decoder, "find_spec", no_library)
     (tmp_path / "videos" / "gallery.html").unlink()
     assert main.main(["gallery"]) == 0
-    assert "1 without a poster; pip install 'seedance-mcp[media]' draws posters" in capsys.readouterr().out
+    assert f"1 without a poster; {install_command('media')} draws posters" in capsys.readouterr().out
     (tmp_path / "videos" / "gallery.html").write_text("mine")
     assert main.main(["gallery"]) == 2
     assert "is no gallery of this program" in capsys.readouterr().err
