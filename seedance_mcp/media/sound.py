@@ -61,10 +61,9 @@ def decoded(container: Any, stream: Any, form: Form, start: float, samples: int)
         container.seek(int((start - _ROLL_SECONDS) * 1e6))
     place, is_first = 0, True
     for frame in _resampled(container, stream, form):
-        if frame.time is not None:
-            at = form.samples_in(float(frame.time) - start)
-            place = at if is_first or abs(at - place) > form.samples_in(_GAP_SECONDS) else place
-            is_first = False
+        at = place if frame.time is None else form.samples_in(float(frame.time) - start)
+        place = at if is_first or abs(at - place) > form.samples_in(_GAP_SECONDS) else place
+        is_first = False
         _put(sound, bytes(frame.planes[0])[: form.bytes_of(frame.samples)], form.bytes_of(place))
         place += frame.samples
         if place >= samples:

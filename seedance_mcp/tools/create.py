@@ -125,8 +125,6 @@ async def _obstacles(session: Session, estimate: Estimate) -> list[str]:
         if session.settings.limits:
             drift = await _settle_what_can_be(session)
             gate.check_limits(session.settings, estimate, await session.ledger.spent(), session.now(), drift)
-    except NotConfigured:
-        pass  # it is in the list already
     except BudgetExceeded as refusal:
         found.append(f"It would be refused: {refusal.message}")
     return found

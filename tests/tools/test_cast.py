@@ -75,6 +75,15 @@ async def test_a_url_keeps_its_name_and_its_review(open_world: OpenWorld, tmp_pa
         assert (await world.call("get_asset", {"reference": "@mia", "model": FULL}))["ready"] is True
 
 
+async def test_a_url_whose_review_failed_since_is_brought_anew(open_world: OpenWorld) -> None:
+    async with open_world() as world:
+        first = await keep(world, "https://a.b/mia.png", model=FULL)
+        world.sandbox.assets[first["asset_id"]].rejected = True
+        again = await world.call("get_asset", {"reference": "@mia", "model": FULL})
+        assert again["ready"] is True
+        assert again["asset_id"] != first["asset_id"]
+
+
 async def test_a_name_in_a_media_field_is_answered_with_the_call(open_world: OpenWorld) -> None:
     async with open_world() as world:
         for fields in ({"images": ["@mia"]}, {"first_image": "@mia"}):
