@@ -472,7 +472,7 @@ def test_a_clear_picture_of_too_many_bytes_becomes_a_jpeg_on_white(tmp_path: Pat
 
 
 def test_a_drawing_of_too_many_bytes_for_a_png_becomes_a_jpeg(tmp_path: Path) -> None:
-    dots = Image.effect_noise((300, 300), 250).point(lambda value: 255 * (value > 127)).convert("RGB")
+    dots = Image.effect_noise((300, 300), 250).convert("1").convert("RGB")
     assert still(encoded(dots, "PNG"), tmp_path, bytes=(1, 200_000))["ending"] == "png"
     assert still(encoded(dots, "PNG"), tmp_path, bytes=(1, 9000))["ending"] == "jpg"
 
