@@ -8,6 +8,7 @@ from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from histories import PROCESSES, Kind, Nature, Says, Step, Stop, live
@@ -18,6 +19,8 @@ HISTORIES = int(os.environ.get("HISTORIES", "150"))
 """How many random histories are lived through on each engine."""
 PART = 200
 """How many of them make one test, which has a deadline."""
+RANDOM: dict[str, Any] = {"derandomize": False} if HISTORIES > PART else {}
+"""Parts that are all made alike would be one part."""
 
 LIMITS = ("max_cost_per_video", "max_cost_per_day", "max_cost_total", "max_cost_account_per_day", "max_cost_account_total")
 natures = st.builds(
@@ -70,6 +73,7 @@ histories = st.lists(st.one_of(creates, creates, others, world, times), min_size
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(max(1, HISTORIES // PART)))
 @settings(
+    **RANDOM,
     max_examples=min(HISTORIES, PART),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture],
 )

@@ -91,7 +91,7 @@ async def test_a_cost_that_only_the_query_tells_counts_before_the_next_create(op
     assert await fill(open_world, sandbox, max_cost_per_day="100", prices=priced(tmp_path)) == 2
 
 
-@pytest.mark.parametrize("limit", ["max_cost_per_day", "max_cost_total", "max_cost_account_total"])
+@pytest.mark.parametrize("limit", ["max_cost_per_day", "max_cost_total", "max_cost_account_per_day", "max_cost_account_total"])
 async def test_what_the_account_used_beyond_the_estimates_counts(open_world: OpenWorld, tmp_path: Path, limit: str) -> None:
     sandbox = Charging(no_film, takes=50)
     assert await fill(open_world, sandbox, prices=priced(tmp_path), **{limit: "100"}) == 2
