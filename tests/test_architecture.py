@@ -42,6 +42,7 @@ HTTPX = {
     "provider.environment",
     "provider.client",
     "provider.result_download",
+    "provider.result_hosts",
     "server.oauth",
     "sandbox.faults",
     "sandbox.provider",

@@ -7,6 +7,7 @@ __all__ = [
     "environment",
     "failures",
     "result_download",
+    "result_hosts",
     "result_links",
     "reviews",
     "status_words",

@@ -13,7 +13,8 @@ import anyio
 import pytest
 
 from seedance_mcp.errors import DownloadFailed, DownloadRefused
-from seedance_mcp.provider.result_download import Fetcher, resolve_host
+from seedance_mcp.provider.result_download import Fetcher
+from seedance_mcp.provider.result_hosts import resolve_host
 from seedance_mcp.sandbox.serve import listen
 
 FILM = b"\0\0\0\x10ftypisom\0\0\0\0" + (100_008).to_bytes(4) + b"mdat" + bytes(100_000) + b"\0\0\0\x08moov"

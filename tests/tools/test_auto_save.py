@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def film(order: Order, pictures: list[bytes]) -> bytes:
-    return b"\0\0\0\x18ftypisom" + bytes(2000)
+    return b"\0\0\0\x10ftypisom\0\0\0\0" + (2008).to_bytes(4) + b"mdat" + bytes(2000) + b"\0\0\0\x08moov"
 
 
 def provider() -> Sandbox:
@@ -108,11 +108,13 @@ async def test_a_ledger_that_fails_for_a_while_ends_nothing(open_world: OpenWorl
         assert len(kept(world)) == 1
 
 
-async def test_a_task_of_days_ago_is_followed_no_more(open_world: OpenWorld) -> None:
+async def test_a_task_of_days_ago_is_polled_once_more_and_saved(open_world: OpenWorld) -> None:
     later = datetime.now(UTC) + timedelta(days=2)
     async with open_world(sandbox=(sandbox := provider())) as world:
         await world.create()
-    async with open_world(sandbox=sandbox, auto_save=True, clock=lambda: later):
+    async with open_world(sandbox=sandbox, auto_save=True, clock=lambda: later) as world:
+        await anyio.sleep(600)
+        assert len(kept(world)) == 1
         polls = len(sandbox.requests)
         await anyio.sleep(600)
         assert len(sandbox.requests) == polls

@@ -661,7 +661,7 @@ async def test_half_a_video_of_unannounced_length_is_not_kept_and_tried_anew(
         assert "came incomplete" in answer.text
         assert words in answer.text
         assert answer.error["retryable"] is True
-        task = (await world.call("list_tasks"))["tasks"][0]
+        task = (await world.call("list_tasks", {"detail": "full"}))["tasks"][0]
         assert task["saved_path"] is None
         assert content_of(world, await world.call("download_video", {"task_id": task["task_id"]})) == FILM
 
