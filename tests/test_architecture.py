@@ -41,6 +41,7 @@ _version:
 HTTPX = {
     "provider.environment",
     "provider.client",
+    "provider.result_body",
     "provider.result_download",
     "provider.result_hosts",
     "server.oauth",

@@ -6,6 +6,7 @@ __all__ = [
     "envelope",
     "environment",
     "failures",
+    "result_body",
     "result_download",
     "result_hosts",
     "result_links",

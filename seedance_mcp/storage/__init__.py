@@ -3,7 +3,9 @@
 __all__ = [
     "asset_files",
     "dirfd",
+    "file_lock",
     "local_disk",
+    "part_files",
     "video_names",
     "video_store",
 ]
