@@ -247,7 +247,7 @@ class Settings(BaseSettings):
     sandbox: Switch = False
     """1: the embedded sandbox provider, no key, nothing charged; every result is marked."""
     data_dir: Folder = Field(default_factory=_default_data)
-    """Where the ledger is kept."""
+    """Where the ledger is kept, and the parts of downloads that were cut off."""
     output_dir: Folder = Field(default_factory=_default_output)
     """The only folder that videos are saved to."""
     auto_save: Switch = False

@@ -83,6 +83,13 @@ def test_a_truncated_body_is_no_video(reply: bytes) -> None:
     assert caught.value.may_be_repeated
 
 
+def test_a_body_that_came_whole_and_is_no_whole_video_is_refused() -> None:
+    half = FILM[:1000]
+    reply = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"
+    with host(reply + half) as (base, _), pytest.raises(DownloadFailed, match="came incomplete"):
+        fetched(base, base)
+
+
 def test_a_tls_certificate_is_checked_against_the_host_name() -> None:
     """The handshake is told the host's own name though the connection goes to an address."""
     with listen() as bound:

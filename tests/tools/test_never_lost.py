@@ -187,7 +187,7 @@ async def test_a_task_that_was_called_failed_and_completed_later_gives_its_video
         sandbox.change = saying(status="completed", result={"video_url": LINK}, cost=None)
         await anyio.sleep(60)
         await world.call(tool, {"task_id": task_id})
-        done = (await world.call("list_tasks"))["tasks"][0]
+        done = (await world.call("list_tasks", {"detail": "full"}))["tasks"][0]
         again = await world.create()
     assert (done["status"], done["video_url"], done["error"], done["progress"]) == ("completed", LINK, None, 100)
     assert done["next"]["tool"] == "download_video"
@@ -218,7 +218,7 @@ async def test_after_a_day_asleep_the_provider_is_asked_before_a_task_is_given_u
         task_id = (await world.create())["task_id"]
         await world.call("get_task", {"task_id": task_id})
         now += timedelta(hours=26)  # the clock of a machine that sleeps stands still, and the wall's does not
-        (listed,) = (await world.call("list_tasks"))["tasks"]
+        (listed,) = (await world.call("list_tasks", {"detail": "full"}))["tasks"]
         assert (listed["status"], listed["warnings"], listed["next"]["tool"]) == ("queued", [], "get_task")
         polls = len(sandbox.requests)
         seen = await world.call("get_task", {"task_id": task_id})
