@@ -72,6 +72,29 @@ def _base_url(value: str) -> str:
     return _url(value).rstrip("/")
 
 
+_PROXY_SCHEMES = {"http", "https", "socks5", "socks5h"}
+
+
+def _proxy(value: Any) -> Any:
+    """The address of a proxy, which may hold a password, or `env`."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    parts = urlsplit(text)
+    has_more = parts.path.strip("/") or parts.query or parts.fragment
+    if text != "env" and (parts.scheme not in _PROXY_SCHEMES or not parts.hostname or has_more or not _has_port(text)):
+        raise ValueError("must be env, or the address of a proxy such as http://127.0.0.1:7890 (https:// and socks5:// too)")
+    return text
+
+
+def _has_port(url: str) -> bool:
+    """Whether a URL names a port from 1 to 65535, or none."""
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
+
+
 def _identifier(value: str) -> str:
     """A URL that is compared character by character, and stands in a header."""
     if not value.isascii() or not value.isprintable() or set(value) & set(' "\\{}'):
@@ -225,13 +248,16 @@ class Settings(BaseSettings):
     sandbox: Switch = False
     """1: the embedded sandbox provider, no key, nothing charged; every result is marked."""
     data_dir: Folder = Field(default_factory=_default_data)
-    """Where the ledger is kept."""
+    """Where the ledger is kept, and the parts of downloads that were cut off."""
     output_dir: Folder = Field(default_factory=_default_output)
     """The only folder that videos are saved to."""
     auto_save: Switch = False
     """1: every finished video is saved without being asked, also while no call waits for it."""
     media_roots: Annotated[list[Path] | None, NoDecode, BeforeValidator(_paths)] = None
     """The only folders that upload_asset reads, separated as in PATH."""
+    download_proxy: Annotated[SecretStr | None, BeforeValidator(_proxy)] = None
+    """The proxy that videos are fetched through where no direct way leads to their hosts: its address, or `env` for that of
+    the environment."""
     prices: Folder | None = None
     """A price file in the form of `prices.toml`, for accounts with their own rates."""
     max_cost_per_video: Amount = None

@@ -30,14 +30,15 @@ from trio.testing import MockClock, active_thread_count
 from seedance_mcp.catalogue.edition import Edition, load_edition
 from seedance_mcp.money.ledger import open_ledger as open_sqlite
 from seedance_mcp.provider.client import ProviderClient
-from seedance_mcp.provider.result_download import MOST_BYTES, Fetcher, Resolve
+from seedance_mcp.provider.result_download import MOST_BYTES, Fetcher
+from seedance_mcp.provider.result_hosts import Resolve
 from seedance_mcp.sandbox.order import Order
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.server.handlers import build_server, open_shared
 from seedance_mcp.settings import Settings
 from seedance_mcp.storage.video_store import VideoStore
 from seedance_mcp.tools.observer import Observer
-from seedance_mcp.tools.session import Keep, OpenLedger, Shared, keep_on_disk, utc_now
+from seedance_mcp.tools.session import Keep, OpenLedger, Reach, Shared, keep_on_disk, utc_now
 
 PROVIDER = "https://provider.invalid"
 LOOPBACK = {"127.0.0.1", b"127.0.0.1", b"localhost", "::1", "localhost", "0.0.0.0", "", None}  # noqa: S104 - compared, not bound
@@ -210,7 +211,7 @@ OpenWorld = Callable[..., AbstractAsyncContextManager[World]]
 @pytest.fixture
 def open_world(tmp_path: Path, open_ledger: OpenLedger) -> OpenWorld:
     """Open a world; keywords are settings, `key` the client's key, `client_name` and `mode` the MCP client's, `resolve`,
-    `most_bytes` and `keep` what downloads go by, `edition` the catalogue of server and sandbox,
+    `most_bytes` and `keep` what downloads go by, `reach` all of that in one, `edition` the catalogue of server and sandbox,
     `observers` what learns of what happens.
     """
 
@@ -233,14 +234,16 @@ def open_world(tmp_path: Path, open_ledger: OpenLedger) -> OpenWorld:
         most_bytes: int = fields.pop("most_bytes", MOST_BYTES)
         keep: Keep = fields.pop("keep", keep_on_disk)
         observers: Sequence[Observer] = fields.pop("observers", ())
-        settings = Settings(**{**usual, **fields})
-        videos = keep(settings)
 
         def connect(_: Settings) -> ProviderClient:
             return ProviderClient(PROVIDER, key, transport=httpx.MockTransport(provider))
 
-        def reach(_: Settings) -> Fetcher:
+        def in_memory(_: Settings) -> Fetcher:
             return Fetcher(PROVIDER, resolve, lambda: httpx.MockTransport(provider), most_bytes)
+
+        reach: Reach = fields.pop("reach", in_memory)
+        settings = Settings(**{**usual, **fields})
+        videos = keep(settings)
 
         def shared() -> Shared:
             parts: dict[str, Any] = {"open_ledger": open_ledger, "edition": edition}

@@ -41,7 +41,9 @@ _version:
 HTTPX = {
     "provider.environment",
     "provider.client",
+    "provider.result_body",
     "provider.result_download",
+    "provider.result_hosts",
     "server.oauth",
     "sandbox.faults",
     "sandbox.provider",

@@ -19,6 +19,8 @@ from functools import reduce
 from pathlib import Path
 from typing import Any, cast
 
+from pydantic import SecretStr
+
 from seedance_mcp.cli import jsonc_edit
 from seedance_mcp.cli.installed import ClientFile, client_files
 from seedance_mcp.cli.mcp_clients import BY_NAME, KEY, SERVER, ClientApp, ServerEntry, own_command, uvx_command
@@ -47,6 +49,7 @@ _PASSED_ON = (
     "max_cost_account_total",
     "confirm_above",
     "output_dir",
+    "download_proxy",
 )
 _KEPT, _ABSENT = "before-seedance", "none-before-seedance"
 """In the name of a copy: the file had content, or did not exist."""
@@ -382,7 +385,7 @@ def _put_in(client: ClientApp, options: InstallOptions) -> str:
 
 
 def _passed_on() -> tuple[dict[str, str], str]:
-    """Find the limits and the output folder of this shell: clients start servers with little more than HOME and PATH.
+    """Find limits, output folder and proxy of this shell: clients start servers with little more than HOME and PATH.
 
     Returns:
         The variables for the entry, with absolute paths, and a text about the limits among them.
@@ -405,6 +408,8 @@ def _variable(name: str) -> str:
 def _plain(settings: Settings, name: str) -> str:
     """Write a setting as text, empty if it is not set."""
     value = getattr(settings, name) if name in settings.model_fields_set else None
+    if isinstance(value, SecretStr):
+        return "" if "@" in value.get_secret_value() else value.get_secret_value()  # a password stays where it is
     return str(value.absolute()) if isinstance(value, Path) else "" if value is None else f"{value:f}"
 
 

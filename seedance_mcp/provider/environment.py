@@ -9,6 +9,7 @@ import os
 import ssl
 from collections.abc import Callable
 from typing import Any, TypeVar
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
@@ -28,6 +29,36 @@ def open_client(**options: Any) -> httpx.AsyncClient:
 def open_tls() -> ssl.SSLContext:
     """Make a TLS context; raises `NotConfigured`, which names the variable that makes it impossible."""
     return _made(httpx.create_ssl_context)
+
+
+def proxy_to(setting: str, host: str) -> str | None:
+    """Give the address of the proxy that leads to a host.
+
+    Args:
+        setting: An address, `env` for the proxy of the environment (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`), or nothing.
+        host: The host's name.
+
+    Returns:
+        `None` where no proxy is to be used.
+    """
+    if setting != "env":
+        return setting or None
+    found = getproxies()
+    address = found.get("https") or found.get("all")
+    if not address or proxy_bypass(host):
+        return None
+    return address if "://" in address else f"http://{address}"
+
+
+def open_proxied(proxy: str, tls: ssl.SSLContext) -> httpx.AsyncBaseTransport:
+    """Make a transport that goes through a proxy; raises `NotConfigured` where its address cannot be used."""
+    try:
+        return httpx.AsyncHTTPTransport(proxy=httpx.Proxy(proxy), verify=tls)
+    except _FAILURES as error:
+        raise NotConfigured(
+            f"SEEDANCE_DOWNLOAD_PROXY cannot be used: {_PROXY}, or env for the proxy of the environment. Nothing was fetched: "
+            "the operator should correct or unset it where this server is started."
+        ) from error
 
 
 def _made(make: Callable[[], T]) -> T:

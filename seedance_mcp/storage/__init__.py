@@ -3,8 +3,10 @@
 __all__ = [
     "asset_files",
     "dirfd",
+    "file_lock",
     "local_disk",
     "page_file",
+    "part_files",
     "video_names",
     "video_store",
 ]

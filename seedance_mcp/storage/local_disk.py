@@ -38,7 +38,7 @@ class LocalDisk:
 
     def new(self, name: str, principal: str) -> Part:
         """Begin a file; see `VideoStore.new`."""
-        with _in_words(_OUTPUT_FOLDER), ExitStack() as stack:
+        with in_words(_OUTPUT_FOLDER), ExitStack() as stack:
             folder = stack.enter_context(open_own_folder(self._folder, principal))
             _sweep(folder)
             part = Part(folder, name)
@@ -84,7 +84,7 @@ class Part:
 
     def write(self, data: bytes) -> None:
         """Append bytes; see `Pending.write`."""
-        with _in_words(_OUTPUT_FOLDER):
+        with in_words(_OUTPUT_FOLDER):
             self._file.write(data)
         self._digest.update(data)
         self._size_bytes += len(data)
@@ -92,7 +92,7 @@ class Part:
     def commit(self) -> Stored:
         """Give the file its name; see `Pending.commit`."""
         try:
-            with _in_words(_OUTPUT_FOLDER):
+            with in_words(_OUTPUT_FOLDER):
                 path = self._publish()
         finally:
             self.abort()  # the hidden name goes, whether the file has another one now or not
@@ -159,12 +159,12 @@ def open_own_folder(root: Path, principal: str) -> Folder:
 @contextmanager
 def temporary_video() -> Generator[BinaryIO]:
     """Open a file for a video that is not kept; raises `DownloadRefused` where it cannot be written."""
-    with _in_words(_TEMPORARY_FOLDER), tempfile.TemporaryFile() as file:
+    with in_words(_TEMPORARY_FOLDER), tempfile.TemporaryFile() as file:
         yield file
 
 
 @contextmanager
-def _in_words(folder: str) -> Generator[None]:
+def in_words(folder: str) -> Generator[None]:
     """Turn an `OSError` into a `DownloadRefused` that names the folder."""
     try:
         yield

@@ -24,9 +24,11 @@ from seedance_mcp.media import decoder
 from seedance_mcp.money.records import Record, Saved
 from seedance_mcp.origin import advice
 from seedance_mcp.polling.schedule import Meter
+from seedance_mcp.provider.result_body import Kept
 from seedance_mcp.storage.local_disk import temporary_video
+from seedance_mcp.storage.part_files import PartFile, claim, sweep
 from seedance_mcp.storage.video_names import video_name
-from seedance_mcp.storage.video_store import Stored
+from seedance_mcp.storage.video_store import Pending, Stored
 from seedance_mcp.tools import gallery
 from seedance_mcp.tools.arguments import DownloadVideo, PreviewVideo
 from seedance_mcp.tools.results import Preview, SavedVideo, Shown, Task
@@ -37,6 +39,10 @@ LINK_SECONDS = 3600.0
 """How long a download link of the video store lives."""
 _REPORT_SECONDS = 1.0
 """A transfer reports its progress at most this often."""
+_RE_READ_SECONDS = 0.5
+"""How often a call that waits for another process asks whether that one has finished."""
+DEADLINE_SECONDS = 900.0
+"""How long a call waits for another process at most: as long as one transfer may take."""
 _PAID_AGAIN = (
     "A new link was asked for. Do not create the video again to get it back, that would be paid again: ask the user first."
 )
@@ -54,17 +60,45 @@ async def download_video(session: Session, arguments: DownloadVideo, caller: Cal
     record = await finished_record(session, arguments.task_id)
     name = video_name(arguments.filename, f"{record.created_at:%Y-%m-%d} {record.model} {record.task_id}")
     async with session.shared.saving.setdefault(record.request_id, anyio.Lock()):
-        record = await session.ledger.get(record.request_id)  # another call may have saved it meanwhile
-        if record.saved and (file := await _open_saved(session, record.saved)):
-            file.close()
-            is_elsewhere = arguments.filename and PurePath(record.saved.uri).stem != name
-            note = f"already saved as {record.saved.uri}; filename ignored" if is_elsewhere else ""
-            return _saved_video(session, record, record.saved, note)
-        return await _save(session, record, name, caller)
+        if found := await _saved_before(session, record, arguments, name):
+            return found
+        async with _claimed(session, record, caller) as part:
+            if found := await _saved_before(session, record, arguments, name):  # another process may have saved it meanwhile
+                return found
+            return await _save(session, record, name, part, caller)
 
 
-async def _save(session: Session, record: Record, name: str, caller: Caller) -> SavedVideo:
-    stored = await _store(session, record, name, caller)
+async def _saved_before(session: Session, record: Record, arguments: DownloadVideo, name: str) -> SavedVideo | None:
+    """Give the video that is saved already, if its bytes are still there."""
+    saved = (await session.ledger.get(record.request_id)).saved
+    if saved is None or not (file := await _open_saved(session, saved)):
+        return None
+    file.close()
+    is_elsewhere = arguments.filename and PurePath(saved.uri).stem != name
+    note = f"already saved as {saved.uri}; filename ignored" if is_elsewhere else ""
+    return _saved_video(session, record, saved, note)
+
+
+@asynccontextmanager
+async def _claimed(session: Session, record: Record, caller: Caller) -> AsyncGenerator[PartFile]:
+    """Have the fetching of a video to itself; waits for another process that has it, as long as that one lives."""
+    folder, waits = session.settings.ledger_dir / "downloads", 0
+    await anyio.to_thread.run_sync(sweep, folder, session.edition.url_lifetime_seconds.value)
+    while (part := await anyio.to_thread.run_sync(claim, folder, record.request_id)) is None:
+        if waits * _RE_READ_SECONDS >= DEADLINE_SECONDS:
+            raise DownloadFailed("Another process is downloading this video, and has not finished for long. Call again later.")
+        waits += 1
+        await caller.report(0.01 * waits * _RE_READ_SECONDS, "another process is downloading this video")
+        await anyio.sleep(_RE_READ_SECONDS)
+    try:
+        yield part
+    finally:
+        part.close()
+
+
+async def _save(session: Session, record: Record, name: str, part: PartFile, caller: Caller) -> SavedVideo:
+    stored = await _store(session, record, name, part, caller)
+    part.drop()
     saved = Saved(stored.uri, stored.size_bytes, stored.sha256)
     with anyio.CancelScope(shield=True), suppress(LedgerUnusable):  # the video is there, and that matters more than the ledger
         await session.ledger.save(record.request_id, saved)
@@ -72,15 +106,21 @@ async def _save(session: Session, record: Record, name: str, caller: Caller) -> 
     return _saved_video(session, record, saved)
 
 
-async def _store(session: Session, record: Record, name: str, caller: Caller) -> Stored:
-    """Fetch a video into the store; a call that fails or is cancelled leaves nothing there."""
+async def _store(session: Session, record: Record, name: str, part: PartFile, caller: Caller) -> Stored:
+    """Fetch a video into the store; a call that fails or is cancelled leaves nothing there, and its part for the next call."""
     pending = await anyio.to_thread.run_sync(session.video_store.new, name, session.principal)
     try:
-        await _fetch(session, record, pending.write, caller)
-        return await anyio.to_thread.run_sync(pending.commit)
+        await _fetch(session, record, part.write, caller, part)
+        return await anyio.to_thread.run_sync(_committed, part, pending)
     finally:
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(pending.abort)
+
+
+def _committed(part: PartFile, pending: Pending) -> Stored:
+    for piece in part.pieces():
+        pending.write(piece)
+    return pending.commit()
 
 
 def _saved_video(session: Session, record: Record, saved: Saved, note: str = "") -> SavedVideo:
@@ -202,17 +242,19 @@ async def _open_video(session: Session, record: Record, caller: Caller) -> Async
         yield file
 
 
-async def _fetch(session: Session, record: Record, write: Callable[[bytes], object], caller: Caller) -> None:
+async def _fetch(
+    session: Session, record: Record, write: Callable[[bytes], object], caller: Caller, kept: Kept | None = None
+) -> None:
     """Fetch a video; where its link has expired, a new one is asked for, once."""
     report = _reporter(caller)
     try:
-        await session.fetcher.fetch(record.video_url or "", write, report)
+        await session.fetcher.fetch(record.video_url or "", write, report, kept)
     except LinkExpired:  # nothing was written
         record = await _renewed(session, record)
     else:
         return
     try:
-        await session.fetcher.fetch(record.video_url or "", write, report)
+        await session.fetcher.fetch(record.video_url or "", write, report, kept)
     except LinkExpired as error:
         raise LinkExpired(f"{error.message} {_PAID_AGAIN}") from error
 

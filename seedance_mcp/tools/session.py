@@ -73,7 +73,8 @@ def reach_hosts(settings: Settings) -> Fetcher:
     """Make what downloads finished videos; it never gets the key."""
     from seedance_mcp.provider.result_download import Fetcher  # noqa: PLC0415 - likewise
 
-    return Fetcher(settings.base_url)
+    proxy = settings.download_proxy.get_secret_value() if settings.download_proxy else ""
+    return Fetcher(settings.base_url, proxy=proxy)
 
 
 Keep = Callable[[Settings], VideoStore]

@@ -511,6 +511,7 @@ GIVEN = {
     "SEEDANCE_MAX_COST_TOTAL": "0",
     "SEEDANCE_CONFIRM_ABOVE": "2",
     "SEEDANCE_OUTPUT_DIR": "/films",
+    "SEEDANCE_DOWNLOAD_PROXY": "http://127.0.0.1:7890",
 }
 
 
@@ -531,6 +532,14 @@ def test_limits_of_the_shell_are_written_into_the_entry(
     assert ("env_vars" in found[client.servers]["seedance"]) is (client.name == "codex" and not sandbox)
     limits = ", ".join(f"{name}={value}" for name, value in GIVEN.items() if "_MAX_" in name)
     assert f"Limits: {limits}, written into the entry." in capsys.readouterr().out
+
+
+def test_a_proxy_with_a_password_is_not_written_into_the_entry(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SEEDANCE_DOWNLOAD_PROXY", "http://me:hidden@127.0.0.1:7890")
+    assert main.main(["install", "cursor", *COMMAND]) == 0
+    assert "hidden" not in BY_NAME["cursor"].path().read_text() + capsys.readouterr().out
 
 
 def test_a_relative_output_folder_is_refused_and_nothing_is_written(

@@ -13,7 +13,8 @@ import anyio
 import pytest
 
 from seedance_mcp.errors import DownloadFailed, DownloadRefused
-from seedance_mcp.provider.result_download import Fetcher, resolve_host
+from seedance_mcp.provider.result_download import Fetcher
+from seedance_mcp.provider.result_hosts import resolve_host
 from seedance_mcp.sandbox.serve import listen
 
 FILM = b"\0\0\0\x10ftypisom\0\0\0\0" + (100_008).to_bytes(4) + b"mdat" + bytes(100_000) + b"\0\0\0\x08moov"
@@ -80,6 +81,13 @@ def test_a_truncated_body_is_no_video(reply: bytes) -> None:
     with host(reply) as (base, _), pytest.raises(DownloadFailed, match="broke off") as caught:
         fetched(base, base)
     assert caught.value.may_be_repeated
+
+
+def test_a_body_that_came_whole_and_is_no_whole_video_is_refused() -> None:
+    half = FILM[:1000]
+    reply = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"
+    with host(reply + half) as (base, _), pytest.raises(DownloadFailed, match="came incomplete"):
+        fetched(base, base)
 
 
 def test_a_tls_certificate_is_checked_against_the_host_name() -> None:

@@ -390,7 +390,7 @@ async def test_an_output_folder_that_cannot_be_written_is_named(open_world: Open
 @BOTH_STORES
 async def test_a_ledger_that_fails_takes_no_saved_video_back(open_world: OpenWorld, tmp_path: Path) -> None:
     def spoil() -> httpx.Response:
-        for path in (tmp_path / "data").iterdir():
+        for path in (tmp_path / "data").glob("*.*"):
             path.write_bytes(b"no ledger" * 1000)
         return httpx.Response(200, content=FILM)
 
