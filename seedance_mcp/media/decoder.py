@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from importlib.util import find_spec
 from typing import Any, BinaryIO
 
 _ANSWER_MOST_BYTES = 1 << 20
+_TOO_MUCH = "takes too much time or memory to read, or breaks the decoder"
 _PASSED_ON = ("SYSTEMROOT", "LD_LIBRARY_PATH")
 """Variables without which Python or its libraries do not start on some systems."""
 _PROGRAM = "import sys; sys.path[:] = sys.argv[4:]; from seedance_mcp.media.worker import main; main(*sys.argv[1:4])"
@@ -131,15 +133,17 @@ def _from_start(file: BinaryIO) -> Generator[int]:
 
 
 def _answer(child: subprocess.Popen[bytes], limits: Limits, report: Callable[[float], object]) -> dict[str, Any]:
-    timer = threading.Timer(limits.wall_seconds, child.kill)
+    begun, timer = time.monotonic(), threading.Timer(limits.wall_seconds, child.kill)
     timer.start()
     try:
         answer = _last_line(child, report)
     except ValueError as error:
-        raise Unreadable("takes too much time or memory to read, or breaks the decoder") from error
+        raise Unreadable(_TOO_MUCH) from error
     finally:
         timer.cancel()
         child.kill()
+    if time.monotonic() - begun > limits.wall_seconds:  # the timer came late
+        raise Unreadable(_TOO_MUCH)
     if "failed" in answer:
         raise Unreadable(answer.get("reason") or f"cannot be decoded ({answer['failed']})")
     return answer
