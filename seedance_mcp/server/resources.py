@@ -235,10 +235,10 @@ def limits_text(edition: Edition) -> str:
 
 - upload_asset sends, after converting, up to {uploads.value.max_bytes // 2**20} MB ({uploads.source}): {_endings(edition)}.
 {_reviews(edition)}
-- URLs of uploads and of finished videos expire after about {lifetime.value // 86400} days ({lifetime.source}): save what you want to keep.
+- URLs of uploads and of finished videos expire after about {lifetime.value // 86400} days ({lifetime.source}): save what you keep.
 - download_video takes up to 500 MB in 15 minutes, keeps only whole MP4 files, and goes on where a transfer was cut off.
 - A failed or forgotten task is polled again when a tool names it: a video that is there after all makes it completed.
-- The provider advises {poll.value.min} to {poll.value.max} seconds between two polls ({poll.source}); next.after_seconds tells when one is worth it.
+- The provider advises {poll.value.min} to {poll.value.max} seconds between two polls ({poll.source}); next.after_seconds tells when.
 - Media fields: {", ".join(MEDIA_FIELDS)}.
 
 {_CAUSES_HEAD}
