@@ -216,7 +216,7 @@ def limits_text(edition: Edition) -> str:
     by_route = [f"{route.name}: {note}" for route in edition.routes for note in route.notes]
     notes = "\n".join(f"- {note}" for note in (*by_route, *edition.notes))
     sources = "\n".join(f"- {key}: {what}" for key, what in edition.sources.items())
-    uploads, lifetime, poll = edition.uploads, edition.url_lifetime_seconds, edition.poll_interval_seconds
+    uploads, lives, poll = edition.uploads, edition.url_lifetime_seconds, edition.poll_interval_seconds
     return f"""# Limits of the Seedance 2.0 routes (edition {edition.name})
 
 {routes_table(edition)}
@@ -235,10 +235,10 @@ def limits_text(edition: Edition) -> str:
 
 - upload_asset sends, after converting, up to {uploads.value.max_bytes // 2**20} MB ({uploads.source}): {_endings(edition)}.
 {_reviews(edition)}
-- URLs of uploads and of finished videos expire after about {lifetime.value // 86400} days ({lifetime.source}): save what you keep.
+- URLs of uploads and of finished videos expire after about {lives.value // 86400} days ({lives.source}): save what you keep.
 - download_video takes up to 500 MB in 15 minutes, keeps only whole MP4 files, and goes on where a transfer was cut off.
 - A failed or forgotten task is polled again when a tool names it: a video that is there after all makes it completed.
-- The provider advises {poll.value.min} to {poll.value.max} seconds between two polls ({poll.source}); next.after_seconds tells when.
+- The provider advises {poll.value.min} to {poll.value.max} s between two polls ({poll.source}); next.after_seconds tells when.
 - Media fields: {", ".join(MEDIA_FIELDS)}.
 
 {_CAUSES_HEAD}
