@@ -196,3 +196,11 @@ async def test_after_two_quiet_minutes_a_busy_answer_may_go_again_by_itself(open
         now += timedelta(seconds=21)
         assert (await world.create())["task_id"]
         assert world.creates == 2
+
+
+@pytest.mark.parametrize(("gone", "left"), [(8, 2), (12, 0)])
+def test_a_refusal_says_what_is_left_and_never_less_than_nothing(gone: int, left: int) -> None:
+    spent = Spent(Decimal(gone), Decimal(gone), Decimal(0))
+    with pytest.raises(BudgetExceeded, match=f"{gone} is spent or reserved, {left} is left") as refusal:
+        check_limits(Settings(max_cost_per_day=Decimal(10)), Estimate(Decimal(5), "", currency="JimiCoin"), spent, NOON)
+    assert refusal.value.details["allowed"] == f"at most {left} JimiCoin"
