@@ -142,10 +142,9 @@ def _answer(child: subprocess.Popen[bytes], limits: Limits, report: Callable[[fl
     finally:
         timer.cancel()
         child.kill()
-    if time.monotonic() - begun > limits.wall_seconds:  # the timer came late
-        raise Unreadable(_TOO_MUCH)
-    if "failed" in answer:
-        raise Unreadable(answer.get("reason") or f"cannot be decoded ({answer['failed']})")
+    is_late = time.monotonic() - begun > limits.wall_seconds  # so may be the timer
+    if is_late or "failed" in answer:
+        raise Unreadable(_TOO_MUCH if is_late else answer.get("reason") or f"cannot be decoded ({answer['failed']})")
     return answer
 
 

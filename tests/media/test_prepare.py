@@ -477,6 +477,11 @@ def test_a_drawing_of_too_many_bytes_for_a_png_becomes_a_jpeg(tmp_path: Path) ->
     assert still(encoded(dots, "PNG"), tmp_path, bytes=(1, 9000))["ending"] == "jpg"
 
 
+def test_a_picture_of_many_colours_becomes_a_jpeg(tmp_path: Path) -> None:
+    bands = [Image.effect_noise((300, 300), 250) for _ in "RGB"]
+    assert still(encoded(Image.merge("RGB", bands), "PNG"), tmp_path, bytes=(1, 1 << 20))["ending"] == "jpg"
+
+
 def test_a_picture_of_too_few_or_too_many_pixels_is_refused(tmp_path: Path) -> None:
     assert "too few to be enlarged" in still(encoded(halves((60, 40)), "PNG"), tmp_path, sides_px=(300, 6000))["reason"]
     assert "too many to be decoded" in still(png(20_000, 16_000), tmp_path)["reason"]
