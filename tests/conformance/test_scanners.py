@@ -14,7 +14,11 @@ from seedance_mcp.server.tool_table import TOOLS
 
 MCPCHECK, MCP_SCANNER = "jbt-mcpcheck==0.1.1", "cisco-ai-mcp-scanner==4.8.7"
 
-ANSWERED: dict[tuple[str, str], str] = {}
+ANSWERED = {
+    ("schemas.output_schema_missing", "tool:preview_video"): (
+        "some clients show their model structured content in place of a picture, so this tool has none"
+    ),
+}
 """What mcpcheck finds (code and subject), and our answer."""
 
 STANDING: dict[tuple[str, str], str] = {}
