@@ -204,3 +204,4 @@ def test_a_refusal_says_what_is_left_and_never_less_than_nothing(gone: int, left
     with pytest.raises(BudgetExceeded, match=f"{gone} is spent or reserved, {left} is left") as refusal:
         check_limits(Settings(max_cost_per_day=Decimal(10)), Estimate(Decimal(5), "", currency="JimiCoin"), spent, NOON)
     assert refusal.value.details["allowed"] == f"at most {left} JimiCoin"
+    assert "The day renews at 2026-11-24T00:00:00Z" in refusal.value.message
