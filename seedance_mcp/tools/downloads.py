@@ -124,15 +124,20 @@ def _committed(part: PartFile, pending: Pending) -> Stored:
 
 
 def _saved_video(session: Session, record: Record, saved: Saved, note: str = "") -> SavedVideo:
-    path = session.video_store.path(saved.uri)
     return SavedVideo(
         path=saved.uri,
         bytes=saved.size_bytes,
         sha256=saved.sha256,
         task_id=record.task_id or "",
         note=note,
-        url=path.as_uri() if path else session.video_store.link(saved.uri, LINK_SECONDS),
+        url=url_of(session, saved),
     )
+
+
+def url_of(session: Session, saved: Saved) -> str | None:
+    """Give the URL of a saved video: of its file on the disk, else one that the store lends for a time."""
+    path = session.video_store.path(saved.uri)
+    return path.as_uri() if path else session.video_store.link(saved.uri, LINK_SECONDS)
 
 
 async def preview_video(session: Session, arguments: PreviewVideo, caller: Caller) -> Preview:
@@ -156,7 +161,7 @@ async def preview_video(session: Session, arguments: PreviewVideo, caller: Calle
     sheets: list[bytes] = []
     for task_id in task_ids:
         record = await finished_record(session, task_id)
-        async with _open_video(session, record, caller) as file:
+        async with open_video(session, record, caller) as file:
             sheet = await anyio.to_thread.run_sync(_sheet, file)
         shown.append(Shown(record.task_id or "", sheet["width_px"], sheet["height_px"], sheet["seconds"]))
         sheets.append(base64.b64decode(sheet["jpeg"]))
@@ -217,21 +222,12 @@ async def _open_saved(session: Session, saved: Saved) -> BinaryIO | None:
 
 
 @asynccontextmanager
-async def open_finished(session: Session, task_id: str, caller: Caller) -> AsyncGenerator[BinaryIO]:
+async def open_video(session: Session, record: Record, caller: Caller) -> AsyncGenerator[BinaryIO]:
     """Open the video of a finished task: the saved one, else a copy that is fetched and gone afterwards.
 
     Raises:
-        DownloadFailed: There is no video yet, or it cannot be fetched.
-        TaskNotFound: There is no such task.
+        DownloadFailed: It cannot be fetched.
     """
-    record = await finished_record(session, task_id)
-    async with _open_video(session, record, caller) as file:
-        yield file
-
-
-@asynccontextmanager
-async def _open_video(session: Session, record: Record, caller: Caller) -> AsyncGenerator[BinaryIO]:
-    """Open the saved video, else fetch it into a temporary file that is gone afterwards."""
     if record.saved and (file := await _open_saved(session, record.saved)):
         with file:
             yield file

@@ -36,7 +36,7 @@ from seedance_mcp.polling.schedule import Meter
 from seedance_mcp.storage.video_names import video_name
 from seedance_mcp.storage.video_store import Stored
 from seedance_mcp.tools.arguments import JoinVideos
-from seedance_mcp.tools.downloads import LINK_SECONDS, finished_record, open_finished
+from seedance_mcp.tools.downloads import finished_record, open_video, url_of
 from seedance_mcp.tools.results import FilmClip, JoinedVideo
 from seedance_mcp.tools.session import Caller, Session
 from seedance_mcp.tools.uploads import NOT_FOR_YOU
@@ -113,7 +113,7 @@ async def _bring_clips(session: Session, tasks: list[str], folder: Path, caller:
         try:
             records[task_id] = await finished_record(session, task_id)
             portion = Portion(caller, meter, number * share, (number + 1) * share)
-            async with open_finished(session, task_id, portion) as video:
+            async with open_video(session, records[task_id], portion) as video:
                 await anyio.to_thread.run_sync(_copy, video, folder / f"{number}.mp4")
         except (DownloadFailed, TaskNotFound) as error:
             raise type(error)(f"Clip {number + 1} ({task_id}): {error.message}") from error
@@ -182,7 +182,6 @@ def _stored(session: Session, name: str, path: Path) -> Stored:
 
 
 def _result(session: Session, film: Film, clips: list[tuple[Record, float]]) -> JoinedVideo:
-    path = session.video_store.path(film.saved.uri)
     return JoinedVideo(
         path=film.saved.uri,
         bytes=film.saved.size_bytes,
@@ -193,5 +192,5 @@ def _result(session: Session, film: Film, clips: list[tuple[Record, float]]) -> 
             FilmClip(task_id=each.task_id or "", seconds=round(seconds, 3), cost=float(spent(each))) for each, seconds in clips
         ],
         note="",
-        url=path.as_uri() if path else session.video_store.link(film.saved.uri, LINK_SECONDS),
+        url=url_of(session, film.saved),
     )

@@ -249,9 +249,10 @@ async def _frame(session: Session, source: FrameSource, caller: Caller) -> Async
         raise NotConfigured(
             f"A frame of a video needs more than is installed: {advice('media', remote=bool(session.principal))}"
         )
+    record = await downloads.finished_record(session, source.task_id)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         output = Path(folder, "frame.png")
-        async with downloads.open_finished(session, source.task_id, caller) as video:
+        async with downloads.open_video(session, record, caller) as video:
             argument = json.dumps({"moment": source.moment, "output": str(output)})
             try:
                 await make("frame", argument, video, _converting(caller))
