@@ -73,10 +73,10 @@ class Polls:
                 raise
             task.answered_at = anyio.current_time()
 
-    def seconds_since_answer(self, key: str) -> float | None:
-        """Give how long ago a poll of a task was answered; `None` where this process saw no answer."""
+    def seconds_since_answer(self, key: str) -> float:
+        """Give how long ago a poll of a task was answered; 0 where this process saw no answer."""
         task = self._tasks.get(key)
-        return None if task is None or task.answered_at == -math.inf else anyio.current_time() - task.answered_at
+        return 0.0 if task is None or task.answered_at == -math.inf else anyio.current_time() - task.answered_at
 
     def postpone(self, key: str, seconds: float) -> None:
         """Let no poll of a task begin for a time, because the provider asks for it."""

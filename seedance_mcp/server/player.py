@@ -11,7 +11,6 @@ import mcp_types as types
 from mcp.server.apps import APP_MIME_TYPE, EXTENSION_ID, ResourceCsp
 
 from seedance_mcp.settings import is_loopback
-from seedance_mcp.tools.gallery_page import inline_hash
 from seedance_mcp.tools.session import Session
 
 EXTENSION = EXTENSION_ID
@@ -58,6 +57,8 @@ def _origin(link: str) -> str:
 
 def _page(hosts: list[str]) -> str:
     """Give the page with its policy: its one script, its one style, videos of these hosts, and nothing else."""
+    from seedance_mcp.tools.gallery_page import inline_hash  # noqa: PLC0415 - most sessions show no page
+
     text = files("seedance_mcp.server").joinpath("task.html").read_text("utf-8")
     media = " ".join(hosts) or "'none'"
     policy = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass, field
 
 import anyio
@@ -10,12 +11,11 @@ import anyio
 from seedance_mcp.errors import SeedanceError
 from seedance_mcp.money.gate import Action, Reply
 from seedance_mcp.money.records import Record
-from seedance_mcp.task import RUNNING
 from seedance_mcp.tools import downloads
 from seedance_mcp.tools.arguments import DownloadVideo
 from seedance_mcp.tools.results import Task
 from seedance_mcp.tools.session import Session, Shared
-from seedance_mcp.tools.tasks import poll_task, unsaved_warnings
+from seedance_mcp.tools.tasks import poll_task, running_tasks, unsaved_warnings
 from seedance_mcp.tools.views import GIVEN_UP_SECONDS
 
 log = logging.getLogger(__name__)
@@ -108,7 +108,7 @@ class AutoSave:
 
     async def _turn(self, session: Session) -> bool:
         """Poll what is due and save what is finished; say whether anything is left to do."""
-        running = [record for status in RUNNING for record in (await session.ledger.page(status, AT_ONCE)).records]
+        running = await running_tasks(session, AT_ONCE)
         for record in running:
             await self._poll(session, record)
         unsaved = (await session.ledger.expiring(-AHEAD_SECONDS, session.edition.url_lifetime_seconds.value, AT_ONCE)).records
@@ -118,19 +118,22 @@ class AutoSave:
         return bool(running or unsaved)
 
     async def _poll(self, session: Session, record: Record) -> None:
-        task, now = await session.view(record), anyio.current_time()
-        if record.task_id is None or task.next is None or record.request_id in self.given_up:
+        name, now = record.request_id, anyio.current_time()
+        if record.task_id is None or name in self.given_up or now < self.polled_at.get(name, -math.inf):
+            return
+        task = await session.view(record)
+        if task.next is None:
             return
         pause_seconds = task.next.after_seconds
-        if now < self.polled_at.setdefault(record.request_id, now + pause_seconds):
+        if now < self.polled_at.setdefault(name, now + pause_seconds):
             return
         try:
-            await poll_task(session, record, record.request_id)
+            await poll_task(session, record, name)
         except SeedanceError as error:
-            log.info("Request %s: its task could not be polled (%s)", record.request_id, error.code)
-        self.polled_at[record.request_id] = anyio.current_time() + pause_seconds
+            log.info("Request %s: its task could not be polled (%s)", name, error.code)
+        self.polled_at[name] = anyio.current_time() + pause_seconds
         if (task.elapsed_seconds or 0) >= GIVEN_UP_SECONDS:  # once, since it may have ended while nobody asked
-            self.given_up.add(record.request_id)
+            self.given_up.add(name)
 
     async def _save(self, session: Session, record: Record) -> None:
         name = record.request_id

@@ -9,6 +9,7 @@ from seedance_mcp.tools.arguments import NoArguments
 from seedance_mcp.tools.changes import judge_unknown
 from seedance_mcp.tools.results import AccountBalance, Balance, KeyBalance, Spending
 from seedance_mcp.tools.session import Caller, Session
+from seedance_mcp.tools.views import as_float
 
 
 async def get_balance(session: Session, arguments: NoArguments, caller: Caller) -> Balance:
@@ -37,8 +38,3 @@ async def get_balance(session: Session, arguments: NoArguments, caller: Caller) 
         unclear=[record.request_id for record in unknown if record.principal == session.principal],
         warnings=ignored_variables(),
     )
-
-
-def as_float(amount: Decimal | None) -> float | None:
-    """Give an amount as results write it; `None` where the provider named none."""
-    return None if amount is None else float(amount)

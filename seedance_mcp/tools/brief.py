@@ -11,7 +11,7 @@ from seedance_mcp.catalogue.facts import Model, Route
 from seedance_mcp.money import records, sums
 from seedance_mcp.money.prices import PriceBook
 from seedance_mcp.tools.results import ModelList, ModelRow, RouteRow, TaskRow, Totals
-from seedance_mcp.tools.views import charge_of, iso, prices_of
+from seedance_mcp.tools.views import as_float, charge_of, iso, prices_of
 
 TASK_ROW_CHARS = 248
 """The longest row of a task, as JSON with blanks after commas and colons."""
@@ -93,7 +93,7 @@ def task_row(record: records.Record) -> TaskRow:
         progress=record.progress if record.status == "processing" else None,
         made=iso(record.created_at),
         model=record.model,
-        cost=None if charged is None else float(charged),
+        cost=as_float(charged),
         estimated_cost=float(record.estimate) if charged is None and record.estimate is not None else None,
         project=record.project,
         take=record.take,

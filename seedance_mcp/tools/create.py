@@ -16,7 +16,7 @@ from seedance_mcp.money import gate
 from seedance_mcp.money.policy import is_of_unknown_outcome
 from seedance_mcp.money.prices import Estimate, billed_video
 from seedance_mcp.money.records import JUDGED_AFTER_SECONDS, NewRequest, Record
-from seedance_mcp.task import RUNNING, ProviderTask
+from seedance_mcp.task import ProviderTask
 from seedance_mcp.tools.arguments import CreateVideo
 from seedance_mcp.tools.changes import (
     judge_unknown,
@@ -30,7 +30,8 @@ from seedance_mcp.tools.picture_shapes import cropped_pictures
 from seedance_mcp.tools.references import check_references
 from seedance_mcp.tools.results import Next, Task
 from seedance_mcp.tools.session import Caller, Session
-from seedance_mcp.tools.tasks import poll_task
+from seedance_mcp.tools.tasks import poll_some, running_tasks
+from seedance_mcp.tools.views import as_float
 
 log = logging.getLogger(__name__)
 
@@ -101,17 +102,10 @@ async def _settle_what_can_be(session: Session) -> gate.Drift | None:
 
 async def _poll_unsettled(session: Session) -> None:
     """Poll the newest tasks whose cost is not known; one that cannot be polled stays as it was."""
-    running = [record for status in RUNNING for record in (await session.ledger.page(status, REFRESH_MOST)).records]
-    open_ones = [record for record in running if record.task_id and record.settled is None]
-
-    async def poll(record: Record) -> None:
-        with suppress(SeedanceError):
-            await poll_task(session, record, record.request_id)
-
+    running = await running_tasks(session, REFRESH_MOST)
+    unsettled = [record for record in running if record.task_id and record.settled is None]
     with anyio.move_on_after(REFRESH_SECONDS):
-        async with anyio.create_task_group() as group:
-            for record in open_ones[:REFRESH_MOST]:
-                group.start_soon(poll, record)
+        await poll_some(session, unsettled[:REFRESH_MOST], REFRESH_MOST)
 
 
 async def _obstacles(session: Session, estimate: Estimate) -> list[str]:
@@ -252,7 +246,7 @@ async def _would_send(session: Session, arguments: CreateVideo, estimate: Estima
         request_id=NewRequest(body, "", None).request_id,
         model=body["model"],
         status="unknown",
-        estimated_cost=None if estimate.amount is None else float(estimate.amount),
+        estimated_cost=as_float(estimate.amount),
         currency=session.edition.currency,
         warnings=[_DRY_RUN, *obstacles, *_told_earlier(session, earlier), *question, *cropped, *warnings],
         dry_run=True,

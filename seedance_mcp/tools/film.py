@@ -7,7 +7,7 @@ import secrets
 import shutil
 import tempfile
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -144,7 +144,7 @@ async def _with_music(session: Session, plan: _Plan, source: str, folder: Path, 
             f"music was {music.content.form.title}; allowed: a sound file, such as MP3, M4A or WAV.", field="music"
         )
     await anyio.to_thread.run_sync(_copy, music.file, folder / "music")
-    return _Plan(plan.clips, plan.output, plan.crossfade_seconds, str(folder / "music"), DEMUXERS[name])
+    return replace(plan, music=str(folder / "music"), music_format=DEMUXERS[name])
 
 
 async def _joined(plan: _Plan, portion: Portion) -> dict[str, Any]:

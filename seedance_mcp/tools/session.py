@@ -254,7 +254,7 @@ class Session:
 
     async def _new_view(self, record: Record, now: datetime, warnings: list[str] | None, *, polled: bool) -> Task:
         past = await self.ledger.similar_durations(record) if record.status in RUNNING else []
-        age_seconds = self.polls.seconds_since_answer(record.task_id or "") or 0.0
+        age_seconds = self.polls.seconds_since_answer(record.task_id or "")
         published = None if self.settings.sandbox else published_making_time(self.edition.find(record.model))
         outlook = Outlook(past, self.settings.min_poll_interval_seconds, age_seconds, polled, published)
         return task_of(self.edition, record, now, outlook, warnings, sandbox=self.settings.sandbox)

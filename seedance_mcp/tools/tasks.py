@@ -183,9 +183,9 @@ async def list_tasks(session: Session, arguments: ListTasks, caller: Caller) -> 
     totals = await session.ledger.totals(wanted)
     edition, lifetime_seconds = session.edition, session.edition.url_lifetime_seconds.value
     expiring = await session.ledger.expiring(lifetime_seconds - EXPIRES_SOON_SECONDS, lifetime_seconds, views.NAMED_MOST)
-    rows = [brief.task_row(record) for record in found.records]
+    is_brief = arguments.detail == "brief"
     return TaskList(
-        tasks=[*rows] if arguments.detail == "brief" else [await session.view(record) for record in found.records],
+        tasks=[brief.task_row(record) if is_brief else await session.view(record) for record in found.records],
         total=totals.count,
         totals=brief.totals_of(totals),
         next_cursor=found.next_cursor,
@@ -212,16 +212,27 @@ async def _refresh(session: Session) -> bool:
     Returns:
         Whether all were polled in time.
     """
-    places = anyio.CapacityLimiter(POLLS_AT_ONCE)
+    with anyio.move_on_after(REFRESH_SECONDS) as scope:
+        async with anyio.create_task_group() as group:
+            group.start_soon(poll_some, session, await running_tasks(session), POLLS_AT_ONCE)
+            group.start_soon(reconcile_account, session)
+    return not scope.cancelled_caught
+
+
+async def running_tasks(session: Session, most: int | None = None) -> list[Record]:
+    """Give the tasks that run, at most `most` of each status."""
+    return [record for status in RUNNING for record in (await session.ledger.page(status, most)).records]
+
+
+async def poll_some(session: Session, records: list[Record], at_once: int) -> None:
+    """Poll some tasks, a few at a time; a task whose poll fails stays as it was."""
+    places = anyio.CapacityLimiter(at_once)
 
     async def poll(record: Record) -> None:
         async with places:
             with suppress(SeedanceError):
                 await poll_task(session, record, record.request_id)
 
-    with anyio.move_on_after(REFRESH_SECONDS) as scope:
-        async with anyio.create_task_group() as group:
-            for record in [record for status in RUNNING for record in (await session.ledger.page(status)).records]:
-                group.start_soon(poll, record)
-            group.start_soon(reconcile_account, session)
-    return not scope.cancelled_caught
+    async with anyio.create_task_group() as group:
+        for record in records:
+            group.start_soon(poll, record)

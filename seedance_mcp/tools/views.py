@@ -160,8 +160,8 @@ def task_of(
         video_url=record.video_url,
         video_url_expires_at=iso(_expires_at(edition, record)),
         saved_path=record.saved and record.saved.uri,
-        cost=_number(charge_of(record)),
-        estimated_cost=_number(record.estimate),
+        cost=as_float(charge_of(record)),
+        estimated_cost=as_float(record.estimate),
         currency=edition.currency,
         error=_failure(edition, record),
         warnings=[*(warnings or []), *_evidence(record), *given_up, *guessed, *_without_link(record)],
@@ -279,7 +279,7 @@ def _judged(edition: Edition, record: Record) -> str:
     """Say what to do about a lost answer whose money is known."""
     if record.evidence == "not charged":
         return f"{_what_came(record)} {_MAY_BE_MADE_AGAIN}"
-    paid = f"{_number(record.settled)} {edition.currency}"
+    paid = f"{as_float(record.settled)} {edition.currency}"
     return (
         f"It was paid ({paid}), and no video is known, since the answer named none: contact the provider with request_id "
         f"{record.request_id}, the model and the time ({iso(record.created_at)}). Do not make it again before they answer."
@@ -293,7 +293,7 @@ def _charge(edition: Edition, record: Record) -> str:
         return "Whether it was charged is not known: see get_balance."
     if paid == 0:
         return "Nothing was charged."
-    return f"The provider charged {_number(paid)} {edition.currency} and reported no refund: see get_balance."
+    return f"The provider charged {as_float(paid)} {edition.currency} and reported no refund: see get_balance."
 
 
 def iso(moment: datetime | None) -> str | None:
@@ -301,5 +301,6 @@ def iso(moment: datetime | None) -> str | None:
     return moment.isoformat(timespec="seconds").replace("+00:00", "Z") if moment else None
 
 
-def _number(amount: Decimal | None) -> float | None:
+def as_float(amount: Decimal | None) -> float | None:
+    """Give an amount as results write it; `None` where there is none."""
     return None if amount is None else float(amount)
