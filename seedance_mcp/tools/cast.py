@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime
 from pathlib import Path
 
 import anyio.to_thread
@@ -81,10 +81,10 @@ async def sweep(session: Session) -> None:
     await anyio.to_thread.run_sync(files.sweep, kept)
 
 
-async def remember_reference(session: Session, name: str, model: Model, review: AssetReview, *, uploaded: bool) -> None:
-    """Keep the reference that a route took of an asset; it expires only where it is the URL of an upload."""
-    lifetime = timedelta(seconds=session.edition.url_lifetime_seconds.value)
-    expires_at = session.now() + lifetime if uploaded and not review.asset_id else None
+async def remember_reference(
+    session: Session, name: str, model: Model, review: AssetReview, expires_at: datetime | None
+) -> None:
+    """Keep the reference that a route took of an asset."""
     ready = review.stage == "active"
     reference = AssetReference(name, model.route.name, review.reference, review.asset_id, ready=ready, expires_at=expires_at)
     await session.ledger.remember_reference(reference)

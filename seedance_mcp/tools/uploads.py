@@ -129,7 +129,7 @@ async def _named(session: Session, model: Model, review: AssetReview, brought: _
     made = _asset(session, model, review, brought.kind, brought)
     if not name:
         return made
-    await cast.remember_reference(session, name, model, review, uploaded=brought.uploaded_at is not None)
+    await cast.remember_reference(session, name, model, review, _expires_at(session, brought, review))
     return made.model_copy(update={"name": f"@{name}"})
 
 

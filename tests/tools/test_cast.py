@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,17 @@ async def test_a_url_whose_review_failed_since_is_brought_anew(open_world: OpenW
         again = await world.call("get_asset", {"reference": "@mia", "model": FULL})
         assert again["ready"] is True
         assert again["asset_id"] != first["asset_id"]
+
+
+async def test_a_named_asset_expires_when_the_upload_does_that_it_shares(open_world: OpenWorld, tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    (tmp_path / "mia.png").write_bytes(PNG)
+    async with open_world(clock=lambda: now) as world:
+        first = await world.call("upload_asset", {"source": str(tmp_path / "mia.png"), "model": MINI})
+        now += timedelta(days=1)
+        await keep(world, str(tmp_path / "mia.png"), model=MINI)
+        (listed,) = (await world.call("list_assets"))["assets"]
+    assert listed["expires_at"] == first["expires_at"]
 
 
 async def test_a_name_in_a_media_field_is_answered_with_the_call(open_world: OpenWorld) -> None:
