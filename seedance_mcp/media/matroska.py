@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple
 
-MAGIC = b"\x1aE\xdf\xa3"
 _ELEMENTS_MOST = 1000
 """More elements than any real file has side by side before its first cluster."""
 _VALUE_MOST_BYTES = 64
