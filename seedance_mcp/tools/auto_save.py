@@ -122,9 +122,7 @@ class AutoSave:
         if record.task_id is None or name in self.given_up or now < self.polled_at.get(name, -math.inf):
             return
         task = await session.view(record)
-        if task.next is None:
-            return
-        pause_seconds = task.next.after_seconds
+        pause_seconds = task.next.after_seconds if task.next else 0.0
         if now < self.polled_at.setdefault(name, now + pause_seconds):
             return
         try:
