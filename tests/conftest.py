@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import zlib
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
@@ -141,6 +142,21 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "engine" in metafunc.fixturenames:
         every = metafunc.definition.path.parent.name == "money" and not metafunc.definition.get_closest_marker("sqlite_file")
         metafunc.parametrize("engine", list(ENGINES) if every else ["sqlite"])
+
+
+FAST_ROWS = 3
+"""Of a table of rows, this many are run by the fast loop; the gate runs all."""
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` selects
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the later rows of each table as slow: most rows of one table take the same way."""
+    rows = Counter[str]()
+    for item in items:
+        test = item.nodeid.partition("[")[0]
+        rows[test] += 1
+        if rows[test] > FAST_ROWS:
+            item.add_marker("slow")
 
 
 @pytest.fixture

@@ -92,17 +92,20 @@ async def test_a_cost_that_only_the_query_tells_counts_before_the_next_create(op
 
 
 @pytest.mark.parametrize("limit", ["max_cost_per_day", "max_cost_total", "max_cost_account_per_day", "max_cost_account_total"])
+@pytest.mark.slow
 async def test_what_the_account_used_beyond_the_estimates_counts(open_world: OpenWorld, tmp_path: Path, limit: str) -> None:
     sandbox = Charging(no_film, takes=50)
     assert await fill(open_world, sandbox, prices=priced(tmp_path), **{limit: "100"}) == 2
 
 
+@pytest.mark.slow
 async def test_an_account_that_tells_nothing_leaves_the_estimates(open_world: OpenWorld, tmp_path: Path) -> None:
     sandbox = Charging(no_film, takes=50, balance_told=False)
     assert await fill(open_world, sandbox, prices=priced(tmp_path), max_cost_per_day="100") == 20
 
 
 @pytest.mark.parametrize("status", ["queued", "processing"])
+@pytest.mark.slow
 async def test_a_cost_of_nothing_before_the_end_frees_no_reservation(
     open_world: OpenWorld, tmp_path: Path, status: str
 ) -> None:

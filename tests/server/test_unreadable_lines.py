@@ -80,6 +80,7 @@ def said(tmp_path: Path, lines: list[str], count: int, **variables: str) -> list
 
 
 @pytest.mark.parametrize("instant", ["1", "0"])
+@pytest.mark.slow
 def test_every_line_is_answered_with_the_ids_that_it_holds(tmp_path: Path, instant: str) -> None:
     wanted = [each for _, ids in LINES for each in ids]
     lines = [*opening(), *(line for line, _ in LINES), request('"last"')]
@@ -90,12 +91,14 @@ def test_every_line_is_answered_with_the_ids_that_it_holds(tmp_path: Path, insta
     assert all(answer["error"]["code"] in {-32600, -32700} and answer["error"]["message"] for answer in refused)
 
 
+@pytest.mark.slow
 def test_a_mark_of_byte_order_before_the_opening_changes_nothing(tmp_path: Path) -> None:
     first, second = opening()
     answers = said(tmp_path, [f"\ufeff{first}", second, call("1", '"a fox"')], 2)
     assert [(answer["id"], "result" in answer) for answer in answers] == [("hello", True), (1, True)]
 
 
+@pytest.mark.slow
 def test_an_opening_that_the_server_behind_could_not_read_is_not_answered_by_the_snapshot(tmp_path: Path) -> None:
     for client in (HALF, '", "deep": ' + DEEP + ', "x": "'):
         answers = said(tmp_path, [*opening(client), *opening(), call("1", '"a fox"')], 3)

@@ -279,6 +279,7 @@ async def test_two_processes_fetch_a_video_once(open_world: OpenWorld) -> None:
     assert set(told) == {"another process is downloading this video"}
 
 
+@pytest.mark.slow
 async def test_a_wait_for_another_process_can_be_cancelled_and_ends(open_world: OpenWorld) -> None:
     async with open_world(sandbox=(provider := host(ends_at=[]))) as world:
         task_id = await finished(world)
