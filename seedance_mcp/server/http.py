@@ -26,6 +26,7 @@ from seedance_mcp.server.http_answers import OneAnswer, PostOnly
 from seedance_mcp.server.http_client_name import ClientNameMiddleware
 from seedance_mcp.server.http_connections import PatientServer, connections_allowed, guarded
 from seedance_mcp.server.http_door import HEALTH_PATH, READY_PATH, Doorkeeper, bracketed
+from seedance_mcp.server.http_lists import KeptLists
 from seedance_mcp.server.http_messages import MessageMiddleware
 from seedance_mcp.server.oauth import Issuer, issuer_of
 from seedance_mcp.settings import Settings, is_loopback_host
@@ -151,6 +152,8 @@ def _streamable(server: Server[Shared]) -> Starlette:
     app.add_middleware(ClientNameMiddleware)
     app.add_middleware(MessageMiddleware, path=MCP_PATH)
     app.add_middleware(PostOnly, path=MCP_PATH)
+    traced = bool(server.middleware)  # then each list has its span, which an answer from memory would not make
+    app.add_middleware(KeptLists, path=None if traced else MCP_PATH)
     return app
 
 
