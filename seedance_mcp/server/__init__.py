@@ -9,6 +9,7 @@ __all__ = [
     "http_connections",
     "http_door",
     "loading",
+    "log_lines",
     "loose_messages",
     "oauth",
     "player",
