@@ -19,6 +19,7 @@ import anyio
 
 from seedance_mcp._version import __version__
 from seedance_mcp.catalogue.edition import load_edition
+from seedance_mcp.cli import telemetry
 from seedance_mcp.cli.mcp_clients import BY_NAME as CLIENTS_BY_NAME
 from seedance_mcp.errors import InvalidRequest, SeedanceError, TaskNotFound
 from seedance_mcp.instant.opening import Opening
@@ -198,11 +199,12 @@ def _serve(options: argparse.Namespace) -> None:
     settings = _settings()
     if settings.sandbox:
         _need_sandbox()
-    if options.transport == "stdio":
-        with _ended_like_an_interrupt(signal.SIGTERM):
-            anyio.run(handlers.serve_stdio, settings, options.opening)
-    else:
-        _serve_http(settings, options)
+    with telemetry.exported():
+        if options.transport == "stdio":
+            with _ended_like_an_interrupt(signal.SIGTERM):
+                anyio.run(handlers.serve_stdio, settings, options.opening)
+        else:
+            _serve_http(settings, options)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The MCP server: its handlers, tables and transports."""
 
 __all__ = [
+    "background",
     "client_session",
     "handlers",
     "http",
@@ -11,10 +12,12 @@ __all__ = [
     "loading",
     "log_lines",
     "loose_messages",
+    "metrics",
     "oauth",
     "player",
     "prompts",
     "resources",
+    "spans",
     "stdio_handover",
     "subscriptions",
     "tasks_extension",

@@ -45,14 +45,31 @@ class Poll:
     """`None`: no answer could be used."""
 
 
+@dataclass(frozen=True, slots=True)
+class LedgerCall:
+    """One question to the ledger, or one change, when it ended."""
+
+    verb: str
+    """Its name in `money.ledger`."""
+    seconds: float
+    error: str | None
+    """The type of the exception that it raised; a refusal is one too."""
+
+
 class Observer(Protocol):
     """Learns what happens in a running server; each method does nothing unless a class says otherwise.
 
     No method may block. `task_changed` is awaited, since a subscriber writes to a client.
     """
 
+    def tool_started(self, tool: str) -> None:
+        """Learn that a tool call begins; `tool_called` follows."""
+
     def tool_called(self, call: ToolCall) -> None:
         """Learn of one tool call."""
+
+    def ledger_called(self, call: LedgerCall) -> None:
+        """Learn of one call of the ledger."""
 
     def provider_called(self, exchange: Exchange) -> None:
         """Learn of one HTTP request to the provider's API."""
@@ -80,6 +97,14 @@ class Observers(Observer):
     def __init__(self, observers: Sequence[Observer]) -> None:
         """Take the observers, in the order in which they learn of an event."""
         self._observers = tuple(observers)
+
+    def tool_started(self, tool: str) -> None:
+        """Pass it on."""
+        self._pass_on(lambda each: each.tool_started(tool))
+
+    def ledger_called(self, call: LedgerCall) -> None:
+        """Pass it on."""
+        self._pass_on(lambda each: each.ledger_called(call))
 
     def tool_called(self, call: ToolCall) -> None:
         """Pass it on."""

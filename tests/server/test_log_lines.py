@@ -48,8 +48,9 @@ def test_an_exception_is_a_name_and_a_place_and_a_line_inside_a_trace_names_it(c
             int(PROMPT)
         except ValueError:
             logging.getLogger("seedance_mcp").exception("It failed")
+        (first,) = lines(caplog)
     logging.getLogger("seedance_mcp").error("It failed again", exc_info=(None, None, None))
-    (first, second) = lines(caplog)
+    (_, second) = lines(caplog)
     assert (first["error"], "test_log_lines" in first["where"], PROMPT in json.dumps(first)) == ("ValueError", True, False)
     assert first["trace_id"] == f"{span.get_span_context().trace_id:032x}"
     assert second.keys() == {"time", "level", "logger", "message"}
