@@ -11,4 +11,5 @@ __all__ = [
     "main",
     "mcp_clients",
     "tables",
+    "telemetry",
 ]

@@ -1,6 +1,7 @@
 """The MCP server: its handlers, tables and transports."""
 
 __all__ = [
+    "background",
     "client_session",
     "handlers",
     "http",
@@ -11,11 +12,14 @@ __all__ = [
     "http_lists",
     "http_messages",
     "loading",
+    "log_lines",
     "loose_messages",
+    "metrics",
     "oauth",
     "player",
     "prompts",
     "resources",
+    "spans",
     "stdio_handover",
     "subscriptions",
     "tasks_extension",
