@@ -7,8 +7,11 @@ __all__ = [
     "gallery",
     "install",
     "installed",
+    "invocation",
     "jsonc_edit",
     "main",
     "mcp_clients",
+    "remote",
     "tables",
+    "welcome",
 ]
