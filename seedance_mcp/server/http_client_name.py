@@ -27,17 +27,17 @@ class ClientNameMiddleware:
         first = await receive()
         name = _opening_name(first)
         if not prefers_flat(name, "auto"):
-            return await self._app(scope, _before(first, receive), send)
+            return await self._app(scope, before(first, receive), send)
 
         async def tag(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message)[SESSION_HEADER] = quote(name or "", safe="")
             await send(message)
 
-        return await self._app(scope, _before(first, receive), tag)
+        return await self._app(scope, before(first, receive), tag)
 
 
-def _before(first: Message, receive: Receive) -> Receive:
+def before(first: Message, receive: Receive) -> Receive:
     """Give a message that was read already, then the rest."""
     read = [first]
 

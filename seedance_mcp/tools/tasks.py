@@ -220,8 +220,9 @@ async def _refresh(session: Session) -> bool:
 
 
 async def running_tasks(session: Session, most: int | None = None) -> list[Record]:
-    """Give the tasks that run, at most `most` of each status."""
-    return [record for status in RUNNING for record in (await session.ledger.page(status, most)).records]
+    """Give the tasks that run, the newest first; at most `most` of each status, so that the newest `most` are among them."""
+    found = [record for status in RUNNING for record in (await session.ledger.page(status, most)).records]
+    return sorted(found, key=lambda record: record.created_at, reverse=True)
 
 
 async def poll_some(session: Session, records: list[Record], at_once: int) -> None:
