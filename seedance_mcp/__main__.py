@@ -13,7 +13,7 @@ EXIT_INTERRUPTED = 130
 def main() -> int:
     """Run the command line; a client on standard input is answered before the rest is loaded."""
     opening = None
-    if tuple(sys.argv[1:]) in STDIO:
+    if tuple(sys.argv[1:]) in STDIO and not (len(sys.argv) == 1 and os.isatty(0)):
         try:
             opening = serve_opening(os.environ, *claim())
         except KeyboardInterrupt:

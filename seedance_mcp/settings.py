@@ -409,6 +409,8 @@ _KNOWN = {
 _ALIKE = 0.75
 """How much the beginning of a name is like ours, of 1, to be taken for a misspelt one."""
 _NAMED, _NAME_CHARS = 8, 60
+CALLER_TOKEN = "SEEDANCE_TOKEN"  # noqa: S105 - a variable's name
+"""A client's variable, not the server's: its token for a server over HTTP, which `install --url` has the entry refer to."""
 
 
 def ignored_variables(environment: Mapping[str, str] | None = None) -> list[str]:
@@ -422,6 +424,8 @@ def ignored_variables(environment: Mapping[str, str] | None = None) -> list[str]
 def _ignored(name: str, value: str) -> str:
     """Say why a variable has no effect; empty for one that has, and for one of another program."""
     upper = name.upper()
+    if upper == CALLER_TOKEN:
+        return ""
     if upper in _KNOWN:
         skipped = _KNOWN[upper] not in {*_NEVER_SKIPPED, "api_key"} and _is_placeholder(value)
         return f"{name}: a placeholder that was not filled in, so it counts as not set" if skipped else ""

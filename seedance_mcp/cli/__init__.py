@@ -7,9 +7,12 @@ __all__ = [
     "gallery",
     "install",
     "installed",
+    "invocation",
     "jsonc_edit",
     "main",
     "mcp_clients",
+    "remote",
     "tables",
     "telemetry",
+    "welcome",
 ]
