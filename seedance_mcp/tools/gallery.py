@@ -20,7 +20,7 @@ from seedance_mcp.settings import Settings
 from seedance_mcp.storage.local_disk import LocalDisk
 from seedance_mcp.storage.page_file import PageFolder
 from seedance_mcp.storage.video_store import Stored
-from seedance_mcp.tools.gallery_page import Entry, Facts, gallery_page, is_gallery, is_renewed, posters
+from seedance_mcp.tools.gallery_page import HEAD_BYTES, Entry, Facts, gallery_page, is_gallery, is_renewed, posters
 from seedance_mcp.tools.session import Session
 
 log = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ class Gallery:
         if not self.settings.output_dir.is_dir():  # videos are kept elsewhere
             return False
         with PageFolder(self.settings.output_dir, self.principal) as folder:
-            return is_renewed(folder.read(NAME, _PAGE_MOST_BYTES) or b"")
+            return is_renewed(folder.head(NAME, HEAD_BYTES) or b"")
 
     def _write(self, records: Sequence[Record], facts: Facts, posters_most: int, drawn: Callable[[int], object]) -> Written:
         try:

@@ -33,7 +33,8 @@ STATUSES = {
 """What the page filters by, and its name."""
 _SLOT = re.compile(r"\{(policy|renewal|written|summary|projects|models|statuses|videos)\}")
 _RENEWED = re.compile(rb'<meta name="seedance-gallery" content="(once|renewed)">')
-_HEAD_BYTES = 2000
+HEAD_BYTES = 2000
+"""So much of a page says whether it is ours, and whether it is renewed."""
 _POSTER = re.compile(rb' data-video="([0-9a-f]{64})" data-poster="([A-Za-z0-9+/]+={0,2})"')
 
 
@@ -74,6 +75,20 @@ class Facts:
     is_sandbox: bool
 
 
+def content_policy(page: str, **sources: str) -> str:
+    """Give the policy of a page: its one script, its one style, what is named besides, and nothing else.
+
+    Args:
+        page: The page, with a slot where the policy goes.
+        sources: By kind of content, such as `media`: where it may come from.
+    """
+    more = "".join(f"{kind}-src {source}; " for kind, source in sources.items())
+    return (
+        f"default-src 'none'; script-src {inline_hash(page, 'script')}; style-src {inline_hash(page, 'style')}; "
+        f"{more}base-uri 'none'; form-action 'none'"
+    )
+
+
 def inline_hash(text: str, tag: str) -> str:
     """Give the hash with which a policy lets one inline element pass."""
     inside = text.partition(f"<{tag}>")[2].partition(f"</{tag}>")[0]
@@ -82,12 +97,12 @@ def inline_hash(text: str, tag: str) -> str:
 
 def is_gallery(page: bytes) -> bool:
     """Return whether a page is one of ours."""
-    return _RENEWED.search(page, 0, _HEAD_BYTES) is not None
+    return _RENEWED.search(page, 0, HEAD_BYTES) is not None
 
 
 def is_renewed(page: bytes) -> bool:
     """Return whether each saved video renews a page."""
-    found = _RENEWED.search(page, 0, _HEAD_BYTES)
+    found = _RENEWED.search(page, 0, HEAD_BYTES)
     return found is not None and found[1] == b"renewed"
 
 
@@ -99,12 +114,8 @@ def posters(page: bytes) -> dict[str, str]:
 def gallery_page(entries: Sequence[Entry], facts: Facts) -> bytes:
     """Write the page: projects, the newest first, and in each the takes of one prompt side by side."""
     text = files("seedance_mcp.tools").joinpath("gallery.html").read_text("utf-8")
-    csp = (
-        f"default-src 'none'; script-src {inline_hash(text, 'script')}; style-src {inline_hash(text, 'style')}; "
-        "img-src data:; media-src 'self' file:; base-uri 'none'; form-action 'none'"
-    )
     slots = {
-        "policy": csp,
+        "policy": content_policy(text, img="data:", media="'self' file:"),
         "renewal": "renewed" if facts.is_renewed else "once",
         "written": _time(facts.now),
         "summary": _summary(entries, facts),

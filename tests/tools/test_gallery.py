@@ -274,6 +274,7 @@ async def test_what_cannot_be_replaced_leaves_nothing_and_a_long_file_is_not_rea
         with pytest.raises(OSError, match="longer than 10 bytes"):
             folder.read("long", 10)
         assert folder.read("long", 11) == bytes(11)
+        assert (folder.head("long", 4), folder.head("none", 4)) == (bytes(4), None)
         assert folder.read("none", 10) is None
         os.mkfifo(tmp_path / "pipe")
         with pytest.raises(OSError, match="pipe is no file"):
