@@ -120,7 +120,7 @@ class JoinVideos(Arguments):
     crossfade_seconds: Annotated[float, Field(ge=0.1, le=2)] = 0.5
     music: Annotated[str | None, Field(description="Local audio.")] = None
     filename: str | None = None
-    project: str | None = None
+    project: Label | None = None
 
 
 class WaitForVideo(GetTask):
@@ -413,8 +413,8 @@ class _Problem:
         return f" Call upload_asset with {call}: it brings that frame of the video; put the reference it gives here."
 
 
-_TASK = re.compile(r"(task:)?(?P<id>(vid|videos?|task|req)_[\w-]+)(#(?P<moment>first|last|[\d.]+))?")
-"""A task id, which the provider writes in these ways, or a frame as `upload_asset` takes one."""
+_TASK = re.compile(r"(task:)?(?P<id>(vid|videos?|film|task|req)_[\w-]+)(#(?P<moment>first|last|[\d.]+))?")
+"""A task id, which the provider writes in these ways, a film's id, or a frame as `upload_asset` takes one."""
 
 _MEANT = {
     "seconds": "duration",
