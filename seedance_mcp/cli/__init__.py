@@ -12,6 +12,7 @@ __all__ = [
     "main",
     "mcp_clients",
     "remote",
+    "screen",
     "tables",
     "welcome",
 ]
