@@ -209,13 +209,23 @@ def _allowed(description: str) -> WrapValidator:
     return WrapValidator(check)
 
 
+def _database(value: Any) -> Any:
+    """The address of a database, which holds a password."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    if urlsplit(text).scheme not in {"postgresql", "postgres"} or not text.isprintable():
+        raise ValueError("must be postgresql://user:password@host:port/database; several hosts and ?options may follow")
+    return text
+
+
 Amount = Annotated[Decimal | None, Field(ge=0), _allowed("a number from 0, in JimiCoin")]
 Switch = Annotated[bool, _allowed("1 or 0")]
 Folder = Annotated[Path, BeforeValidator(_path)]
 
 
 _NEVER_SKIPPED = {
-    *("data_dir", "output_dir", "media_roots", "prices"),
+    *("data_dir", "database_url", "output_dir", "media_roots", "prices"),
     *("max_cost_per_video", "max_cost_per_day", "max_cost_total", "confirm_above"),
     *("max_cost_account_per_day", "max_cost_account_total"),
     *("http_tokens", "http_oauth_issuer", "http_oauth_audience"),
@@ -249,6 +259,8 @@ class Settings(BaseSettings):
     """1: the embedded sandbox provider, no key, nothing charged; every result is marked."""
     data_dir: Folder = Field(default_factory=_default_data)
     """Where the ledger is kept, and the parts of downloads that were cut off."""
+    database_url: Annotated[SecretStr | None, BeforeValidator(_database)] = None
+    """`postgresql://…`: the ledger is kept in that database, which any number of servers share (extra `postgres`)."""
     output_dir: Folder = Field(default_factory=_default_output)
     """The only folder that videos are saved to."""
     auto_save: Switch = False
@@ -294,6 +306,8 @@ class Settings(BaseSettings):
     """0: load everything before the first answer."""
     schema_profile: Annotated[Literal["auto", "union", "flat"], _allowed("auto, union or flat")] = "auto"
     """How `create_video` shows its request: `union`, `flat`, or by the client's name."""
+    log_format: Annotated[Literal["text", "json"], _allowed("text or json")] = "text"
+    """How the log is written: `text`, or `json` for one object a line with `time`, `level`, `logger`, `message` and more."""
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], _allowed("DEBUG, INFO, WARNING, ERROR or CRITICAL")
     ] = "WARNING"
@@ -320,6 +334,11 @@ class Settings(BaseSettings):
     def ledger_dir(self) -> Path:
         """The folder of the ledger; the sandbox has one of its own."""
         return self.data_dir / "sandbox" if self.sandbox else self.data_dir
+
+    @property
+    def ledger_url(self) -> str | None:
+        """The database of the ledger; the sandbox keeps its own in a file."""
+        return self.database_url.get_secret_value() if self.database_url and not self.sandbox else None
 
     @property
     def limits(self) -> dict[str, Decimal]:

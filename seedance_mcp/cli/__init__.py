@@ -14,5 +14,6 @@ __all__ = [
     "remote",
     "screen",
     "tables",
+    "telemetry",
     "welcome",
 ]

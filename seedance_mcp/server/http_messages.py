@@ -13,7 +13,7 @@ from mcp.server.transport_security import DEFAULT_MAX_REQUEST_BODY_SIZE, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from seedance_mcp.server.http_client_name import before
+from seedance_mcp.server.http_client_name import replay
 from seedance_mcp.server.loose_messages import mended
 from seedance_mcp.server.unreadable_lines import message_of, refusals_of
 
@@ -43,11 +43,11 @@ class MessageMiddleware:
             message = message_of(text)
         except ValueError:
             refused = await to_thread.run_sync(_refused, text)
-            return await (refused or self._app)(scope, before(first, receive), send)
+            return await (refused or self._app)(scope, replay([first], receive), send)
         mend = mended(message)
         passed = text if mend is message else mend.model_dump_json(by_alias=True, exclude_unset=True)
         answer = _Addressed(send, message.id) if isinstance(message, types.JSONRPCRequest) else send
-        return await self._app(scope, before({**first, "body": passed.encode()}, receive), answer)
+        return await self._app(scope, replay([{**first, "body": passed.encode()}], receive), answer)
 
 
 def _refused(text: str) -> Response | None:
