@@ -44,6 +44,10 @@ docs:
 picture:
     "{{ python }}" docs/picture.py
 
+# Make the Claude Code plugin with its marketplace and the Gemini CLI extension, in dist/packages.
+packages:
+    "{{ python }}" packages/make.py
+
 # Measure; without a name every part of BENCHMARKS.md.
 bench *parts:
     "{{ python }}" tests/bench {{ parts }}

@@ -13,6 +13,7 @@ __all__ = [
     "main",
     "mcp_clients",
     "remote",
+    "screen",
     "tables",
     "telemetry",
     "welcome",

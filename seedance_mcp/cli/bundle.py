@@ -92,16 +92,20 @@ def build(output: str) -> Path:
         InvalidRequest: The file cannot be written.
     """
     path = Path(output).absolute()
-    files = {"manifest.json": json.dumps(manifest(), indent=2), "pyproject.toml": _project()}
+    files = {"manifest.json": json.dumps(manifest(), indent=2).encode(), **server_files()}
     try:
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as bundle:
-            for name, text in files.items():
-                bundle.writestr(_member(name), text.encode())
-            for name, source in _sources(resources.files("seedance_mcp"), "seedance_mcp"):
-                bundle.writestr(_member(name), source.read_bytes())
+            for name, content in files.items():
+                bundle.writestr(_member(name), content)
     except OSError as error:
         raise InvalidRequest(f"{path} cannot be written ({error}).") from error
     return path
+
+
+def server_files() -> dict[str, bytes]:
+    """Give the package, and a project file from which uv installs its dependencies, by their paths."""
+    sources = _sources(resources.files("seedance_mcp"), "seedance_mcp")
+    return {"pyproject.toml": _project().encode(), **{name: source.read_bytes() for name, source in sources}}
 
 
 def _member(name: str) -> zipfile.ZipInfo:

@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from importlib import import_module
 from typing import Any
@@ -29,7 +29,7 @@ from seedance_mcp.instant.opening import Opening
 from seedance_mcp.instant.pipes import claim
 from seedance_mcp.money.ledger import Ledger, open_ledger
 from seedance_mcp.money.policy import spent
-from seedance_mcp.money.records import Film, Page, SumBy, Verdict
+from seedance_mcp.money.records import Film, Page, SumBy, Totals, Verdict, Wanted
 from seedance_mcp.money.sums import add_up
 from seedance_mcp.origin import install_command
 from seedance_mcp.server.log_lines import announce, write_log
@@ -40,6 +40,9 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 FIRST_DAY = "1971-01-01"
+DAYS = 14
+"""So many days, today among them, are shown with what they cost."""
+BAR_COLUMNS = 40
 _INSTALL_OPTIONS = {
     "--url",
     "--token-from-env",
@@ -281,7 +284,7 @@ def _sandbox(options: argparse.Namespace) -> None:
 def _models(options: argparse.Namespace) -> None:
     from seedance_mcp.server import resources  # noqa: PLC0415 - slow to import
 
-    print(resources.models_table(load_edition()))
+    _show(resources.models_table(load_edition()))
 
 
 @asynccontextmanager
@@ -316,9 +319,9 @@ async def _print_tasks(options: argparse.Namespace) -> None:
         pages = [await each.page(limit=limit) for each in views]
         films = [(film, await _cost_of(view, film)) for view in views for film in await view.films(limit)]
     records = sorted((record for page in pages for record in page.records), key=lambda each: each.created_at, reverse=True)
-    print(tables.tasks_table(Page(records[:limit], sum(page.total for page in pages))))
+    _show(tables.tasks_table(Page(records[:limit], sum(page.total for page in pages))))
     if films:
-        print(f"\n{tables.films_table(films)}")
+        _show(f"\n{tables.films_table(films)}")
 
 
 async def _cost_of(ledger: Ledger, film: Film) -> Decimal:
@@ -340,12 +343,33 @@ async def _print_spending(options: argparse.Namespace) -> None:
             since = read_time("--since", options.since or FIRST_DAY, datetime.now(UTC)).date()
             by: SumBy = "model" if options.by == "model" else "project"
             sums = {name: await view.spending(by, since) for name, view in views.items()}
-            print(tables.sums_table(options.by, tables.sums_of(options.by, sums)))
+            _show(tables.sums_table(options.by, tables.sums_of(options.by, sums)))
             return
         spent = {name: await view.spent() for name, view in views.items()}
         models = add_up([each for view in views.values() for each in await view.spending_by_model()])
+        days = await _days(list(views.values()))
     shown = tables.callers_table(spent) if options.by == "principal" else tables.models_spending_table(models)
-    print(f"{shown}\n{tables.spending_totals(list(spent.values()), settings.limits, load_edition().currency)}")
+    if any(each.count for each in days.values()):
+        _show(f"{tables.days_table(days, BAR_COLUMNS if sys.stdout.isatty() else 0)}\n")
+    _show(f"{shown}\n{tables.spending_totals(list(spent.values()), settings.limits, load_edition().currency)}")
+
+
+async def _days(views: list[Ledger]) -> dict[date, Totals]:
+    """Sum the requests of each of the last days, today last."""
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    found: dict[date, Totals] = {}
+    for ago in range(DAYS - 1, -1, -1):
+        since = today - timedelta(days=ago)
+        wanted = Wanted(since=since, until=since + timedelta(days=1))
+        found[since.date()] = sum([await view.totals(wanted) for view in views], Totals())
+    return found
+
+
+def _show(text: str) -> None:
+    """Print tables, laid out for a terminal where they go to one."""
+    from seedance_mcp.cli import screen  # noqa: PLC0415 - a server does not need it
+
+    print(screen.fitted(text, sys.stdout))
 
 
 def _assets(options: argparse.Namespace) -> None:
@@ -365,7 +389,7 @@ async def _show_assets(options: argparse.Namespace) -> None:
             await cast.sweep(session)
             print(f"@{asset.name} is removed")
             return
-        print(tables.assets_table(await session.ledger.assets()))
+        _show(tables.assets_table(await session.ledger.assets()))
 
 
 def _gallery(options: argparse.Namespace) -> None:

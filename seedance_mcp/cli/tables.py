@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 
+from seedance_mcp.cli.screen import bar
 from seedance_mcp.money.records import AssetReference, Film, ModelSpending, NamedAsset, Page, Spent, Totals
 from seedance_mcp.server.resources import table
 from seedance_mcp.untrusted import sanitize
@@ -86,6 +88,17 @@ def sums_table(by: str, sums: dict[str, Totals]) -> str:
     ]
     head = "Caller" if by == "principal" else by.capitalize()
     return table((head, "Requests", "Estimated", "Charged", "Reserved", "Not saved"), rows)
+
+
+def days_table(days: dict[date, Totals], bar_columns: int) -> str:
+    """Show what each day cost, with what is reserved; bars of at most so many columns, or none."""
+    spent = {day: each.charged + each.reserved for day, each in days.items()}
+    most = float(max(spent.values()))
+    rows = [
+        (f"{day}", str(each.count), f"{spent[day]:f}", *([bar(float(spent[day]), most, bar_columns)] if bar_columns else []))
+        for day, each in days.items()
+    ]
+    return table(("Day (UTC)", "Requests", "Spent", *([" "] if bar_columns else [])), rows)
 
 
 def assets_table(assets: list[tuple[NamedAsset, list[AssetReference]]]) -> str:

@@ -1,0 +1,41 @@
+"""The packages as their owners' validators see them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from workshop import closed_environment, node, node_modules
+
+TOP = Path(__file__).parent.parent.parent
+CLAUDE, GEMINI = "@anthropic-ai/claude-code@2.1.330", "@google/gemini-cli@0.61.0"
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("packages")
+    subprocess.run([sys.executable, str(TOP / "packages" / "make.py"), str(folder)], check=True, timeout=60)
+    return folder
+
+
+def said(scratch: Path, package: str, program: str, *arguments: str) -> str:
+    """What a client's own command prints when it accepts."""
+    home = node_modules(package)
+    path = f"{home / '.bin'}:{node() / 'bin'}:/usr/bin:/bin"
+    environment = {**closed_environment(scratch), "PATH": path}
+    command = [str(home / ".bin" / program), *arguments]
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return ran.stdout + ran.stderr
+
+
+@pytest.mark.parametrize("folder", ["claude", "claude/seedance"], ids=["marketplace", "plugin"])
+def test_claude_code_accepts_the_plugin_and_its_marketplace(packages: Path, tmp_path: Path, folder: str) -> None:
+    assert "Validation passed" in said(tmp_path, CLAUDE, "claude", "plugin", "validate", str(packages / folder))
+
+
+def test_gemini_cli_accepts_the_extension(packages: Path, tmp_path: Path) -> None:
+    told = said(tmp_path, GEMINI, "gemini", "extensions", "validate", str(packages / "gemini"))
+    assert "successfully validated" in told
