@@ -37,6 +37,8 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 FIRST_DAY = "1971-01-01"
+_EXTRAS = {"standardwebhooks": "notify"}
+"""Library → the extra that brings it, where that is not the sandbox's."""
 _INSTALL_OPTIONS = {"--sandbox", "--key-from-env", "--dry-run", "--undo", "--command"}
 
 
@@ -58,7 +60,7 @@ def main(argv: Sequence[str] | None = None, opening: Opening | None = None) -> i
         announce(error.message, logging.ERROR)
         return EXIT_USAGE
     except ModuleNotFoundError as error:
-        announce(f"{error.name} is missing: {install_command('sandbox')}", logging.ERROR)
+        announce(f"{error.name} is missing: {install_command(_EXTRAS.get(error.name or '', 'sandbox'))}", logging.ERROR)
         return EXIT_USAGE
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
@@ -199,6 +201,8 @@ def _serve(options: argparse.Namespace) -> None:
     settings = _settings()
     if settings.sandbox:
         _need_sandbox()
+    if settings.notify_url:
+        import_module("standardwebhooks")
     with telemetry.exported():
         if options.transport == "stdio":
             with _ended_like_an_interrupt(signal.SIGTERM):

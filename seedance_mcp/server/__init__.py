@@ -13,6 +13,7 @@ __all__ = [
     "log_lines",
     "loose_messages",
     "metrics",
+    "notices",
     "oauth",
     "player",
     "prompts",
