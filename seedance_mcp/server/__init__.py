@@ -9,6 +9,8 @@ __all__ = [
     "http_client_name",
     "http_connections",
     "http_door",
+    "http_lists",
+    "http_messages",
     "loading",
     "log_lines",
     "loose_messages",

@@ -21,6 +21,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import SecretStr
 
 from seedance_mcp._version import __version__
+from seedance_mcp.catalogue.profiles import Profile
 from seedance_mcp.errors import InvalidRequest, ProviderFailed, SeedanceError
 from seedance_mcp.instant.opening import Opening, prefers_flat
 from seedance_mcp.instant.pipes import claim
@@ -67,10 +68,15 @@ class _Handlers:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.tools = {spec.name: spec for spec in TOOLS}
+        self._listed: dict[tuple[str, Profile], types.ListToolsResult] = {}
 
     async def list_tools(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
-        profile = "flat" if self._is_shown_flat(ctx) else "union"
-        return types.ListToolsResult(tools=[spec.listed(session_of(ctx).edition, profile) for spec in TOOLS])
+        edition = session_of(ctx).edition
+        shown: tuple[str, Profile] = edition.name, "flat" if self._is_shown_flat(ctx) else "union"
+        if shown not in self._listed:
+            tools = [spec.listed(edition, shown[1]) for spec in TOOLS]
+            self._listed[shown] = types.ListToolsResult(tools=tools)
+        return self._listed[shown]
 
     def _is_shown_flat(self, ctx: Context) -> bool:
         """Whether this client is shown the flat schemas."""
@@ -267,7 +273,12 @@ def _block(attached: results.FileLink | results.Picture) -> types.ContentBlock:
 
 def _sound(value: Any) -> Any:
     """Give the same value without halves of surrogate pairs, which no JSON message can carry."""
-    return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+    written = json.dumps(value, ensure_ascii=False)
+    try:
+        written.encode()
+    except UnicodeEncodeError:
+        return json.loads(written.encode("utf-8", "replace"))
+    return value
 
 
 async def _with_sandbox(shared: Shared, stack: AsyncExitStack) -> Shared:
@@ -327,6 +338,7 @@ def build_server(
         on_get_prompt=handlers.get_prompt,
         on_completion=handlers.complete,
         on_subscriptions_listen=subscriptions.listen,
+        get_tool_input_schema=_no_header_parameters,
     )
     # Where nothing takes traces the SDK's spans go nowhere, and yet every waiting call would carry one.
     server.middleware = without_messages(server.middleware) if traces_are_taken() else []
@@ -335,6 +347,10 @@ def build_server(
     server.extensions[player.EXTENSION] = {}
     tasks_extension.serve_handles(server, handlers.find_task, handlers.result_of)
     return server
+
+
+def _no_header_parameters(tool: str) -> None:
+    """Say that no argument of a tool comes in a header too; the SDK would list all tools in each call to find that out."""
 
 
 _CACHE_HINTS: dict[CacheableMethod, CacheHint] = {
