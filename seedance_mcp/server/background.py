@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
+from pydantic import SecretStr
 
+from seedance_mcp.server.log_lines import announce
 from seedance_mcp.server.spans import traces_are_taken
+from seedance_mcp.settings import Settings
+from seedance_mcp.tools.observer import LogLines, Observers
 from seedance_mcp.tools.session import Shared
 
 if TYPE_CHECKING:
@@ -36,6 +41,34 @@ async def at_work(shared: Shared) -> AsyncGenerator[None]:
             for each in reporting:
                 await each.finish()
             group.cancel_scope.cancel()
+
+
+async def keep(settings: Settings) -> None:
+    """Work in the background until it is cancelled, and serve nobody; any number of keepers and servers share a ledger."""
+    async with AsyncExitStack() as stack:
+        shared = await opened(Shared(settings), stack)
+        shared.observer = Observers((LogLines(), *shared.watchers))
+        announce("keeping finished videos")
+        await anyio.sleep_forever()
+
+
+async def opened(shared: Shared, stack: AsyncExitStack) -> Shared:
+    """Open what a process shares until the stack ends, with its background work, and the sandbox where that is asked for."""
+    if shared.settings.sandbox:
+        shared = await _with_sandbox(shared, stack)
+    stack.push_async_callback(shared.aclose)
+    await stack.enter_async_context(at_work(shared))
+    return shared
+
+
+async def _with_sandbox(shared: Shared, stack: AsyncExitStack) -> Shared:
+    """Start the embedded sandbox provider, and point the settings to it."""
+    from seedance_mcp.sandbox import serve  # noqa: PLC0415 - an optional extra, and slow to import
+
+    kept = shared.settings.ledger_dir / "sandbox-tasks"
+    address = await stack.enter_async_context(serve.run_in_background(serve.make_sandbox(shared.edition, folder=kept)))
+    settings = shared.settings.model_copy(update={"base_url": address, "api_key": SecretStr(serve.KEY)})
+    return replace(shared, settings=settings)
 
 
 def _following(shared: Shared) -> list[Job]:
