@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import os
 import re
@@ -84,6 +85,45 @@ def _proxy(value: Any) -> Any:
     if text != "env" and (parts.scheme not in _PROXY_SCHEMES or not parts.hostname or has_more or not _has_port(text)):
         raise ValueError("must be env, or the address of a proxy such as http://127.0.0.1:7890 (https:// and socks5:// too)")
     return text
+
+
+_INNER = re.compile(r"[a-z0-9_-]+|.+\.(internal|local|svc|cluster\.local|home\.arpa)", re.IGNORECASE)
+"""Names that only a private network knows."""
+
+
+def _receiver(value: Any) -> Any:
+    """The address of a webhook, which may hold a token; without TLS only inside a private network."""
+    if not isinstance(value, str):
+        return value
+    parts = urlsplit(value.strip())
+    if parts.scheme not in {"https", "http"} or not parts.hostname or parts.fragment or not _has_port(value.strip()):
+        raise ValueError("must be an https:// address")
+    if parts.scheme == "http" and not _is_inner(parts.hostname):
+        raise ValueError("http:// is only for private addresses and names; use https://")
+    return value.strip()
+
+
+def _is_inner(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return _INNER.fullmatch(host) is not None
+
+
+_SECRET_BYTES = range(24, 65)
+
+
+def _signing(value: Any) -> Any:
+    """The secret of a webhook, in the form of its specification."""
+    if not isinstance(value, str):
+        return value
+    try:
+        sized = len(base64.b64decode(value.strip().removeprefix("whsec_"), validate=True)) in _SECRET_BYTES
+    except ValueError:
+        sized = False
+    if not sized:
+        raise ValueError("must be whsec_ and the base64 of 24 to 64 bytes: openssl rand -base64 32")
+    return value.strip()
 
 
 def _has_port(url: str) -> bool:
@@ -301,6 +341,10 @@ class Settings(BaseSettings):
     """Names under which the HTTP transports are reached beside loopback and the audience's, comma separated."""
     http_requests_per_minute: Annotated[int, Field(ge=1), _allowed("a whole number from 1")] = 600
     """How many requests one caller may make in a minute."""
+    notify_url: Annotated[SecretStr | None, BeforeValidator(_receiver)] = None
+    """Where a signed notice of each video that ended is posted (Standard Webhooks; extra `notify`); it may be private."""
+    notify_secret: Annotated[SecretStr | None, BeforeValidator(_signing)] = Field(default=None, validate_default=True)
+    """The secret that signs notices: `whsec_` and the base64 of 24 to 64 random bytes."""
     instant_start: Switch = True
     """0: load everything before the first answer."""
     schema_profile: Annotated[Literal["auto", "union", "flat"], _allowed("auto, union or flat")] = "auto"
@@ -363,6 +407,13 @@ class Settings(BaseSettings):
             raise ValueError("must be set together with SEEDANCE_HTTP_OAUTH_ISSUER")
         return audience
 
+    @field_validator("notify_secret")
+    @classmethod
+    def _signs_for_somebody(cls, secret: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if "notify_url" in info.data and (secret is None) != (info.data["notify_url"] is None):
+            raise ValueError("must be set together with SEEDANCE_NOTIFY_URL")
+        return secret
+
     @property
     def min_poll_interval_seconds(self) -> float:
         """The minimum poll interval of one task."""
@@ -385,7 +436,7 @@ def load_settings() -> Settings:
     return settings
 
 
-_PAIRED = {"http_oauth_issuer", "http_oauth_audience"}
+_PAIRED = ({"http_oauth_issuer", "http_oauth_audience"}, {"notify_url", "notify_secret"})
 """Settings that are set together or not at all."""
 
 
@@ -407,7 +458,7 @@ def check_settings() -> CheckedSettings:
             _variable(each["loc"]): each["msg"].removeprefix("Value error, ") for each in error.errors(include_input=False)
         }
     wrong = {name.partition("_")[2].lower() for name in found}
-    wrong |= _PAIRED if wrong & _PAIRED else set()  # one of the two alone would be wrong again
+    wrong = wrong.union(*(pair for pair in _PAIRED if wrong & pair))  # one of the two alone would be wrong again
     kept = {name: Settings.model_fields[name].get_default(call_default_factory=True) for name in wrong}
     return CheckedSettings(Settings(**kept), [f"{name}: {problem}" for name, problem in found.items()])
 

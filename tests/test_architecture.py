@@ -44,6 +44,7 @@ HTTPX = {
     "provider.result_body",
     "provider.result_download",
     "provider.result_hosts",
+    "server.notices",
     "server.oauth",
     "sandbox.faults",
     "sandbox.provider",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from pathlib import Path
 
@@ -307,3 +308,40 @@ def test_a_limit_that_cannot_be_read_is_refused_by_name(monkeypatch: pytest.Monk
     monkeypatch.setenv(f"SEEDANCE_{name.upper()}", value)
     with pytest.raises(NotConfigured, match=f"SEEDANCE_{name.upper()}: "):
         load_settings()
+
+
+SIGNING = f"whsec_{base64.b64encode(bytes(32)).decode()}"
+
+
+@pytest.mark.parametrize(
+    ("url", "secret", "told"),
+    [
+        ("nonsense", SIGNING, "SEEDANCE_NOTIFY_URL: must be an https:// address"),
+        ("http://example.com/", SIGNING, "SEEDANCE_NOTIFY_URL: http:// is only for private addresses and names; use https://"),
+        ("http://8.8.8.8/", SIGNING, "SEEDANCE_NOTIFY_URL: http:// is only for private addresses and names; use https://"),
+        ("https://example.com/", "", "SEEDANCE_NOTIFY_SECRET: must be set together with SEEDANCE_NOTIFY_URL"),
+        ("", SIGNING, "SEEDANCE_NOTIFY_SECRET: must be set together with SEEDANCE_NOTIFY_URL"),
+        ("https://example.com/", "whsec_c2hvcnQ=", "SEEDANCE_NOTIFY_SECRET: must be whsec_ and the base64 of 24 to 64 bytes"),
+        ("https://example.com/", "no base64", "SEEDANCE_NOTIFY_SECRET: must be whsec_ and the base64 of 24 to 64 bytes"),
+    ],
+)
+def test_a_webhook_needs_an_address_of_its_own_and_a_secret(
+    monkeypatch: pytest.MonkeyPatch, url: str, secret: str, told: str
+) -> None:
+    monkeypatch.setenv("SEEDANCE_NOTIFY_URL", url)
+    monkeypatch.setenv("SEEDANCE_NOTIFY_SECRET", secret)
+    checked = check_settings()
+    assert checked.problems[0].startswith(told)
+    assert checked.settings.notify_url is checked.settings.notify_secret is None
+
+
+@pytest.mark.parametrize(
+    "url", ["https://example.com/hook?token=1", "http://10.0.0.7:8080/", "http://hooks/", "http://a.internal"]
+)
+def test_a_webhook_may_be_private(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("SEEDANCE_NOTIFY_URL", url)
+    monkeypatch.setenv("SEEDANCE_NOTIFY_SECRET", SIGNING)
+    found = load_settings().notify_url
+    assert found
+    assert found.get_secret_value() == url
+    assert url not in repr(load_settings())

@@ -40,6 +40,8 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 FIRST_DAY = "1971-01-01"
+_EXTRAS = {"standardwebhooks": "notify"}
+"""Library → the extra that brings it, where that is not the sandbox's."""
 DAYS = 14
 """So many days, today among them, are shown with what they cost."""
 BAR_COLUMNS = 40
@@ -73,7 +75,7 @@ def main(argv: Sequence[str] | None = None, opening: Opening | None = None) -> i
         announce(as_typed(error.message), logging.ERROR)
         return EXIT_USAGE
     except ModuleNotFoundError as error:
-        announce(f"{error.name} is missing: {install_command('sandbox')}", logging.ERROR)
+        announce(f"{error.name} is missing: {install_command(_EXTRAS.get(error.name or '', 'sandbox'))}", logging.ERROR)
         return EXIT_USAGE
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
@@ -91,7 +93,7 @@ def parser() -> argparse.ArgumentParser:
     """Give the parser of the whole command line; `options.run` is the function of the chosen command."""
     parser = argparse.ArgumentParser(prog="seedance-mcp", description="Seedance 2.0 video for MCP clients.")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    parser.set_defaults(run=_start, transport="stdio")
+    parser.set_defaults(run=_start, transport="stdio", keep=False)
     commands = parser.add_subparsers(title="commands", metavar="")
     serve = commands.add_parser("serve", help="serve MCP (the default, over stdio)")
     serve.add_argument("--transport", choices=["stdio", "http", "sse"], default="stdio", help="default: stdio")
@@ -101,7 +103,10 @@ def parser() -> argparse.ArgumentParser:
     serve.add_argument("--port", type=int, default=8931, help="port of http and sse; default: 8931")
     serve.add_argument("--tls-certificate", help="PEM file; with --tls-key the server speaks https")
     serve.add_argument("--tls-key", help="PEM file of the certificate's private key")
+    serve.add_argument("--keep", action="store_true", help="save every finished video unasked, as SEEDANCE_AUTO_SAVE=1 does")
     serve.set_defaults(run=_serve)
+    keep = commands.add_parser("keep", help="only follow everybody's tasks and save what is finished, beside the servers")
+    keep.set_defaults(run=_keep)
     demo = commands.add_parser("demo", help="make three videos on the sandbox: no key, no cost")
     demo.add_argument("--output", help="folder for the videos; default: ./seedance-videos")
     demo.set_defaults(run=_demo)
@@ -224,15 +229,31 @@ def _serve(options: argparse.Namespace) -> None:
     with without_garbage_collection():
         from seedance_mcp.server import handlers  # noqa: PLC0415 - other commands do not need the SDK
 
-    settings = _settings()
-    if settings.sandbox:
-        _need_sandbox()
+    settings = _prepared(keep=options.keep)
     with telemetry.exported():
         if options.transport == "stdio":
             with _ended_like_an_interrupt(signal.SIGTERM):
                 anyio.run(handlers.serve_stdio, settings, options.opening)
         else:
             _serve_http(settings, options)
+
+
+def _prepared(*, keep: bool) -> Settings:
+    """Read the settings of a server or keeper, and raise `ModuleNotFoundError` for an extra that they need."""
+    settings = _settings()
+    if settings.sandbox:
+        _need_sandbox()
+    if settings.notify_url:
+        import_module("standardwebhooks")
+    return settings.model_copy(update={"auto_save": True}) if keep else settings
+
+
+def _keep(options: argparse.Namespace) -> None:
+    from seedance_mcp.server.background import keep  # noqa: PLC0415 - other commands do not need it
+
+    settings = _prepared(keep=True)
+    with telemetry.exported(), _ended_like_an_interrupt(signal.SIGTERM):
+        anyio.run(keep, settings)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ __all__ = [
     "log_lines",
     "loose_messages",
     "metrics",
+    "notices",
     "oauth",
     "player",
     "prompts",

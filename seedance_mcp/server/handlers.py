@@ -8,7 +8,6 @@ import logging
 import traceback
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -18,7 +17,6 @@ from mcp.server import CacheHint, Server
 from mcp.server.caching import CacheableMethod
 from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
-from pydantic import SecretStr
 
 from seedance_mcp._version import __version__
 from seedance_mcp.catalogue.profiles import Profile
@@ -281,25 +279,11 @@ def _sound(value: Any) -> Any:
     return value
 
 
-async def _with_sandbox(shared: Shared, stack: AsyncExitStack) -> Shared:
-    """Start the embedded sandbox provider, and point the settings to it."""
-    from seedance_mcp.sandbox import serve  # noqa: PLC0415 - an optional extra, and slow to import
-
-    kept = shared.settings.ledger_dir / "sandbox-tasks"
-    address = await stack.enter_async_context(serve.run_in_background(serve.make_sandbox(shared.edition, folder=kept)))
-    settings = shared.settings.model_copy(update={"base_url": address, "api_key": SecretStr(serve.KEY)})
-    return replace(shared, settings=settings)
-
-
 @asynccontextmanager
 async def open_shared(shared: Shared) -> AsyncGenerator[Shared]:
     """Keep what a server needs until it ends, and the embedded sandbox provider where the settings ask for it."""
     async with AsyncExitStack() as stack:
-        if shared.settings.sandbox:
-            shared = await _with_sandbox(shared, stack)
-        stack.push_async_callback(shared.aclose)
-        await stack.enter_async_context(background.at_work(shared))
-        yield shared
+        yield await background.opened(shared, stack)
 
 
 def build_server(

@@ -87,6 +87,8 @@ class AutoSave:
     """Follows the tasks of every principal in the background, and saves what is finished."""
 
     shared: Shared
+    saves: bool = True
+    """False: tasks are followed to their end, and nothing is saved."""
     polled_at: dict[str, float] = field(default_factory=dict[str, float])
     """By request id: when a running task is to be polled."""
     given_up: set[str] = field(default_factory=set[str])
@@ -111,11 +113,16 @@ class AutoSave:
         running = await running_tasks(session, AT_ONCE)
         for record in running:
             await self._poll(session, record)
-        unsaved = (await session.ledger.expiring(-AHEAD_SECONDS, session.edition.url_lifetime_seconds.value, AT_ONCE)).records
+        unsaved = await self._unsaved(session)
         for record in unsaved:
             if anyio.current_time() >= self.tried_again_at.get(record.request_id, 0.0):
                 await self._save(session, record)
         return bool(running or unsaved)
+
+    async def _unsaved(self, session: Session) -> list[Record]:
+        if not self.saves:
+            return []
+        return (await session.ledger.expiring(-AHEAD_SECONDS, session.edition.url_lifetime_seconds.value, AT_ONCE)).records
 
     async def _poll(self, session: Session, record: Record) -> None:
         name, now = record.request_id, anyio.current_time()

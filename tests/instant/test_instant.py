@@ -293,7 +293,10 @@ def aliases() -> Iterator[str]:
         yield from choices.choices if choices else [f"SEEDANCE_{name.upper()}"]
 
 
-NEVER_SURE = {f"SEEDANCE_HTTP_{name}" for name in ("TOKENS", "OAUTH_ISSUER", "OAUTH_AUDIENCE", "HOSTS")}
+NEVER_SURE = {f"SEEDANCE_HTTP_{name}" for name in ("TOKENS", "OAUTH_ISSUER", "OAUTH_AUDIENCE", "HOSTS")} | {
+    "SEEDANCE_NOTIFY_URL",
+    "SEEDANCE_NOTIFY_SECRET",
+}
 
 
 @given(st.text(), st.sampled_from(sorted(NEVER_SURE)))

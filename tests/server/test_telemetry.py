@@ -32,6 +32,10 @@ pytestmark = pytest.mark.anyio
 PROMPT = "a fox that no collector may see"
 
 
+def labelled(point: Any) -> dict[str, Any]:
+    return dict(point.attributes)
+
+
 class Measured:
     """Instruments whose values a test reads."""
 
@@ -45,9 +49,7 @@ class Measured:
     def read(self, name: str, *labels: str) -> dict[tuple[Any, ...], Any]:
         """Labels → value, or how often something was measured."""
         return {
-            tuple((point.attributes or {}).get(label) for label in labels): getattr(
-                point, "value", getattr(point, "count", None)
-            )
+            tuple(labelled(point).get(label) for label in labels): point.value if hasattr(point, "value") else point.count
             for point in self._points(name)
         }
 

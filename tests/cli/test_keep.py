@@ -1,0 +1,84 @@
+"""Keepers: processes that save every finished video, each video once, whoever of them is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from deadline import running
+
+from seedance_mcp.money.records import NewRequest, Wanted
+from seedance_mcp.sandbox.order import Order
+from seedance_mcp.sandbox.provider import KEY, Sandbox
+from seedance_mcp.sandbox.serve import run_in_background
+from seedance_mcp.settings import Settings
+from seedance_mcp.tools.session import Shared
+
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+VIDEOS = 4
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+async def film(order: Order, pictures: list[bytes]) -> bytes:
+    boxes = ((b"ftyp", b"isom" + bytes(12)), (b"mdat", bytes(2000)), (b"moov", bytes(64)))
+    return b"".join((8 + len(content)).to_bytes(4) + name + content for name, content in boxes)
+
+
+async def create_for(shared: Shared, principal: str, number: int) -> None:
+    """Make one video as a server did that has ended since."""
+    body: dict[str, Any] = {"model": "seedance2.0-sp", "prompt": f"a fox, {number}"}
+    ledger = shared.session(principal).ledger
+    kept = await ledger.reserve(NewRequest(body, f"x{number}", None), window_seconds=None, admit=lambda _: None)
+    await ledger.mark_sending(kept.record.request_id, None)
+    await ledger.observe(kept.record.request_id, await shared.client.create_video(body))
+
+
+def saved_files(tmp_path: Path) -> list[Path]:
+    return sorted((tmp_path / "videos").rglob("*.mp4"))
+
+
+async def until(true: Callable[[], bool]) -> None:
+    while not true():  # noqa: ASYNC110 - another process makes it true
+        await anyio.sleep(0.1)
+
+
+async def test_two_keepers_save_everybodys_videos_once_and_one_that_is_killed_is_replaced(tmp_path: Path) -> None:
+    sandbox = Sandbox(film, queue_seconds=0.05, work_seconds=0.1)
+    async with run_in_background(sandbox) as provider:
+        folders = {"SEEDANCE_DATA_DIR": str(tmp_path / "data"), "SEEDANCE_OUTPUT_DIR": str(tmp_path / "videos")}
+        environment = {**os.environ, **folders, "SEEDANCE_BASE_URL": provider, "SEEDANCE_API_KEY": KEY}
+        environment["SEEDANCE_LOG_LEVEL"] = "INFO"
+        with pytest.MonkeyPatch.context() as patched:
+            for name, value in environment.items():
+                patched.setenv(name, value)
+            shared = Shared(Settings())
+        for number in range(VIDEOS):
+            await create_for(shared, ("anna", "bert")[number % 2], number)
+        command = [sys.executable, "-m", "seedance_mcp", "keep"]
+        options: dict[str, Any] = {"stderr": subprocess.PIPE, "env": environment}
+        with running("a keeper", command, **options) as first, running("a keeper", command, **options) as other:
+            for each in (first, other):
+                assert each.stderr
+                assert each.stderr.readline() == "seedance-mcp: keeping finished videos\n"
+            await until(lambda: len(saved_files(tmp_path)) == VIDEOS)
+            first.kill()
+            await create_for(shared, "anna", VIDEOS)
+            await until(lambda: len(saved_files(tmp_path)) == VIDEOS + 1)
+            other.send_signal(signal.SIGTERM)
+            _, errors = other.communicate()
+        assert "Traceback" not in errors
+        totals = [await shared.session(name).ledger.totals(Wanted(saved=True)) for name in ("anna", "bert")]
+        await shared.aclose()
+    assert [each.count for each in totals] == [3, 2]
+    assert len(saved_files(tmp_path)) == VIDEOS + 1
