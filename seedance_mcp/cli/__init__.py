@@ -8,6 +8,7 @@ __all__ = [
     "install",
     "installed",
     "jsonc_edit",
+    "ledger",
     "main",
     "mcp_clients",
     "tables",
