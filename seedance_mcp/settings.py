@@ -306,6 +306,8 @@ class Settings(BaseSettings):
     """0: load everything before the first answer."""
     schema_profile: Annotated[Literal["auto", "union", "flat"], _allowed("auto, union or flat")] = "auto"
     """How `create_video` shows its request: `union`, `flat`, or by the client's name."""
+    log_format: Annotated[Literal["text", "json"], _allowed("text or json")] = "text"
+    """How the log is written: `text`, or `json` for one object a line with `time`, `level`, `logger`, `message` and more."""
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], _allowed("DEBUG, INFO, WARNING, ERROR or CRITICAL")
     ] = "WARNING"

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import zlib
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
@@ -154,10 +155,24 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("engine", [*filter(None, asked)] or (list(ENGINES) if every and not alone else ["sqlite"]))
 
 
+FAST_ROWS = 3
+"""Of a table of rows, this many are run by the fast loop; the gate runs all."""
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` selects
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what knows no store where one was asked for."""
+    """Mark the later rows of each table as slow: most rows of one table take the same way.
+
+    What knows no store is left out where one was asked for.
+    """
     if config.getoption("--store"):
         items[:] = [item for item in items if "[postgres" in item.name or "-postgres" in item.name]
+    rows = Counter[str]()
+    for item in items:
+        test = item.nodeid.partition("[")[0]
+        rows[test] += 1
+        if rows[test] > FAST_ROWS:
+            item.add_marker("slow")
 
 
 @pytest.fixture

@@ -12,4 +12,5 @@ __all__ = [
     "main",
     "mcp_clients",
     "tables",
+    "telemetry",
 ]

@@ -19,6 +19,7 @@ import anyio
 
 from seedance_mcp._version import __version__
 from seedance_mcp.catalogue.edition import load_edition
+from seedance_mcp.cli import telemetry
 from seedance_mcp.cli.mcp_clients import BY_NAME as CLIENTS_BY_NAME
 from seedance_mcp.errors import InvalidRequest, SeedanceError, TaskNotFound
 from seedance_mcp.instant.opening import Opening
@@ -28,7 +29,8 @@ from seedance_mcp.money.policy import spent
 from seedance_mcp.money.records import Film, Page, SumBy, Verdict
 from seedance_mcp.money.sums import add_up
 from seedance_mcp.origin import install_command
-from seedance_mcp.settings import Settings, ignored_variables, load_settings
+from seedance_mcp.server.log_lines import announce, write_log
+from seedance_mcp.settings import Settings, check_settings, ignored_variables, load_settings
 from seedance_mcp.tools.times import read_time
 
 EXIT_FAILED = 1
@@ -53,10 +55,10 @@ def main(argv: Sequence[str] | None = None, opening: Opening | None = None) -> i
     try:
         return options.run(options) or 0
     except SeedanceError as error:
-        print(f"seedance-mcp: {error.message}", file=sys.stderr)
+        announce(error.message, logging.ERROR)
         return EXIT_USAGE
     except ModuleNotFoundError as error:
-        print(f"seedance-mcp: {error.name} is missing: {install_command('sandbox')}", file=sys.stderr)
+        announce(f"{error.name} is missing: {install_command('sandbox')}", logging.ERROR)
         return EXIT_USAGE
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
@@ -198,11 +200,10 @@ def _bundle(options: argparse.Namespace) -> None:
 
 
 def _settings() -> Settings:
+    write_log(check_settings().settings)  # before anything is refused, so that the refusal is a line of the log
     settings = load_settings()
     for told in ignored_variables():
-        print(f"seedance-mcp: {told}", file=sys.stderr)
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("seedance_mcp").setLevel(settings.log_level)  # only ours: libraries log URLs and prompts
+        announce(told, logging.WARNING)
     return settings
 
 
@@ -217,11 +218,12 @@ def _serve(options: argparse.Namespace) -> None:
     settings = _settings()
     if settings.sandbox:
         _need_sandbox()
-    if options.transport == "stdio":
-        with _ended_like_an_interrupt(signal.SIGTERM):
-            anyio.run(handlers.serve_stdio, settings, options.opening)
-    else:
-        _serve_http(settings, options)
+    with telemetry.exported():
+        if options.transport == "stdio":
+            with _ended_like_an_interrupt(signal.SIGTERM):
+                anyio.run(handlers.serve_stdio, settings, options.opening)
+        else:
+            _serve_http(settings, options)
 
 
 @contextmanager

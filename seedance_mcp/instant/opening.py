@@ -53,6 +53,7 @@ SURE = {
     "SEEDANCE_AUTO_SAVE": "0",
     "SEEDANCE_DOWNLOAD_PROXY": r"env|http://127\.0\.0\.1:[1-9][0-9]{0,3}",
     "SEEDANCE_SCHEMA_PROFILE": "auto|union|flat",
+    "SEEDANCE_LOG_FORMAT": "text|json",
     "SEEDANCE_LOG_LEVEL": "DEBUG|INFO|WARNING|ERROR|CRITICAL",
     "SEEDANCE_INSTANT_START": "1",
 }

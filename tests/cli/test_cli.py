@@ -35,6 +35,7 @@ def test_models_are_listed_as_a_table(capsys: pytest.CaptureFixture[str]) -> Non
     assert "| `seedance2.0-md` | md | 1-15 | 720p | 4 | 3 | - | https | task |" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_an_invalid_setting_ends_the_server_with_one_sentence() -> None:
     wrong = {**os.environ, "SEEDANCE_BASE_URL": "http://example.com"}
     command = [sys.executable, "-m", "seedance_mcp"]
@@ -43,6 +44,7 @@ def test_an_invalid_setting_ends_the_server_with_one_sentence() -> None:
     assert done.stderr.startswith("seedance-mcp: SEEDANCE_BASE_URL: ")
 
 
+@pytest.mark.slow
 def test_a_misspelt_variable_is_told_when_a_server_starts_and_the_client_is_served() -> None:
     wrong = {**os.environ, "SEEDANCE_MAX_COST_PER_DAYS": "5"}
     done = ran([sys.executable, "-m", "seedance_mcp"], env=wrong, input="")
@@ -254,6 +256,7 @@ def test_films_are_listed_with_what_their_clips_cost(
     assert f"| 12.50 | 2 | 2.5 | {tmp_path / 'film.mp4'} |" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_operator_of_a_team_sees_every_callers_requests_and_settles_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -287,6 +290,7 @@ def test_the_operator_of_a_team_sees_every_callers_requests_and_settles_them(
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "cp936", "utf-8"])
 @pytest.mark.parametrize("command", ["tasks", "spending --by principal", "models", "doctor"])
+@pytest.mark.slow
 def test_no_encoding_of_a_pipe_ends_a_command(tmp_path: Path, encoding: str, command: str) -> None:
     anyio.run(team, tmp_path / "一 data")
     given = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0", "SEEDANCE_DATA_DIR": str(tmp_path / "一 data")}

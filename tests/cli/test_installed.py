@@ -56,6 +56,7 @@ async def examined(path: Path | None = None) -> dict[str, doctor.Finding]:
 
 
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
+@pytest.mark.slow
 def test_an_entry_for_the_sandbox_has_no_fault_and_its_file_is_named(
     client: ClientApp, capsys: pytest.CaptureFixture[str]
 ) -> None:
