@@ -296,3 +296,16 @@ def test_a_ledger_in_a_file_is_moved_by_two_commands(
     assert (after[0], after[1]) == (before[0], ["一只狐狸", "an owl\N{REPLACEMENT CHARACTER}", "a fox"])
     assert main.main(["ledger", "copy"]) == 2
     assert "3 requests already" in capsys.readouterr().err
+
+
+def test_a_doctor_sees_the_database(
+    databases: Databases, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = databases.new()
+    monkeypatch.setenv("SEEDANCE_DATABASE_URL", url)
+    main.main(["doctor"])
+    assert "ok   ledger: in the database, whole, 0 requests" in capsys.readouterr().out
+    with databases.connected() as db:
+        db.execute(f'ALTER DATABASE "{url.rpartition("/")[2]}" SET default_transaction_read_only = on'.encode())
+    main.main(["doctor"])
+    assert "FAIL ledger: damaged: the database is read-only" in capsys.readouterr().out
