@@ -3,11 +3,11 @@ FROM python:3.13-slim AS build
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE ./
 COPY seedance_mcp seedance_mcp
-RUN pip wheel --no-cache-dir --wheel-dir /wheels .
+RUN pip wheel --no-cache-dir --wheel-dir /wheels ".[postgres]"
 
 FROM python:3.13-slim
 RUN --mount=type=bind,from=build,source=/wheels,target=/wheels \
-    pip install --no-cache-dir --no-index --find-links /wheels seedance-mcp \
+    pip install --no-cache-dir --no-index --find-links /wheels "seedance-mcp[postgres]" \
     && useradd --create-home --uid 1000 seedance \
     && install -d -o seedance -g seedance /data
 USER seedance

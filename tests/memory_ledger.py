@@ -389,6 +389,17 @@ class MemoryLedger:
     async def remember_reference(self, made: AssetReference) -> None:
         self._tables.references[self._principal, made.name, made.route] = made
 
+    async def prune(self, before: datetime) -> int:
+        known = self._tables.requests.values()
+        old = [
+            each for each in known if each.created_at < before and each.settled is not None and (each.prompt or each.video_url)
+        ]
+        for each in old:
+            self._tables.requests[each.request_id] = replace(each, prompt=None, video_url=None)
+            self._tables.bodies.pop(each.request_id, None)
+        self._tables.uploads = {key: each for key, each in self._tables.uploads.items() if each.at >= before}
+        return len(old)
+
     async def health(self) -> Health:
         return Health([], len(self._tables.requests), len(await self.unknown_outcomes()))
 

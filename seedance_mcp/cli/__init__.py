@@ -9,6 +9,7 @@ __all__ = [
     "installed",
     "invocation",
     "jsonc_edit",
+    "ledger",
     "loading",
     "main",
     "mcp_clients",

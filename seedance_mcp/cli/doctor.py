@@ -320,7 +320,7 @@ def _folder(what: str, folder: Path) -> Finding:
 
 
 async def _ledger(settings: Settings) -> Finding:
-    if not (settings.ledger_dir / LEDGER_FILE).exists():
+    if not settings.ledger_url and not (settings.ledger_dir / LEDGER_FILE).exists():
         return Finding("ok", "ledger", "none yet (made at first use)")
     try:
         async with aclosing(open_ledger(settings, utc_now)) as ledger:
@@ -329,11 +329,13 @@ async def _ledger(settings: Settings) -> Finding:
         return Finding("fail", "ledger", error.message, "nothing is sent without it")
     if health.faults:
         damage = sanitize(health.faults[0])
-        return Finding("fail", "ledger", f"damaged: {damage}", "copy it, then move it away: a new ledger is started")
+        remedy = "see to the database" if settings.ledger_url else "copy it, then move it away: a new ledger is started"
+        return Finding("fail", "ledger", f"damaged: {damage}", remedy)
     total, unclear = health.requests, health.unknown_outcomes
     if unclear:
         return Finding("warn", "ledger", f"{total} requests, {unclear} of unknown outcome", "see seedance-mcp tasks")
-    return Finding("ok", "ledger", f"whole, {total} requests")
+    where = "in the database, " if settings.ledger_url else ""
+    return Finding("ok", "ledger", f"{where}whole, {total} requests")
 
 
 async def _provider(shared: Shared) -> list[Finding]:

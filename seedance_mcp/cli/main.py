@@ -119,6 +119,7 @@ def parser() -> argparse.ArgumentParser:
     models = commands.add_parser("models", help="list the models and their limits")
     models.set_defaults(run=_models)
     _add_money(commands)
+    _add_ledger(commands)
     _add_setup(commands)
     return parser
 
@@ -148,6 +149,24 @@ def _add_money(commands: Any) -> None:
     settle.add_argument("outcome", choices=["charged", "not-charged"])
     settle.add_argument("--amount", type=Decimal, help="JimiCoin that were charged; default: the estimate")
     settle.set_defaults(run=_settle)
+
+
+def _add_ledger(commands: Any) -> None:
+    """Add the commands that take care of the ledger itself."""
+    ledger = commands.add_parser("ledger", help="migrate, copy, back up or prune the ledger")
+    actions = ledger.add_subparsers(title="actions", metavar="", required=True)
+    actions.add_parser("migrate", help="make or update the schema of the database in SEEDANCE_DATABASE_URL").set_defaults(
+        run=_ledger_command, action="migrate"
+    )
+    actions.add_parser(
+        "copy", help="copy the ledger in SEEDANCE_DATA_DIR into that database, which must be empty"
+    ).set_defaults(run=_ledger_command, action="copy")
+    backup = actions.add_parser("backup", help="write a whole copy of the ledger in SEEDANCE_DATA_DIR while it is used")
+    backup.add_argument("file", help="the new file")
+    backup.set_defaults(run=_ledger_command, action="backup")
+    prune = actions.add_parser("prune", help="forget prompts, bodies and links of old requests; what they cost stays")
+    prune.add_argument("--older-than", required=True, metavar="AGE", help="for example 90d; at least 8d")
+    prune.set_defaults(run=_ledger_command, action="prune")
 
 
 def _add_setup(commands: Any) -> None:
@@ -422,6 +441,12 @@ async def _write_gallery(options: argparse.Namespace) -> None:
 
     async with _ledger() as (settings, ledger):
         await gallery.write(settings, await _views(ledger, options.principal) or {"": ledger}, renew=options.keep_updated)
+
+
+def _ledger_command(options: argparse.Namespace) -> None:
+    from seedance_mcp.cli import ledger  # noqa: PLC0415 - the server does not need it
+
+    ledger.run(_settings(), options)
 
 
 def _settle(options: argparse.Namespace) -> None:

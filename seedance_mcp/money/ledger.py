@@ -266,6 +266,17 @@ class Ledger(Protocol):
         """Keep the reference that was made of a named asset for a route."""
         ...
 
+    async def prune(self, before: datetime) -> int:
+        """Forget prompts, bodies and links of every principal's settled requests that were made before a time.
+
+        What they cost, their states and their ids stay, and so do all sums. Old events, uploads and expired tokens go too,
+        unless a request of unknown outcome may still be judged by them.
+
+        Returns:
+            Of how many requests something was forgotten.
+        """
+        ...
+
     async def health(self) -> Health:
         """Say what is damaged, and how many requests there are."""
         ...
@@ -280,7 +291,7 @@ def open_ledger(settings: Settings, now: Callable[[], datetime]) -> Ledger:
     from seedance_mcp.money.stores.sqlite import LEDGER_FILE, SqliteStore  # noqa: PLC0415 - likewise
 
     if url := settings.ledger_url:
-        return SqlLedger(Engine(partial(_open_postgres, url), readers=READERS, writers=WRITERS), now)
+        return SqlLedger(Engine(partial(open_database, url), readers=READERS, writers=WRITERS), now)
     return SqlLedger(Engine(partial(SqliteStore, settings.ledger_dir / LEDGER_FILE)), now)
 
 
@@ -288,7 +299,8 @@ READERS, WRITERS = 4, 4
 """How many connections to a database one process reads with, and how many it writes with."""
 
 
-def _open_postgres(url: str) -> Store:
+def open_database(url: str) -> Store:
+    """Open the PostgreSQL database of a ledger; raises `LedgerUnusable` where it, or the extra, is not there."""
     try:
         from seedance_mcp.money.stores.postgres import PostgresStore  # noqa: PLC0415 - only where a database is set
     except ModuleNotFoundError as error:

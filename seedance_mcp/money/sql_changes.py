@@ -166,6 +166,20 @@ class Changing:
             *(key, media.seconds, self.read.at, media.kind, media.review, width_px, height_px, expires_at),
         )
 
+    def prune(self, before: datetime) -> int:
+        """Forget what old requests said; events stay that may still judge an unsettled request."""
+        row = self.db.one("SELECT min(created_at) AS at FROM requests WHERE settled IS NULL AND fingerprint IS NOT NULL")
+        oldest = row["at"] if row and row["at"] is not None else self.read.at
+        self.db.run("DELETE FROM events WHERE at < ?", min(before.timestamp(), oldest - policy.RUNS_MOST_SECONDS))
+        self.db.run("DELETE FROM tokens WHERE expires_at < ?", before.timestamp())
+        for table in ("media", "uploads"):
+            self.db.run(f"DELETE FROM {table} WHERE at < ?", before.timestamp())
+        return self.db.run(
+            "UPDATE requests SET prompt = NULL, body = NULL, video_url = NULL WHERE created_at < ? AND settled IS NOT NULL"
+            " AND NOT (prompt IS NULL AND body IS NULL AND video_url IS NULL)",
+            before.timestamp(),
+        )
+
     def remember_upload(self, digest: str, upload: Upload) -> None:
         """Keep where bytes were sent to."""
         self.db.run(

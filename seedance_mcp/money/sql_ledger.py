@@ -339,6 +339,10 @@ class SqlLedger:
         """Keep a reference of a named asset."""
         await self._write(lambda ledger: sql_assets.remember_reference(ledger, made))
 
+    async def prune(self, before: datetime) -> int:
+        """Forget what old requests said, and nothing of what they cost."""
+        return await self._write(lambda ledger: ledger.prune(before), concerns_all=_all)
+
     async def health(self) -> Health:
         """Say how the ledger is."""
         faults = await self._engine.read(lambda store: store.faults())

@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 
 from seedance_mcp.catalogue.requests import VideoRequest, conflicting_sources
-from seedance_mcp.errors import BudgetExceeded, LedgerUnusable, NotConfigured, OutcomeUnknown, SeedanceError
+from seedance_mcp.errors import BudgetExceeded, LedgerAway, LedgerUnusable, NotConfigured, OutcomeUnknown, SeedanceError
 from seedance_mcp.money import gate
 from seedance_mcp.money.policy import is_of_unknown_outcome
 from seedance_mcp.money.prices import Estimate, billed_video
@@ -193,11 +193,14 @@ WRITE_PAUSES_SECONDS = (0.1, 0.5, 2.0)
 
 
 async def _write_down(session: Session, request_id: str, task: ProviderTask) -> Record:
-    """Keep a task that was paid; a ledger that cannot be written for a moment is tried again."""
+    """Keep a task that was paid; a ledger that cannot be written for a moment is tried again, unless it tried long enough."""
     for pause_seconds in WRITE_PAUSES_SECONDS:
-        with suppress(LedgerUnusable):
+        try:
             return await session.ledger.observe(request_id, task)
-        await anyio.sleep(pause_seconds)
+        except LedgerAway:
+            raise
+        except LedgerUnusable:
+            await anyio.sleep(pause_seconds)
     return await session.ledger.observe(request_id, task)
 
 

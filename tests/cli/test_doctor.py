@@ -14,10 +14,12 @@ import anyio
 import httpx
 import pytest
 from conftest import PROVIDER, no_film
+from served import held_port
 
 import seedance_mcp.sandbox
 from seedance_mcp.cli import doctor, main
 from seedance_mcp.errors import OutcomeUnknown, ProviderFailed, SeedanceError
+from seedance_mcp.money import sql_ledger
 from seedance_mcp.money.ledger import open_ledger
 from seedance_mcp.money.records import NewRequest
 from seedance_mcp.money.stores.sqlite import LEDGER_FILE
@@ -178,6 +180,16 @@ async def test_a_damaged_ledger_is_found(env: Env, tmp_path: Path, sound: bytes,
     found = (await examined())["ledger"]
     assert found.mark == "fail"
     assert told in found.fact
+
+
+async def test_a_database_that_does_not_answer_is_a_fault(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sql_ledger, "AWAY_SECONDS", 0.0)
+    with held_port() as port:
+        env("DATABASE_URL", f"postgresql://me:secret@127.0.0.1:{port}/ledger")
+        found = (await examined())["ledger"]
+    assert found.mark == "fail"
+    assert "does not answer" in found.fact
+    assert "secret" not in str(found)
 
 
 async def test_a_missing_extra_is_a_fault_only_for_the_sandbox(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:

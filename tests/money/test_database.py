@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from contextlib import aclosing
+from collections.abc import Callable, Generator
+from contextlib import aclosing, contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
 import anyio
+import httpx
 import pytest
+from conftest import PROVIDER, no_film
 from pydantic import SecretStr
 from served import held_port
 
+from seedance_mcp.catalogue.edition import load_edition
 from seedance_mcp.errors import LedgerAway, LedgerUnusable
 from seedance_mcp.money import sql_ledger
+from seedance_mcp.money.gate import Action, Reply
 from seedance_mcp.money.ledger import Ledger, open_ledger
 from seedance_mcp.money.records import NewRequest
 from seedance_mcp.money.sql_ledger import Engine, SqlLedger
 from seedance_mcp.money.stores.sqlite import LEDGER_FILE, SqliteStore
+from seedance_mcp.money.stores.store import Transaction
+from seedance_mcp.provider.client import ProviderClient
+from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.settings import Settings
-from seedance_mcp.tools.session import OpenLedger
+from seedance_mcp.tools.arguments import GetTask, read_create_video
+from seedance_mcp.tools.create import create_video
+from seedance_mcp.tools.session import OpenLedger, Shared
+from seedance_mcp.tools.tasks import get_task
 
 pytestmark = pytest.mark.anyio
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -78,6 +88,61 @@ async def test_a_database_that_does_not_answer_is_refused_and_may_be_tried_later
                 await ledger.spent()
     assert refusal.value.retryable
     assert "secret" not in refusal.value.message
+
+
+class Leaving(SqliteStore):
+    """A ledger that is away whenever that is said."""
+
+    is_away, tries = False, 0
+
+    @contextmanager
+    def transaction(self, principal: str | None) -> Generator[Transaction]:
+        if self.is_away:
+            self.tries += 1
+            raise LedgerAway("away")
+        with super().transaction(principal) as db:
+            yield db
+
+
+async def test_a_task_that_was_paid_when_the_database_went_is_named_and_written_down_later(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sql_ledger, "AWAY_SECONDS", 0.0)
+    store, sandbox = Leaving(tmp_path / LEDGER_FILE), Sandbox(no_film)
+
+    async def carry(request: httpx.Request) -> httpx.Response:
+        store.is_away = request.method == "POST"
+        return await sandbox(request)
+
+    def connect(_: Settings) -> ProviderClient:
+        return ProviderClient(PROVIDER, KEY, transport=httpx.MockTransport(carry))
+
+    def opened(_: Settings, now: Callable[[], datetime]) -> Ledger:
+        return SqlLedger(Engine(lambda: store), now)
+
+    request = {"model": "seedance2.0-sp", "prompt": "a fox"}
+    settings = Settings(base_url=PROVIDER, data_dir=tmp_path)
+    async with aclosing(Shared(settings, connect, open_ledger=opened)) as shared:
+        asked = read_create_video(load_edition(), {"request": request})
+        with pytest.raises(LedgerUnusable, match="is being made as task") as told:
+            await create_video(shared.session(), asked, Nobody())
+        assert (told.value.charged, store.tries) == ("yes", 1)
+        store.is_away = False
+        (task_id,) = sandbox.tasks
+        task = await get_task(shared.session(), GetTask(task_id=task_id), Nobody())
+        assert (task.task_id, task.request_id) == (task_id, told.value.details["request_id"])
+
+
+class Nobody:
+    """A caller that cannot be asked."""
+
+    reply: Reply | None = None
+
+    async def report(self, progress: float, message: str) -> None:
+        """Nobody hears of it."""
+
+    async def ask(self, question: str, token: str) -> Action:
+        return "absent"
 
 
 async def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

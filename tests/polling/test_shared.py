@@ -118,6 +118,7 @@ async def test_a_short_wait_polls_once_if_the_min_interval_is_over(open_world: O
             ] == "completed"
 
 
+@pytest.mark.sqlite_file
 async def test_a_request_that_is_still_being_sent_is_waited_for_without_haste(open_world: OpenWorld, tmp_path: Path) -> None:
     now = datetime.now(UTC)
     async with open_world(poll_floor_seconds=MIN_INTERVAL_SECONDS, clock=lambda: now) as world:

@@ -19,15 +19,17 @@ from cutting_proxy import cutting_proxy
 from pydantic import SecretStr
 
 from seedance_mcp.catalogue.edition import load_edition
+from seedance_mcp.cli import main
 from seedance_mcp.errors import LedgerAway, LedgerUnusable
 from seedance_mcp.money import sql_ledger
 from seedance_mcp.money.gate import Action, Reply
 from seedance_mcp.money.ledger import Ledger, open_ledger
-from seedance_mcp.money.records import NewRequest, Record
+from seedance_mcp.money.records import NewRequest, Record, Spent
 from seedance_mcp.money.stores import postgres
 from seedance_mcp.provider.client import ProviderClient
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.settings import Settings
+from seedance_mcp.task import ProviderTask
 from seedance_mcp.tools.arguments import read_create_video
 from seedance_mcp.tools.create import create_video
 from seedance_mcp.tools.results import Task
@@ -264,3 +266,46 @@ async def test_no_call_fails_while_the_database_is_restarted(databases: Database
                 group.start_soon(many, name)
             await anyio.to_thread.run_sync(databases.control, "restart")
         assert len(told) == posts(sandbox) == (await shared.ledger.page()).total == 80
+
+
+def test_a_ledger_in_a_file_is_moved_by_two_commands(
+    databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = databases.new(made=False)
+    monkeypatch.setenv("SEEDANCE_DATA_DIR", str(tmp_path))
+
+    async def spent() -> tuple[Spent, list[str | None]]:
+        async with aclosing(open_ledger(Settings(), lambda: NOON)) as ledger:
+            return await ledger.spent(), [record.prompt for record in (await ledger.page()).records]
+
+    async def fill() -> None:
+        async with aclosing(open_ledger(Settings(), lambda: NOON)) as ledger:
+            for prompt in ("a fox", "an owl\0", "一只狐狸"):
+                made = await reserve(ledger, prompt)
+            await ledger.observe(made.request_id, ProviderTask("vid_1", "completed", cost=Decimal("0.000000001")))
+
+    anyio.run(fill)
+    before = anyio.run(spent)
+    monkeypatch.setenv("SEEDANCE_DATABASE_URL", url)
+    assert main.main(["ledger", "copy"]) == 2
+    assert "seedance-mcp ledger migrate" in capsys.readouterr().err
+    assert main.main(["ledger", "migrate"]) == 0
+    assert main.main(["ledger", "copy"]) == 0
+    assert capsys.readouterr().out.startswith(f"The schema had version 0 and has version {len(postgres.migrations())}.\n3 req")
+    after = anyio.run(spent)
+    assert (after[0], after[1]) == (before[0], ["一只狐狸", "an owl\N{REPLACEMENT CHARACTER}", "a fox"])
+    assert main.main(["ledger", "copy"]) == 2
+    assert "3 requests already" in capsys.readouterr().err
+
+
+def test_a_doctor_sees_the_database(
+    databases: Databases, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = databases.new()
+    monkeypatch.setenv("SEEDANCE_DATABASE_URL", url)
+    main.main(["doctor"])
+    assert "ok   ledger: in the database, whole, 0 requests" in capsys.readouterr().out
+    with databases.connected() as db:
+        db.execute(f'ALTER DATABASE "{url.rpartition("/")[2]}" SET default_transaction_read_only = on'.encode())
+    main.main(["doctor"])
+    assert "FAIL ledger: damaged: the database is read-only" in capsys.readouterr().out

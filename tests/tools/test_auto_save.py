@@ -99,6 +99,7 @@ async def test_a_task_that_cannot_be_polled_is_polled_later(open_world: OpenWorl
         assert len(kept(world)) == 1
 
 
+@pytest.mark.sqlite_file
 async def test_a_ledger_that_fails_for_a_while_ends_nothing(open_world: OpenWorld, tmp_path: Path) -> None:
     (tmp_path / "data").write_text("no folder")
     async with open_world(sandbox=provider(), auto_save=True) as world:

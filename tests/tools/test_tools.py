@@ -439,6 +439,7 @@ async def test_an_asset_that_is_not_active_fails_the_task_and_the_money_comes_ba
     assert balance["key"]["unlimited"] is True
 
 
+@pytest.mark.sqlite_file
 async def test_a_ledger_that_cannot_be_written_refuses_before_anything_is_sent(open_world: OpenWorld, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     async with open_world(data_dir=tmp_path / "file" / "data") as first:

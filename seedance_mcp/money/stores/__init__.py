@@ -1,3 +1,3 @@
 """Where the ledger's rows lie: the contract of an engine, each engine, and its schema in numbered files."""
 
-__all__ = ["postgres", "sqlite", "store"]
+__all__ = ["copies", "file_system", "postgres", "sqlite", "store"]

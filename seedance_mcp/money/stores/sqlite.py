@@ -6,12 +6,13 @@ import os
 import sqlite3
 import time
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 from threading import Lock
 
-from seedance_mcp.errors import LedgerUnusable
+from seedance_mcp.errors import InvalidRequest, LedgerUnusable
+from seedance_mcp.money.stores.file_system import network_kind
 from seedance_mcp.money.stores.store import Row
 
 LEDGER_FILE = "ledger.sqlite3"
@@ -33,9 +34,11 @@ class SqliteStore:
         """Open or make the file with mode 0600 and migrate it.
 
         Raises:
-            LedgerUnusable: The file cannot be opened, is no ledger, or is of a newer version than this program.
+            LedgerUnusable: The file cannot be opened, is no ledger, lies on a network disk, or is of a newer version than this
+                program.
         """
         with _translated():
+            _refuse_network(path)
             _make(path)
             self._path = path
             self._writer = _Connection(path)
@@ -89,6 +92,20 @@ class SqliteStore:
         with self._reader.turn, _translated():
             return self._reader.one(statement, *values)
 
+    def backup(self, target: Path) -> None:
+        """Write a whole copy into a new file, as it is at one moment, while others read and write the ledger.
+
+        Raises:
+            InvalidRequest: There is such a file.
+        """
+        if target.exists():
+            raise InvalidRequest(f"{target} is there already, and is not overwritten: name a new file.")
+        with self._reader.turn, _translated():
+            _make(target)
+            with closing(_connect(target)) as copy:
+                self._reader.db.backup(copy)
+                copy.execute("PRAGMA journal_mode = DELETE")  # one file, which needs no other beside it
+
     def faults(self) -> list[str]:
         """Describe what SQLite finds damaged in the file."""
         found: list[str] = [row["integrity_check"] for row in self.all("PRAGMA integrity_check")]
@@ -120,6 +137,15 @@ class _Connection:
 
     def notify(self, request_id: str) -> None:
         """Do nothing: SQLite cannot call other processes, they read the table `events`."""
+
+
+def _refuse_network(path: Path) -> None:
+    """Raise for a disk on which two machines would both take themselves for the only writer."""
+    if kind := network_kind(path):
+        raise LedgerUnusable(
+            f"SEEDANCE_DATA_DIR lies on a network disk ({kind}), where the locks of SQLite do not hold, so money could be "
+            "spent twice: nothing is sent. The operator should name a folder of this machine, or set SEEDANCE_DATABASE_URL."
+        )
 
 
 def _make(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -11,6 +12,10 @@ class Row(Protocol):
 
     def __getitem__(self, name: str, /) -> Any:
         """Give the value of a column."""
+        ...
+
+    def keys(self) -> Iterable[str]:
+        """Name the columns."""
         ...
 
 
