@@ -33,7 +33,7 @@ from seedance_mcp.server.tool_table import TOOLS, ToolSpec
 from seedance_mcp.settings import Settings
 from seedance_mcp.tools import results, tasks
 from seedance_mcp.tools.observer import UNKNOWN_TOOL, LogLines, Observer, Observers, ToolCall
-from seedance_mcp.tools.session import Session, Shared
+from seedance_mcp.tools.session import Session, Shared, offered_edition
 
 log = logging.getLogger(__name__)
 
@@ -300,13 +300,14 @@ def build_server(
     open_: Callable[[], AbstractAsyncContextManager[Shared]] | None = None,
     observers: Sequence[Observer] = (),
 ) -> Server[Shared]:
-    """Make the MCP server.
+    """Make the MCP server; raises `NotConfigured` for an edition or a model that there is not.
 
     Args:
         settings: The operator's settings.
         open_: Gives what the server shares among its callers; by default it is opened from the settings for each connection.
         observers: They learn what happens in the server, beside its subscriptions and log lines.
     """
+    offered_edition(settings)  # what it does not know is refused before a client is served
     handlers, subscriptions = _Handlers(settings), TaskSubscriptions()
     observer = Observers((subscriptions, LogLines(), *observers))
 
