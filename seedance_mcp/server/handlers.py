@@ -320,9 +320,7 @@ def build_server(
     server = Server(
         NAME,
         version=__version__,
-        title="Seedance video",
-        instructions=INSTRUCTIONS,
-        website_url="https://github.com/seedance-mcp/seedance-mcp",
+        **_ABOUT,
         lifespan=lifespan,
         cache_hints=_CACHE_HINTS,
         on_list_tools=handlers.list_tools,
@@ -343,6 +341,11 @@ def build_server(
     return server
 
 
+_ABOUT = {
+    "title": "Seedance video",
+    "instructions": INSTRUCTIONS,
+    "website_url": "https://github.com/seedance-mcp/seedance-mcp",
+}
 _CACHE_HINTS: dict[CacheableMethod, CacheHint] = {
     "tools/list": CacheHint(ttl_ms=_DAY_MS, scope="private"),  # it depends on the client's name
     "prompts/list": CacheHint(ttl_ms=_DAY_MS, scope="public"),
