@@ -264,7 +264,7 @@ Folder = Annotated[Path, BeforeValidator(_path)]
 
 
 _NEVER_SKIPPED = {
-    *("data_dir", "database_url", "output_dir", "media_roots", "prices"),
+    *("data_dir", "database_url", "output_dir", "media_roots", "prices", "edition", "models"),
     *("max_cost_per_video", "max_cost_per_day", "max_cost_total", "confirm_above"),
     *("max_cost_account_per_day", "max_cost_account_total"),
     *("http_tokens", "http_oauth_issuer", "http_oauth_audience"),
@@ -309,6 +309,12 @@ class Settings(BaseSettings):
     download_proxy: Annotated[SecretStr | None, BeforeValidator(_proxy)] = None
     """The proxy that videos are fetched through where no direct way leads to their hosts: its address, or `env` for that of
     the environment."""
+    edition: str = "2026-07"
+    """The dated catalogue: `2026-07`, the contract, or a later one."""
+    strict: Switch = False
+    """1: a value that any source refuses is refused, also where the edition allows it."""
+    models: str = ""
+    """The models or routes that are offered, comma separated; without it all are."""
     prices: Folder | None = None
     """A price file in the form of `prices.toml`, for accounts with their own rates."""
     max_cost_per_video: Amount = None
@@ -372,6 +378,11 @@ class Settings(BaseSettings):
         """Principal → token."""
         text = self.http_tokens.get_secret_value() if self.http_tokens else ""
         return dict(_pairs(text))
+
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        """The models or routes that are offered; empty for all."""
+        return tuple(name.strip() for name in self.models.split(",") if name.strip())
 
     @property
     def ledger_dir(self) -> Path:

@@ -253,7 +253,8 @@ class World:
 
     @property
     def creates(self) -> int:
-        return sum(line == ("POST", "/api/open-api/v1/seedance/videos") for line in self.sandbox.requests)
+        paths = {f"/api/open-api/v1{path}" for path in self.sandbox.edition.paths}
+        return sum(method == "POST" and path in paths for method, path in self.sandbox.requests)
 
 
 OpenWorld = Callable[..., AbstractAsyncContextManager[World]]

@@ -5,7 +5,6 @@ __all__ = [
     "editions",
     "facts",
     "json_schema",
-    "making_times",
     "profiles",
     "requests",
 ]

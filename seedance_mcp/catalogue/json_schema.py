@@ -94,7 +94,7 @@ def describe(schema: Schema) -> str:
         case {"enum": values}:
             text = f"one of {', '.join(values)}"
         case {"type": "integer", "minimum": low, "maximum": high}:
-            text = f"a whole number from {low} to {high}"
+            text = _describe_number(schema, low, high)
         case {"type": "array", "items": items}:
             size = f"1 to {schema['maxItems']}" if "maxItems" in schema else "at least 1"
             text = f"a list of {size}, each {describe(items)}"
@@ -103,6 +103,16 @@ def describe(schema: Schema) -> str:
         case _:
             text = _describe_text(schema)
     return text
+
+
+def _describe_number(schema: Schema, low: int, high: int) -> str:
+    if step := schema.get("multipleOf"):
+        return " or ".join(map(str, range(low, high + 1, step)))
+    if low == high:
+        return f"only {low}"
+    if gap := schema.get("not"):
+        return f"a whole number from {gap['maximum'] + 1} to {high}, or {low}"
+    return f"a whole number from {low} to {high}"
 
 
 def _describe_text(schema: Schema) -> str:

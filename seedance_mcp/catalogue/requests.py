@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
-from typing import Annotated, Any, ClassVar
+from functools import cache, partial
+from typing import Annotated, Any, ClassVar, cast
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
     GetCoreSchemaHandler,
+    Strict,
     StringConstraints,
     create_model,
     model_validator,
@@ -20,12 +22,23 @@ from pydantic import (
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from seedance_mcp.catalogue.edition import Edition
-from seedance_mcp.catalogue.facts import FRAME_FIELDS, ORIENTATIONS, Model, Route, Span
+from seedance_mcp.catalogue.facts import (
+    FRAME_FIELDS,
+    LIST_FIELDS,
+    ORIENTATIONS,
+    Choice,
+    ConflictingSource,
+    Fact,
+    Model,
+    Route,
+    Span,
+)
 
 
 def _with_rules(schema: dict[str, Any], kind: type[VideoRequest]) -> None:
     """Add the rules between fields to a schema, so that a plain JSON Schema validator decides them too."""
-    schema["dependentSchemas"] = _dependent_schemas(kind.route)
+    if demands := _dependent_schemas(kind.edition, kind.route):
+        schema["dependentSchemas"] = demands
 
 
 class VideoRequest(BaseModel):
@@ -89,6 +102,18 @@ class VideoRequest(BaseModel):
         return self
 
 
+def _videos_with_frames(request: VideoRequest) -> str | None:
+    return "reference_videos" if request.reference_videos and request.has_frames else None
+
+
+def _first_missing(request: VideoRequest) -> str | None:
+    return "first_image" if request.last_image and not request.first_image else None
+
+
+def _not_of_model(request: VideoRequest) -> str | None:
+    return "resolution" if request.resolution and request.resolution not in request.row.resolutions else None
+
+
 def _images_and_frames(request: VideoRequest) -> str | None:
     return "images" if request.images and request.has_frames else None
 
@@ -118,6 +143,9 @@ _BROKEN: dict[str, Callable[[VideoRequest], str | None]] = {
     "video_models_only": _video_model_missing,
     "audio_not_alone": _audio_alone,
     "no_audio_with_frames": _audio_with_frames,
+    "no_videos_with_frames": _videos_with_frames,
+    "last_needs_first": _first_missing,
+    "resolution_of_model": _not_of_model,
 }
 """Rule name → a function that gives the field of a request that breaks the rule, or `None`."""
 
@@ -139,21 +167,55 @@ def reference_pattern(schemes: tuple[str, ...]) -> str:
     return rf"^{scheme}://\w\S*$"
 
 
-def _dependent_schemas(route: Route) -> dict[str, Any]:
+def _dependent_schemas(edition: Edition, route: Route) -> dict[str, Any]:
     """Give the rules of a route in JSON Schema: field → a schema for the whole request where that field is present."""
-    frames: list[Any] = [{"required": [name]} for name in FRAME_FIELDS]
-    demands: dict[str, Any] = {"images": {"not": {"anyOf": frames}}}
-    if "both_frames" in route.rules:
-        demands |= {"first_image": frames[1], "last_image": frames[0]}
+    return {**_demands_of_media(route), **_demands_of_sizes(edition, route)}
+
+
+def _demands_of_media(route: Route) -> dict[str, Any]:
+    frames: list[Any] = [{"required": [name]} for name in FRAME_FIELDS] if route.frames else []
+    if alone := _alone(route):
+        return {"first_image": {**(frames[1] if route.both_frames else {}), "not": {"anyOf": alone}}, **_demands(route, [])}
+    demands: dict[str, Any] = {"images": {"not": {"anyOf": frames}}} if frames else {}
+    if route.both_frames:
+        demands["first_image"] = frames[1]
+    demands |= _demands(route, frames)
+    if "no_audio_with_frames" in route.rules:
+        demands["reference_audios"] |= {"not": {"anyOf": frames}}
+    return demands
+
+
+def _alone(route: Route) -> list[Any]:
+    """Give what a first frame excludes where that is all other media, of two kinds or more, and no last one comes alone."""
+    kept = route.videos_with_frames and route.reference_videos.value > 0
+    kept = kept or "no_audio_with_frames" not in route.rules
+    if kept or not (route.both_frames or route.last_needs_first):
+        return []
+    return [{"required": [name]} for name in LIST_FIELDS if getattr(route, name).value]
+
+
+def _demands(route: Route, frames: list[Any]) -> dict[str, Any]:
+    """Give what a last frame, videos and audio demand; `frames` are those that may stand beside audio."""
+    demands: dict[str, Any] = {}
+    if route.both_frames or route.last_needs_first:
+        demands["last_image"] = {"required": [FRAME_FIELDS[0]]}
     if "video_models_only" in route.rules:
         demands["reference_videos"] = {"properties": {"model": {"enum": list(route.video_models)}}}
     if "audio_not_alone" in route.rules:
         taken = [name for name in ("images", "reference_videos") if getattr(route, name).value]
         companions: list[Any] = [{"required": [name]} for name in taken]
         demands["reference_audios"] = {"anyOf": [*companions, *frames]}
-    if "no_audio_with_frames" in route.rules:
-        demands["reference_audios"] |= {"not": {"anyOf": frames}}
     return demands
+
+
+def _demands_of_sizes(edition: Edition, route: Route) -> dict[str, Any]:
+    """Give which models have a resolution that not all models of the route have."""
+    small = [model for model in edition.models_of(route) if model.name in route.small_models]
+    if not small:
+        return {}
+    others = [model.name for model in edition.models_of(route) if model not in small]
+    fewer = {"properties": {"resolution": {"type": "string", "enum": list(small[0].only_resolutions)}}}
+    return {"resolution": {"anyOf": [{"properties": {"model": {"type": "string", "enum": others}}}, fewer]}}
 
 
 def _whole(value: Any) -> Any:
@@ -183,16 +245,47 @@ def _narrowed(edition: Edition, route: Route) -> dict[str, Any]:
     return {
         "model": Annotated[str, OneOf(tuple(model.name for model in edition.models_of(route)))],
         "prompt": Annotated[str, prompt],
-        "duration": (Annotated[int, Field(ge=span.min, le=span.max), BeforeValidator(_whole)], span.default),
+        "duration": (_seconds(span), span.default),
         "resolution": _optional(Annotated[str, OneOf(route.resolution.value.allowed)]) if route.resolution else _CLOSED,
-        "orientation": _optional(Annotated[str, OneOf(ORIENTATIONS)]),
+        "orientation": _optional(Annotated[str, OneOf(ORIENTATIONS)]) if route.takes_orientation else _CLOSED,
         "ratio": _optional(Annotated[str, OneOf(route.ratio.value.allowed)]),
         "images": _media_list(route.images.value, reference),
-        "first_image": _optional(reference),
-        "last_image": _optional(reference),
+        "first_image": _optional(reference) if route.frames else _CLOSED,
+        "last_image": _optional(reference) if route.frames else _CLOSED,
         "reference_videos": _media_list(route.reference_videos.value, reference),
         "reference_audios": _media_list(route.reference_audios.value, reference),
+        **{name: _optional(_option(fact)) for name, fact in route.options.items()},
     }
+
+
+def _seconds(span: Span) -> Any:
+    """Give the type of a duration; values outside the span are told apart by a gap that is refused."""
+    bounds: dict[str, Any] = {"ge": min((span.min, *span.also)), "le": span.max}
+    if span.step > 1:
+        bounds["multiple_of"] = span.step
+    if span.also:
+        bounds["json_schema_extra"] = {"not": {"minimum": max(span.also) + 1, "maximum": span.min - 1}}
+    return Annotated[int, Field(**bounds), AfterValidator(partial(_inside, span)), BeforeValidator(_whole)]
+
+
+def _inside(span: Span, value: int) -> int:
+    """Refuse a number that lies between the span and what is allowed beside it."""
+    if value not in span:
+        raise PydanticCustomError("not_in_span", "a number between those that are allowed")
+    return value
+
+
+def _option(fact: Fact[bool] | Fact[Choice]) -> Any:
+    """Give the type of a further field, with its default in the schema."""
+    if isinstance(fact.value, Choice):
+        kind: Any = OneOf(fact.value.allowed)
+        return Annotated[str, kind, Field(json_schema_extra={"default": fact.value.default})]
+    return Annotated[bool, Strict(), BeforeValidator(_switch), Field(json_schema_extra={"default": fact.value})]
+
+
+def _switch(value: Any) -> Any:
+    """Read true and false from a client that writes them as text."""
+    return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
 
 
 @cache
@@ -208,11 +301,40 @@ def conflicting_sources(request: VideoRequest) -> list[str]:
     """Give a sentence for each source that would refuse the request, although the edition allows it."""
     edition, conflicting = request.edition, request.route.conflicting(request.model)
     return [
-        f"{field}: {other.statement} ({edition.sources[other.source]}); the edition {edition.name} allows it."
-        for field, asked in _ASKED.items()
-        for other in conflicting.get(field, ())
+        f"{name}: {other.statement} ({edition.sources[other.source]}); the edition {edition.name} allows it.{undisputed}"
+        for name, asked in _ASKED.items()
+        for undisputed in [_undisputed(request, name, conflicting.get(name, []))]
+        for other in conflicting.get(name, ())
         if _outside(asked(request), other.value)
     ]
+
+
+def _undisputed(request: VideoRequest, name: str, sources: list[ConflictingSource]) -> str:
+    """Say which values every source allows; empty where it cannot be said shortly."""
+    if not sources:
+        return ""
+    values = [request.route.facts[name].value, *(each.value for each in sources if each.value is not None)]
+    if all(isinstance(value, Span) for value in values):
+        spans = cast("list[Span]", values)
+        low, high = max(span.min for span in spans), min(span.max for span in spans)
+        return f" Nobody disputes {low} to {high}."
+    lists = [_listed(value) for value in values if not isinstance(value, int)]
+    if len(lists) == len(values):
+        common = [each for each in lists[-1] if all(_outside(each, value) is False for value in values)]
+        return f" Nobody disputes {' or '.join(map(str, common))}."
+    counts = [value for value in values if isinstance(value, int) and not isinstance(value, bool)]
+    return f" Nobody disputes up to {min(counts)}." if len(counts) == len(values) and min(counts) else ""
+
+
+def _listed(value: object) -> tuple[Any, ...]:
+    """Give the single values that a source allows; a span gives none of its own."""
+    match value:
+        case Choice(allowed=allowed):
+            return allowed
+        case tuple():
+            return cast("tuple[Any, ...]", value)
+        case _:
+            return ()
 
 
 _ASKED: dict[str, Callable[[VideoRequest], Any]] = {
@@ -228,8 +350,12 @@ _ASKED: dict[str, Callable[[VideoRequest], Any]] = {
 
 def _outside(asked: Any, allowed: Any) -> bool:
     match allowed:
-        case Span(min=low, max=high):
-            return not low <= asked <= high
+        case Span():
+            return asked not in allowed
+        case Choice(allowed=words):
+            return asked not in words
+        case None:
+            return False
         case bool():
             return asked and not allowed
         case int():

@@ -310,9 +310,11 @@ def _demo(options: argparse.Namespace) -> None:
 
 def _sandbox(options: argparse.Namespace) -> None:
     from seedance_mcp.sandbox import serve  # noqa: PLC0415 - needs the sandbox extra
+    from seedance_mcp.tools.session import offered_edition  # noqa: PLC0415 - slow to import
 
+    edition = offered_edition(_settings())
     try:
-        sandbox, bound = serve.make_sandbox(load_edition(), options.fault), serve.listen(options.port)
+        sandbox, bound = serve.make_sandbox(edition, options.fault), serve.listen(options.port)
     except ValueError as error:
         raise InvalidRequest(f"Invalid --fault: {error}.") from error
     except (OSError, OverflowError) as error:
@@ -323,8 +325,9 @@ def _sandbox(options: argparse.Namespace) -> None:
 
 def _models(options: argparse.Namespace) -> None:
     from seedance_mcp.server import resources  # noqa: PLC0415 - slow to import
+    from seedance_mcp.tools.session import offered_edition  # noqa: PLC0415 - likewise
 
-    _show(resources.models_table(load_edition()))
+    _show(resources.models_table(offered_edition(_settings())))
 
 
 @asynccontextmanager

@@ -42,7 +42,7 @@ _LIMITS = ("PER_VIDEO", "PER_DAY", "TOTAL", "ACCOUNT_PER_DAY", "ACCOUNT_TOTAL")
 SURE = {
     **dict.fromkeys(("SEEDANCE_API_KEY", "JIMMYAI_API_KEY"), _KEY),
     **dict.fromkeys(("SEEDANCE_BASE_URL", "JIMMYAI_BASE_URL"), _ADDRESS),
-    **dict.fromkeys([f"SEEDANCE_{name}" for name in ("SANDBOX", "ALLOW_UNPRICED")], _SWITCH),
+    **dict.fromkeys([f"SEEDANCE_{name}" for name in ("SANDBOX", "ALLOW_UNPRICED", "STRICT")], _SWITCH),
     **dict.fromkeys([f"SEEDANCE_{name}" for name in ("DATA_DIR", "OUTPUT_DIR", "PRICES")], _FOLDER),
     **dict.fromkeys([f"SEEDANCE_MAX_COST_{name}" for name in _LIMITS], _AMOUNT),
     **dict.fromkeys([f"SEEDANCE_{name}" for name in ("CONFIRM_ABOVE", "DEDUPE_SECONDS")], _AMOUNT),
@@ -52,6 +52,8 @@ SURE = {
     **dict.fromkeys(("SEEDANCE_NOTIFY_URL", "SEEDANCE_NOTIFY_SECRET"), _NEVER),
     "SEEDANCE_MEDIA_ROOTS": f"{_FOLDER}({os.pathsep}{_FOLDER})*",
     "SEEDANCE_AUTO_SAVE": "0",
+    "SEEDANCE_EDITION": "2026-07",
+    "SEEDANCE_MODELS": _NEVER,
     "SEEDANCE_DOWNLOAD_PROXY": r"env|http://127\.0\.0\.1:[1-9][0-9]{0,3}",
     "SEEDANCE_SCHEMA_PROFILE": "auto|union|flat",
     "SEEDANCE_LOG_FORMAT": "text|json",

@@ -44,6 +44,8 @@ def fingerprint(request: VideoRequest, take: int | None = None) -> str:
     body = request.to_body()
     if ratio := body.get("ratio") or request.route.ratio.value.default:
         body["ratio"] = ratio
+    for option, fact in request.route.options.items():
+        body.setdefault(option, fact.value if isinstance(fact.value, bool) else fact.value.default)
     if request.ratio:
         body.pop("orientation", None)
     body["prompt"] = request.prompt.strip()
@@ -135,9 +137,14 @@ def _limits(settings: Settings, spent: Spent, now: datetime, drift: Drift) -> li
     return [_Limit(limit, name, gone, renewal) for limit, name, gone, renewal in rows if limit is not None]
 
 
-def must_ask(settings: Settings, estimate: Estimate) -> bool:
-    """Say whether the user has to agree to a price first; a price that is not known counts as a high one."""
-    above = settings.confirm_above
+ONLY_DOCUMENTED = "only a page of its own names it, no list of the provider's does"
+
+
+def must_ask(settings: Settings, estimate: Estimate, request: VideoRequest) -> bool:
+    """Say whether the user has to agree first: to a high price or an unknown one, or to a model that is only documented."""
+    stated, above = request.row.availability, settings.confirm_above
+    if stated and stated.value == "documented":
+        return True
     return above is not None and (estimate.certain is None or estimate.certain > above)
 
 
@@ -186,7 +193,7 @@ class Gate:
         deadline = anyio.current_time() + IN_FLIGHT_SECONDS
         while True:
             try:
-                found = await self._reserve(wanted, estimate, window_seconds, token)
+                found = await self._reserve(wanted, estimate, request, window_seconds, token)
             except _Unasked:
                 token = await self._confirmed(fingerprint(request), request, estimate, confirm_token)
                 continue
@@ -195,11 +202,11 @@ class Gate:
             await anyio.sleep(IN_FLIGHT_POLL_SECONDS)
 
     async def _reserve(
-        self, wanted: NewRequest, estimate: Estimate, window_seconds: float | None, token: str | None
+        self, wanted: NewRequest, estimate: Estimate, request: VideoRequest, window_seconds: float | None, token: str | None
     ) -> Reservation:
         def admit(spent: Spent) -> None:
             check_limits(self.settings, estimate, spent, self.now(), self.drift)
-            if token is None and must_ask(self.settings, estimate):
+            if token is None and must_ask(self.settings, estimate, request):
                 raise _Unasked
 
         return await self.ledger.reserve(wanted, window_seconds=window_seconds, admit=admit, token=token)
@@ -258,4 +265,7 @@ def _ask_in_chat(question: str, token: str) -> ConfirmationRequired:
 def _question(request: VideoRequest, estimate: Estimate) -> str:
     price = f"{estimate.amount} {estimate.currency}" if estimate.amount is not None else "an unpublished price"
     price = f"at least {price}" if estimate.at_least else price
-    return f"A video of {request.duration} s at {request.output_resolution} with {request.model} costs {price}. Make it?"
+    stated = request.row.availability
+    unsure = f" The model may not exist: {ONLY_DOCUMENTED}." if stated and stated.value == "documented" else ""
+    named = f"A video of {request.duration} s at {request.output_resolution} with {request.model}"
+    return f"{named} costs {price}.{unsure} Make it?"

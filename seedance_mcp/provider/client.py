@@ -121,11 +121,12 @@ class ProviderClient:
         """Close the pool."""
         await self._http.aclose()
 
-    async def create_video(self, body: Mapping[str, Any]) -> ProviderTask:
+    async def create_video(self, body: Mapping[str, Any], path: str = "/seedance/videos") -> ProviderTask:
         """Send one POST that may be charged, and never a second.
 
         Args:
             body: The request as the provider takes it.
+            path: Where its model is served, below the API's prefix.
 
         Returns:
             The new task; its `task_id` is never `None`.
@@ -140,7 +141,7 @@ class ProviderClient:
         content = _body(body)
         try:
             with anyio.fail_after(CREATE_SECONDS):
-                reply = await self._exchange("POST", f"{_V1}/seedance/videos", content=content)
+                reply = await self._exchange("POST", f"{_V1}{path}", content=content)
             data = open_reply(reply, proof="task_id")
         except TimeoutError as error:
             raise _lost(f"not whole after {CREATE_SECONDS:.0f} s") from error

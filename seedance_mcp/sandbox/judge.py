@@ -31,9 +31,13 @@ def _reasons(model: Model, body: Body) -> Iterator[str]:
 
 
 def _known(model: Model) -> set[str]:
-    known = {"model", "prompt", "duration", "orientation", "ratio", "images", "first_image", "last_image"}
+    known = {"model", "prompt", "duration", "ratio", "images", *model.route.options}
     if model.resolution is None:
         known.add("resolution")
+    if model.route.takes_orientation:
+        known.add("orientation")
+    if model.route.frames:
+        known |= {"first_image", "last_image"}
     return known | {name for name in ("reference_videos", "reference_audios") if getattr(model.route, name).value}
 
 
@@ -49,7 +53,7 @@ def _duration(model: Model, body: Body) -> Iterator[str]:
     span = model.route.duration.value
     seconds = body.get("duration", span.default)
     whole = isinstance(seconds, int | float) and not isinstance(seconds, bool) and seconds == int(seconds)
-    if not whole or seconds < span.min or seconds > span.max:
+    if not whole or (seconds not in span.also and (seconds < span.min or seconds > span.max or seconds % span.step)):
         yield f"duration must be {span.min}-{span.max}"
 
 
@@ -57,6 +61,20 @@ def _choices(model: Model, body: Body) -> Iterator[str]:
     sizes = model.route.resolution.value.allowed if model.route.resolution else ()
     lists = {"resolution": sizes, "ratio": model.route.ratio.value.allowed, "orientation": ("landscape", "portrait")}
     yield from (f"unsupported {name}" for name, allowed in lists.items() if name in body and body[name] not in allowed)
+
+
+def _sizes(model: Model, body: Body) -> Iterator[str]:
+    if model.only_resolutions and "resolution" in body and body["resolution"] not in model.only_resolutions:
+        yield f"{model.name} does not support this resolution"
+
+
+def _options(model: Model, body: Body) -> Iterator[str]:
+    for name, fact in model.route.options.items():
+        if name not in body:
+            continue
+        allowed = (True, False) if isinstance(fact.value, bool) else fact.value.allowed
+        if not any(type(each) is type(body[name]) and each == body[name] for each in allowed):
+            yield f"unsupported {name}"
 
 
 def _lists(model: Model, body: Body) -> Iterator[str]:
@@ -75,6 +93,8 @@ def _frames(model: Model, body: Body) -> Iterator[str]:
     yield from (f"{name} has a wrong form" for name in names if not _well_formed(model, body[name]))
     if model.route.both_frames and len(names) == 1:
         yield "first_image and last_image must come together"
+    if model.route.last_needs_first and names == ["last_image"]:
+        yield "last_image requires first_image"
     if names and "images" in body:
         yield "images and frames are mutually exclusive"
 
@@ -83,13 +103,15 @@ def _videos(model: Model, body: Body) -> Iterator[str]:
     series = model.route.video_models
     if "reference_videos" in body and series and model.name not in series:
         yield "reference_videos only for video-series models"
+    if "reference_videos" in body and not model.route.videos_with_frames and ("first_image" in body or "last_image" in body):
+        yield "first and last frames are exclusive with reference videos"
 
 
 def _audios(model: Model, body: Body) -> Iterator[str]:
     if "reference_audios" not in body:
         return
     frames = "first_image" in body or "last_image" in body
-    if not (frames or "images" in body or "reference_videos" in body):
+    if not (model.route.audio_alone or frames or "images" in body or "reference_videos" in body):
         yield "reference_audios cannot be used alone"
     if frames and model.route.audio_with_frames and not model.route.audio_with_frames.value:
         yield "frame mode does not support audio references"
@@ -106,6 +128,8 @@ _CHECKS: tuple[Callable[[Model, Body], Iterator[str]], ...] = (
     _prompt,
     _duration,
     _choices,
+    _sizes,
+    _options,
     _lists,
     _frames,
     _videos,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from seedance_mcp.catalogue.edition import Edition
-from seedance_mcp.catalogue.facts import FrameSize
+from seedance_mcp.catalogue.facts import FrameSize, Model
 
 _WIDE, _TALL = "16:9", "9:16"
 
@@ -56,19 +56,28 @@ def _log(ratio: str) -> float:
     return math.log(int(width) / int(height))
 
 
+def seconds_of(model: Model, body: dict[str, Any]) -> int:
+    """Give how long the video of an accepted body is; one that the provider chooses is as long as the usual one."""
+    span = model.route.duration.value
+    seconds = int(body.get("duration", span.default))
+    return span.default if seconds in span.also else seconds
+
+
 def order_of(edition: Edition, body: dict[str, Any]) -> Order:
     """Read a create body that the sandbox accepted; a ratio without a size, such as `adaptive`, stays open."""
     model = edition.by_name[body["model"]]
     resolution = body.get("resolution", model.default_resolution)
     sizes = {ratio: by_resolution[resolution] for ratio, by_resolution in edition.frame_sizes.items()}
-    ratio = body.get("ratio") or (_TALL if body.get("orientation") == "portrait" else _WIDE)
+    usual = model.route.ratio.value.default or _WIDE
+    ratio = body.get("ratio") or (_TALL if body.get("orientation") == "portrait" else usual)
+    audible, wanted = model.route.options.get("generate_audio"), body.get("generate_audio")
     return Order(
         model=model.name,
         prompt=body["prompt"],
-        seconds=int(body.get("duration", model.route.duration.value.default)),
+        seconds=seconds_of(model, body),
         frames_per_second=edition.frames_per_second.value,
         resolution=resolution,
         ratio=ratio if ratio in sizes else None,
         sizes=sizes,
-        sound=model.route.reference_audios.value > 0,
+        sound=bool(audible.value if wanted is None else wanted) if audible else model.route.reference_audios.value > 0,
     )

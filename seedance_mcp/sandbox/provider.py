@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from email.parser import BytesParser
 from email.policy import HTTP
-from typing import Any
+from functools import partial
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import anyio
@@ -143,7 +144,7 @@ class Sandbox:
         if path == "/files/upload":
             return self._upload_file(content, request.headers["Content-Type"])
         handlers: dict[tuple[str, str], Callable[[Any, str], httpx.Response]] = {
-            ("POST", "/seedance/videos"): self._create_video,
+            **{("POST", served): partial(self._create_video, served) for served in self.edition.paths},
             ("POST", "/seedance/assets/audit"): self._create_audit,
             ("POST", "/seedance/assets/status"): self._list_assets,
             ("POST", "/seedance/sp/assets/upload"): self._create_sp_asset,
@@ -162,7 +163,10 @@ class Sandbox:
         except (ValueError, KeyError, TypeError):
             return refusal(20002, "invalid parameters")
 
-    def _create_video(self, body: Any, fault: str) -> httpx.Response:
+    def _create_video(self, path: str, body: Any, fault: str) -> httpx.Response:
+        if (model := self._served_elsewhere(path, body)) is not None:
+            right = f"POST {_V1}{model.route.path}"
+            return refusal(20002, f"model {model.name} 请改用 {right}，勿使用 {path}")
         if reason := judge(self.edition, body):
             return refusal(20002, f"invalid parameters: {reason}")
         cost = price_of(self.edition, body)
@@ -183,6 +187,11 @@ class Sandbox:
         self._keep(task)
         data = {"task_id": task.task_id, "status": "queued", "model": body["model"], "created_at": task.created_at}
         return success({**data, "cost": cost}, self.envelope)
+
+    def _served_elsewhere(self, path: str, body: Any) -> Model | None:
+        """Give the model of a body that another endpoint serves."""
+        model = self.edition.find(cast("Body", body).get("model")) if isinstance(body, dict) else None
+        return model if model and model.route.path != path else None
 
     def _keep(self, task: SandboxTask) -> None:
         """Keep a task where another process finds it, by the wall's clock."""

@@ -32,7 +32,7 @@ from seedance_mcp.server.tool_table import TOOLS, ToolSpec
 from seedance_mcp.settings import Settings
 from seedance_mcp.tools import results, tasks
 from seedance_mcp.tools.observer import UNKNOWN_TOOL, LogLines, Observer, Observers, ToolCall
-from seedance_mcp.tools.session import Session, Shared
+from seedance_mcp.tools.session import Session, Shared, offered_edition
 
 log = logging.getLogger(__name__)
 
@@ -291,13 +291,14 @@ def build_server(
     open_: Callable[[], AbstractAsyncContextManager[Shared]] | None = None,
     observers: Sequence[Observer] = (),
 ) -> Server[Shared]:
-    """Make the MCP server.
+    """Make the MCP server; raises `NotConfigured` for an edition or a model that there is not.
 
     Args:
         settings: The operator's settings.
         open_: Gives what the server shares among its callers; by default it is opened from the settings for each connection.
         observers: They learn what happens in the server, beside its subscriptions and log lines.
     """
+    offered_edition(settings)  # what it does not know is refused before a client is served
     handlers, subscriptions = _Handlers(settings), TaskSubscriptions()
 
     @asynccontextmanager
@@ -309,9 +310,7 @@ def build_server(
     server = Server(
         NAME,
         version=__version__,
-        title="Seedance video",
-        instructions=INSTRUCTIONS,
-        website_url="https://github.com/seedance-mcp/seedance-mcp",
+        **_ABOUT,
         lifespan=lifespan,
         cache_hints=_CACHE_HINTS,
         on_list_tools=handlers.list_tools,
@@ -337,6 +336,11 @@ def _no_header_parameters(tool: str) -> None:
     """Say that no argument of a tool comes in a header too; the SDK would list all tools in each call to find that out."""
 
 
+_ABOUT = {
+    "title": "Seedance video",
+    "instructions": INSTRUCTIONS,
+    "website_url": "https://github.com/seedance-mcp/seedance-mcp",
+}
 _CACHE_HINTS: dict[CacheableMethod, CacheHint] = {
     "tools/list": CacheHint(ttl_ms=_DAY_MS, scope="private"),  # it depends on the client's name
     "prompts/list": CacheHint(ttl_ms=_DAY_MS, scope="public"),

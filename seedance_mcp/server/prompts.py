@@ -208,7 +208,7 @@ def _limits(edition: Edition, model: Model) -> str:
     fixed = [f"resolution: no field, the name fixes it at {model.resolution}"] if model.resolution else []
     rules = [RULES[name] for name in model.route.rules]
     listed = "\n".join(f"- {line}" for line in (*lines, *fixed, *rules, *views.notes_of(edition, model)))
-    return f"`{model.name}` ({model.title}), billed per {model.route.per}:\n\n{listed}"
+    return f"`{model.name}` ({model.title}), billed per {model.per}:\n\n{listed}"
 
 
 _CRAFT = (

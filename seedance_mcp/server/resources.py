@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from seedance_mcp.catalogue.edition import Edition
-from seedance_mcp.catalogue.facts import MEDIA_FIELDS, RULES, Fact, Model, Review, Route
+from seedance_mcp.catalogue.facts import MEDIA_FIELDS, RULES, Choice, Fact, Model, Review, Route
 from seedance_mcp.errors import InvalidRequest, SeedanceError
 from seedance_mcp.money.prices import PriceBook
 from seedance_mcp.provider.failures import ADVICE_FOR_FAILED_TASK, MAY_GO_AGAIN, RECORDED, Cause
@@ -119,23 +119,27 @@ def models_table(edition: Edition) -> str:
 
 
 def _model_row(model: Model) -> tuple[str, ...]:
-    route, span = model.route, model.route.duration.value
+    route = model.route
     videos = route.reference_videos.value if model.takes_videos else 0
     return (
         f"`{model.name}`",
         route.name,
-        f"{span.min}-{span.max}",
+        route.duration.value.short,
         " ".join(model.resolutions),
         *(str(count or "-") for count in (route.images.value, videos, route.reference_audios.value)),
         " ".join(route.schemes.value),
-        route.per,
+        model.per,
     )
 
 
 def routes_table(edition: Edition) -> str:
     """Make a table of the models of each route, and of how each route bills."""
-    rows = [(route.name, _names(edition.models_of(route)), route.per) for route in edition.routes]
+    rows = [(route.name, _names(edition.models_of(route)), _units(edition.models_of(route))) for route in edition.routes]
     return table(("Route", "Models", "Billed per"), rows)
+
+
+def _units(models: Iterable[Model]) -> str:
+    return " or ".join(dict.fromkeys(model.per for model in models))
 
 
 def _names(models: Iterable[Model]) -> str:
@@ -149,29 +153,42 @@ def limits_table(edition: Edition) -> str:
 
 
 def _limits(edition: Edition, route: Route) -> Iterable[tuple[str, ...]]:
-    span = route.duration.value
-    yield _row("duration", f"{span.min} to {span.max} s, default {span.default}", route.duration)
+    span, page = route.duration.value, route.page or edition.contract
+    yield _row("duration", f"{span.description} s, default {span.default}", route.duration)
     if route.resolution:
         kept = "" if route.sends_resolution else " (not sent)"
         yield _row("resolution", f"{', '.join(route.resolution.value.allowed)}{kept}", route.resolution)
     else:
-        yield ("resolution", "no field: the model's name fixes it", edition.contract, "")
+        yield ("resolution", "no field: the model's name fixes it", page, "")
     default = f", default {route.ratio.value.default}" if route.ratio.value.default else ", default not stated"
     yield _row("ratio", ", ".join(route.ratio.value.allowed) + default, route.ratio)
     longest = route.prompt_max_chars
     yield _row("prompt", f"up to {longest.value} characters", longest) if longest else ("prompt", "not stated", "", "")
     yield _row("media links", ", ".join(f"{scheme}://" for scheme in route.schemes.value), route.schemes)
     yield _row("images", f"up to {route.images.value}", route.images)
-    yield (
-        "frames",
-        "first_image and last_image together" if route.both_frames else "first_image, last_image or both",
-        edition.contract,
-        "",
-    )
+    yield ("frames", _frames(route), page, "")
     yield _row("reference_videos", _count(route.reference_videos.value), route.reference_videos)
     yield _row("reference_audios", _count(route.reference_audios.value), route.reference_audios)
+    for name, option in route.options.items():
+        yield _row(name, _option(option), option)
     for fact in route.files:
         yield _row(f"{fact.value.kind} files", fact.value.description, fact)
+    if lives := route.url_lifetime_seconds:
+        yield _row("video URL", f"about {lives.value // 3600} hours", lives)
+
+
+def _frames(route: Route) -> str:
+    if not route.frames:
+        return "none"
+    if route.both_frames:
+        return "first_image and last_image together"
+    return "first_image, or both" if route.last_needs_first else "first_image, last_image or both"
+
+
+def _option(fact: Fact[bool] | Fact[Choice]) -> str:
+    if isinstance(fact.value, Choice):
+        return f"{', '.join(fact.value.allowed)}, default {fact.value.default}"
+    return f"true or false, default {str(fact.value).lower()}"
 
 
 _CAUSES_HEAD = """\
@@ -209,10 +226,8 @@ async def _limits_of(session: Session) -> str:
 
 def limits_text(edition: Edition) -> str:
     """Write down every limit and rule by route, with sources."""
-    rules = "\n".join(
-        f"- {sentence} ({', '.join(route.name for route in edition.routes if name in route.rules)})."
-        for name, sentence in RULES.items()
-    )
+    bound = {name: [route.name for route in edition.routes if name in route.rules] for name in RULES}
+    rules = "\n".join(f"- {RULES[name]} ({', '.join(routes)})." for name, routes in bound.items() if routes)
     by_route = [f"{route.name}: {note}" for route in edition.routes for note in route.notes]
     notes = "\n".join(f"- {note}" for note in (*by_route, *edition.notes))
     sources = "\n".join(f"- {key}: {what}" for key, what in edition.sources.items())
@@ -277,7 +292,7 @@ def _price_row(model: Model, resolution: str, prices: PriceBook) -> tuple[str, .
     price = prices.price_of(model, resolution)
     if price is None:
         name = model.billing_names(resolution)[0]
-        return (f"`{model.name}`", resolution, model.route.per, name, "not published", model.route.billing.source)
+        return (f"`{model.name}`", resolution, model.per, name, "not published", model.route.billing.source)
     return (f"`{model.name}`", resolution, price.per, price.name, str(price.unit), f"{price.source}, {price.seen}")
 
 
@@ -325,7 +340,7 @@ _EXAMPLE_SECONDS = Decimal(8)
 def _example(model: Model, prices: PriceBook) -> str:
     size = model.default_resolution
     price, named = prices.price_of(model, size), f"{model.name}, {_EXAMPLE_SECONDS} s at {size}"
-    per = price.per if price else model.route.per
+    per = price.per if price else model.per
     units = _EXAMPLE_SECONDS if per == "second" else Decimal(1)
     return f"- {named}: {units} x {price.unit} = {units * price.unit}" if price else f"- {named}: {units} x unit price"
 

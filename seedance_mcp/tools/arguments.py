@@ -12,9 +12,10 @@ from typing import Annotated, Any, Literal, TypeVar, cast
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from seedance_mcp.catalogue.edition import Edition
+from seedance_mcp.catalogue.edition import Edition, edition_names, load_edition, newer_than
 from seedance_mcp.catalogue.facts import KIND_OF_FIELD, LIST_FIELDS, MEDIA_FIELDS, RULES, Kind, Model
 from seedance_mcp.catalogue.json_schema import Schema, describe, schema_of
+from seedance_mcp.catalogue.profiles import model_schema
 from seedance_mcp.catalogue.requests import VideoRequest, request_model
 from seedance_mcp.errors import InvalidRequest
 from seedance_mcp.task import Status
@@ -228,20 +229,48 @@ def read_request(edition: Edition, given: Any) -> VideoRequest:
         fault = _BROKEN if _begins(given, "{") else ""
         allowed = f"an object, for example {json.dumps({'model': edition.models[0].name, 'prompt': 'a fox in snow'})}"
         raise InvalidRequest(f"request was {_shown(given)}{fault}; allowed: {allowed}.", field="request", allowed=allowed)
-    fields = cast("dict[str, Any]", request)
-    row = find_model(edition, fields.get("model"))
+    row, fields = _canonical(edition, cast("dict[str, Any]", request))
     kind = request_model(edition, row.route)
     return _validated(edition, kind, _loosened(kind, fields), row)
 
 
+def _canonical(edition: Edition, request: dict[str, Any]) -> tuple[Model, dict[str, Any]]:
+    """Give the model of a request, and its fields by the names that are sent: the provider takes other names for some."""
+    fields = dict(request)
+    row = find_model(edition, fields.get("model"))
+    if fields["model"] != row.name:
+        resolution = (edition.resolve(fields["model"]) or (row, None))[1]
+        fields = {**({"resolution": resolution} if resolution else {}), **fields, "model": row.name}
+    for alias, name in edition.field_aliases.items():
+        if alias in fields and (fields.get(name) in (None, []) or alias == "aspect_ratio"):
+            fields[name] = fields.pop(alias)
+    return row, {name: _with_scheme(edition, value) for name, value in fields.items()}
+
+
+def _with_scheme(edition: Edition, value: Any) -> Any:
+    """Give a reference, or a list of them, with the scheme that is sent."""
+    if isinstance(value, list):
+        return [_with_scheme(edition, each) for each in cast("list[Any]", value)]
+    scheme, mark, rest = value.partition("://") if isinstance(value, str) else ("", "", "")
+    return f"{edition.scheme_aliases[scheme]}{mark}{rest}" if scheme in edition.scheme_aliases else value
+
+
 def find_model(edition: Edition, name: Any) -> Model:
-    """Give the model of that name; raises `InvalidRequest` with the nearest names."""
-    if found := edition.find(name):
-        return found
+    """Give the model of that name, or of that other name; raises `InvalidRequest` with the nearest names."""
+    if found := edition.resolve(name):
+        return found[0]
     hint = (_other_generation(edition, name) or _did_you_mean(name, edition.model_names)) if isinstance(name, str) else ""
     fault = "model is missing." if name is None else f"model {_shown(name)} is unknown.{hint}"
     allowed = _one_model(edition)
-    raise InvalidRequest(f"{fault} Allowed: {allowed}.", field="model", allowed=allowed)
+    newer = next((each for each in newer_than(edition) if each.resolve(name)), None)
+    elsewhere = f" The edition {newer.name} has it: set SEEDANCE_EDITION={newer.name}." if newer else ""
+    withheld = " The operator does not offer it (SEEDANCE_MODELS)." if _is_withheld(edition, name) else elsewhere
+    raise InvalidRequest(f"{fault}{withheld} Allowed: {allowed}.", field="model", allowed=allowed)
+
+
+def _is_withheld(edition: Edition, name: Any) -> bool:
+    """Say whether the edition has a model that the operator's choice leaves out."""
+    return edition.name in edition_names() and load_edition(edition.name).resolve(name) is not None
 
 
 _GENERATION = re.compile(r"(?:doubao-)?(?:seedance|sd)[-_ ]?v?(\d)(?:[._-]?([05]))?(?![\dp])", re.IGNORECASE)
@@ -310,6 +339,23 @@ def _properties(kind: type[BaseModel]) -> dict[str, Schema]:
     return schema_of(kind)["properties"]
 
 
+def allowing(newer: Edition, given: dict[str, Any], field: str) -> str:
+    """Say what a newer edition allows for a field, where it takes the value that was given; empty where it does not."""
+    if not newer.resolve(given.get("model")):
+        return ""
+    row, fields = _canonical(newer, given)
+    kind, name = request_model(newer, row.route), newer.field_aliases.get(field, field)
+    try:
+        kind.model_validate(_loosened(kind, fields))
+    except ValidationError as error:
+        faults = error.errors(include_url=False)
+        if any(name in {*each["loc"], each.get("ctx", {}).get("field")} for each in faults):
+            return ""
+    schema = model_schema(newer, row)["properties"].get(name)
+    allowed = describe(schema).removeprefix("a whole number from ") if schema else "it"
+    return f" The edition {newer.name} allows {allowed}: set SEEDANCE_EDITION={newer.name}."
+
+
 class _Problem:
     """One error of pydantic's, and how a refusal describes it."""
 
@@ -317,6 +363,7 @@ class _Problem:
         self, edition: Edition, kind: type[BaseModel], row: Model | None, given: dict[str, Any], details: ErrorDetails
     ) -> None:
         self.edition, self.fields, self.row, self.type = edition, _properties(kind), row, details["type"]
+        self.given = given
         location = details["loc"] or (details.get("ctx", {}).get("field", "request"),)
         self.field = str(location[0])
         self.rule = str(details.get("ctx", {}).get("name", ""))
@@ -327,6 +374,8 @@ class _Problem:
             return f"{self.field} with {', '.join(self._takers())}"
         if self.type == "extra_forbidden":
             return ", ".join(self.fields) or "no arguments"
+        if self.rule == "resolution_of_model" and self.row:
+            return f"one of {', '.join(self.row.resolutions)}"
         if self.rule == "video_models_only" and self.row:
             return f"{RULES[self.rule]}: {', '.join(self.row.route.video_models)}"
         if self.field == "model" and not self.row:
@@ -345,12 +394,13 @@ class _Problem:
     def sentence(self) -> str:
         if self.rule:
             named = "" if self.allowed().startswith(self.field) else f"{self.field}: "
-            return f"{named}{self.allowed()}.{self._conflicting()}"
+            return f"{named}{self.allowed()}.{self._conflicting()}{self._newer()}"
         if self.type in {"extra_forbidden", "none_required"}:
             return self._no_such_field()
         if self.type == "missing":
             return f"{self.field} is missing; allowed: {self.allowed()}."
-        return f"{self.field} {self._was()}; allowed: {self.allowed()}.{self._conflicting()}{self._remedy()}"
+        told = f"{self.field} {self._was()}; allowed: {self.allowed()}.{self._conflicting()}{self._newer()}"
+        return f"{told}{self._remedy()}"
 
     def _was(self) -> str:
         if self.type == "too_long":
@@ -366,10 +416,17 @@ class _Problem:
         if self.row and self.field == "resolution":
             return f"resolution is no field here: the name {self.row.name} fixes it at {self.row.resolution}."
         if self.row and self.type == "none_required":
-            return f"{self.field} is not taken by {self.row.name}; allowed: {self.allowed()}.{self._conflicting()}"
+            return (
+                f"{self.field} is not taken by {self.row.name}; allowed: {self.allowed()}.{self._conflicting()}{self._newer()}"
+            )
         meant = _MEANT.get(self.field)
         hint = f" Did you mean {meant}?" if meant in self.fields else _did_you_mean(self.field, tuple(self.fields))
-        return f"{self.field} is no field here.{hint}"
+        return f"{self.field} is no field here.{hint}{self._newer()}"
+
+    def _newer(self) -> str:
+        """Name the first newer edition that takes what was given, with what it allows."""
+        newer = (allowing(each, self.given, self.field) for each in newer_than(self.edition)) if self.row else ()
+        return next((told for told in newer if told), "")
 
     def _conflicting(self) -> str:
         """Quote the sources that state something else about the field."""

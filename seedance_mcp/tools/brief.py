@@ -44,14 +44,13 @@ def _model_row(model: Model, prices: PriceBook) -> ModelRow:
 
 
 def _route_row(route: Route) -> RouteRow:
-    span = route.duration.value
-    frames = "both" if route.both_frames else "first, last or both"
-    silent = "" if "no_audio_with_frames" not in route.rules else ", no audio with them"
+    frames = "both" if route.both_frames else "first, last or both" if route.frames else "none"
+    silent = "" if not route.frames or "no_audio_with_frames" not in route.rules else ", no audio with them"
     return RouteRow(
         route=route.name,
         purpose=route.purpose,
         price_per=route.per,
-        seconds=f"{span.min}-{span.max}",
+        seconds=route.duration.value.short,
         ratios=" ".join(route.ratio.value.allowed),
         images=route.images.value,
         audios=route.reference_audios.value,

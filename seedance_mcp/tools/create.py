@@ -6,12 +6,19 @@ import logging
 import traceback
 from contextlib import suppress
 from functools import partial
-from typing import Any
 
 import anyio
 
 from seedance_mcp.catalogue.requests import VideoRequest, conflicting_sources
-from seedance_mcp.errors import BudgetExceeded, LedgerAway, LedgerUnusable, NotConfigured, OutcomeUnknown, SeedanceError
+from seedance_mcp.errors import (
+    BudgetExceeded,
+    InvalidRequest,
+    LedgerAway,
+    LedgerUnusable,
+    NotConfigured,
+    OutcomeUnknown,
+    SeedanceError,
+)
 from seedance_mcp.money import gate
 from seedance_mcp.money.policy import is_of_unknown_outcome
 from seedance_mcp.money.prices import Estimate, billed_video
@@ -46,6 +53,7 @@ async def create_video(session: Session, arguments: CreateVideo, caller: Caller)
         SeedanceError: We or the provider refused the request; `charged` says whether money went.
     """
     request, options = arguments.request, arguments.options
+    _check_strictly(session, request)
     unknown = await check_references(session, request)
     await session.prices.refresh()
     reference = billed_video(request)
@@ -68,8 +76,16 @@ async def create_video(session: Session, arguments: CreateVideo, caller: Caller)
         return (await session.view(found.record, [*warnings, told])).model_copy(update={"deduplicated": True})
     record = found.record
     with anyio.CancelScope(shield=True):  # a request that was sent is recorded, whatever the caller does
-        record = await _send(session, record, request.to_body())
+        record = await _send(session, record, request)
     return await _told(session, record, warnings)
+
+
+def _check_strictly(session: Session, request: VideoRequest) -> None:
+    """Refuse what a source disputes, where the operator wants that; raises `InvalidRequest`."""
+    if session.settings.strict and (disputed := conflicting_sources(request)):
+        name = disputed[0].partition(":")[0]
+        allowed = "what no source disputes (SEEDANCE_STRICT=1)"
+        raise InvalidRequest(f"{' '.join(disputed)} Allowed: {allowed}. Nothing was sent.", field=name, allowed=allowed)
 
 
 _REPEATED = "The same request was made a short while ago and this is its task; allow_duplicate: true pays for another video."
@@ -124,11 +140,11 @@ async def _obstacles(session: Session, estimate: Estimate) -> list[str]:
     return found
 
 
-async def _send(session: Session, record: Record, body: dict[str, Any]) -> Record:
+async def _send(session: Session, record: Record, request: VideoRequest) -> Record:
     request_id = record.request_id
     try:
         await session.ledger.mark_sending(request_id, await used_now(session))
-        task = await _post(session, request_id, body)
+        task = await _post(session, request_id, request)
     except Exception as failure:  # whatever it was, the request may have been sent
         error = failure if isinstance(failure, SeedanceError) else _unforeseen(failure)
         error.details["request_id"] = request_id
@@ -156,7 +172,7 @@ RENEW_SECONDS = 15.0
 """How often this process says that it still awaits an answer."""
 
 
-async def _post(session: Session, request_id: str, body: dict[str, Any]) -> ProviderTask:
+async def _post(session: Session, request_id: str, request: VideoRequest) -> ProviderTask:
     """Send the request, and say in the ledger that its answer is awaited for as long as it is."""
     session.shared.awaiting[request_id] = session.ledger
     came: list[ProviderTask | Exception] = []
@@ -164,7 +180,7 @@ async def _post(session: Session, request_id: str, body: dict[str, Any]) -> Prov
         async with anyio.create_task_group() as group:
             group.start_soon(_renew, session)
             try:
-                came.append(await session.client.create_video(body))
+                came.append(await session.client.create_video(request.to_body(), request.route.path))
             except Exception as failure:  # noqa: BLE001 - it leaves the group as what it is
                 came.append(failure)
             group.cancel_scope.cancel()
@@ -233,10 +249,20 @@ def _log_unforeseen(failure: Exception) -> None:
 
 
 def _warnings(request: VideoRequest, estimate: Estimate) -> list[str]:
-    found = conflicting_sources(request)
+    found = [*conflicting_sources(request), *_availability(request)]
     if request.orientation and request.ratio:
         found.append("orientation has no effect: ratio wins over it.")
     return [*found, f"Estimate: {estimate.message}"]
+
+
+def _availability(request: VideoRequest) -> list[str]:
+    """Say that a model may not be there any more, or only stands on a page of its own."""
+    stated = request.row.availability
+    if stated is None or stated.value == "listed":
+        return []
+    source = request.edition.sources[stated.source]
+    told = {"documented": gate.ONLY_DOCUMENTED, "delisted": "the provider lists it no longer: it may be retired"}
+    return [f"{request.model}: {told[stated.value]} ({source})."]
 
 
 async def _would_send(session: Session, arguments: CreateVideo, estimate: Estimate, warnings: list[str]) -> Task:
@@ -244,7 +270,11 @@ async def _would_send(session: Session, arguments: CreateVideo, estimate: Estima
     body, options = arguments.request.to_body(), arguments.options
     earlier, cropped = await _earlier(session, arguments), await cropped_pictures(session.ledger, arguments.request)
     obstacles = await _obstacles(session, estimate)
-    question = ["The user would be asked to confirm the price first."] if gate.must_ask(session.settings, estimate) else []
+    question = (
+        ["The user would be asked to confirm the price first."]
+        if gate.must_ask(session.settings, estimate, arguments.request)
+        else []
+    )
     return Task(
         request_id=NewRequest(body, "", None).request_id,
         model=body["model"],

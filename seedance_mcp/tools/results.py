@@ -274,7 +274,7 @@ class Frames(Part):
 class Billing(Part):
     """The unit that one video is billed by; `unit_price` is null where it is not published."""
 
-    per: Literal["second", "task"]
+    per: Literal["second", "task", "million tokens"]
     name: str
     unit_price: float | None
     source: str
@@ -318,7 +318,7 @@ class RouteRow(Row):
 
     route: str
     purpose: str
-    price_per: Literal["second", "task"]
+    price_per: str
     seconds: str
     ratios: str
     images: int

@@ -13,8 +13,8 @@ from weakref import WeakValueDictionary
 
 import anyio
 
-from seedance_mcp.catalogue.edition import Edition, load_edition
-from seedance_mcp.catalogue.making_times import published_making_time
+from seedance_mcp.catalogue.edition import Edition, load_edition, narrowed
+from seedance_mcp.errors import NotConfigured
 from seedance_mcp.money.gate import Action, Reply
 from seedance_mcp.money.ledger import Ledger, open_ledger
 from seedance_mcp.money.prices import PriceBook, load_prices
@@ -99,6 +99,22 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def offered_edition(settings: Settings) -> Edition:
+    """Give the edition that the settings name, with the models that they offer.
+
+    Raises:
+        NotConfigured: There is no such edition, model or route; the message names the variable and those there are.
+    """
+    try:
+        edition = load_edition(settings.edition)
+    except ValueError as error:
+        raise NotConfigured(f"SEEDANCE_EDITION: {error}") from error
+    try:
+        return narrowed(edition, settings.model_names) if settings.model_names else edition
+    except ValueError as error:
+        raise NotConfigured(f"SEEDANCE_MODELS: {error}") from error
+
+
 @dataclass
 class Shared:
     """The parts that one process shares among all its callers; each is opened at first use."""
@@ -109,6 +125,7 @@ class Shared:
     reach: Reach = reach_hosts
     keep: Keep = keep_on_disk
     edition: Edition = field(default_factory=load_edition)
+    """The catalogue; where it is left out, the settings choose it."""
     open_ledger: OpenLedger = open_ledger
     saving: WeakValueDictionary[str, anyio.Lock] = field(default_factory=WeakValueDictionary[str, anyio.Lock])
     """By request id: locked while a video is saved, so that calls for the same video share one file."""
@@ -129,6 +146,11 @@ class Shared:
     """How many tool calls are being worked on: a server that is asked to end lets them out."""
     _bodies: OrderedDict[str, dict[str, Any]] = field(default_factory=OrderedDict[str, dict[str, Any]])
     _sessions: OrderedDict[str, Session] = field(default_factory=OrderedDict[str, "Session"])
+
+    def __post_init__(self) -> None:
+        """Choose the edition; raises `NotConfigured` where the settings name none that there is."""
+        if self.edition is load_edition():
+            self.edition = offered_edition(self.settings)
 
     @cached_property
     def client(self) -> ProviderClient:
@@ -283,7 +305,8 @@ class Session:
     async def _new_view(self, record: Record, now: datetime, warnings: list[str] | None, *, polled: bool) -> Task:
         past = await self.ledger.similar_durations(record) if record.status in RUNNING else []
         age_seconds = self.polls.seconds_since_answer(record.task_id or "")
-        published = None if self.settings.sandbox else published_making_time(self.edition.find(record.model))
+        made_with = None if self.settings.sandbox else self.edition.find(record.model)
+        published = made_with and made_with.route.making_time
         outlook = Outlook(past, self.settings.min_poll_interval_seconds, age_seconds, polled, published)
         return task_of(self.edition, record, now, outlook, warnings, sandbox=self.settings.sandbox)
 

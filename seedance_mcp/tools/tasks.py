@@ -97,7 +97,8 @@ def _may_change(session: Session, known: Record) -> bool:
         return False
     if known.status not in CAME_TO_NOTHING or known.completed_at is None:
         return True
-    return (session.now() - known.completed_at).total_seconds() < session.edition.url_lifetime_seconds.value
+    lives_seconds = session.edition.url_lifetime_seconds_of(known.model)
+    return (session.now() - known.completed_at).total_seconds() < lives_seconds
 
 
 async def _poll(session: Session, known: Record | None, task_id: str) -> Task:

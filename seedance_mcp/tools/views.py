@@ -9,8 +9,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from seedance_mcp.catalogue.edition import Edition
-from seedance_mcp.catalogue.facts import RULES, Fact, Model
-from seedance_mcp.catalogue.making_times import MakingTime
+from seedance_mcp.catalogue.facts import RULES, Fact, MakingTime, Model
 from seedance_mcp.catalogue.profiles import model_schema
 from seedance_mcp.money.policy import is_forgotten
 from seedance_mcp.money.prices import PriceBook
@@ -100,7 +99,7 @@ def _billing(model: Model, prices: PriceBook) -> Billing:
     price = prices.price_of(model, model.default_resolution)
     if price is None:
         name = model.billing_names(model.default_resolution)[0]
-        return Billing(per=model.route.per, name=name, unit_price=None, source="not published", seen=None)
+        return Billing(per=model.per, name=name, unit_price=None, source="not published", seen=None)
     return Billing(per=price.per, name=price.name, unit_price=float(price.unit), source=price.source, seen=price.seen)
 
 
@@ -208,7 +207,7 @@ def _ask_for_link(edition: Edition, record: Record, now: datetime, outlook: Outl
     if not _without_link(record) or not record.task_id:
         return None
     missing_seconds = max(0.0, (now - (record.completed_at or now)).total_seconds())
-    if missing_seconds > edition.url_lifetime_seconds.value:
+    if missing_seconds > edition.url_lifetime_seconds_of(record.model):
         return None
     pause = min(LONGEST_LINK_PAUSE_SECONDS, max(outlook.min_poll_interval_seconds, missing_seconds))
     return Next(tool="get_task", arguments={"task_id": record.task_id}, after_seconds=round(pause, 1))
@@ -256,7 +255,7 @@ def expiring(edition: Edition, page: Page) -> list[str]:
 def _expires_at(edition: Edition, record: Record) -> datetime | None:
     """Give when a finished video's URL expires, by the lifetime that the edition states."""
     done = record.completed_at if record.status == "completed" and not record.parts else None
-    return done and done + timedelta(seconds=edition.url_lifetime_seconds.value)
+    return done and done + timedelta(seconds=edition.url_lifetime_seconds_of(record.model))
 
 
 def _failure(edition: Edition, record: Record) -> Failure | None:

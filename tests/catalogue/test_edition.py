@@ -75,7 +75,7 @@ async def page(world: World, uri: str) -> str:
 
 
 def test_an_edition_is_found_by_its_file(moon: Edition) -> None:
-    assert edition_names() == ("2026-07", "2026-10")
+    assert edition_names() == ("2026-07", "2026-09", "2026-10")
     assert moon.name == "2026-10"
     assert load_edition("2026-10") is moon
     assert load_edition().name == "2026-07"
@@ -83,7 +83,7 @@ def test_an_edition_is_found_by_its_file(moon: Edition) -> None:
 
 
 def test_an_unknown_edition_is_refused_with_those_there_are() -> None:
-    with pytest.raises(ValueError, match=r'no edition "2031-01"; allowed: 2026-07'):
+    with pytest.raises(ValueError, match=r'no edition "2031-01"; allowed: 2026-07, 2026-09'):
         load_edition("2031-01")
 
 

@@ -15,6 +15,7 @@ from seedance_mcp.catalogue.facts import (
     Fact,
     FileBounds,
     FrameSize,
+    MakingTime,
     Model,
     Route,
     Span,
@@ -75,6 +76,9 @@ _MD_VIDEO = Fact(
     (ConflictingSource("together between 4 and 15 seconds, 24 to 60 frames per second", "pages-07"),),
 )
 """The seed states length and size of all reference videos together: a single one may not exceed them either."""
+
+_MD_TIME = MakingTime(840, 0.5, "four videos of 12 s with seedance2.0-fast-md took 316 to 1,042 s, a user's log of June 2026")
+_MINI_TIME = MakingTime(110, 0.3, "videos of the mini models took 70 to 150 s, upstream's customers, September 2026")
 
 _FULL_DURATION = Fact(
     Span(4, 12, 5),
@@ -166,6 +170,7 @@ _MINI = Route(
     review="none",
     per="second",
     billing=Fact(("{model}-{resolution}", "{model}"), "site-08"),
+    making_time=_MINI_TIME,
     files=_FILES,
     notes=("seedance2.0-mini-video bills the duration plus the length of the first reference video, to the nearest second.",),
 )
@@ -187,6 +192,7 @@ _MINI_SP = Route(
     billing=Fact(
         ("{model}-{resolution}", "{model}"), "pages-07", (ConflictingSource("billed per second by resolution", "tool-08"),)
     ),
+    making_time=_MINI_TIME,
     files=_FILES,
     notes=("No longer listed by the provider's documentation since August 2026: it may be retired.",),
 )
@@ -217,6 +223,7 @@ _MD = Route(
     review="none",
     per="task",
     billing=Fact(("{model}",), "pages-07"),
+    making_time=_MD_TIME,
     files=(_FILES[0], Fact(FileBounds("image", (), refused=("gif",)), "pages-07"), _MD_VIDEO),
     notes=(
         (
