@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import os
 import re
@@ -449,6 +448,8 @@ def _ignored(name: str, value: str) -> str:
     prefix = upper.partition("_")[0]
     if not upper.startswith(("SEEDANCE", "JIMMYAI_")) and not ("_" in upper and _is_misspelt(prefix)):
         return ""
+    import difflib  # noqa: PLC0415 - few have a name that is near to one of ours
+
     near = difflib.get_close_matches(upper, _KNOWN, n=1)
     shown = "".join(letter for letter in name if letter.isprintable())[:_NAME_CHARS]
     return f"{shown}: unknown variable, it has no effect" + (f"; did you mean {near[0]}?" if near else "")
@@ -456,6 +457,8 @@ def _ignored(name: str, value: str) -> str:
 
 def _is_misspelt(prefix: str) -> bool:
     """Whether the beginning of a name is nearly one of ours; `instant.opening` leaves such names to a full start."""
-    return prefix.startswith(("SEED", "SEAD", "SEDA", "SEDE", "SIED", "JIMM")) and any(
-        difflib.SequenceMatcher(None, prefix, ours).ratio() >= _ALIKE for ours in ("SEEDANCE", "JIMMYAI")
-    )
+    if not prefix.startswith(("SEED", "SEAD", "SEDA", "SEDE", "SIED", "JIMM")):
+        return False
+    import difflib  # noqa: PLC0415 - few have a name that is near to one of ours
+
+    return any(difflib.SequenceMatcher(None, prefix, ours).ratio() >= _ALIKE for ours in ("SEEDANCE", "JIMMYAI"))

@@ -90,7 +90,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
 def an_end(request: pytest.FixtureRequest) -> Generator[None]:
     """End a test that nothing else ends; other programs get the time that they need."""
     folder = request.path.relative_to(HERE).parts[0]
-    with nullcontext() if folder in {"browser", "conformance", "interop", "postgres"} else alarm(2 * LONGEST_SECONDS):
+    others = {"browser", "conformance", "ffprobe", "interop", "postgres"}
+    with nullcontext() if folder in others else alarm(2 * LONGEST_SECONDS):
         yield
 
 

@@ -9,6 +9,7 @@ __all__ = [
     "installed",
     "invocation",
     "jsonc_edit",
+    "loading",
     "main",
     "mcp_clients",
     "remote",

@@ -22,6 +22,7 @@ from seedance_mcp._version import __version__
 from seedance_mcp.catalogue.edition import load_edition
 from seedance_mcp.cli import telemetry
 from seedance_mcp.cli.invocation import as_typed
+from seedance_mcp.cli.loading import without_garbage_collection
 from seedance_mcp.cli.mcp_clients import BY_NAME as CLIENTS_BY_NAME
 from seedance_mcp.errors import InvalidRequest, SeedanceError, TaskNotFound
 from seedance_mcp.instant.opening import Opening
@@ -220,8 +221,6 @@ def _start(options: argparse.Namespace) -> None:
 def _serve(options: argparse.Namespace) -> None:
     if options.transport == "stdio":
         claim()
-    from seedance_mcp.server.loading import without_garbage_collection  # noqa: PLC0415 - other commands do not need it
-
     with without_garbage_collection():
         from seedance_mcp.server import handlers  # noqa: PLC0415 - other commands do not need the SDK
 
