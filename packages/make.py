@@ -19,7 +19,7 @@ from seedance_mcp.cli import bundle
 from seedance_mcp.cli.mcp_clients import KEY, SERVER
 from seedance_mcp.origin import PACKAGE
 
-SKILL = Path(__file__).with_name("SKILL.md")
+SKILL = Path(__file__).parent / "seedance-video" / "SKILL.md"
 LIMIT = "SEEDANCE_MAX_COST_PER_DAY"
 LIMIT_DEFAULT = "20"
 """JimiCoin; as in the bundle, so that no package starts without a limit."""

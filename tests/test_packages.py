@@ -16,7 +16,7 @@ from seedance_mcp.server.tool_table import TOOLS
 from seedance_mcp.settings import Settings
 
 TOP = Path(__file__).parent.parent
-SKILL = TOP / "packages" / "SKILL.md"
+SKILL = TOP / "packages" / "seedance-video" / "SKILL.md"
 
 
 @pytest.fixture(scope="module")
