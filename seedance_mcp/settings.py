@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import os
 import re
@@ -426,6 +425,8 @@ _KNOWN = {
 _ALIKE = 0.75
 """How much the beginning of a name is like ours, of 1, to be taken for a misspelt one."""
 _NAMED, _NAME_CHARS = 8, 60
+CALLER_TOKEN = "SEEDANCE_TOKEN"  # noqa: S105 - a variable's name
+"""A client's variable, not the server's: its token for a server over HTTP, which `install --url` has the entry refer to."""
 
 
 def ignored_variables(environment: Mapping[str, str] | None = None) -> list[str]:
@@ -439,12 +440,16 @@ def ignored_variables(environment: Mapping[str, str] | None = None) -> list[str]
 def _ignored(name: str, value: str) -> str:
     """Say why a variable has no effect; empty for one that has, and for one of another program."""
     upper = name.upper()
+    if upper == CALLER_TOKEN:
+        return ""
     if upper in _KNOWN:
         skipped = _KNOWN[upper] not in {*_NEVER_SKIPPED, "api_key"} and _is_placeholder(value)
         return f"{name}: a placeholder that was not filled in, so it counts as not set" if skipped else ""
     prefix = upper.partition("_")[0]
     if not upper.startswith(("SEEDANCE", "JIMMYAI_")) and not ("_" in upper and _is_misspelt(prefix)):
         return ""
+    import difflib  # noqa: PLC0415 - few have a name that is near to one of ours
+
     near = difflib.get_close_matches(upper, _KNOWN, n=1)
     shown = "".join(letter for letter in name if letter.isprintable())[:_NAME_CHARS]
     return f"{shown}: unknown variable, it has no effect" + (f"; did you mean {near[0]}?" if near else "")
@@ -452,6 +457,8 @@ def _ignored(name: str, value: str) -> str:
 
 def _is_misspelt(prefix: str) -> bool:
     """Whether the beginning of a name is nearly one of ours; `instant.opening` leaves such names to a full start."""
-    return prefix.startswith(("SEED", "SEAD", "SEDA", "SEDE", "SIED", "JIMM")) and any(
-        difflib.SequenceMatcher(None, prefix, ours).ratio() >= _ALIKE for ours in ("SEEDANCE", "JIMMYAI")
-    )
+    if not prefix.startswith(("SEED", "SEAD", "SEDA", "SEDE", "SIED", "JIMM")):
+        return False
+    import difflib  # noqa: PLC0415 - few have a name that is near to one of ours
+
+    return any(difflib.SequenceMatcher(None, prefix, ours).ratio() >= _ALIKE for ours in ("SEEDANCE", "JIMMYAI"))

@@ -90,7 +90,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
 def an_end(request: pytest.FixtureRequest) -> Generator[None]:
     """End a test that nothing else ends; other programs get the time that they need."""
     folder = request.path.relative_to(HERE).parts[0]
-    with nullcontext() if folder in {"browser", "conformance", "interop", "postgres"} else alarm(2 * LONGEST_SECONDS):
+    others = {"browser", "conformance", "ffprobe", "interop", "postgres"}
+    with nullcontext() if folder in others else alarm(2 * LONGEST_SECONDS):
         yield
 
 
@@ -161,9 +162,9 @@ FAST_ROWS = 3
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` selects
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark the later rows of each table as slow: most rows of one table take the same way.
+    """Leave out what knows no store where one was asked for, and mark the later rows of each table as slow.
 
-    What knows no store is left out where one was asked for.
+    Most rows of one table take the same way.
     """
     if config.getoption("--store"):
         items[:] = [item for item in items if "[postgres" in item.name or "-postgres" in item.name]

@@ -117,7 +117,7 @@ class Ledger(Protocol):
         ...
 
     async def find(self, key: str) -> Record | None:
-        """Find the request of a task id or request id."""
+        """Find the request of a task id or request id, or a joined film as such a row."""
         ...
 
     async def get(self, key: str) -> Record:
@@ -137,7 +137,7 @@ class Ledger(Protocol):
         ...
 
     async def tasks(self, wanted: Wanted, limit: int, after: str | None = None) -> Listed:
-        """Give the newest requests that fit, at most `limit`.
+        """Give the newest requests and joined films that fit, at most `limit`.
 
         Args:
             wanted: The filter.
@@ -166,7 +166,7 @@ class Ledger(Protocol):
         ...
 
     async def keys(self, part: str, limit: int) -> list[str]:
-        """Give task ids, and request ids where there is no task.
+        """Give task ids, request ids where there is no task, and ids of films.
 
         The newest that contain `part` come first, upper and lower case being the same; then older ones that begin with it.
         """
