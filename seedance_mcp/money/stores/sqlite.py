@@ -13,7 +13,7 @@ from threading import Lock
 
 from seedance_mcp.errors import InvalidRequest, LedgerUnusable
 from seedance_mcp.money.stores.file_system import network_kind
-from seedance_mcp.money.stores.store import Row
+from seedance_mcp.money.stores.store import Row, Transaction
 
 LEDGER_FILE = "ledger.sqlite3"
 """Its name in the folder of the ledger."""
@@ -57,7 +57,7 @@ class SqliteStore:
         self._writer.close()
 
     @contextmanager
-    def transaction(self, principal: str | None) -> Generator[_Connection]:
+    def transaction(self, principal: str | None) -> Generator[Transaction]:
         """Hold the write lock of the file, which every principal shares, from the beginning to the commit."""
         with self._writer.turn, _translated():
             self._check_file()
