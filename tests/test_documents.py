@@ -335,7 +335,9 @@ def test_the_docker_image_copies_everything_that_the_build_reads() -> None:
     copied = [word for name, rest in instructions() if name == "COPY" for word in rest.split()[:-1]]
     assert all((TOP / word).exists() for word in copied)
     project, build = PYPROJECT["project"], PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
-    assert {"pyproject.toml", *_fragments(), *project["license-files"], *build["packages"]} == set(copied)
+    assert {"pyproject.toml", *_fragments(), *project["license-files"], *build["packages"], "deploy/constraints.txt"} == set(
+        copied
+    )
 
 
 def _fragments() -> list[str]:
