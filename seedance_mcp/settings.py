@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import difflib
 import ipaddress
 import os
 import re
@@ -88,43 +86,20 @@ def _proxy(value: Any) -> Any:
     return text
 
 
-_INNER = re.compile(r"[a-z0-9_-]+|.+\.(internal|local|svc|cluster\.local|home\.arpa)", re.IGNORECASE)
-"""Names that only a private network knows."""
+_PRIVATE = r"(127|10|192\.168|172\.(1[6-9]|2\d|3[01]))(\.\d{1,3}){1,3}|\[::1\]|[a-z0-9_-]+|[a-z0-9_.-]+\.(internal|local|svc)"
+_RECEIVER = re.compile(rf"https://[^\s/#]+[^\s#]*|http://({_PRIVATE})(:\d{{1,5}})?([/?][^\s#]*)?", re.IGNORECASE)
+_SIGNING = re.compile(r"(whsec_)?[A-Za-z0-9+/]{32,86}={0,2}")
 
 
-def _receiver(value: Any) -> Any:
-    """The address of a webhook, which may hold a token; without TLS only inside a private network."""
-    if not isinstance(value, str):
-        return value
-    parts = urlsplit(value.strip())
-    if parts.scheme not in {"https", "http"} or not parts.hostname or parts.fragment or not _has_port(value.strip()):
-        raise ValueError("must be an https:// address")
-    if parts.scheme == "http" and not _is_inner(parts.hostname):
-        raise ValueError("http:// is only for private addresses and names; use https://")
-    return value.strip()
+def _formed(form: re.Pattern[str], allowed: str) -> BeforeValidator:
+    """Take only a secret of this form."""
 
+    def check(value: Any) -> Any:
+        if isinstance(value, str) and not form.fullmatch(value.strip()):
+            raise ValueError(f"must be {allowed}")
+        return value.strip() if isinstance(value, str) else value
 
-def _is_inner(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_private
-    except ValueError:
-        return _INNER.fullmatch(host) is not None
-
-
-_SECRET_BYTES = range(24, 65)
-
-
-def _signing(value: Any) -> Any:
-    """The secret of a webhook, in the form of its specification."""
-    if not isinstance(value, str):
-        return value
-    try:
-        sized = len(base64.b64decode(value.strip().removeprefix("whsec_"), validate=True)) in _SECRET_BYTES
-    except ValueError:
-        sized = False
-    if not sized:
-        raise ValueError("must be whsec_ and the base64 of 24 to 64 bytes: openssl rand -base64 32")
-    return value.strip()
+    return BeforeValidator(check)
 
 
 def _has_port(url: str) -> bool:
@@ -249,13 +224,23 @@ def _allowed(description: str) -> WrapValidator:
     return WrapValidator(check)
 
 
+def _database(value: Any) -> Any:
+    """The address of a database, which holds a password."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    if urlsplit(text).scheme not in {"postgresql", "postgres"} or not text.isprintable():
+        raise ValueError("must be postgresql://user:password@host:port/database; several hosts and ?options may follow")
+    return text
+
+
 Amount = Annotated[Decimal | None, Field(ge=0), _allowed("a number from 0, in JimiCoin")]
 Switch = Annotated[bool, _allowed("1 or 0")]
 Folder = Annotated[Path, BeforeValidator(_path)]
 
 
 _NEVER_SKIPPED = {
-    *("data_dir", "output_dir", "media_roots", "prices"),
+    *("data_dir", "database_url", "output_dir", "media_roots", "prices"),
     *("max_cost_per_video", "max_cost_per_day", "max_cost_total", "confirm_above"),
     *("max_cost_account_per_day", "max_cost_account_total"),
     *("http_tokens", "http_oauth_issuer", "http_oauth_audience"),
@@ -289,6 +274,8 @@ class Settings(BaseSettings):
     """1: the embedded sandbox provider, no key, nothing charged; every result is marked."""
     data_dir: Folder = Field(default_factory=_default_data)
     """Where the ledger is kept, and the parts of downloads that were cut off."""
+    database_url: Annotated[SecretStr | None, BeforeValidator(_database)] = None
+    """`postgresql://…`: the ledger is kept in that database, which any number of servers share (extra `postgres`)."""
     output_dir: Folder = Field(default_factory=_default_output)
     """The only folder that videos are saved to."""
     auto_save: Switch = False
@@ -330,9 +317,11 @@ class Settings(BaseSettings):
     """Names under which the HTTP transports are reached beside loopback and the audience's, comma separated."""
     http_requests_per_minute: Annotated[int, Field(ge=1), _allowed("a whole number from 1")] = 600
     """How many requests one caller may make in a minute."""
-    notify_url: Annotated[SecretStr | None, BeforeValidator(_receiver)] = None
+    notify_url: Annotated[SecretStr | None, _formed(_RECEIVER, "https://, or http:// with a private address or name")] = None
     """Where a signed notice of each video that ended is posted (Standard Webhooks; extra `notify`); it may be private."""
-    notify_secret: Annotated[SecretStr | None, BeforeValidator(_signing)] = Field(default=None, validate_default=True)
+    notify_secret: Annotated[SecretStr | None, _formed(_SIGNING, "whsec_ and the base64 of 24 to 64 bytes")] = Field(
+        default=None, validate_default=True
+    )
     """The secret that signs notices: `whsec_` and the base64 of 24 to 64 random bytes."""
     instant_start: Switch = True
     """0: load everything before the first answer."""
@@ -366,6 +355,11 @@ class Settings(BaseSettings):
     def ledger_dir(self) -> Path:
         """The folder of the ledger; the sandbox has one of its own."""
         return self.data_dir / "sandbox" if self.sandbox else self.data_dir
+
+    @property
+    def ledger_url(self) -> str | None:
+        """The database of the ledger; the sandbox keeps its own in a file."""
+        return self.database_url.get_secret_value() if self.database_url and not self.sandbox else None
 
     @property
     def limits(self) -> dict[str, Decimal]:
@@ -460,6 +454,8 @@ _KNOWN = {
 _ALIKE = 0.75
 """How much the beginning of a name is like ours, of 1, to be taken for a misspelt one."""
 _NAMED, _NAME_CHARS = 8, 60
+CALLER_TOKEN = "SEEDANCE_TOKEN"  # noqa: S105 - a variable's name
+"""A client's variable, not the server's: its token for a server over HTTP, which `install --url` has the entry refer to."""
 
 
 def ignored_variables(environment: Mapping[str, str] | None = None) -> list[str]:
@@ -473,12 +469,16 @@ def ignored_variables(environment: Mapping[str, str] | None = None) -> list[str]
 def _ignored(name: str, value: str) -> str:
     """Say why a variable has no effect; empty for one that has, and for one of another program."""
     upper = name.upper()
+    if upper == CALLER_TOKEN:
+        return ""
     if upper in _KNOWN:
         skipped = _KNOWN[upper] not in {*_NEVER_SKIPPED, "api_key"} and _is_placeholder(value)
         return f"{name}: a placeholder that was not filled in, so it counts as not set" if skipped else ""
     prefix = upper.partition("_")[0]
     if not upper.startswith(("SEEDANCE", "JIMMYAI_")) and not ("_" in upper and _is_misspelt(prefix)):
         return ""
+    import difflib  # noqa: PLC0415 - few have a name that is near to one of ours
+
     near = difflib.get_close_matches(upper, _KNOWN, n=1)
     shown = "".join(letter for letter in name if letter.isprintable())[:_NAME_CHARS]
     return f"{shown}: unknown variable, it has no effect" + (f"; did you mean {near[0]}?" if near else "")
@@ -486,6 +486,8 @@ def _ignored(name: str, value: str) -> str:
 
 def _is_misspelt(prefix: str) -> bool:
     """Whether the beginning of a name is nearly one of ours; `instant.opening` leaves such names to a full start."""
-    return prefix.startswith(("SEED", "SEAD", "SEDA", "SEDE", "SIED", "JIMM")) and any(
-        difflib.SequenceMatcher(None, prefix, ours).ratio() >= _ALIKE for ours in ("SEEDANCE", "JIMMYAI")
-    )
+    if not prefix.startswith(("SEED", "SEAD", "SEDA", "SEDE", "SIED", "JIMM")):
+        return False
+    import difflib  # noqa: PLC0415 - few have a name that is near to one of ours
+
+    return any(difflib.SequenceMatcher(None, prefix, ours).ratio() >= _ALIKE for ours in ("SEEDANCE", "JIMMYAI"))

@@ -6,6 +6,7 @@ import argparse
 import errno
 import io
 import logging
+import os
 import signal
 import sys
 from collections.abc import AsyncGenerator, Generator, Sequence
@@ -20,6 +21,8 @@ import anyio
 from seedance_mcp._version import __version__
 from seedance_mcp.catalogue.edition import load_edition
 from seedance_mcp.cli import telemetry
+from seedance_mcp.cli.invocation import as_typed
+from seedance_mcp.cli.loading import without_garbage_collection
 from seedance_mcp.cli.mcp_clients import BY_NAME as CLIENTS_BY_NAME
 from seedance_mcp.errors import InvalidRequest, SeedanceError, TaskNotFound
 from seedance_mcp.instant.opening import Opening
@@ -39,7 +42,16 @@ EXIT_INTERRUPTED = 130
 FIRST_DAY = "1971-01-01"
 _EXTRAS = {"standardwebhooks": "notify"}
 """Library → the extra that brings it, where that is not the sandbox's."""
-_INSTALL_OPTIONS = {"--sandbox", "--key-from-env", "--dry-run", "--undo", "--command"}
+_INSTALL_OPTIONS = {
+    "--url",
+    "--token-from-env",
+    "--sign-in",
+    "--sandbox",
+    "--key-from-env",
+    "--dry-run",
+    "--undo",
+    "--command",
+}
 
 
 def main(argv: Sequence[str] | None = None, opening: Opening | None = None) -> int:
@@ -57,7 +69,7 @@ def main(argv: Sequence[str] | None = None, opening: Opening | None = None) -> i
     try:
         return options.run(options) or 0
     except SeedanceError as error:
-        announce(error.message, logging.ERROR)
+        announce(as_typed(error.message), logging.ERROR)
         return EXIT_USAGE
     except ModuleNotFoundError as error:
         announce(f"{error.name} is missing: {install_command(_EXTRAS.get(error.name or '', 'sandbox'))}", logging.ERROR)
@@ -78,7 +90,7 @@ def parser() -> argparse.ArgumentParser:
     """Give the parser of the whole command line; `options.run` is the function of the chosen command."""
     parser = argparse.ArgumentParser(prog="seedance-mcp", description="Seedance 2.0 video for MCP clients.")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    parser.set_defaults(run=_serve, transport="stdio", keep=False)
+    parser.set_defaults(run=_start, transport="stdio", keep=False)
     commands = parser.add_subparsers(title="commands", metavar="")
     serve = commands.add_parser("serve", help="serve MCP (the default, over stdio)")
     serve.add_argument("--transport", choices=["stdio", "http", "sse"], default="stdio", help="default: stdio")
@@ -142,6 +154,11 @@ def _add_setup(commands: Any) -> None:
     doctor.set_defaults(run=_doctor)
     install = commands.add_parser("install", help="add the server to a client's configuration, or remove it")
     install.add_argument("client", nargs="?", choices=list(CLIENTS_BY_NAME), help="without one: list where it is installed")
+    install.add_argument("--url", help="connect to a server over HTTP: the address of its /mcp, instead of starting a program")
+    install.add_argument(
+        "--token-from-env", action="store_true", help="write the token into the file; only for a client that has no other way"
+    )
+    install.add_argument("--sign-in", action="store_true", help="send no token: the client lets its user sign in (OAuth)")
     install.add_argument("--sandbox", action="store_true", help="an entry for the sandbox: no key, nothing is charged")
     install.add_argument(
         "--key-from-env", action="store_true", help="write the key into the file; only for a client that has no other way"
@@ -193,11 +210,19 @@ def _settings() -> Settings:
     return settings
 
 
+def _start(options: argparse.Namespace) -> None:
+    """Serve a client on standard input; show a user who typed the bare command what to do next."""
+    if not os.isatty(0):
+        _serve(options)
+        return
+    from seedance_mcp.cli import welcome  # noqa: PLC0415 - a server does not need it
+
+    print(welcome.text())
+
+
 def _serve(options: argparse.Namespace) -> None:
     if options.transport == "stdio":
         claim()
-    from seedance_mcp.server.loading import without_garbage_collection  # noqa: PLC0415 - other commands do not need it
-
     with without_garbage_collection():
         from seedance_mcp.server import handlers  # noqa: PLC0415 - other commands do not need the SDK
 

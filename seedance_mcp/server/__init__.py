@@ -11,7 +11,6 @@ __all__ = [
     "http_door",
     "http_lists",
     "http_messages",
-    "loading",
     "log_lines",
     "loose_messages",
     "metrics",

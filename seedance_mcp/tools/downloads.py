@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import shutil
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -61,6 +62,8 @@ async def download_video(session: Session, arguments: DownloadVideo, caller: Cal
     name = video_name(arguments.filename, f"{record.created_at:%Y-%m-%d} {record.model} {record.task_id}")
     if found := await _saved_before(session, record, arguments, name):
         return found
+    if record.parts:
+        raise _without_file(record)
     async with _claimed(session, record, caller) as part:
         if found := await _saved_before(session, record, arguments, name):  # another call may have saved it meanwhile
             return found
@@ -202,8 +205,10 @@ def _decoded(job: str, argument: str, file: BinaryIO) -> dict[str, Any]:
 
 
 async def finished_record(session: Session, task_id: str) -> Record:
-    """Give the record of a finished video with a link; raises `DownloadFailed` where there is none."""
+    """Give the record of a film, or of a finished video with a link; raises `DownloadFailed` where there is none."""
     record, task = await session.ledger.find(task_id), None
+    if record and record.parts:
+        return record
     if record is None or record.status != "completed" or record.video_url is None or session.settings.sandbox:
         task = await poll_task(session, record, task_id)
         record = await session.ledger.get(task.request_id)
@@ -214,6 +219,12 @@ async def finished_record(session: Session, task_id: str) -> Record:
     if task and record.video_url is None:
         raise _without_link(task)
     return record
+
+
+def _without_file(film: Record) -> DownloadRefused:
+    """Make the error that the file of a joined film is gone, which nobody else has."""
+    call = json.dumps({"tasks": list(film.parts)})
+    return DownloadRefused(f"The file of this film is not there any more. join_videos with {call} makes it again, for free.")
 
 
 def _without_link(task: Task) -> DownloadFailed:
@@ -233,17 +244,19 @@ async def _open_saved(session: Session, saved: Saved) -> BinaryIO | None:
 
 @asynccontextmanager
 async def open_video(session: Session, record: Record, caller: Caller) -> AsyncGenerator[BinaryIO]:
-    """Open the video of a finished task: the saved one, else a copy that is fetched and gone afterwards.
+    """Open the video of a finished task or film: the saved one, else a copy that is fetched and gone afterwards.
 
     Calls for the same video at the same time share one fetch, in this process and others.
 
     Raises:
-        DownloadFailed: It cannot be fetched.
+        DownloadFailed: It cannot be fetched, or is a film whose file is gone.
     """
     if record.saved and (file := await _open_saved(session, record.saved)):
         with file:
             yield file
         return
+    if record.parts:
+        raise _without_file(record)
     with temporary_video() as file:
         await _bring(session, record, file, caller)
         file.seek(0)

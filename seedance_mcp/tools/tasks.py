@@ -89,7 +89,12 @@ async def poll_task(session: Session, known: Record | None, task_id: str, answer
 
 
 def _may_change(session: Session, known: Record) -> bool:
-    """Say whether a poll can bring anything: a failed task may have its video after all, as long as links live."""
+    """Say whether a poll can bring anything.
+
+    A failed task may have its video after all, as long as links live; a film is no task of the provider.
+    """
+    if known.parts:
+        return False
     if known.status not in CAME_TO_NOTHING or known.completed_at is None:
         return True
     return (session.now() - known.completed_at).total_seconds() < session.edition.url_lifetime_seconds.value
@@ -189,7 +194,7 @@ async def list_tasks(session: Session, arguments: ListTasks, caller: Caller) -> 
     is_brief = arguments.detail == "brief"
     return TaskList(
         tasks=[brief.task_row(record) if is_brief else await session.view(record) for record in found.records],
-        total=totals.count,
+        total=totals.count + totals.films,
         totals=brief.totals_of(totals),
         next_cursor=found.next_cursor,
         warnings=[*late, *views.expiring(edition, expiring), *unsaved_warnings(session, found.records)],
