@@ -253,8 +253,8 @@ def test_the_registry_entry_is_ours() -> None:
     known = {variable(name) for name in Settings.model_fields}
     assert {each["name"] for each in package["environmentVariables"]} == known
     secrets = {each["name"] for each in package["environmentVariables"] if each.get("isSecret")}
-    named = ("API_KEY", "HTTP_TOKENS", "DOWNLOAD_PROXY", "DATABASE_URL", "NOTIFY_URL", "NOTIFY_SECRET")
-    assert secrets == {f"SEEDANCE_{name}" for name in named}
+    hidden = ("API_KEY", "HTTP_TOKENS", "DOWNLOAD_PROXY", "DATABASE_URL", "NOTIFY_URL", "NOTIFY_SECRET")
+    assert secrets == {f"SEEDANCE_{name}" for name in hidden}
     told = {each["name"]: each["default"] for each in package["environmentVariables"] if "default" in each}
     assert told == {variable(name): default(name).strip("`") for name in Settings.model_fields if default(name)}
 
@@ -333,7 +333,9 @@ def test_the_docker_image_copies_everything_that_the_build_reads() -> None:
     copied = [word for name, rest in instructions() if name == "COPY" for word in rest.split()[:-1]]
     assert all((TOP / word).exists() for word in copied)
     project, build = PYPROJECT["project"], PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
-    assert {"pyproject.toml", *_fragments(), *project["license-files"], *build["packages"]} == set(copied)
+    assert {"pyproject.toml", *_fragments(), *project["license-files"], *build["packages"], "deploy/constraints.txt"} == set(
+        copied
+    )
 
 
 def _fragments() -> list[str]:

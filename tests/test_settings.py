@@ -316,9 +316,9 @@ SIGNING = f"whsec_{base64.b64encode(bytes(32)).decode()}"
 @pytest.mark.parametrize(
     ("url", "secret", "told"),
     [
-        ("nonsense", SIGNING, "SEEDANCE_NOTIFY_URL: must be an https:// address"),
-        ("http://example.com/", SIGNING, "SEEDANCE_NOTIFY_URL: http:// is only for private addresses and names; use https://"),
-        ("http://8.8.8.8/", SIGNING, "SEEDANCE_NOTIFY_URL: http:// is only for private addresses and names; use https://"),
+        ("nonsense", SIGNING, "SEEDANCE_NOTIFY_URL: must be https://, or http:// with a private address or name"),
+        ("http://example.com/", SIGNING, "SEEDANCE_NOTIFY_URL: must be https://, or http:// with a private address or name"),
+        ("http://8.8.8.8/", SIGNING, "SEEDANCE_NOTIFY_URL: must be https://, or http:// with a private address or name"),
         ("https://example.com/", "", "SEEDANCE_NOTIFY_SECRET: must be set together with SEEDANCE_NOTIFY_URL"),
         ("", SIGNING, "SEEDANCE_NOTIFY_SECRET: must be set together with SEEDANCE_NOTIFY_URL"),
         ("https://example.com/", "whsec_c2hvcnQ=", "SEEDANCE_NOTIFY_SECRET: must be whsec_ and the base64 of 24 to 64 bytes"),
