@@ -8,6 +8,7 @@ __all__ = [
     "http_client_name",
     "http_connections",
     "http_door",
+    "http_files",
     "http_lists",
     "loading",
     "loose_messages",

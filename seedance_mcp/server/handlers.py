@@ -34,6 +34,7 @@ from seedance_mcp.server.tool_table import TOOLS, ToolSpec
 from seedance_mcp.settings import Settings
 from seedance_mcp.tools import results, tasks
 from seedance_mcp.tools.observer import UNKNOWN_TOOL, LogLines, Observer, Observers, ToolCall
+from seedance_mcp.tools.reachable import reachable
 from seedance_mcp.tools.session import Session, Shared
 
 log = logging.getLogger(__name__)
@@ -109,6 +110,7 @@ class _Handlers:
         caller, session = McpCaller(ctx, params), session_of(ctx)
         run = partial(at_once or spec.run, session, given, caller)
         result = await (run() if spec.reports_itself else caller.accompany(run))
+        result = reachable(session, result, caller.address)
         if at_once and isinstance(result, results.Task) and tasks_extension.is_running(result):
             return tasks_extension.handle_for(result)
         return self.result_of(_with_long_wait(result, longest_wait_seconds(ctx)))
