@@ -345,7 +345,6 @@ def build_server(
         on_get_prompt=handlers.get_prompt,
         on_completion=handlers.complete,
         on_subscriptions_listen=subscriptions.listen,
-        get_tool_input_schema=_no_header_parameters,
     )
     # Where no tracing is installed the SDK's spans go nowhere, and yet every waiting call would carry one.
     server.middleware = server.middleware if find_spec("opentelemetry.sdk") else []
@@ -379,6 +378,7 @@ def _serve_discovery(server: Server[Shared]) -> None:
         return types.DiscoverResult(supported_versions=versions, capabilities=able, instructions=server.instructions)
 
     server.add_request_handler("server/discover", types.RequestParams, discover)
+    server.get_tool_input_schema = _no_header_parameters
 
 
 async def serve_stdio(settings: Settings, opening: Opening) -> None:

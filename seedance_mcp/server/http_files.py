@@ -1,4 +1,4 @@
-"""What the HTTP server hands out under signed URLs and takes in under them: saved videos, and one file for each upload URL."""
+"""Hands out saved videos under signed URLs, and takes in one file for each upload URL."""
 
 from __future__ import annotations
 
