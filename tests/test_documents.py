@@ -253,7 +253,7 @@ def test_the_registry_entry_is_ours() -> None:
     known = {variable(name) for name in Settings.model_fields}
     assert {each["name"] for each in package["environmentVariables"]} == known
     secrets = {each["name"] for each in package["environmentVariables"] if each.get("isSecret")}
-    assert secrets == {"SEEDANCE_API_KEY", "SEEDANCE_HTTP_TOKENS", "SEEDANCE_DOWNLOAD_PROXY"}
+    assert secrets == {f"SEEDANCE_{name}" for name in ("API_KEY", "HTTP_TOKENS", "DOWNLOAD_PROXY", "DATABASE_URL")}
     told = {each["name"]: each["default"] for each in package["environmentVariables"] if "default" in each}
     assert told == {variable(name): default(name).strip("`") for name in Settings.model_fields if default(name)}
 

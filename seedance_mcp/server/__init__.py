@@ -1,6 +1,7 @@
 """The MCP server: its handlers, tables and transports."""
 
 __all__ = [
+    "background",
     "client_session",
     "handlers",
     "http",
@@ -10,12 +11,15 @@ __all__ = [
     "http_door",
     "http_files",
     "http_lists",
-    "loading",
+    "http_messages",
+    "log_lines",
     "loose_messages",
+    "metrics",
     "oauth",
     "player",
     "prompts",
     "resources",
+    "spans",
     "stdio_handover",
     "subscriptions",
     "tasks_extension",

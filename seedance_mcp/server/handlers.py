@@ -10,7 +10,6 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
-from importlib.util import find_spec
 from typing import Any
 
 import anyio
@@ -26,8 +25,9 @@ from seedance_mcp.catalogue.profiles import Profile
 from seedance_mcp.errors import InvalidRequest, ProviderFailed, SeedanceError
 from seedance_mcp.instant.opening import Opening, prefers_flat
 from seedance_mcp.instant.pipes import claim
-from seedance_mcp.server import player, tasks_extension
+from seedance_mcp.server import background, player, tasks_extension
 from seedance_mcp.server.client_session import Asked, Context, McpCaller, client_name, longest_wait_seconds, session_of
+from seedance_mcp.server.spans import traces_are_taken, without_messages
 from seedance_mcp.server.stdio_handover import resume
 from seedance_mcp.server.subscriptions import TaskSubscriptions
 from seedance_mcp.server.tool_table import TOOLS, ToolSpec
@@ -87,7 +87,9 @@ class _Handlers:
         self, ctx: Context, params: types.CallToolRequestParams
     ) -> types.CallToolResult | types.InputRequiredResult | tasks_extension.Handle:
         began, outcome, error = anyio.current_time(), "cancelled", None
+        tool = params.name if params.name in self.tools else UNKNOWN_TOOL
         ctx.lifespan_context.calls_running += 1
+        ctx.lifespan_context.observer.tool_started(tool)
         try:
             answer = await self._call(ctx, params)
             outcome = "answered"
@@ -98,7 +100,6 @@ class _Handlers:
             outcome, answer = "failed", self._failed(error)
         finally:
             ctx.lifespan_context.calls_running -= 1
-            tool = params.name if params.name in self.tools else UNKNOWN_TOOL
             call = ToolCall(tool, session_of(ctx).principal, anyio.current_time() - began, outcome, error)
             ctx.lifespan_context.observer.tool_called(call)
         return answer
@@ -299,12 +300,7 @@ async def open_shared(shared: Shared) -> AsyncGenerator[Shared]:
         if shared.settings.sandbox:
             shared = await _with_sandbox(shared, stack)
         stack.push_async_callback(shared.aclose)
-        if shared.settings.auto_save:
-            from seedance_mcp.tools.auto_save import AutoSave  # noqa: PLC0415 - most servers save only when they are asked
-
-            group = await stack.enter_async_context(anyio.create_task_group())
-            stack.callback(group.cancel_scope.cancel)
-            group.start_soon(AutoSave(shared).run)
+        await stack.enter_async_context(background.at_work(shared))
         yield shared
 
 
@@ -321,12 +317,11 @@ def build_server(
         observers: They learn what happens in the server, beside its subscriptions and log lines.
     """
     handlers, subscriptions = _Handlers(settings), TaskSubscriptions()
-    observer = Observers((subscriptions, LogLines(), *observers))
 
     @asynccontextmanager
     async def lifespan(_: Server[Shared]) -> AsyncGenerator[Shared]:
         async with open_() if open_ else open_shared(Shared(settings)) as shared:
-            shared.observer = observer
+            shared.observer = Observers((subscriptions, LogLines(), *shared.watchers, *observers))
             yield shared
 
     server = Server(
@@ -346,8 +341,8 @@ def build_server(
         on_completion=handlers.complete,
         on_subscriptions_listen=subscriptions.listen,
     )
-    # Where no tracing is installed the SDK's spans go nowhere, and yet every waiting call would carry one.
-    server.middleware = server.middleware if find_spec("opentelemetry.sdk") else []
+    # Where nothing takes traces the SDK's spans go nowhere, and yet every waiting call would carry one.
+    server.middleware = without_messages(server.middleware) if traces_are_taken() else []
     server.add_request_handler("tools/call", types.CallToolRequestParams, handlers.call_tool)
     _serve_discovery(server)
     server.extensions[player.EXTENSION] = {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
@@ -28,6 +27,8 @@ from seedance_mcp.server.http_connections import PatientServer, connections_allo
 from seedance_mcp.server.http_door import HEALTH_PATH, READY_PATH, Doorkeeper, bracketed
 from seedance_mcp.server.http_files import file_routes
 from seedance_mcp.server.http_lists import KeptLists
+from seedance_mcp.server.http_messages import MessageMiddleware
+from seedance_mcp.server.log_lines import announce
 from seedance_mcp.server.oauth import Issuer, issuer_of
 from seedance_mcp.settings import Settings, is_loopback_host
 from seedance_mcp.tools.session import Connect, Shared, connect_to_provider
@@ -150,6 +151,7 @@ def _streamable(server: Server[Shared]) -> Starlette:
 
     app = Starlette(routes=[Mount("/", app=OneAnswer(streams, single))], lifespan=lifespan)
     app.add_middleware(ClientNameMiddleware)
+    app.add_middleware(MessageMiddleware, path=MCP_PATH)
     app.add_middleware(PostOnly, path=MCP_PATH)
     traced = bool(server.middleware)  # then each list has its span, which an answer from memory would not make
     app.add_middleware(KeptLists, path=None if traced else MCP_PATH)
@@ -168,9 +170,10 @@ class _SseEndpoint:
 
 
 def _older_sse(server: Server[Shared]) -> Starlette:
-    transport = SseServerTransport("/messages/")
-    routes = [Route("/sse", _SseEndpoint(server, transport)), Mount("/messages/", app=transport.handle_post_message)]
-    return Starlette(routes=routes)
+    path = "/messages/"
+    transport = SseServerTransport(path)
+    routes = [Route("/sse", _SseEndpoint(server, transport)), Mount(path, app=transport.handle_post_message)]
+    return Starlette(routes=routes, middleware=[Middleware(MessageMiddleware, path=path)])
 
 
 async def serve_http(settings: Settings, transport: Transport, place: Place) -> None:
@@ -192,5 +195,5 @@ async def serve_http(settings: Settings, transport: Transport, place: Place) -> 
     )
     path = MCP_PATH if transport == "http" else "/sse"
     scheme = "https" if place.certificate else "http"
-    print(f"seedance-mcp: {scheme}://{bracketed(place.host)}:{place.port}{path}", file=sys.stderr)
+    announce(f"{scheme}://{bracketed(place.host)}:{place.port}{path}")
     await PatientServer(config, app.state.running).serve()

@@ -101,7 +101,7 @@ class Failure(Part):
 
 
 class Task(Result):
-    """One video on its way."""
+    """One video on its way, or a joined film with its `parts`, which costs what they cost."""
 
     task_id: str | None = None
     request_id: str
@@ -126,6 +126,7 @@ class Task(Result):
     would_send: dict[str, Any] | None = None
     project: str | None = None
     take: int | None = None
+    parts: list[str] = []
     request: dict[str, Any] | None = None
     next: Next | None = None
 
@@ -138,7 +139,7 @@ class SavedTask(Task):
 
 
 class TaskRow(Row):
-    """One task in a list, in at most 250 characters of JSON."""
+    """One task in a list, in at most 250 characters of JSON; a film has `parts`, and its `cost` is theirs."""
 
     task_id: str
     status: Status
@@ -151,6 +152,8 @@ class TaskRow(Row):
     project: str | None = None
     take: int | None = None
     saved: bool | None = None
+    parts: list[str] = []
+    path: str | None = None
 
 
 class Totals(Part):
@@ -164,7 +167,7 @@ class Totals(Part):
 
 
 class TaskList(Result):
-    """Tasks of the ledger, newest first; `total` counts all that fit."""
+    """Tasks and joined films, newest first; `total` counts all that fit."""
 
     tasks: list[TaskRow | Task]
     total: int

@@ -24,7 +24,8 @@ from seedance_mcp.settings import Settings
 from seedance_mcp.storage.video_names import folder_name
 from seedance_mcp.storage.video_store import VideoStore
 from seedance_mcp.task import RUNNING, ProviderTask
-from seedance_mcp.tools.observer import NoObserver, Observer
+from seedance_mcp.tools.observed_ledger import observed
+from seedance_mcp.tools.observer import LedgerCall, NoObserver, Observer
 from seedance_mcp.tools.results import Task
 from seedance_mcp.tools.views import Outlook, task_of
 
@@ -125,6 +126,8 @@ class Shared:
     """By request id: why a video could not be saved without being asked."""
     observer: Observer = field(default_factory=NoObserver)
     """Learns what happens; a server puts its subscriptions and log lines here."""
+    watchers: list[Observer] = field(default_factory=list[Observer])
+    """Observers that live as long as the process, such as its metrics: each server informs them too."""
     calls_running: int = 0
     """How many tool calls are being worked on: a server that is asked to end lets them out."""
     _bodies: OrderedDict[str, dict[str, Any]] = field(default_factory=OrderedDict[str, dict[str, Any]])
@@ -153,7 +156,10 @@ class Shared:
     @cached_property
     def ledger(self) -> Ledger:
         """The ledger as the user of this machine sees it, who has no name."""
-        return self.open_ledger(self.settings, self.now)
+        return observed(self.open_ledger(self.settings, self.now), self._pass_on_ledger_call)
+
+    def _pass_on_ledger_call(self, call: LedgerCall) -> None:
+        self.observer.ledger_called(call)  # likewise
 
     @cached_property
     def prices(self) -> PriceBook:

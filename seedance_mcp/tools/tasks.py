@@ -89,7 +89,12 @@ async def poll_task(session: Session, known: Record | None, task_id: str, answer
 
 
 def _may_change(session: Session, known: Record) -> bool:
-    """Say whether a poll can bring anything: a failed task may have its video after all, as long as links live."""
+    """Say whether a poll can bring anything.
+
+    A failed task may have its video after all, as long as links live; a film is no task of the provider.
+    """
+    if known.parts:
+        return False
     if known.status not in CAME_TO_NOTHING or known.completed_at is None:
         return True
     return (session.now() - known.completed_at).total_seconds() < session.edition.url_lifetime_seconds.value
@@ -189,7 +194,7 @@ async def list_tasks(session: Session, arguments: ListTasks, caller: Caller) -> 
     is_brief = arguments.detail == "brief"
     return TaskList(
         tasks=[brief.task_row(record) if is_brief else await session.view(record) for record in found.records],
-        total=totals.count,
+        total=totals.count + totals.films,
         totals=brief.totals_of(totals),
         next_cursor=found.next_cursor,
         warnings=[*late, *views.expiring(edition, expiring), *unsaved_warnings(session, found.records)],
@@ -223,8 +228,9 @@ async def _refresh(session: Session) -> bool:
 
 
 async def running_tasks(session: Session, most: int | None = None) -> list[Record]:
-    """Give the tasks that run, at most `most` of each status."""
-    return [record for status in RUNNING for record in (await session.ledger.page(status, most)).records]
+    """Give the tasks that run, the newest first; at most `most` of each status, so that the newest `most` are among them."""
+    found = [record for status in RUNNING for record in (await session.ledger.page(status, most)).records]
+    return sorted(found, key=lambda record: record.created_at, reverse=True)
 
 
 async def poll_some(session: Session, records: list[Record], at_once: int) -> None:

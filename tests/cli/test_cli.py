@@ -20,6 +20,7 @@ from mcp_types import CallToolResult, TextContent
 from seedance_mcp import __version__
 from seedance_mcp.cli import demo, main
 from seedance_mcp.cli.install import InstallOptions
+from seedance_mcp.cli.invocation import invocation
 from seedance_mcp.cli.mcp_clients import BY_NAME
 from seedance_mcp.errors import OutcomeUnknown
 from seedance_mcp.money.ledger import open_ledger
@@ -222,7 +223,7 @@ def test_a_request_of_unknown_outcome_can_be_settled_by_hand(
     assert spent in capsys.readouterr().out
     for other in (done, "req_nobody"):
         assert main.main(["settle", other, *outcome]) == 2
-        assert f"{other} is no request of unknown outcome; seedance-mcp tasks lists them." in capsys.readouterr().err
+        assert f"{other} is no request of unknown outcome; {invocation()} tasks lists them." in capsys.readouterr().err
 
 
 async def team(folder: Path) -> str:

@@ -62,6 +62,55 @@ def test_no_gap_and_no_click_at_a_joint(tmp_path: Path) -> None:
         assert loudness(film.sound, joint - 0.02, joint + 0.02) > 4000
 
 
+def offsets(film: Seen, clips: int) -> list[float]:
+    """By clip of two seconds: how much later the sound begins than the picture flashes, in seconds."""
+    found = list[float]()
+    for number in range(clips):
+        seen_at = next(at for at, colour in zip(film.times, film.colours, strict=True) if at > 2 * number and max(colour) > 99)
+        begin = round(2 * number * film.hertz) + film.hertz // 2  # the sound of the clip before has ended there
+        loud = next(place for place in range(begin, len(film.sound)) if abs(film.sound[place]) > 2000)
+        found.append(loud / film.hertz - seen_at)
+    return found
+
+
+FLASHES = [replace(PLAIN, colour=(230, 230, 230), flash_seconds=1.0, tone_hertz=997.0)] * 6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "shots",
+    [
+        FLASHES,
+        [replace(each, sound_seconds=seconds) for each, seconds in zip(FLASHES, (1.6, 2.3, 2.0) * 2, strict=True)],
+        [
+            replace(each, rate=Fraction(rate), frames=2 * rate, hertz=hertz, size_px=size)
+            for each, rate, hertz, size in zip(
+                FLASHES, (24, 25, 30) * 2, (48_000, 44_100) * 3, ((160, 96), (96, 160)) * 3, strict=True
+            )
+        ],
+    ],
+    ids=["equal", "sound of other lengths", "unequal"],
+)
+def test_sound_and_picture_of_each_clip_are_within_20_ms(tmp_path: Path, shots: list[Shot]) -> None:
+    _, film = joined(tmp_path, shots)
+    assert film.seconds == pytest.approx(12.0, abs=0.001)
+    assert max(map(abs, offsets(film, len(shots)))) < 0.02
+
+
+def pop(film: Seen, joint: float) -> float:
+    """The largest second difference of the samples near a joint: small in a low tone, large wherever a step is heard."""
+    part = film.sound[round((joint - 0.02) * film.hertz) : round((joint + 0.02) * film.hertz)]
+    return max(abs(one - 2 * two + three) for one, two, three in zip(part, part[1:], part[2:], strict=False))
+
+
+@pytest.mark.parametrize("hertz", [441.3, 733.7])
+def test_no_joint_pops(tmp_path: Path, hertz: float) -> None:
+    _, film = joined(tmp_path, [replace(each, tone_hertz=hertz) for each in THREE])
+    a_pop = 9000  # a step from a crest to silence
+    within = pop(film, 1.0)
+    assert [pop(film, joint) < within + a_pop / 10 for joint in (2.0, 4.0)] == [True, True]
+
+
 @pytest.mark.parametrize("sound_seconds", [1.2, 2.7])
 @pytest.mark.slow
 def test_sound_of_another_length_than_its_pictures_moves_no_joint(tmp_path: Path, sound_seconds: float) -> None:

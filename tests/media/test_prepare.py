@@ -350,6 +350,21 @@ async def test_a_film_is_cut_from_a_given_second(open_world: OpenWorld, tmp_path
 
 
 @pytest.mark.slow
+async def test_a_refusal_names_all_that_cannot_be_converted(open_world: OpenWorld, tmp_path: Path) -> None:
+    long, short = Shot(size_px=(600, 160), frames=480), Shot(size_px=(64, 64), frames=24)
+    async with open_world() as world:
+        film = await bring(world, tmp_path, clip(long))
+        small = await bring(world, tmp_path, clip(short))
+        still_picture = await bring(world, tmp_path, encoded(Image.new("RGB", (120, 30), RED), "PNG"))
+        assert world.sandbox.requests == []
+    for words in ("20.0 s; allowed: up to 15 s", "It also has 600 x 160 px, width / height 3.75; allowed: 0.4 to 2.5"):
+        assert words in film.text
+    assert "has only 1.0 s; allowed: at least 2 s. It also has only 64 x 64 px, too few to be enlarged" in small.text
+    assert "width / height 4.00; allowed: 0.4 to 2.5" in still_picture.text
+    assert "It also has only 120 x 48 px, too few to be enlarged" in still_picture.text
+
+
+@pytest.mark.slow
 async def test_a_narrow_film_gets_bars_or_loses_edges(open_world: OpenWorld, tmp_path: Path) -> None:
     narrow = clip(Shot(RED, (400, 1200), frames=60, tone_hertz=None, tags=6))
     async with open_world() as world:
