@@ -71,6 +71,15 @@ def _base_url(value: str) -> str:
     return _url(value).rstrip("/")
 
 
+def _public_url(value: str) -> str:
+    """The beginning of our own URLs; unlike the provider's it may be `http://` inside a network."""
+    text = value.strip().rstrip("/")
+    parts = urlsplit(text)
+    if parts.scheme not in {"https", "http"} or not parts.hostname or parts.username or parts.query or parts.fragment:
+        raise ValueError("must be https://host or http://host, without user, query or fragment")
+    return text
+
+
 _PROXY_SCHEMES = {"http", "https", "socks5", "socks5h"}
 
 
@@ -321,6 +330,11 @@ class Settings(BaseSettings):
     """Whom these tokens must be made for: the public address of `/mcp` (or `/sse`)."""
     http_hosts: Annotated[str, AfterValidator(lambda text: ",".join(_host_names(text)))] = ""
     """Names under which the HTTP transports are reached beside loopback and the audience's, comma separated."""
+    public_url: Annotated[str | None, AfterValidator(lambda url: url and _public_url(url))] = None
+    """The address that callers reach the HTTP transports at, without `/mcp`, where it is not the one that they ask: it begins
+    the URLs of files."""
+    link_seconds: Annotated[float, Field(ge=60, le=604_800), _allowed("a number from 60 to 604800")] = 3600
+    """How long the URL of a saved video that a caller over HTTP is given lives, in seconds."""
     http_requests_per_minute: Annotated[int, Field(ge=1), _allowed("a whole number from 1")] = 600
     """How many requests one caller may make in a minute."""
     notify_url: Annotated[SecretStr | None, _formed(_RECEIVER, "https://, or http:// with a private address or name")] = None

@@ -9,6 +9,7 @@ __all__ = [
     "http_client_name",
     "http_connections",
     "http_door",
+    "http_files",
     "http_lists",
     "http_messages",
     "log_lines",

@@ -51,6 +51,13 @@ def session_of(ctx: Context) -> Session:
     return ctx.lifespan_context.session(principal_of(user.access_token if isinstance(user, AuthenticatedUser) else None))
 
 
+def _address(ctx: Context) -> str | None:
+    """Give how the client reached this server; the name is one that the server is known by, else nothing came this far."""
+    if ctx.request is None:
+        return None
+    return f"{ctx.request.url.scheme}://{ctx.request.headers['host']}"
+
+
 def client_name(ctx: Context) -> str | None:
     """Give the client's name as it introduced itself; on a connection without sessions its session id holds the name."""
     client = ctx.session.client_params
@@ -92,6 +99,7 @@ class McpCaller:
         self._meter, self._reported_at = Meter(), anyio.current_time()
         self._is_heard = ctx.request is None or "progress_token" in (ctx.meta or {})
         self.reply = _reply(params)
+        self.address = _address(ctx)
 
     async def report(self, progress: float, message: str) -> None:
         """Report progress, if the client asked for it; the numbers rise whatever is given."""

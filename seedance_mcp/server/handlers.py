@@ -32,6 +32,7 @@ from seedance_mcp.server.tool_table import TOOLS, ToolSpec
 from seedance_mcp.settings import Settings
 from seedance_mcp.tools import results, tasks
 from seedance_mcp.tools.observer import UNKNOWN_TOOL, LogLines, Observer, Observers, ToolCall
+from seedance_mcp.tools.reachable import reachable
 from seedance_mcp.tools.session import Session, Shared, offered_edition
 
 log = logging.getLogger(__name__)
@@ -108,6 +109,7 @@ class _Handlers:
         caller, session = McpCaller(ctx, params), session_of(ctx)
         run = partial(at_once or spec.run, session, given, caller)
         result = await (run() if spec.reports_itself else caller.accompany(run))
+        result = reachable(session, result, caller.address)
         if at_once and isinstance(result, results.Task) and tasks_extension.is_running(result):
             return tasks_extension.handle_for(result)
         return self.result_of(_with_long_wait(result, longest_wait_seconds(ctx)))
@@ -321,7 +323,6 @@ def build_server(
         on_get_prompt=handlers.get_prompt,
         on_completion=handlers.complete,
         on_subscriptions_listen=subscriptions.listen,
-        get_tool_input_schema=_no_header_parameters,
     )
     # Where nothing takes traces the SDK's spans go nowhere, and yet every waiting call would carry one.
     server.middleware = without_messages(server.middleware) if traces_are_taken() else []
@@ -360,6 +361,7 @@ def _serve_discovery(server: Server[Shared]) -> None:
         return types.DiscoverResult(supported_versions=versions, capabilities=able, instructions=server.instructions)
 
     server.add_request_handler("server/discover", types.RequestParams, discover)
+    server.get_tool_input_schema = _no_header_parameters
 
 
 async def serve_stdio(settings: Settings, opening: Opening) -> None:

@@ -25,6 +25,7 @@ from seedance_mcp.server.http_answers import OneAnswer, PostOnly
 from seedance_mcp.server.http_client_name import ClientNameMiddleware
 from seedance_mcp.server.http_connections import PatientServer, connections_allowed, guarded
 from seedance_mcp.server.http_door import HEALTH_PATH, READY_PATH, Doorkeeper, bracketed
+from seedance_mcp.server.http_files import file_routes
 from seedance_mcp.server.http_lists import KeptLists
 from seedance_mcp.server.http_messages import MessageMiddleware
 from seedance_mcp.server.log_lines import announce
@@ -126,9 +127,9 @@ def build_http_app(
             async with inner.router.lifespan_context(inner):
                 yield
 
-    probes = [Route(HEALTH_PATH, _healthy), Route(READY_PATH, _readiness(opened))]
+    own = [*file_routes(opened), Route(HEALTH_PATH, _healthy), Route(READY_PATH, _readiness(opened))]
     app = Starlette(
-        routes=[*probes, *(issuer.routes() if issuer else []), Mount("/", app=inner)],
+        routes=[*own, *(issuer.routes() if issuer else []), Mount("/", app=inner)],
         middleware=[Middleware(Doorkeeper, settings=settings, host=host, issuer=issuer)],
         lifespan=lifespan,
     )
@@ -187,6 +188,7 @@ async def serve_http(settings: Settings, transport: Transport, place: Place) -> 
         limit_concurrency=most,
         log_config=None,
         server_header=False,
+        access_log=False,  # its lines would hold signed URLs
         ssl_certfile=place.certificate,
         ssl_keyfile=place.key,
         timeout_graceful_shutdown=1,

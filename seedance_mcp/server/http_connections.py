@@ -11,6 +11,8 @@ from typing import cast
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
+from seedance_mcp.tools.links import UPLOADS
+
 REQUEST_SECONDS = 30.0
 """How long a request may take to come whole, its body included, from its first byte or from the connection's beginning."""
 GRACE_SECONDS = 25.0
@@ -79,10 +81,14 @@ class Guarded(H11Protocol):
     def _expect(self) -> None:
         """Wait for the rest of a request, if one is under way."""
         cycle = cast("RequestResponseCycle | None", self.cycle)
-        if cycle is not None and not cycle.response_complete and not cycle.more_body:
+        if cycle is not None and not cycle.response_complete and (not cycle.more_body or self._is_upload()):
             self._stop_waiting()
         elif self._late is None and not self.transport.is_closing():
             self._late = self.loop.call_later(self.request_seconds, self.transport.abort)
+
+    def _is_upload(self) -> bool:
+        """Whether the request under way sends a file: the application closes it if it comes too slowly, or to a wrong URL."""
+        return str(self.scope["path"]).startswith(UPLOADS)
 
     def _stop_waiting(self) -> None:
         if self._late is not None:

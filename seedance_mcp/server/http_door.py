@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from seedance_mcp.server.client_session import principal_of
 from seedance_mcp.server.oauth import REFETCH_SECONDS, Issuer, IssuerAway
 from seedance_mcp.settings import Settings
+from seedance_mcp.tools.links import FILES, UPLOADS
 from seedance_mcp.untrusted import sanitize
 
 HEALTH_PATH, READY_PATH = "/healthz", "/readyz"
@@ -106,7 +107,7 @@ class Doorkeeper:
             issuer: Whose tokens are good beside the operator's own.
         """
         self._app, self._issuer = app, issuer
-        named = {*settings.http_host_names, _name(urlsplit(settings.http_oauth_audience or "").netloc) or ""} - {""}
+        named = {*settings.http_host_names, *map(_name_of_url, _own_urls(settings))} - {""}
         self._hosts = {*_LOOPBACK_NAMES, bracketed(host), *named}
         self._readable = _readable_for(named, self._admit)
         tokens = settings.http_token_pairs
@@ -134,8 +135,10 @@ class Doorkeeper:
         return None
 
     def _is_public(self, path: str) -> bool:
-        """Whether no token is asked for: metadata, and the well-known paths that are not there."""
-        return path.startswith(_WELL_KNOWN) or (self._issuer is not None and path in self._issuer.metadata_paths)
+        """Whether no token is asked for: metadata, what a signed URL opens, and well-known paths that are not there."""
+        return path.startswith((_WELL_KNOWN, FILES, UPLOADS)) or (
+            self._issuer is not None and path in self._issuer.metadata_paths
+        )
 
     async def _unknown(self, scope: Scope, headers: Headers) -> Response | None:
         """Refuse a caller without a good token or with too many requests; else note in the scope whose request it is."""
@@ -198,6 +201,14 @@ def _name(netloc: str) -> str | None:
     """Give a host without its port, as it is compared; `None` where it is none."""
     found = _HOST.fullmatch(netloc)
     return found[1].lower().removesuffix(".") if found else None
+
+
+def _own_urls(settings: Settings) -> tuple[str, str]:
+    return settings.http_oauth_audience or "", settings.public_url or ""
+
+
+def _name_of_url(url: str) -> str:
+    return _name(urlsplit(url).netloc) or ""
 
 
 def _name_of_origin(origin: str) -> str | None:

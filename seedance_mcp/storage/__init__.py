@@ -7,6 +7,7 @@ __all__ = [
     "local_disk",
     "page_file",
     "part_files",
+    "upload_files",
     "video_names",
     "video_store",
 ]

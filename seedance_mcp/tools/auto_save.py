@@ -39,6 +39,7 @@ class Nobody:
     """The caller of what the server does by itself: nobody is informed or asked."""
 
     reply: Reply | None = None
+    address: str | None = None
 
     async def report(self, progress: float, message: str) -> None:
         """Inform nobody."""

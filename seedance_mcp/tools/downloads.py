@@ -143,7 +143,7 @@ def _saved_video(session: Session, record: Record, saved: Saved, note: str = "")
         sha256=saved.sha256,
         task_id=record.task_id or "",
         note=note,
-        url=url_of(session, saved),
+        location=url_of(session, saved),
     )
 
 

@@ -39,8 +39,8 @@ from seedance_mcp.tools import gallery
 from seedance_mcp.tools.arguments import JoinVideos
 from seedance_mcp.tools.downloads import finished_record, open_video, url_of
 from seedance_mcp.tools.results import FilmClip, JoinedVideo
+from seedance_mcp.tools.sent_files import located, not_readable
 from seedance_mcp.tools.session import Caller, Session
-from seedance_mcp.tools.uploads import NOT_FOR_YOU
 
 _COPIED_BYTES = 1 << 20
 _FETCH_PERCENT = 40
@@ -67,6 +67,7 @@ class Portion:
     begin: float
     end: float
     reply: Reply | None = None
+    address: str | None = None
 
     async def report(self, progress: float, message: str) -> None:
         """Report the whole's progress."""
@@ -96,7 +97,7 @@ async def join_videos(session: Session, arguments: JoinVideos, caller: Caller) -
         with ExitStack() as stack:
             plan = _Plan(clips, str(folder / "film.mp4"), fade)
             if arguments.music:
-                plan = await _with_music(session, plan, arguments.music, folder, stack)
+                plan = await _with_music(session, plan, arguments.music, folder, stack, caller.address)
             joined = await _joined(plan, Portion(caller, meter, _FETCH_PERCENT, 100))
         parts = tuple(records[task_id].task_id or task_id for task_id in arguments.tasks)
         film = await _keep(session, arguments, parts, joined["seconds"], Path(plan.output))
@@ -133,14 +134,18 @@ def _copy(video: BinaryIO, path: Path) -> None:
         ) from error
 
 
-async def _with_music(session: Session, plan: _Plan, source: str, folder: Path, stack: ExitStack) -> _Plan:
+async def _with_music(
+    session: Session, plan: _Plan, source: str, folder: Path, stack: ExitStack, address: str | None
+) -> _Plan:
     """Add a local sound file to the plan."""
     limits = session.edition.uploads.value
-    opening = local_files.open_media(source, session.upload_roots, limits, any_format=True)
+    opening = local_files.open_media(*located(session, source, session.upload_roots), limits, any_format=True)
     try:
         music = await anyio.to_thread.run_sync(stack.enter_context, opening)
     except local_files.OutsideFolders as error:
-        raise FileRejected(NOT_FOR_YOU if session.principal else error.message, field="music") from error
+        refused = not_readable(session, address or "") if session.principal else FileRejected(error.message)
+        refused.details["field"] = "music"
+        raise refused from error
     name = NAMES[music.content.form.title]
     if music.kind != "audio" or name not in DEMUXERS:
         raise FileRejected(
@@ -195,5 +200,5 @@ def _result(session: Session, film: Film, clips: list[tuple[Record, float]]) -> 
             FilmClip(task_id=each.task_id or "", seconds=round(seconds, 3), cost=float(spent(each))) for each, seconds in clips
         ],
         note="",
-        url=url_of(session, film.saved),
+        location=url_of(session, film.saved),
     )

@@ -131,6 +131,13 @@ class Task(Result):
     next: Next | None = None
 
 
+class SavedTask(Task):
+    """One video that is saved on the server of a caller over HTTP."""
+
+    saved_url: str
+    saved_url_expires_at: str
+
+
 class TaskRow(Row):
     """One task in a list, in at most 250 characters of JSON; a film has `parts`, and its `cost` is theirs."""
 
@@ -170,7 +177,7 @@ class TaskList(Result):
 
 
 class SavedVideo(Result):
-    """A finished video on this machine's disk."""
+    """A finished video on this machine's disk; a caller over HTTP has a URL of it for a time."""
 
     path: str
     bytes: int
@@ -179,8 +186,11 @@ class SavedVideo(Result):
     task_id: str
     note: SkipJsonSchema[str] = Field("", exclude=True)
     """A warning that only the text holds."""
-    url: SkipJsonSchema[str | None] = Field(None, exclude=True)
-    """Where the file can be opened; `None` where the video store gives no address."""
+    url: str | None = None
+    """Where a caller over HTTP can fetch it; `None` on the same machine."""
+    expires_at: str | None = None
+    location: SkipJsonSchema[str | None] = Field(None, exclude=True)
+    """Where the file can be opened, as a URL; `None` where the video store gives no address."""
 
     def as_text(self) -> str:
         """Give the fields, and the note where there is one."""
@@ -188,7 +198,7 @@ class SavedVideo(Result):
 
     def attached(self) -> list[FileLink | Picture]:
         """The file itself."""
-        return [FileLink(self.url, PurePath(self.path).name, self.mime_type, self.bytes)] if self.url else []
+        return [FileLink(self.location, PurePath(self.path).name, self.mime_type, self.bytes)] if self.location else []
 
 
 class FilmClip(Part):

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from seedance_mcp.provider.answers import PriceRow
     from seedance_mcp.provider.client import Exchange, ProviderClient
     from seedance_mcp.provider.result_download import Fetcher
+    from seedance_mcp.tools.links import Links
 
 
 class Caller(Protocol):
@@ -40,6 +41,8 @@ class Caller(Protocol):
 
     reply: Reply | None
     """The user's answer, where the client makes the call again with it."""
+    address: str | None
+    """How the client reached this server, as `https://host`; `None` where it runs on the same machine without HTTP."""
 
     async def report(self, progress: float, message: str) -> None:
         """Report progress in percent, 0 to 100, with a short message."""
@@ -188,6 +191,13 @@ class Shared:
             return await self.client.list_prices()
 
         return PriceBook(load_prices(self.settings.prices) if self.settings.prices else {}, fetch)
+
+    @cached_property
+    def links(self) -> Links:
+        """The URLs that the HTTP server hands out of itself."""
+        from seedance_mcp.tools.links import Links  # noqa: PLC0415 - only the HTTP transports hand any out
+
+        return Links(self.settings, self.now)
 
     @cached_property
     def polls(self) -> Polls:

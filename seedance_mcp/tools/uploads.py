@@ -37,6 +37,7 @@ from seedance_mcp.provider.answers import AssetReview, NoAsset
 from seedance_mcp.tools import cast, downloads, views
 from seedance_mcp.tools.arguments import GetAsset, UploadAsset, find_model
 from seedance_mcp.tools.results import Asset, Next
+from seedance_mcp.tools.sent_files import located, not_readable
 from seedance_mcp.tools.session import Caller, Session
 from seedance_mcp.tools.sources import FileSource, FrameSource, UrlSource, read_source
 
@@ -231,13 +232,14 @@ async def _opened(
             yield found
         return
     limits, any_format = session.edition.uploads.value, arguments.fit != "none" and is_installed()
+    path, roots = located(session, source.path, roots)
     with ExitStack() as stack:
-        opening = local_files.open_media(source.path, roots, limits, any_format=any_format)
+        opening = local_files.open_media(path, roots, limits, any_format=any_format)
         try:
             found = await anyio.to_thread.run_sync(stack.enter_context, opening)
         except local_files.OutsideFolders as error:
             if session.principal:
-                raise FileRejected(NOT_FOR_YOU, field="source") from error
+                raise not_readable(session, caller.address or "") from error
             raise
         yield found
 
@@ -262,14 +264,6 @@ async def _frame(session: Session, source: FrameSource, caller: Caller) -> Async
         found = await anyio.to_thread.run_sync(open_made, output, name, session.edition.uploads.value)
         with found.file:
             yield found
-
-
-NOT_FOR_YOU = (
-    "The server may read no such file, and nothing was sent: files are read only in a folder of your name below "
-    "the server's own folders that its operator named in SEEDANCE_MEDIA_ROOTS. "
-    "Give an https:// URL, or let the operator put the file there."
-)
-"""What a caller from elsewhere hears, whether or not there is such a file: not where the server's folders are."""
 
 
 def _check_file(edition: Edition, found: MediaFile, model: Model) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -290,7 +291,8 @@ async def test_a_caller_is_not_told_the_servers_folders(serving: Serve, tmp_path
             (await told(anna, "upload_asset", source=source, model="seedance2.0-md"))["error"]
             for source in (str(tmp_path / "cat.png"), str(tmp_path / "none.png"), "films/none.png", "~/none.png", str(roots))
         ]
-    assert all(error == refused[0] for error in refused)
+    words = [re.sub(r"http\S+|upload:\w+|2\d{3}-\S+Z", "…", each["message"]) for each in refused]
+    assert all(each == words[0] for each in words)
     assert str(tmp_path) not in json.dumps(refused)
 
 
