@@ -104,6 +104,8 @@ class MemoryLedger:
     async def reserve(
         self, request: NewRequest, *, window_seconds: float | None, admit: Callable[[Spent], None], token: str | None = None
     ) -> Reservation:
+        if mine := self._tables.requests.get(request.request_id):
+            return Reservation(mine, is_new=True)
         earlier = None if window_seconds is None else await self.duplicated(request.fingerprint, window_seconds)
         if earlier:
             return Reservation(earlier, is_new=False)

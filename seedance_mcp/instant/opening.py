@@ -48,10 +48,12 @@ SURE = {
     **dict.fromkeys([f"SEEDANCE_{name}" for name in ("CONFIRM_ABOVE", "DEDUPE_SECONDS")], _AMOUNT),
     **dict.fromkeys([f"SEEDANCE_{name}" for name in ("POLL_FLOOR_SECONDS", "HTTP_REQUESTS_PER_MINUTE")], _POSITIVE),
     **dict.fromkeys([f"SEEDANCE_HTTP_{name}" for name in ("TOKENS", "OAUTH_ISSUER", "OAUTH_AUDIENCE", "HOSTS")], _NEVER),
+    "SEEDANCE_DATABASE_URL": r"postgres(ql)?://[!-Z^-~]+",
     "SEEDANCE_MEDIA_ROOTS": f"{_FOLDER}({os.pathsep}{_FOLDER})*",
     "SEEDANCE_AUTO_SAVE": "0",
     "SEEDANCE_DOWNLOAD_PROXY": r"env|http://127\.0\.0\.1:[1-9][0-9]{0,3}",
     "SEEDANCE_SCHEMA_PROFILE": "auto|union|flat",
+    "SEEDANCE_LOG_FORMAT": "text|json",
     "SEEDANCE_LOG_LEVEL": "DEBUG|INFO|WARNING|ERROR|CRITICAL",
     "SEEDANCE_INSTANT_START": "1",
 }

@@ -73,7 +73,8 @@ class Reading:
         """
         row = self.db.one(
             "SELECT * FROM requests WHERE request_id = ? AND scope = ?"
-            " UNION ALL SELECT * FROM (SELECT * FROM requests WHERE task_id = ? AND scope = ? ORDER BY +created_at DESC)",
+            " UNION ALL SELECT * FROM (SELECT * FROM requests WHERE task_id = ? AND scope = ? ORDER BY +created_at DESC)"
+            " AS of_task",
             *(key, self.principal, key, self.principal),
         )
         return self.record(row) if row else self.joined.find(key)

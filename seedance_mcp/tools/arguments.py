@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Sequence
@@ -429,6 +428,8 @@ _MEANT = {
 
 
 def _did_you_mean(word: str, known: tuple[str, ...]) -> str:
+    import difflib  # noqa: PLC0415 - few calls name what does not exist
+
     near = difflib.get_close_matches(word, known, n=3, cutoff=0.5)
     return f" Did you mean {' or '.join(near)}?" if near else ""
 

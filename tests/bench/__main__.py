@@ -13,12 +13,13 @@ import calls
 import films
 import ledger
 import many
+import rates
 import start
 import swarm
 import transfer
 import waiting
 
-PARTS = {part.__name__: part for part in (start, waiting, swarm, many, calls, transfer, films, ledger)}
+PARTS = {part.__name__: part for part in (start, waiting, swarm, many, rates, calls, transfer, films, ledger)}
 
 
 def main() -> None:

@@ -132,6 +132,7 @@ async def shelf(tmp_path: Path) -> AsyncGenerator[Shelf]:
         yield opened
 
 
+@pytest.mark.slow
 async def test_takes_stand_side_by_side_under_their_project_with_posters_and_relative_players(
     shelf: Shelf, film: bytes
 ) -> None:
@@ -168,6 +169,7 @@ async def test_takes_stand_side_by_side_under_their_project_with_posters_and_rel
     assert 'content="once"' in shelf.page
 
 
+@pytest.mark.slow
 async def test_every_outcome_is_told_and_can_be_filtered(shelf: Shelf, film: bytes) -> None:
     await shelf.add("failed")
     await shelf.add("processing", prompt="an owl")
@@ -231,6 +233,7 @@ async def test_a_video_outside_the_folder_is_played_from_there(shelf: Shelf, fil
     )  # its bytes are not those that were saved
 
 
+@pytest.mark.slow
 async def test_posters_are_drawn_once_a_few_at_a_time_and_only_of_videos(
     shelf: Shelf, film: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -360,6 +363,7 @@ async def test_videos_that_are_kept_elsewhere_make_no_folder(open_world: OpenWor
         assert not world.settings.output_dir.exists()
 
 
+@pytest.mark.slow
 def test_the_command_writes_each_callers_page_beside_the_callers_videos(
     tmp_path: Path, film: bytes, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -68,6 +68,7 @@ async def finished(world: World, prompt: str) -> str:
 
 @pytest.mark.parametrize("is_saved", [False, True])
 @pytest.mark.parametrize(("moment", "grey"), [("first", 60), ("last", 154), ("1.5", 132), ("0.02", 60), ("2", 154)])
+@pytest.mark.slow
 async def test_a_frame_of_a_finished_video_is_a_source(
     open_world: OpenWorld,
     films: Sandbox,
@@ -91,6 +92,7 @@ async def test_a_frame_of_a_finished_video_is_a_source(
         assert (await world.create(model="seedance2.0-std", first_image=asset["reference"]))["task_id"]
 
 
+@pytest.mark.slow
 async def test_a_frame_of_hd_has_the_colours_that_a_player_shows(open_world: OpenWorld, films: Sandbox) -> None:
     async with open_world(sandbox=films) as world:
         await world.call("upload_asset", {"source": f"task:{await finished(world, 'red')}#last", **MODEL})
@@ -147,6 +149,7 @@ def film_of(saved: Answer) -> Seen:
     return seen(Path(saved["path"]).read_bytes())
 
 
+@pytest.mark.slow
 async def test_finished_videos_become_one_film_kept_like_any_other(open_world: OpenWorld, films: Sandbox) -> None:
     told: list[float] = []
 
@@ -177,6 +180,7 @@ async def test_finished_videos_become_one_film_kept_like_any_other(open_world: O
     assert again["sha256"] == film["sha256"]
 
 
+@pytest.mark.slow
 async def test_a_film_is_listed_and_taken_wherever_a_finished_video_is(open_world: OpenWorld, films: Sandbox) -> None:
     async with open_world(sandbox=films) as world:
         red, green = [await finished(world, "red"), await finished(world, "green")]
@@ -240,6 +244,7 @@ async def test_the_row_of_a_long_film_names_as_many_parts_as_there_is_room_for(o
         assert short["parts"] == [red, red]
 
 
+@pytest.mark.slow
 async def test_unequal_videos_are_joined_with_a_crossfade_and_music(
     open_world: OpenWorld, films: Sandbox, tmp_path: Path
 ) -> None:
@@ -261,6 +266,7 @@ async def test_unequal_videos_are_joined_with_a_crossfade_and_music(
     assert film["seconds"] == 3.75
 
 
+@pytest.mark.slow
 async def test_a_clip_that_is_not_there_is_named(open_world: OpenWorld, films: Sandbox) -> None:
     async with open_world(sandbox=films) as world:
         red = await finished(world, "red")
@@ -312,6 +318,7 @@ async def test_a_full_temporary_folder_is_named(
     assert "There is no room for the clips" in answer.text
 
 
+@pytest.mark.slow
 async def test_a_cancelled_call_ends_its_child(open_world: OpenWorld, tmp_path: Path) -> None:
     started = threading.Event()
     long = clip(Shot(RED, (1280, 720), frames=240, tone_hertz=None))
