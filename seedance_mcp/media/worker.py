@@ -60,7 +60,9 @@ def _picture(argument: str, file: BinaryIO) -> dict[str, Any]:
     exif.load(image.info.get("exif", b""))
     width, height = image.size
     size = [height, width] if exif.get(_ORIENTATION) in _TURNED else [width, height]
-    return {"size_px": size, "peculiar": image.mode == "CMYK" or image.mode.startswith("I") or _is_deep(image)}
+    is_turned = exif.get(_ORIENTATION, 1) != 1  # a reader that knows nothing of it sees the picture lie on its side
+    is_odd = is_turned or image.mode == "CMYK" or image.mode.startswith("I") or _is_deep(image)
+    return {"size_px": size, "peculiar": is_odd}
 
 
 def _is_deep(image: Any) -> bool:

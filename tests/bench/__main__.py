@@ -10,6 +10,7 @@ import argparse
 import os
 
 import calls
+import films
 import ledger
 import many
 import rates
@@ -18,7 +19,7 @@ import swarm
 import transfer
 import waiting
 
-PARTS = {part.__name__: part for part in (start, waiting, swarm, many, rates, calls, transfer, ledger)}
+PARTS = {part.__name__: part for part in (start, waiting, swarm, many, rates, calls, transfer, films, ledger)}
 
 
 def main() -> None:

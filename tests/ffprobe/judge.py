@@ -41,7 +41,7 @@ def judge(path: Path, kind: str) -> Judged:
     """Have the pictures or the sound of a file decoded."""
     entries = (
         "stream=codec_name,width,height,sample_aspect_ratio,sample_rate,avg_frame_rate:stream_side_data=rotation"
-        ":stream_tags=rotate:frame=pts_time,nb_samples"
+        ":stream_tags=rotate:frame=best_effort_timestamp_time,nb_samples"
     )
     words = ("-v", "error", "-select_streams", f"{'a' if kind == 'audio' else 'v'}:0", "-show_entries", entries, "-of", "json")
     said: Any = json.loads(subprocess.run([program("ffprobe"), *words, str(path)], check=True, capture_output=True).stdout)
@@ -49,7 +49,7 @@ def judge(path: Path, kind: str) -> Judged:
     if kind == "audio":
         samples, hertz = [int(frame["nb_samples"]) for frame in frames], int(stream["sample_rate"])
         return Judged(stream["codec_name"], None, sum(samples) / hertz, max(samples) / hertz)
-    times = [float(frame["pts_time"]) for frame in frames if "pts_time" in frame]
+    times = [float(frame["best_effort_timestamp_time"]) for frame in frames if "best_effort_timestamp_time" in frame]
     one = 1 / float(Fraction(stream["avg_frame_rate"])) if kind == "video" else 0.0
     seconds = times[-1] - times[0] + one if times else 0.0
     return Judged(stream["codec_name"], _shown(stream), seconds, one)

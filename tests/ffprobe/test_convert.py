@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,9 @@ class Case:
 
     name: str
     kind: str
-    content: bytes
+    content: Callable[[], bytes]
     seconds: float = 0.0
+    frame_seconds: float = 0.0
     size_px: tuple[float, float] = (0, 0)
     upright: bytes = b""
     """A PNG of what has to be seen; empty where it cannot be compared."""
@@ -58,7 +60,7 @@ KINDS = {
     "matroska": ("libx264", "libx265", "mpeg4", "libvpx-vp9", "mjpeg"),
     "webm": ("libvpx-vp9", "libvpx"),
     "avi": ("mpeg4", "libx264", "mjpeg"),
-    "flv": ("libx264", "flv"),
+    "flv": ("libx264",),
     "mpegts": ("libx264",),
     "mpeg": ("mpeg2video", "mpeg1video"),
     "asf": ("wmv2", "wmv1"),
@@ -89,7 +91,6 @@ def _clips() -> Iterator[tuple[str, Clip]]:
     yield "long", replace(BASE, frames=410, rate=25, sound_seconds=16.4)
     yield "sound longer than pictures", replace(BASE, sound_seconds=3.5)
     yield "pictures longer than sound", replace(BASE, sound_seconds=1.0)
-    yield "late start", replace(BASE, start=50, audio=None)
     for flags in ("frag_keyframe+empty_moov", "frag_every_frame+empty_moov", "faststart"):
         yield flags, replace(BASE, options=(("movflags", flags),))
 
@@ -128,14 +129,14 @@ def _stills() -> Iterator[Case]:
         for mode, size in itertools.product(modes, ((640, 480), (330, 700), (200, 180), (1000, 300))):
             image = marked(size).convert(mode)
             seen = _encoded(image.convert("RGB"), "PNG") if mode not in {"I;16", "1"} else b""
-            yield Case(f"{form} {mode} {size}", "image", _encoded(image, form), 0, size, seen)
+            yield Case(f"{form} {mode} {size}", "image", partial(_encoded, image, form), 0, 0, size, seen)
     for form, orientation in itertools.product(("JPEG", "PNG", "WEBP", "TIFF"), range(2, 9)):
         exif = Image.Exif()
         exif[0x0112] = orientation
         stored = marked((640, 420))
         upright = _upright(stored, orientation)
-        content = _encoded(stored, form, exif=exif if form == "TIFF" else exif.tobytes())
-        yield Case(f"{form} held {orientation}", "image", content, 0, upright.size, _encoded(upright, "PNG"))
+        content = partial(_encoded, stored, form, exif=exif if form == "TIFF" else exif.tobytes())
+        yield Case(f"{form} held {orientation}", "image", content, 0, 0, upright.size, _encoded(upright, "PNG"))
 
 
 def _upright(stored: Image.Image, orientation: int) -> Image.Image:
@@ -149,9 +150,9 @@ def cases() -> Iterator[Case]:
     for name, clip in _clips():
         width, height = clip.size_px[0] * clip.pixel_aspect[0] / clip.pixel_aspect[1], float(clip.size_px[1])
         shown = (height, width) if clip.turned % 180 else (width, height)
-        yield Case(name, "video", film(clip), clip.frames / clip.rate, shown)
+        yield Case(name, "video", partial(film, clip), clip.frames / clip.rate, 1 / clip.rate, shown)
     for (container, audio), seconds in itertools.product(SOUNDS, (2.5, 1.0, 16.0)):
-        content = film(Clip(container, None, audio, sound_seconds=seconds))
+        content = partial(film, Clip(container, None, audio, sound_seconds=seconds))
         yield Case(f"{container} {audio} {seconds}", "audio", content, seconds)
     yield from _stills()
 
@@ -172,7 +173,7 @@ async def test_every_kind_of_file_is_converted_or_refused_with_the_way_forward(
     assert len(every) > 200
     for number, case in enumerate(every[part::PARTS]):
         source = tmp_path / f"file{number}"
-        source.write_bytes(case.content)
+        source.write_bytes(case.content())
         async with open_world(data_dir=tmp_path / f"data{number}") as world:
             given = {"source": str(source), "model": MODEL, "wait_seconds": 0}
             answer = await world.call("upload_asset", given)
@@ -184,7 +185,7 @@ async def test_every_kind_of_file_is_converted_or_refused_with_the_way_forward(
             (tmp_path / f"sent{number}").write_bytes(uploads[0])
             told = _converted(case, source, tmp_path / f"sent{number}")
         faults += [f"{case.name}: {fault}" for fault in told]
-    assert faults == []
+    assert not faults, "\n".join(faults)
     assert sent > len(every) / PARTS / 3
 
 
@@ -200,7 +201,7 @@ def _converted(case: Case, source: Path, made: Path) -> Iterator[str]:
     if not case.is_mendable:
         yield f"was sent, and the route does not take it: {seen}"
     if case.kind != "image":
-        before = judge(source, case.kind)
+        before = case if case.kind == "video" else judge(source, case.kind)  # sound is a little longer than what was encoded
         if not SECONDS[0] <= round(seen.seconds, 1) <= SECONDS[1]:
             yield f"lasts {seen.seconds} s"
         if abs(seen.seconds - before.seconds) > max(seen.frame_seconds, before.frame_seconds) + 0.001:

@@ -154,10 +154,22 @@ async def test_a_telephones_photo_is_turned_upright_once(open_world: OpenWorld, 
 @pytest.mark.slow
 async def test_what_fits_is_sent_byte_for_byte(open_world: OpenWorld, tmp_path: Path) -> None:
     async with open_world() as world:
-        for content in (turned("JPEG", 6), encoded(halves(), "BMP"), clip(Shot(size_px=(800, 600), frames=72)), wave(3)):
+        for content in (
+            encoded(halves(), "JPEG"),
+            encoded(halves(), "BMP"),
+            clip(Shot(size_px=(800, 600), frames=72)),
+            wave(3),
+        ):
             asset = await bring(world, tmp_path, content)
             assert asset["changes"] == []
             assert content in world.sandbox.uploads.values()
+
+
+async def test_a_picture_that_fits_is_turned_upright_too(open_world: OpenWorld, tmp_path: Path) -> None:
+    async with open_world() as world:
+        asset = await bring(world, tmp_path, turned("JPEG", 6))
+        assert shown(sent(world)).size == (400, 600)
+    assert "turned upright" in asset["changes"]
 
 
 async def test_deep_greys_keep_their_brightness(open_world: OpenWorld, tmp_path: Path) -> None:
