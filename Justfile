@@ -40,6 +40,10 @@ test-all *arguments:
 docs:
     UPDATE=1 "{{ python }}" -m pytest -n 0 tests/test_documents.py tests/instant tests/server/test_snapshots.py
 
+# Make the moving picture of the README anew, from films of the sandbox; look at it before it is committed.
+picture:
+    "{{ python }}" docs/picture.py
+
 # Measure; without a name every part of BENCHMARKS.md.
 bench *parts:
     "{{ python }}" tests/bench {{ parts }}

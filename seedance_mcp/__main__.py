@@ -13,7 +13,7 @@ EXIT_INTERRUPTED = 130
 def main() -> int:
     """Run the command line; a client on standard input is answered before the rest is loaded."""
     opening = None
-    if tuple(sys.argv[1:]) in STDIO:
+    if tuple(sys.argv[1:]) in STDIO and not (len(sys.argv) == 1 and os.isatty(0)):
         try:
             opening = serve_opening(os.environ, *claim())
         except KeyboardInterrupt:
@@ -22,7 +22,10 @@ def main() -> int:
             return 0
         if opening.ended:
             return 0
-    from seedance_mcp.cli import main  # noqa: PLC0415 - slow to load, and not every session needs it
+    from seedance_mcp.cli.loading import without_garbage_collection  # noqa: PLC0415 - an opening needs nothing of it
+
+    with without_garbage_collection():
+        from seedance_mcp.cli import main  # noqa: PLC0415 - slow to load, and not every session needs it
 
     return main.main(opening=opening)
 

@@ -4,6 +4,7 @@ SeedanceError
 ├── InvalidRequest            our own checks refused it: nothing was sent
 ├── NotConfigured             no key, or a setting that cannot be used: nothing was sent
 │   └── LedgerUnusable        the ledger cannot be read or written
+│       └── LedgerAway        its database did not answer for a moment
 ├── AuthFailed                the provider refused the key
 ├── InsufficientBalance       the provider refused for lack of balance or quota
 ├── BudgetExceeded            a limit of the operator refused it: nothing was sent
@@ -102,6 +103,12 @@ class NotConfigured(SeedanceError):
 
 class LedgerUnusable(NotConfigured):
     """The ledger cannot be read or written."""
+
+
+class LedgerAway(LedgerUnusable):
+    """The ledger's database did not answer for a moment: what was begun may be tried again, and may have been done already."""
+
+    retryable = True
 
 
 class AuthFailed(SeedanceError):

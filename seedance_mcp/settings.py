@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import os
 import re
@@ -209,13 +208,23 @@ def _allowed(description: str) -> WrapValidator:
     return WrapValidator(check)
 
 
+def _database(value: Any) -> Any:
+    """The address of a database, which holds a password."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    if urlsplit(text).scheme not in {"postgresql", "postgres"} or not text.isprintable():
+        raise ValueError("must be postgresql://user:password@host:port/database; several hosts and ?options may follow")
+    return text
+
+
 Amount = Annotated[Decimal | None, Field(ge=0), _allowed("a number from 0, in JimiCoin")]
 Switch = Annotated[bool, _allowed("1 or 0")]
 Folder = Annotated[Path, BeforeValidator(_path)]
 
 
 _NEVER_SKIPPED = {
-    *("data_dir", "output_dir", "media_roots", "prices", "edition", "models"),
+    *("data_dir", "database_url", "output_dir", "media_roots", "prices", "edition", "models"),
     *("max_cost_per_video", "max_cost_per_day", "max_cost_total", "confirm_above"),
     *("max_cost_account_per_day", "max_cost_account_total"),
     *("http_tokens", "http_oauth_issuer", "http_oauth_audience"),
@@ -249,6 +258,8 @@ class Settings(BaseSettings):
     """1: the embedded sandbox provider, no key, nothing charged; every result is marked."""
     data_dir: Folder = Field(default_factory=_default_data)
     """Where the ledger is kept, and the parts of downloads that were cut off."""
+    database_url: Annotated[SecretStr | None, BeforeValidator(_database)] = None
+    """`postgresql://…`: the ledger is kept in that database, which any number of servers share (extra `postgres`)."""
     output_dir: Folder = Field(default_factory=_default_output)
     """The only folder that videos are saved to."""
     auto_save: Switch = False
@@ -300,6 +311,8 @@ class Settings(BaseSettings):
     """0: load everything before the first answer."""
     schema_profile: Annotated[Literal["auto", "union", "flat"], _allowed("auto, union or flat")] = "auto"
     """How `create_video` shows its request: `union`, `flat`, or by the client's name."""
+    log_format: Annotated[Literal["text", "json"], _allowed("text or json")] = "text"
+    """How the log is written: `text`, or `json` for one object a line with `time`, `level`, `logger`, `message` and more."""
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], _allowed("DEBUG, INFO, WARNING, ERROR or CRITICAL")
     ] = "WARNING"
@@ -331,6 +344,11 @@ class Settings(BaseSettings):
     def ledger_dir(self) -> Path:
         """The folder of the ledger; the sandbox has one of its own."""
         return self.data_dir / "sandbox" if self.sandbox else self.data_dir
+
+    @property
+    def ledger_url(self) -> str | None:
+        """The database of the ledger; the sandbox keeps its own in a file."""
+        return self.database_url.get_secret_value() if self.database_url and not self.sandbox else None
 
     @property
     def limits(self) -> dict[str, Decimal]:
@@ -418,6 +436,8 @@ _KNOWN = {
 _ALIKE = 0.75
 """How much the beginning of a name is like ours, of 1, to be taken for a misspelt one."""
 _NAMED, _NAME_CHARS = 8, 60
+CALLER_TOKEN = "SEEDANCE_TOKEN"  # noqa: S105 - a variable's name
+"""A client's variable, not the server's: its token for a server over HTTP, which `install --url` has the entry refer to."""
 
 
 def ignored_variables(environment: Mapping[str, str] | None = None) -> list[str]:
@@ -431,12 +451,16 @@ def ignored_variables(environment: Mapping[str, str] | None = None) -> list[str]
 def _ignored(name: str, value: str) -> str:
     """Say why a variable has no effect; empty for one that has, and for one of another program."""
     upper = name.upper()
+    if upper == CALLER_TOKEN:
+        return ""
     if upper in _KNOWN:
         skipped = _KNOWN[upper] not in {*_NEVER_SKIPPED, "api_key"} and _is_placeholder(value)
         return f"{name}: a placeholder that was not filled in, so it counts as not set" if skipped else ""
     prefix = upper.partition("_")[0]
     if not upper.startswith(("SEEDANCE", "JIMMYAI_")) and not ("_" in upper and _is_misspelt(prefix)):
         return ""
+    import difflib  # noqa: PLC0415 - few have a name that is near to one of ours
+
     near = difflib.get_close_matches(upper, _KNOWN, n=1)
     shown = "".join(letter for letter in name if letter.isprintable())[:_NAME_CHARS]
     return f"{shown}: unknown variable, it has no effect" + (f"; did you mean {near[0]}?" if near else "")
@@ -444,6 +468,8 @@ def _ignored(name: str, value: str) -> str:
 
 def _is_misspelt(prefix: str) -> bool:
     """Whether the beginning of a name is nearly one of ours; `instant.opening` leaves such names to a full start."""
-    return prefix.startswith(("SEED", "SEAD", "SEDA", "SEDE", "SIED", "JIMM")) and any(
-        difflib.SequenceMatcher(None, prefix, ours).ratio() >= _ALIKE for ours in ("SEEDANCE", "JIMMYAI")
-    )
+    if not prefix.startswith(("SEED", "SEAD", "SEDA", "SEDE", "SIED", "JIMM")):
+        return False
+    import difflib  # noqa: PLC0415 - few have a name that is near to one of ours
+
+    return any(difflib.SequenceMatcher(None, prefix, ours).ratio() >= _ALIKE for ours in ("SEEDANCE", "JIMMYAI"))

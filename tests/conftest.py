@@ -7,13 +7,14 @@ import os
 import signal
 import sys
 import zlib
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from inspect import iscoroutinefunction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -39,6 +40,9 @@ from seedance_mcp.settings import Settings
 from seedance_mcp.storage.video_store import VideoStore
 from seedance_mcp.tools.observer import Observer
 from seedance_mcp.tools.session import Keep, OpenLedger, Reach, Shared, keep_on_disk, utc_now
+
+if TYPE_CHECKING:
+    from postgres_server import Databases
 
 PROVIDER = "https://provider.invalid"
 LOOPBACK = {"127.0.0.1", b"127.0.0.1", b"localhost", "::1", "localhost", "0.0.0.0", "", None}  # noqa: S104 - compared, not bound
@@ -86,7 +90,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
 def an_end(request: pytest.FixtureRequest) -> Generator[None]:
     """End a test that nothing else ends; other programs get the time that they need."""
     folder = request.path.relative_to(HERE).parts[0]
-    with nullcontext() if folder in {"browser", "conformance", "interop"} else alarm(2 * LONGEST_SECONDS):
+    others = {"browser", "conformance", "ffprobe", "interop", "postgres"}
+    with nullcontext() if folder in others else alarm(2 * LONGEST_SECONDS):
         yield
 
 
@@ -132,15 +137,43 @@ ENGINES: dict[str, Callable[[], OpenLedger]] = {"sqlite": lambda: open_sqlite, "
 """How each implementation of the ledger is opened: `memory` is a second one, which shows that the contract is the contract."""
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--store", choices=["postgres"], help="run what can run on any ledger on this one, and nothing else")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "sqlite_file: it looks into the ledger's file, or breaks it")
+    config.addinivalue_line("markers", "processes: several processes share the ledger, which none in memory allows")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Let tests of money run on every implementation, unless they look into the file."""
     if "engine" in metafunc.fixturenames:
-        every = metafunc.definition.path.parent.name == "money" and not metafunc.definition.get_closest_marker("sqlite_file")
-        metafunc.parametrize("engine", list(ENGINES) if every else ["sqlite"])
+        in_file = metafunc.definition.get_closest_marker("sqlite_file")
+        every = metafunc.definition.path.parent.name == "money" and not in_file
+        asked = [] if in_file else [metafunc.config.getoption("--store")]
+        alone = metafunc.definition.get_closest_marker("processes") is not None
+        metafunc.parametrize("engine", [*filter(None, asked)] or (list(ENGINES) if every and not alone else ["sqlite"]))
+
+
+FAST_ROWS = 3
+"""Of a table of rows, this many are run by the fast loop; the gate runs all."""
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` selects
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what knows no store where one was asked for, and mark the later rows of each table as slow.
+
+    Most rows of one table take the same way.
+    """
+    if config.getoption("--store"):
+        items[:] = [item for item in items if "[postgres" in item.name or "-postgres" in item.name]
+    rows = Counter[str]()
+    for item in items:
+        test = item.nodeid.partition("[")[0]
+        rows[test] += 1
+        if rows[test] > FAST_ROWS:
+            item.add_marker("slow")
 
 
 @pytest.fixture
@@ -149,10 +182,28 @@ def engine() -> str:
     return "sqlite"
 
 
+@pytest.fixture(scope="session")
+def databases() -> Generator[Databases]:
+    """A PostgreSQL of the tests' own."""
+    from postgres_server import running_postgres  # noqa: PLC0415 - installs it
+
+    with running_postgres() as server:
+        yield server
+
+
 @pytest.fixture
-def open_ledger(engine: str) -> OpenLedger:
+def open_ledger(engine: str, request: pytest.FixtureRequest) -> OpenLedger:
     """Open ledgers of one test: two of one folder are the same one."""
-    return ENGINES[engine]()
+    return request.getfixturevalue("databases").ledgers() if engine == "postgres" else ENGINES[engine]()
+
+
+@pytest.fixture
+def ledger_place(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
+    """The variables that name a ledger of this test to other processes."""
+    place = {"SEEDANCE_DATA_DIR": str(tmp_path / "data")}
+    if engine == "postgres":
+        place["SEEDANCE_DATABASE_URL"] = request.getfixturevalue("databases").new()
+    return place
 
 
 async def public_address(host: str, port: int) -> list[str]:

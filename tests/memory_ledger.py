@@ -104,6 +104,8 @@ class MemoryLedger:
     async def reserve(
         self, request: NewRequest, *, window_seconds: float | None, admit: Callable[[Spent], None], token: str | None = None
     ) -> Reservation:
+        if mine := self._tables.requests.get(request.request_id):
+            return Reservation(mine, is_new=True)
         earlier = None if window_seconds is None else await self.duplicated(request.fingerprint, window_seconds)
         if earlier:
             return Reservation(earlier, is_new=False)
@@ -169,8 +171,19 @@ class MemoryLedger:
         mine = [film for principal, film in reversed(self._tables.films) if principal == self._principal]
         return sorted(mine, key=lambda film: film.created_at, reverse=True)[:limit]
 
+    async def _joined(self) -> list[Record]:
+        """The films as rows, newest first."""
+        films = {film.film_id: film for film in await self.films(len(self._tables.films))}
+        costs = {record.task_id: policy.spent(record) for record in reversed(self._mine()) if record.task_id}
+        return [sums.row_of_film(film, self._principal, films, costs) for film in films.values()]
+
+    async def _listed(self) -> list[Record]:
+        """Films and requests, newest first; of the same time, films come first."""
+        return sorted([*await self._joined(), *self._mine()], key=lambda record: record.created_at, reverse=True)
+
     async def find(self, key: str) -> Record | None:
-        return next((record for record in self._mine() if key in {record.task_id, record.request_id}), None)
+        every = [*self._mine(), *await self._joined()]
+        return next((record for record in every if key in {record.task_id, record.request_id}), None)
 
     async def get(self, key: str) -> Record:
         if found := await self.find(key):
@@ -190,15 +203,17 @@ class MemoryLedger:
         return Page(fitting[:limit], len(fitting))
 
     async def tasks(self, wanted: Wanted, limit: int, after: str | None = None) -> Listed:
-        names = [record.request_id for record in self._mine()]
+        every = await self._listed()
+        names = [record.request_id for record in every]
         if after and after not in names:
             raise InvalidRequest("cursor is none of ours")
-        rest = self._mine()[names.index(after) + 1 :] if after else self._mine()
+        rest = every[names.index(after) + 1 :] if after else every
         fitting = [record for record in rest if sums.fits(record, wanted)]
         return Listed(fitting[:limit], fitting[limit - 1].request_id if len(fitting) > limit else None)
 
     async def totals(self, wanted: Wanted) -> Totals:
-        return sum((sums.totals_of(record) for record in self._mine() if sums.fits(record, wanted)), Totals())
+        films = sum(sums.fits(film, wanted) for film in await self._joined())
+        return sum((sums.totals_of(record) for record in self._mine() if sums.fits(record, wanted)), Totals(films=films))
 
     async def request_body(self, request_id: str) -> dict[str, Any] | None:
         return self._tables.bodies.get(request_id) if await self.find(request_id) else None
@@ -214,7 +229,7 @@ class MemoryLedger:
         self._tables.saving_until.pop(request_id, None)
 
     async def keys(self, part: str, limit: int) -> list[str]:
-        names = list(dict.fromkeys(record.task_id or record.request_id for record in self._mine()))
+        names = list(dict.fromkeys(record.task_id or record.request_id for record in [*self._mine(), *await self._joined()]))
         return [name for name in names if part.lower() in name.lower()][:limit]
 
     async def expiring(self, age_seconds: float, lifetime_seconds: float, limit: int) -> Page:

@@ -48,6 +48,8 @@ class Shot:
     form: str = "mp4"
     transfer: int = 0
     pixel_aspect: Fraction = Fraction(1)
+    flash_seconds: float = 0.0
+    """Before it, all is black and silent."""
 
 
 @cache
@@ -83,6 +85,7 @@ def _draw(container: Any, stream: Any, shot: Shot) -> None:
     matrix = "ITU709" if shot.tags in {1, 9} or min(shot.size_px) >= 720 else "ITU601"
     for number in range(shot.frames):
         colour = (60 + 2 * number,) * 3 if shot.counts else shot.colour
+        colour = colour if number >= shot.flash_seconds * shot.rate else (0, 0, 0)
         frame = images.from_image(Image.new("RGB", shot.size_px, colour)).reformat(format="yuv420p", dst_colorspace=matrix)
         frame.colorspace, frame.pts, frame.time_base = shot.tags or 2, number, 1 / shot.rate
         container.mux(stream.encode(frame))
@@ -98,6 +101,8 @@ def tone(samples: int, hertz: float, rate: int, channels: int = 1) -> array[int]
 def _sound(container: Any, stream: Any, shot: Shot) -> None:
     seconds = shot.sound_seconds if shot.sound_seconds is not None else float(shot.frames / shot.rate)
     samples = tone(round(seconds * shot.hertz), shot.tone_hertz or 0, shot.hertz, shot.channels)
+    silent = round(shot.flash_seconds * shot.hertz) * shot.channels
+    samples[:silent] = array("h", bytes(2 * silent))
     step = 1024 * shot.channels
     for start in range(0, len(samples), step):
         part = samples[start : start + step]

@@ -81,6 +81,7 @@ def room(name: str) -> str:
     return name.partition(".")[0]
 
 
+@pytest.mark.slow
 def test_folders_import_what_is_drawn_and_everything_drawn_is_imported() -> None:
     drawn: dict[str, set[str]] = {room(name): set() for name in MODULES}
     for name, tree in MODULES.items():
@@ -127,6 +128,7 @@ def test_top_level_is_a_page() -> None:
 
 
 @pytest.mark.parametrize(("library", "rooms"), [("httpx", HTTPX), ("mcp|mcp_types", SDK_FOLDERS)])
+@pytest.mark.slow
 def test_a_heavy_library_is_known_in_few_rooms(library: str, rooms: set[str]) -> None:
     found = {
         name for name, tree in MODULES.items() if set(library.split("|")) & {each.split(".")[0] for each in imported(tree)}
@@ -144,6 +146,7 @@ def test_modules_stay_under_500_lines_and_25_public_names(name: str) -> None:
     assert len([each for each in public if not each.startswith("_")]) <= limit
 
 
+@pytest.mark.slow
 def test_functions_are_short() -> None:
     lengths = [
         ((node.end_lineno or 0) - node.body[0].lineno + 1, name, node.name)

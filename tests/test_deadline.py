@@ -32,6 +32,7 @@ def test_a_wait_without_an_event_loop_is_named_by_its_line() -> None:
         time.sleep(60)
 
 
+@pytest.mark.slow
 def test_a_program_that_does_not_end_is_killed_and_named() -> None:
     def read() -> None:
         with running("the silent one", WAITS, seconds=0.2, stdout=subprocess.PIPE) as process:

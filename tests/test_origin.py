@@ -16,7 +16,7 @@ from seedance_mcp.cli import main, mcp_clients
 from seedance_mcp.cli.mcp_clients import BY_NAME
 
 TOP = Path(__file__).parent.parent
-PAGES = [*TOP.glob("*.md"), TOP / "Dockerfile", TOP / "Justfile", *TOP.glob("examples/*")]
+PAGES = [*TOP.glob("*.md"), *TOP.glob("docs/*.md"), TOP / "Dockerfile", TOP / "Justfile", *TOP.glob("examples/*")]
 CODE = [path for path in sorted(Path(origin.__file__).parent.rglob("*")) if path.is_file() and "__pycache__" not in path.parts]
 BY_ITS_NAME = re.compile(
     r"\b(pip3?|pipx|uv tool) (install|run|inject|download)\b(?!.*--no-index)[^`&|]*[\s\"']seedance-mcp(?![\w-])(?!.* @ )"

@@ -7,8 +7,13 @@ __all__ = [
     "gallery",
     "install",
     "installed",
+    "invocation",
     "jsonc_edit",
+    "loading",
     "main",
     "mcp_clients",
+    "remote",
     "tables",
+    "telemetry",
+    "welcome",
 ]

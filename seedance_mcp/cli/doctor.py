@@ -25,6 +25,8 @@ import anyio
 
 from seedance_mcp._version import __version__
 from seedance_mcp.cli.installed import ClientFile, client_files, without_ours
+from seedance_mcp.cli.invocation import as_typed
+from seedance_mcp.cli.mcp_clients import TOKEN
 from seedance_mcp.errors import NotConfigured, SeedanceError
 from seedance_mcp.money.ledger import open_ledger
 from seedance_mcp.money.prices import load_prices
@@ -88,7 +90,7 @@ def as_text(findings: Iterable[Finding]) -> str:
     for where, group in groupby(findings, key=lambda each: each.where):
         parts += [f"\n{where}"] if where else []
         parts += [_line(each) for each in group]
-    return "\n".join(parts)
+    return as_typed("\n".join(parts))
 
 
 def _line(finding: Finding) -> str:
@@ -98,7 +100,7 @@ def _line(finding: Finding) -> str:
 
 def as_json(findings: Iterable[Finding]) -> str:
     """Write the findings for programs."""
-    rows = [{name: value for name, value in asdict(each).items() if value or name != "where"} for each in findings]
+    rows = [{name: as_typed(value) for name, value in asdict(each).items() if value or name != "where"} for each in findings]
     return json.dumps(rows, ensure_ascii=False, indent=2)
 
 
@@ -173,7 +175,7 @@ async def _examine(start: _Start, connect: Connect) -> list[Finding]:
     """Check one way in which the server is started; the environment is already its own."""
     found = [_program(file) for file in start.files]
     if any(file.is_remote for file in start.files):
-        return found
+        return [*found, *map(_token, start.files)]
     settings, problems = check_settings()
     found += [
         *_settings(start, problems),
@@ -198,7 +200,8 @@ async def _examine(start: _Start, connect: Connect) -> list[Finding]:
 def _program(file: ClientFile) -> Finding:
     """Say what a client starts, and whether it is there."""
     if file.is_remote:
-        return Finding("ok", "program", "none: the entry names a running server, which is not checked here")
+        fact = f"none: the entry names a running server, which is not checked here ({file.address})"
+        return Finding("ok", "program", fact)
     again = f"seedance-mcp install {file.client.name}"
     if not file.program:
         return Finding("fail", "program", f"{file.client.title} finds no command in the entry", again)
@@ -209,6 +212,13 @@ def _program(file: ClientFile) -> Finding:
         fact = f"{file.client.title} has {shown} fetch {PACKAGE} by its name, not published yet: it may be a stranger's"
         return Finding("warn", "program", fact, again)
     return Finding("ok", "program", f"{file.client.title} starts {shown}")
+
+
+def _token(file: ClientFile) -> Finding:
+    """Say how the token gets to a server over HTTP, and whether it is there."""
+    if file.token.endswith(TOKEN) and not os.environ.get(TOKEN):
+        return Finding("warn", "token", f"{file.token}, which is not set in this shell", "set it where the client is started")
+    return Finding("ok", "token", file.token or "none: the client lets its user sign in, or the server asks for none")
 
 
 def _versions() -> Finding:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from seedance_mcp.catalogue.edition import load_edition
+from seedance_mcp.cli.invocation import as_typed
 from seedance_mcp.money.ledger import Ledger
 from seedance_mcp.origin import install_command
 from seedance_mcp.settings import Settings
@@ -24,7 +25,7 @@ async def write(settings: Settings, views: Mapping[str, Ledger], *, renew: bool)
         written = await gallery.write(datetime.now(UTC), renew=renew, posters_most=SHOWN_MOST, drawn=_show)
         print(_report(written))
     if renew:
-        print("Each video that is saved renews it. seedance-mcp gallery without --keep-updated ends that.")
+        print(as_typed("Each video that is saved renews it. seedance-mcp gallery without --keep-updated ends that."))
 
 
 def _show(posters: int) -> None:

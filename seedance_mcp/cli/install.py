@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import glob
 import hashlib
+import json
 import os
 import re
 import tempfile
@@ -21,14 +22,16 @@ from typing import Any, cast
 
 from pydantic import SecretStr
 
-from seedance_mcp.cli import jsonc_edit
-from seedance_mcp.cli.installed import ClientFile, client_files
+from seedance_mcp.cli import jsonc_edit, remote
+from seedance_mcp.cli.installed import ClientFile, client_files, is_here
+from seedance_mcp.cli.invocation import as_typed
 from seedance_mcp.cli.mcp_clients import BY_NAME, KEY, SERVER, ClientApp, ServerEntry, own_command, uvx_command
+from seedance_mcp.cli.remote import Access
 from seedance_mcp.errors import InvalidRequest, NotConfigured
 from seedance_mcp.settings import Settings, check_settings, load_settings
 from seedance_mcp.untrusted import sanitize
 
-_SECRET = re.compile(rf'({KEY}"?\s*[:=]\s*)"(?!\$)[^"]+"')
+_SECRET = re.compile(rf'({KEY}"?\s*[:=]\s*|Authorization"?\s*[:=]\s*)"(?!(?:Bearer )?[${{])[^"]+"')
 _FIELD = re.compile(r"""[:=]\s*["'\[{\d]""")
 """Where the value of a field begins."""
 _CONTROL = re.compile(r"[^\n\t\x20-\x7e\u00a0-\u2027\u202f-\u2065\u2070-\ufefe\uff00-\U0010ffff]")
@@ -245,9 +248,8 @@ def _with_entry(client: ClientApp, text: str, entry: ServerEntry) -> str:
     if client.format == "toml":
         return _with_table(text, client.servers, entry)
     text = jsonc_edit.put(text, (client.servers, SERVER), entry)
-    if client.input and KEY in entry["env"]:
-        return jsonc_edit.put(text, ("inputs", client.input["id"]), client.input)
-    return text
+    asked = [each for each in client.inputs if f"${{input:{each['id']}}}" in json.dumps(entry)]
+    return reduce(lambda left, each: jsonc_edit.put(left, ("inputs", each["id"]), each), asked, text)
 
 
 def _put_table(servers: Any, entry: ServerEntry) -> None:
@@ -263,7 +265,7 @@ def _without_entry(client: ClientApp, text: str, own_containers: list[str]) -> s
     if client.format == "toml":
         return _toml(text, client.servers, lambda servers: servers.pop(SERVER, None)) if SERVER in text else text
     left = jsonc_edit.remove(text, (client.servers, SERVER))
-    left = jsonc_edit.remove(left, ("inputs", client.input["id"])) if client.input else left
+    left = reduce(lambda kept, each: jsonc_edit.remove(kept, ("inputs", each["id"])), client.inputs, left)
     return reduce(jsonc_edit.prune, own_containers, left) if left != text else text
 
 
@@ -321,6 +323,9 @@ class InstallOptions:
     """The options of `seedance-mcp install` as typed."""
 
     client: str | None
+    url: str | None = None
+    token_from_env: bool = False
+    sign_in: bool = False
     sandbox: bool = False
     key_from_env: bool = False
     dry_run: bool = False
@@ -336,11 +341,11 @@ def run(options: InstallOptions) -> None:
         NotConfigured: The key or a limit of this shell is missing or invalid.
     """
     if options.client is None:
-        print(_listing(options))
+        print(as_typed(_listing(options)))
         return
     client = BY_NAME[options.client]
     try:
-        print(_take_out(client, options) if options.undo else _put_in(client, options))
+        print(as_typed(_take_out(client, options) if options.undo else _put_in(client, options)))
     except OSError as error:
         raise InvalidRequest(f"{client.path()} cannot be changed ({error}).") from error
 
@@ -355,7 +360,9 @@ def _listing(options: InstallOptions) -> str:
         raise InvalidRequest(f"Which client? Allowed: {', '.join(BY_NAME)}.")
     files = {file.client.name: file for file in client_files()}
     lines = [f"{name:15} {_state(files.get(name) or ClientFile(client))}" for name, client in BY_NAME.items()]
-    return "\n".join([*lines, "To add or remove an entry: seedance-mcp install NAME [--sandbox] [--dry-run] [--undo]"])
+    return "\n".join(
+        [*lines, "To add or remove an entry: seedance-mcp install NAME [--sandbox | --url URL] [--dry-run] [--undo]"]
+    )
 
 
 def _state(file: ClientFile) -> str:
@@ -363,25 +370,55 @@ def _state(file: ClientFile) -> str:
     if file.fault:
         return f"{file.path}: {file.fault}"
     if file.entry is None:
-        return f"not installed; its file: {file.path}"
+        here = "here, not connected" if is_here(file.client) else "not found here"
+        return f"{here}; its file: {file.path}"
+    if file.address:
+        return f"installed in {file.path}, connects to {file.address}"
     started = f"starts {sanitize(file.program)}" if file.program else "starts no program"
     sandbox = ", sandbox" if "SEEDANCE_SANDBOX" in file.variables({}) else ""
     return f"installed in {file.path}{sandbox}, {started}"
 
 
 def _put_in(client: ClientApp, options: InstallOptions) -> str:
+    if options.url is not None:
+        return _connect(client, options.url, options)
+    if options.token_from_env or options.sign_in:
+        raise InvalidRequest("--token-from-env and --sign-in belong to --url, the address of a server over HTTP.")
     key = _key(client) if options.key_from_env else None
     variables, limits = _passed_on()
     entry = client.entry(_command(options), sandbox=options.sandbox, key=key, variables=variables)
+    how = "none: the sandbox needs none" if options.sandbox else "in the file, mode 0600" if key else client.key_hint
     change = plan_install(client, entry, private=key is not None)
-    lines = [f"{client.title}: {change.path}", change.as_text(), f"Limits: {limits}."]
-    if options.dry_run:
+    return _carried_out(client, change, [f"Limits: {limits}."], f"Key: {how}.", dry_run=options.dry_run)
+
+
+def _carried_out(client: ClientApp, change: Change, more: list[str], access: str, *, dry_run: bool) -> str:
+    """Make a planned change, and say so."""
+    lines = [f"{client.title}: {change.path}", change.as_text(), *more]
+    if dry_run:
         return "\n".join([*lines, "Nothing was written (--dry-run)."])
     if change.after != change.before and (copy := install(client, change)):
         lines.append(f"{_COPY}{copy}")
-    how = "none: the sandbox needs none" if options.sandbox else "in the file, mode 0600" if key else client.key_hint
-    lines += [f"Key: {how}.", f"Next: {client.reload_hint}", f"To undo: seedance-mcp install {client.name} --undo"]
+    lines += [access, f"Next: {client.reload_hint}", f"To undo: seedance-mcp install {client.name} --undo"]
     return "\n".join(lines)
+
+
+def _connect(client: ClientApp, url: str, options: InstallOptions) -> str:
+    """Add an entry that names a server over HTTP.
+
+    Raises:
+        InvalidRequest: An option belongs to a server that the client starts, or the address or the token cannot be used.
+        NotConfigured: The token is not set.
+    """
+    if options.sandbox or options.key_from_env or options.command is not None:
+        raise InvalidRequest(
+            "--sandbox, --key-from-env and --command are for a server that the client starts; --url names one."
+        )
+    access: Access = "file" if options.token_from_env else "sign in" if options.sign_in else "reference"
+    entry = remote.entry(client, url, access)
+    change = plan_install(client, entry, private=access == "file")
+    more = ["Key and limits: those of the server."]
+    return _carried_out(client, change, more, f"Token: {remote.token_hint(client, access)}.", dry_run=options.dry_run)
 
 
 def _passed_on() -> tuple[dict[str, str], str]:

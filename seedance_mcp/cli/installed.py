@@ -5,24 +5,29 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
+import sys
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from seedance_mcp.cli import jsonc_edit
-from seedance_mcp.cli.mcp_clients import CLIENTS, KEY, SERVER, ClientApp, ServerEntry
+from seedance_mcp.cli.mcp_clients import CLIENTS, KEY, SERVER, TOKEN, ClientApp, ServerEntry, folders
 from seedance_mcp.errors import InvalidRequest
 from seedance_mcp.origin import PACKAGE
 from seedance_mcp.untrusted import sanitize
 
 _OURS = ("SEEDANCE", "JIMMYAI")
 _PATH_MOST_CHARS = 4096
-_REFERENCE = re.compile(r"\$\{(?:env:)?(\w+)(?::-([^{}]*))?\}|\$([A-Za-z_]\w*)")
-"""A variable of the client's own environment: `${NAME}`, `${NAME:-default}`, `${env:NAME}`, `$NAME`."""
+_REFERENCE = re.compile(r"\$?\{(?:env:)(\w+)\}|\$\{(\w+)(?::-([^{}]*))?\}|\$([A-Za-z_]\w*)")
+"""A variable of the client's own environment: `${NAME}`, `${NAME:-default}`, `${env:NAME}`, `{env:NAME}`, `$NAME`."""
 _QUESTION = re.compile(r"\$\{input:[^{}]*\}")
 _BY_NAME = re.compile(rf"{PACKAGE}(\[\w+\])?([=@<>~!]\S*)?")
+_URLS = ("url", "httpUrl", "serverUrl")
+"""The fields in which clients name the address of a server."""
 _LINE = re.compile(r"at line \d+")
 
 
@@ -44,20 +49,44 @@ class ClientFile:
     @property
     def program(self) -> str:
         """The program that the client starts; empty where the entry names none."""
-        return _text((self.entry or {}).get("command"))
+        return _text(next(iter(self._words), ""))
 
     @property
     def fetches_by_name(self) -> bool:
         """Whether the package is fetched from an index by its name, which may be a stranger's."""
-        given: Any = (self.entry or {}).get("args")
-        words = [_text(each) for each in cast("list[Any]", given)] if isinstance(given, list) else []
+        words = [_text(each) for each in self._words[1:]]
         wanted = words[words.index("--from") + 1 :] if "--from" in words else words
         return Path(self.program).stem in {"uvx", "pipx", "uv"} and any(map(_BY_NAME.fullmatch, wanted[:1]))
 
     @property
     def is_remote(self) -> bool:
         """Whether the entry names a running server by its address instead of a program."""
-        return not self.program and any(isinstance((self.entry or {}).get(name), str) for name in ("url", "httpUrl"))
+        return bool(self.address)
+
+    @property
+    def address(self) -> str:
+        """Scheme, host and port of the server that the entry names; empty for one that starts a program."""
+        urls = [] if self.program else [(self.entry or {}).get(name) for name in _URLS]
+        found = urlsplit(next((each for each in urls if isinstance(each, str)), ""))
+        return sanitize(f"{found.scheme}://{found.netloc.rpartition('@')[2]}") if found.netloc else ""
+
+    @property
+    def token(self) -> str:
+        """The way in which a token gets to the server that the entry names, in words; empty where none is sent."""
+        shown = json.dumps(self.entry)
+        if _QUESTION.search(shown):
+            return "the client asks for it"
+        if TOKEN in shown:
+            return f"from {TOKEN}"
+        return "in the file" if '"Authorization"' in shown else ""
+
+    @property
+    def _words(self) -> list[Any]:
+        """The program and its arguments."""
+        program: Any = (self.entry or {}).get("command")
+        further: Any = (self.entry or {}).get("args")
+        given: list[Any] = cast("list[Any]", program) if isinstance(program, list) and self.client.one_list else [program]
+        return [*given, *(cast("list[Any]", further) if isinstance(further, list) else [])]
 
     @property
     def asks_for_key(self) -> bool:
@@ -66,7 +95,7 @@ class ClientFile:
 
     @property
     def _variables(self) -> dict[str, str]:
-        given: Any = (self.entry or {}).get("env")
+        given: Any = (self.entry or {}).get(self.client.environment)
         return {name: _text(value) for name, value in cast("dict[str, Any]", given).items()} if isinstance(given, dict) else {}
 
     def variables(self, shell: Mapping[str, str]) -> dict[str, str]:
@@ -83,12 +112,19 @@ def _text(value: Any) -> str:
 
 
 def _filled(text: str, shell: Mapping[str, str]) -> str:
-    return _REFERENCE.sub(lambda found: shell.get(found[1] or found[3]) or found[2] or "", text)
+    return _REFERENCE.sub(lambda found: shell.get(found[1] or found[2] or found[4]) or found[3] or "", text)
 
 
 def without_ours(environment: Mapping[str, str]) -> dict[str, str]:
     """Give an environment without this server's variables: clients pass on none of them by themselves."""
-    return {name: value for name, value in environment.items() if not name.upper().startswith(_OURS)}
+    return {name: value for name, value in environment.items() if not name.upper().startswith(_OURS) or name == TOKEN}
+
+
+def is_here(client: ClientApp) -> bool:
+    """Say whether a client seems to be on this machine: its file, a folder of its own, or its program."""
+    path = client.path()
+    own = path.parent if path.parent != Path(folders(sys.platform, os.environ)["home"]) else path
+    return own.exists() or any(map(shutil.which, client.programs))
 
 
 def client_files() -> list[ClientFile]:

@@ -6,6 +6,7 @@ import argparse
 import errno
 import io
 import logging
+import os
 import signal
 import sys
 from collections.abc import AsyncGenerator, Generator, Sequence
@@ -19,6 +20,9 @@ import anyio
 
 from seedance_mcp._version import __version__
 from seedance_mcp.catalogue.edition import load_edition
+from seedance_mcp.cli import telemetry
+from seedance_mcp.cli.invocation import as_typed
+from seedance_mcp.cli.loading import without_garbage_collection
 from seedance_mcp.cli.mcp_clients import BY_NAME as CLIENTS_BY_NAME
 from seedance_mcp.errors import InvalidRequest, SeedanceError, TaskNotFound
 from seedance_mcp.instant.opening import Opening
@@ -28,14 +32,24 @@ from seedance_mcp.money.policy import spent
 from seedance_mcp.money.records import Film, Page, SumBy, Verdict
 from seedance_mcp.money.sums import add_up
 from seedance_mcp.origin import install_command
-from seedance_mcp.settings import Settings, ignored_variables, load_settings
+from seedance_mcp.server.log_lines import announce, write_log
+from seedance_mcp.settings import Settings, check_settings, ignored_variables, load_settings
 from seedance_mcp.tools.times import read_time
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 FIRST_DAY = "1971-01-01"
-_INSTALL_OPTIONS = {"--sandbox", "--key-from-env", "--dry-run", "--undo", "--command"}
+_INSTALL_OPTIONS = {
+    "--url",
+    "--token-from-env",
+    "--sign-in",
+    "--sandbox",
+    "--key-from-env",
+    "--dry-run",
+    "--undo",
+    "--command",
+}
 
 
 def main(argv: Sequence[str] | None = None, opening: Opening | None = None) -> int:
@@ -53,10 +67,10 @@ def main(argv: Sequence[str] | None = None, opening: Opening | None = None) -> i
     try:
         return options.run(options) or 0
     except SeedanceError as error:
-        print(f"seedance-mcp: {error.message}", file=sys.stderr)
+        announce(as_typed(error.message), logging.ERROR)
         return EXIT_USAGE
     except ModuleNotFoundError as error:
-        print(f"seedance-mcp: {error.name} is missing: {install_command('sandbox')}", file=sys.stderr)
+        announce(f"{error.name} is missing: {install_command('sandbox')}", logging.ERROR)
         return EXIT_USAGE
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
@@ -74,7 +88,7 @@ def parser() -> argparse.ArgumentParser:
     """Give the parser of the whole command line; `options.run` is the function of the chosen command."""
     parser = argparse.ArgumentParser(prog="seedance-mcp", description="Seedance 2.0 video for MCP clients.")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    parser.set_defaults(run=_serve, transport="stdio")
+    parser.set_defaults(run=_start, transport="stdio")
     commands = parser.add_subparsers(title="commands", metavar="")
     serve = commands.add_parser("serve", help="serve MCP (the default, over stdio)")
     serve.add_argument("--transport", choices=["stdio", "http", "sse"], default="stdio", help="default: stdio")
@@ -135,6 +149,11 @@ def _add_setup(commands: Any) -> None:
     doctor.set_defaults(run=_doctor)
     install = commands.add_parser("install", help="add the server to a client's configuration, or remove it")
     install.add_argument("client", nargs="?", choices=list(CLIENTS_BY_NAME), help="without one: list where it is installed")
+    install.add_argument("--url", help="connect to a server over HTTP: the address of its /mcp, instead of starting a program")
+    install.add_argument(
+        "--token-from-env", action="store_true", help="write the token into the file; only for a client that has no other way"
+    )
+    install.add_argument("--sign-in", action="store_true", help="send no token: the client lets its user sign in (OAuth)")
     install.add_argument("--sandbox", action="store_true", help="an entry for the sandbox: no key, nothing is charged")
     install.add_argument(
         "--key-from-env", action="store_true", help="write the key into the file; only for a client that has no other way"
@@ -179,30 +198,38 @@ def _bundle(options: argparse.Namespace) -> None:
 
 
 def _settings() -> Settings:
+    write_log(check_settings().settings)  # before anything is refused, so that the refusal is a line of the log
     settings = load_settings()
     for told in ignored_variables():
-        print(f"seedance-mcp: {told}", file=sys.stderr)
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("seedance_mcp").setLevel(settings.log_level)  # only ours: libraries log URLs and prompts
+        announce(told, logging.WARNING)
     return settings
+
+
+def _start(options: argparse.Namespace) -> None:
+    """Serve a client on standard input; show a user who typed the bare command what to do next."""
+    if not os.isatty(0):
+        _serve(options)
+        return
+    from seedance_mcp.cli import welcome  # noqa: PLC0415 - a server does not need it
+
+    print(welcome.text())
 
 
 def _serve(options: argparse.Namespace) -> None:
     if options.transport == "stdio":
         claim()
-    from seedance_mcp.server.loading import without_garbage_collection  # noqa: PLC0415 - other commands do not need it
-
     with without_garbage_collection():
         from seedance_mcp.server import handlers  # noqa: PLC0415 - other commands do not need the SDK
 
     settings = _settings()
     if settings.sandbox:
         _need_sandbox()
-    if options.transport == "stdio":
-        with _ended_like_an_interrupt(signal.SIGTERM):
-            anyio.run(handlers.serve_stdio, settings, options.opening)
-    else:
-        _serve_http(settings, options)
+    with telemetry.exported():
+        if options.transport == "stdio":
+            with _ended_like_an_interrupt(signal.SIGTERM):
+                anyio.run(handlers.serve_stdio, settings, options.opening)
+        else:
+            _serve_http(settings, options)
 
 
 @contextmanager

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import os
 import sys
-import sysconfig
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
+from seedance_mcp.cli.invocation import own_words
 from seedance_mcp.errors import InvalidRequest
 from seedance_mcp.origin import PACKAGE, requirement
+from seedance_mcp.settings import CALLER_TOKEN
 
 SERVER = "seedance"
 """The server's name in every client."""
 
 KEY = "SEEDANCE_API_KEY"
+TOKEN = CALLER_TOKEN
+"""The variable from which a client takes its token for a server over HTTP."""
 
 ServerEntry = dict[str, Any]
 """A client's configuration of one server, in the client's own field names."""
@@ -41,14 +44,33 @@ class ClientApp:
     """The user's next step: it makes the client read its configuration again."""
     format: Literal["json", "toml"] = "json"
     common_fields: ServerEntry = field(default_factory=ServerEntry)
-    """Fields that every entry of this client has."""
+    """Fields that every entry of this client has that starts a program."""
     input: ServerEntry | None = None
     """The client's own question for the key, where it has one."""
+    environment: str = "env"
+    """The field that holds the variables of the program."""
+    one_list: bool = False
+    """Whether the program and its arguments are one list."""
+    url_field: str = "url"
+    """The field that holds the address of a server over HTTP; empty where the file takes none."""
+    remote_fields: ServerEntry = field(default_factory=ServerEntry)
+    """Fields that every entry of this client has that names an address."""
+    token_fields: ServerEntry = field(default_factory=ServerEntry)
+    """Fields through which the token for that address is sent without being in the file."""
+    token_input: ServerEntry | None = None
+    """The client's own question for the token, where it has one."""
+    programs: tuple[str, ...] = ()
+    """Commands by which the client is started, where it has any."""
 
     @property
     def fills_in(self) -> bool:
         """Whether the client fills in what its file refers to; where it does, the entry refers to the key so."""
-        return "env" in self.key_fields
+        return self.environment in self.key_fields
+
+    @property
+    def inputs(self) -> list[ServerEntry]:
+        """The questions of the client that an entry may refer to."""
+        return [each for each in (self.input, self.token_input) if each]
 
     def path(self, platform: str = sys.platform, environment: Mapping[str, str] = os.environ) -> Path:
         """Give the path of its configuration on a platform, named as in `sys.platform`."""
@@ -65,13 +87,31 @@ class ClientApp:
             key: The key itself, for a client that has no other way; by default the entry only refers to it.
             variables: Further environment variables; none of them is secret.
         """
-        start = {**self.common_fields, "command": command[0], "args": command[1:]}
-        access = {"env": {"SEEDANCE_SANDBOX": "1"}} if sandbox else {"env": {KEY: key}} if key else self.key_fields
-        return {**start, **access, **({"env": {**access.get("env", {}), **variables}} if variables else {})}
+        start: ServerEntry = {"command": command} if self.one_list else {"command": command[0], "args": command[1:]}
+        name = self.environment
+        access = {name: {"SEEDANCE_SANDBOX": "1"}} if sandbox else {name: {KEY: key}} if key else self.key_fields
+        further = {name: {**access.get(name, {}), **variables}} if variables else {}
+        return {**self.common_fields, **start, **access, **further}
+
+    def remote_entry(self, url: str, *, token: str | None = None, signs_in: bool = False) -> ServerEntry:
+        """Make the entry that names a server over HTTP.
+
+        Args:
+            url: The address of `/mcp`.
+            token: The token itself, for a client that has no other way; by default the entry only refers to it.
+            signs_in: Send no token: the client lets its user sign in by OAuth.
+        """
+        access = {} if signs_in else _bearer(token) if token else self.token_fields
+        return {**self.remote_fields, self.url_field: url, **access}
+
+
+def _bearer(token: str) -> ServerEntry:
+    return {"headers": {"Authorization": f"Bearer {token}"}}
 
 
 _FROM_ENVIRONMENT = f"set {KEY} where the client is started; the file holds only its name"
-_INPUT = "seedance-api-key"
+_IN_THE_FILE = f"this client expands no variables in its file: let --key-from-env write {KEY} into it, mode 0600"
+_INPUT, _TOKEN_INPUT = "seedance-api-key", "seedance-token"
 
 CLIENTS = (
     ClientApp(
@@ -85,6 +125,7 @@ CLIENTS = (
             f"asks for the key, or let --key-from-env write {KEY} into the file, mode 0600"
         ),
         reload_hint="Quit Claude Desktop and start it again.",
+        url_field="",
     ),
     ClientApp(
         name="claude-code",
@@ -95,6 +136,9 @@ CLIENTS = (
         key_fields={"env": {KEY: f"${{{KEY}:-}}"}},
         key_hint=_FROM_ENVIRONMENT,
         reload_hint="Start a new session; `claude mcp list` shows it.",
+        remote_fields={"type": "http"},
+        token_fields=_bearer(f"${{{TOKEN}}}"),
+        programs=("claude",),
     ),
     ClientApp(
         name="cursor",
@@ -104,6 +148,8 @@ CLIENTS = (
         key_fields={"env": {KEY: f"${{env:{KEY}}}"}},
         key_hint=_FROM_ENVIRONMENT,
         reload_hint="Turn it on under Settings, MCP.",
+        token_fields=_bearer(f"${{env:{TOKEN}}}"),
+        programs=("cursor", "cursor-agent"),
     ),
     ClientApp(
         name="vscode",
@@ -115,6 +161,10 @@ CLIENTS = (
         input={"type": "promptString", "id": _INPUT, "description": "Seedance API key", "password": True},
         key_hint="VS Code asks for it at the first start and keeps it in the system's key store",
         reload_hint="Run the command `MCP: List Servers` and start it.",
+        remote_fields={"type": "http"},
+        token_fields=_bearer(f"${{input:{_TOKEN_INPUT}}}"),
+        token_input={"type": "promptString", "id": _TOKEN_INPUT, "description": "Token of the video server", "password": True},
+        programs=("code",),
     ),
     ClientApp(
         name="codex",
@@ -125,6 +175,8 @@ CLIENTS = (
         key_fields={"env_vars": [KEY]},
         key_hint=_FROM_ENVIRONMENT,
         reload_hint="Start a new session; `codex mcp list` shows it.",
+        token_fields={"bearer_token_env_var": TOKEN},
+        programs=("codex",),
     ),
     ClientApp(
         name="gemini",
@@ -134,6 +186,79 @@ CLIENTS = (
         key_fields={"env": {KEY: f"${KEY}"}},
         key_hint=_FROM_ENVIRONMENT,
         reload_hint="Start a new session; `gemini mcp list` shows it.",
+        url_field="httpUrl",
+        token_fields=_bearer(f"${TOKEN}"),
+        programs=("gemini",),
+    ),
+    ClientApp(
+        name="windsurf",
+        title="Windsurf",
+        file="{home}/.codeium/windsurf/mcp_config.json",
+        servers="mcpServers",
+        key_fields={"env": {KEY: f"${{env:{KEY}}}"}},
+        key_hint=_FROM_ENVIRONMENT,
+        reload_hint="Press Refresh in Cascade's list of MCP servers.",
+        url_field="serverUrl",
+        token_fields=_bearer(f"${{env:{TOKEN}}}"),
+        programs=("windsurf",),
+    ),
+    ClientApp(
+        name="zed",
+        title="Zed",
+        file="{zed}/settings.json",
+        servers="context_servers",
+        key_fields={},
+        key_hint=_IN_THE_FILE,
+        reload_hint="Zed starts it at once; the agent panel's settings show it.",
+        programs=("zed", "zeditor"),
+    ),
+    ClientApp(
+        name="lmstudio",
+        title="LM Studio",
+        file="{home}/.lmstudio/mcp.json",
+        servers="mcpServers",
+        key_fields={},
+        key_hint=_IN_THE_FILE,
+        reload_hint="Turn it on in the Program tab.",
+        programs=("lms",),
+    ),
+    ClientApp(
+        name="opencode",
+        title="opencode",
+        file="{xdg}/opencode/opencode.json",
+        servers="mcp",
+        common_fields={"type": "local", "enabled": True},
+        key_fields={"environment": {KEY: f"{{env:{KEY}}}"}},
+        key_hint=_FROM_ENVIRONMENT,
+        reload_hint="Start a new session; `opencode mcp list` shows it.",
+        environment="environment",
+        one_list=True,
+        remote_fields={"type": "remote", "enabled": True},
+        token_fields=_bearer(f"{{env:{TOKEN}}}"),
+        programs=("opencode",),
+    ),
+    ClientApp(
+        name="cline",
+        title="Cline",
+        file="{config}/Code/User/globalStorage/saoudrizwan.claude-dev/settings/cline_mcp_settings.json",
+        servers="mcpServers",
+        key_fields={},
+        key_hint=_IN_THE_FILE,
+        reload_hint="Cline starts it at once; its list of MCP servers shows it.",
+        remote_fields={"type": "streamableHttp"},
+    ),
+    ClientApp(
+        name="copilot",
+        title="Copilot CLI",
+        file="{copilot}/mcp-config.json",
+        servers="mcpServers",
+        common_fields={"type": "local", "tools": ["*"]},
+        key_fields={"env": {KEY: f"${{{KEY}}}"}},
+        key_hint=_FROM_ENVIRONMENT,
+        reload_hint="Start a new session; `/mcp show` lists it.",
+        remote_fields={"type": "http", "tools": ["*"]},
+        token_fields=_bearer(f"${{{TOKEN}}}"),
+        programs=("copilot",),
     ),
 )
 BY_NAME = {client.name: client for client in CLIENTS}
@@ -142,15 +267,17 @@ BY_NAME = {client.name: client for client in CLIENTS}
 def folders(platform: str, environment: Mapping[str, str]) -> dict[str, str]:
     """Give the folders that the table names, by the name in `{…}`."""
     home = environment.get("USERPROFILE" if platform == "win32" else "HOME") or str(Path.home())
-    config = {
-        "darwin": f"{home}/Library/Application Support",
-        "win32": environment.get("APPDATA") or f"{home}/AppData/Roaming",
-    }
+    xdg = environment.get("XDG_CONFIG_HOME") or f"{home}/.config"
+    roaming = environment.get("APPDATA") or f"{home}/AppData/Roaming"
+    config = {"darwin": f"{home}/Library/Application Support", "win32": roaming}.get(platform, xdg)
     return {
         "home": home,
-        "config": config.get(platform) or environment.get("XDG_CONFIG_HOME") or f"{home}/.config",
+        "config": config,
+        "xdg": xdg,
+        "zed": f"{roaming}/Zed" if platform == "win32" else f"{home}/.config/zed" if platform == "darwin" else f"{xdg}/zed",
         "claude": environment.get("CLAUDE_CONFIG_DIR") or home,
         "codex": environment.get("CODEX_HOME") or f"{home}/.codex",
+        "copilot": environment.get("COPILOT_HOME") or f"{home}/.copilot",
     }
 
 
@@ -171,8 +298,7 @@ def own_command(*, sandbox: bool, prefix: str = sys.prefix, environment: Mapping
         return uvx_command(str(uvx), sandbox=sandbox)
     if sandbox:
         import_module("seedance_mcp.sandbox.serve")
-    script = Path(sysconfig.get_path("scripts"), "seedance-mcp.exe" if os.name == "nt" else "seedance-mcp")
-    return [str(script)] if script.exists() else [sys.executable, "-m", "seedance_mcp"]
+    return own_words()
 
 
 def uvx_command(uvx: str = "uvx", *, sandbox: bool = False) -> list[str]:

@@ -18,7 +18,7 @@ import av
 from seedance_mcp.media import colours, pictures, sound
 from seedance_mcp.media.decoder import Unreadable
 from seedance_mcp.media.pictures import Screen
-from seedance_mcp.media.sizes import Target, canvas, shape_needed
+from seedance_mcp.media.sizes import Target, canvas, refuse, size_faults
 from seedance_mcp.media.sound import Form
 
 Report = Callable[[float], object]
@@ -50,13 +50,14 @@ def fit_film(container: Any, wish: Wish, report: Report) -> dict[str, Any]:
     """Write an MP4 that fits; gives its `ending` and the `changes`.
 
     Raises:
-        Unreadable: It is too short, too long or too narrow, and may not be cut.
+        Unreadable: It is too short, too long, too small or too narrow, and may not be cut; all of that is named.
     """
     stream = container.streams.video[0]
     pictures.open_pictures(stream)
     first = next(iter(container.decode(stream)))
     begins = float(first.time or 0)
     shown = pictures.shown_size(first, stream.sample_aspect_ratio)
+    refuse([*_span_faults(wish), *size_faults(*shown, wish.target, wish.shape)])
     cut, seconds, cut_words = _span(wish)
     screen, shape_words = _screen(shown, stream, wish)
     count = max(1, int(seconds * screen.rate + Fraction(1, 1000))) if cut_words else max(1, round(seconds * screen.rate))
@@ -81,17 +82,25 @@ def fit_film(container: Any, wish: Wish, report: Report) -> dict[str, Any]:
     return {"ending": "mp4", "changes": [made, *turned, *cut_words, *shape_words, *rate_words, *paler]}
 
 
-def _span(wish: Wish) -> tuple[float, float, list[str]]:
-    """Say from where and how long a file is used."""
+def _span_faults(wish: Wish) -> list[str]:
+    """Say what cannot be mended about a length, as the end of a sentence."""
     known, allowed = wish.known_seconds or 0.0, wish.target.seconds
     left = known - wish.start_seconds
     if left <= 0:
-        raise Unreadable(f"ends after {known:.1f} s, before second {wish.start_seconds:g}")
+        return [f"ends after {known:.1f} s, before second {wish.start_seconds:g}"]
     if round(left, 1) < allowed.low:
-        raise Unreadable(f"has only {left:.1f} s from there; allowed: at least {allowed.low:g} s")
+        from_there = " from there" if wish.start_seconds else ""
+        return [f"has only {left:.1f} s{from_there}; allowed: at least {allowed.low:g} s"]
     if not wish.may_cut and round(known, 1) > allowed.high:
-        raise Unreadable(f"has {known:.1f} s; allowed: up to {allowed.high:g} s. {TRIM_IT}")
-    seconds = min(left, allowed.high)
+        return [f"has {known:.1f} s; allowed: up to {allowed.high:g} s. {TRIM_IT}"]
+    return []
+
+
+def _span(wish: Wish) -> tuple[float, float, list[str]]:
+    """Say from where and how long a file is used."""
+    known = wish.known_seconds or 0.0
+    left = known - wish.start_seconds
+    seconds = min(left, wish.target.seconds.high)
     is_cut = wish.start_seconds > 0 or seconds < left
     words = [f"cut to {seconds:.4g} s from second {wish.start_seconds:g} of {known:.1f} s"] if is_cut else []
     return wish.start_seconds, seconds, words
@@ -107,8 +116,6 @@ def _screen(shown: tuple[int, int], stream: Any, wish: Wish) -> tuple[Screen, li
     words = list[str]()
     inside = shown
     if aspect != width / height:
-        if not wish.shape:
-            raise Unreadable(shape_needed(width, height, wish.target))
         inside = canvas(width, height, aspect, wish.shape)
         words.append("edges cut off" if wish.shape == "crop" else "black bars added")
     size = wish.target.size_for(*inside, step=2)
@@ -184,6 +191,7 @@ def fit_sound(container: Any, wish: Wish, report: Report) -> dict[str, Any]:
     if not container.streams.audio:
         raise Unreadable("holds no sound that can be decoded")
     audio = container.streams.audio[0]
+    refuse(_span_faults(wish))
     cut, seconds, words = _span(wish)
     begins = float((audio.start_time or 0) * audio.time_base)
     form = _form_of(audio)

@@ -107,6 +107,24 @@ def canvas(width: int, height: int, aspect: float, shape: str) -> tuple[int, int
     return math.floor(height * aspect) if is_wide else math.ceil(height * aspect), height
 
 
+def size_faults(width: int, height: int, target: Target, shape: str) -> list[str]:
+    """Say what cannot be mended about a size, each as the end of a sentence: its aspect without a shape, or too few pixels."""
+    aspect = target.aspect_for(width, height)
+    is_other = aspect != width / height
+    faults = [shape_needed(width, height, target)] if is_other and not shape else []
+    try:
+        target.size_for(*(canvas(width, height, aspect, shape or "pad") if is_other else (width, height)))
+    except Unreadable as error:
+        faults.append(str(error))
+    return faults
+
+
+def refuse(faults: list[str]) -> None:
+    """Raise `Unreadable` with all faults that were found, where there are any."""
+    if faults:
+        raise Unreadable(". It also ".join(faults))
+
+
 def shape_needed(width: int, height: int, target: Target) -> str:
     """Say that an aspect is not taken, and what helps, as the end of a sentence."""
     return (

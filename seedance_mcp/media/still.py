@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 from PIL import Image, ImageCms, ImageOps
 
 from seedance_mcp.media.decoder import Unreadable
-from seedance_mcp.media.sizes import Target, canvas, shape_needed
+from seedance_mcp.media.sizes import Target, canvas, refuse, size_faults
 
 LIBRARY_NAMES = {"jpg": "JPEG", "heic": "HEIF", "heif": "HEIF", "jp2": "JPEG2000"}
 """Our name of a format → the library's, where it is another."""
@@ -166,9 +166,10 @@ def _extrema(picture: Any) -> tuple[float, float]:
 
 def _resize(work: _Work, target: Target, shape: str) -> None:
     width, height = work.picture.size
+    refuse(size_faults(width, height, target, shape))
     aspect = target.aspect_for(width, height)
     if aspect != width / height:
-        _reshape(work, target, aspect, shape)
+        _reshape(work, aspect, shape)
     size = target.size_for(*work.picture.size)
     if size != work.picture.size:
         old = "{} x {}".format(*work.picture.size)
@@ -176,11 +177,9 @@ def _resize(work: _Work, target: Target, shape: str) -> None:
         work.picture = work.picture.resize(size, Image.Resampling.LANCZOS)
 
 
-def _reshape(work: _Work, target: Target, aspect: float, shape: str) -> None:
-    """Add bars or cut edges off; raises where neither was asked for."""
+def _reshape(work: _Work, aspect: float, shape: str) -> None:
+    """Add bars or cut edges off."""
     width, height = work.picture.size
-    if not shape:
-        raise Unreadable(shape_needed(width, height, target))
     size = canvas(width, height, aspect, shape)
     if shape == "crop":
         left, top = (width - size[0]) // 2, (height - size[1]) // 2

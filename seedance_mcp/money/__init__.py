@@ -10,6 +10,7 @@ __all__ = [
     "records",
     "sql_assets",
     "sql_changes",
+    "sql_films",
     "sql_ledger",
     "sql_lists",
     "sql_movements",

@@ -8,7 +8,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, Protocol
 
-from seedance_mcp.errors import SeedanceError
+from seedance_mcp.errors import LedgerUnusable, SeedanceError
 from seedance_mcp.money.records import (
     AssetReference,
     Film,
@@ -31,6 +31,7 @@ from seedance_mcp.money.records import (
     Verdict,
     Wanted,
 )
+from seedance_mcp.money.stores.store import Store
 from seedance_mcp.settings import Settings
 from seedance_mcp.task import ProviderTask, Status
 
@@ -116,7 +117,7 @@ class Ledger(Protocol):
         ...
 
     async def find(self, key: str) -> Record | None:
-        """Find the request of a task id or request id."""
+        """Find the request of a task id or request id, or a joined film as such a row."""
         ...
 
     async def get(self, key: str) -> Record:
@@ -136,7 +137,7 @@ class Ledger(Protocol):
         ...
 
     async def tasks(self, wanted: Wanted, limit: int, after: str | None = None) -> Listed:
-        """Give the newest requests that fit, at most `limit`.
+        """Give the newest requests and joined films that fit, at most `limit`.
 
         Args:
             wanted: The filter.
@@ -165,7 +166,7 @@ class Ledger(Protocol):
         ...
 
     async def keys(self, part: str, limit: int) -> list[str]:
-        """Give task ids, and request ids where there is no task.
+        """Give task ids, request ids where there is no task, and ids of films.
 
         The newest that contain `part` come first, upper and lower case being the same; then older ones that begin with it.
         """
@@ -278,4 +279,21 @@ def open_ledger(settings: Settings, now: Callable[[], datetime]) -> Ledger:
     from seedance_mcp.money.sql_ledger import Engine, SqlLedger  # noqa: PLC0415 - many sessions never use it
     from seedance_mcp.money.stores.sqlite import LEDGER_FILE, SqliteStore  # noqa: PLC0415 - likewise
 
+    if url := settings.ledger_url:
+        return SqlLedger(Engine(partial(_open_postgres, url), readers=READERS, writers=WRITERS), now)
     return SqlLedger(Engine(partial(SqliteStore, settings.ledger_dir / LEDGER_FILE)), now)
+
+
+READERS, WRITERS = 4, 4
+"""How many connections to a database one process reads with, and how many it writes with."""
+
+
+def _open_postgres(url: str) -> Store:
+    try:
+        from seedance_mcp.money.stores.postgres import PostgresStore  # noqa: PLC0415 - only where a database is set
+    except ModuleNotFoundError as error:
+        raise LedgerUnusable(
+            f"SEEDANCE_DATABASE_URL is set and {error.name} is missing: nothing is sent. The operator should install "
+            "seedance-mcp[postgres], or unset it for a ledger in a file."
+        ) from error
+    return PostgresStore(url, READERS + WRITERS)

@@ -98,9 +98,13 @@ def is_duplicated_by(earlier: Record, since: datetime) -> bool:
 def mark_sending(record: Record, used: Decimal | None, now: datetime) -> Record:
     """Note that a request is sent now, and what the account has used in all right before that.
 
+    A request that is noted as sent at this very time was noted by an earlier try of the same process, whose answer was lost.
+
     Raises:
         ProviderUnreachable: The request was released meanwhile, so it must not be sent any more.
     """
+    if record.state == "sending" and record.sent_at == now:
+        return record
     if record.state != "reserved":
         raise ProviderUnreachable("This request was held up too long and given up, and nothing was sent: call again.")
     return replace(record, state="sending", used_before=used, sent_at=now, awaited_at=now)

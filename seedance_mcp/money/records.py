@@ -60,7 +60,7 @@ class Film:
     created_at: datetime
     seconds: float
     parts: tuple[str, ...]
-    """The task ids, in order; one may come twice."""
+    """The task ids, and ids of other films, in order; one may come twice."""
     saved: Saved
     project: str | None = None
 
@@ -167,6 +167,8 @@ class Record:
     """When its process last said that it goes on with it."""
     project: str | None = None
     take: int | None = None
+    parts: tuple[str, ...] = ()
+    """Of a joined film: the task ids and film ids that it is made of, in order; it costs what they cost."""
 
     @property
     def adopted(self) -> bool:
@@ -238,6 +240,8 @@ class Totals:
     """What is estimated for those whose charge is not known."""
     unsaved: int = 0
     """Finished videos that are not saved."""
+    films: int = 0
+    """Joined films, which are no requests and cost nothing."""
 
     def __add__(self, other: Totals) -> Totals:
         return Totals(
@@ -246,6 +250,7 @@ class Totals:
             self.charged + other.charged,
             self.reserved + other.reserved,
             self.unsaved + other.unsaved,
+            self.films + other.films,
         )
 
 

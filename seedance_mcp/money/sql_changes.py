@@ -27,7 +27,9 @@ class Changing:
     def reserve(
         self, request: NewRequest, window_seconds: float | None, admit: Callable[[Spent], None], token_digest: str | None
     ) -> Reservation:
-        """Give a new request its place, or the earlier one that it duplicates."""
+        """Give a new request its place, or the earlier one that it duplicates; one that has its place keeps it."""
+        if mine := self.read.find_anybodys("request_id", request.request_id):
+            return Reservation(mine, is_new=True)
         earlier = None if window_seconds is None else self.read.duplicated(request.fingerprint, window_seconds)
         if earlier:
             return Reservation(earlier, is_new=False)
@@ -53,10 +55,10 @@ class Changing:
             insert_record(self.db, record)
         return record
 
-    def mark_sending(self, request_id: str, used: Decimal | None) -> Record:
+    def mark_sending(self, request_id: str, used: Decimal | None, now: datetime) -> Record:
         """Note that a request is sent now, and what the account has used."""
         before = self._known(request_id)
-        return self._write(before, policy.mark_sending(before, used, self.read.now))
+        return self._write(before, policy.mark_sending(before, used, now))
 
     def keep_awaiting(self, request_id: str) -> None:
         """Note that this process still awaits the answer to a request."""
@@ -141,7 +143,7 @@ class Changing:
     def add_token(self, digest: str, fingerprint: str, price: str) -> None:
         """Keep the digest of a token for one request at one price."""
         self.db.run(
-            "INSERT INTO tokens (digest, fingerprint, price, expires_at) VALUES (?, ?, ?, ?)",
+            "INSERT INTO tokens (digest, fingerprint, price, expires_at) VALUES (?, ?, ?, ?) ON CONFLICT (digest) DO NOTHING",
             *(digest, self.read.principal + fingerprint, price, self.read.at + policy.TOKEN_SECONDS),
         )
 

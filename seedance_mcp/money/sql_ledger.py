@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import time
 from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
-from threading import Lock
+from threading import Event, Lock
 from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
 
-from seedance_mcp.errors import SeedanceError
+from seedance_mcp.errors import LedgerAway, SeedanceError
 from seedance_mcp.money import sql_assets, sql_lists
 from seedance_mcp.money.records import (
     AssetReference,
@@ -44,27 +45,40 @@ from seedance_mcp.task import ProviderTask, Status
 
 T = TypeVar("T")
 EPOCH = date(1970, 1, 1)
+AWAY_SECONDS, AWAY_PAUSE_SECONDS = 20.0, 0.2
+"""How long a database that does not answer is tried again, and the pause between two tries."""
 
 
 class Engine:
     """A store that is opened when it is first used, and its own share of worker threads.
 
     Reads and writes have a limiter each, so that reads go on while a writer waits for another process, and neither of them
-    takes the threads of those who work with files.
+    takes the threads of those who work with files. A database that is away for a moment is tried again in the same thread:
+    every function that writes may be done twice, since it takes the names and times of its rows from outside.
     """
 
     def __init__(self, open_store: Callable[[], Store], *, readers: int = 1, writers: int = 1) -> None:
         """Take how to open the store, and how many threads may read and write at the same time."""
         self._open_store, self._opening, self._opened = open_store, Lock(), list[Store]()
+        self._closing = Event()
         self._reading, self._writing = anyio.CapacityLimiter(readers), anyio.CapacityLimiter(writers)
 
     async def read(self, work: Callable[[Store], T]) -> T:
         """Run a function that reads."""
-        return await anyio.to_thread.run_sync(lambda: work(self._store()), limiter=self._reading)
+        return await anyio.to_thread.run_sync(lambda: self._patiently(work), limiter=self._reading)
 
     async def write(self, work: Callable[[Store], T]) -> T:
         """Run a function that writes; once it has begun it ends, whoever gives up meanwhile."""
-        return await anyio.to_thread.run_sync(lambda: work(self._store()), limiter=self._writing)
+        return await anyio.to_thread.run_sync(lambda: self._patiently(work), limiter=self._writing)
+
+    def _patiently(self, work: Callable[[Store], T]) -> T:
+        last = time.monotonic() + AWAY_SECONDS
+        while True:
+            try:
+                return work(self._store())
+            except LedgerAway:
+                if time.monotonic() >= last or self._closing.wait(AWAY_PAUSE_SECONDS):
+                    raise
 
     def _store(self) -> Store:
         with self._opening:
@@ -73,9 +87,18 @@ class Engine:
             return self._opened[0]
 
     async def aclose(self) -> None:
-        """Close the store, if it was opened."""
+        """Close the store, if it was opened; nobody waits for one that is away any more."""
+        self._closing.set()
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(lambda: [store.close() for store in self._opened], limiter=self._writing)
+
+
+def _only_one(_: Reading) -> bool:
+    return False
+
+
+def _all(_: Reading) -> bool:
+    return True
 
 
 class SqlLedger:
@@ -99,12 +122,15 @@ class SqlLedger:
 
         return await self._engine.read(read)
 
-    async def _write(self, work: Callable[[Changing], T], principal: str | None = None) -> T:
-        """Run a function inside a transaction of this principal, or of the one whose row is written."""
+    async def _write(
+        self, work: Callable[[Changing], T], principal: str | None = None, concerns_all: Callable[[Reading], bool] = _only_one
+    ) -> T:
+        """Run a function in a transaction of this principal, of the one whose row is written, or of all it concerns."""
         mine = self._principal if principal is None else principal
 
         def write(store: Store) -> T:
-            with store.transaction(mine) as db:
+            alone = not concerns_all(Reading(store, store.insertion_order, mine, self._now()))
+            with store.transaction(mine if alone else None) as db:
                 return work(Changing(db, Reading(db, store.insertion_order, mine, self._now())))
 
         return await self._engine.write(write)
@@ -116,7 +142,7 @@ class SqlLedger:
     ) -> Reservation:
         """Write a request down before it is sent, or find the one that it duplicates."""
         digest = _digest(token) if token else None
-        return await self._write(lambda ledger: ledger.reserve(request, window_seconds, admit, digest))
+        return await self._write(lambda ledger: ledger.reserve(request, window_seconds, admit, digest), concerns_all=_all)
 
     async def duplicated(self, fingerprint: str, window_seconds: float) -> Record | None:
         """Find the request that another of the same fingerprint would duplicate."""
@@ -124,7 +150,8 @@ class SqlLedger:
 
     async def mark_sending(self, request_id: str, used: Decimal | None) -> Record:
         """Note that a request is sent now, and what the account has used."""
-        return await self._write(lambda ledger: ledger.mark_sending(request_id, used))
+        now = self._now()
+        return await self._write(lambda ledger: ledger.mark_sending(request_id, used, now))
 
     async def keep_awaiting(self, request_id: str) -> None:
         """Note that this process still awaits the answer to a request."""
@@ -133,11 +160,15 @@ class SqlLedger:
     async def release_unsent(self) -> None:
         """Release what is reserved for requests that never left."""
         if await self._read(lambda ledger: ledger.unsent()):
-            await self._write(lambda ledger: ledger.release_unsent())
+            await self._write(lambda ledger: ledger.release_unsent(), concerns_all=_all)
 
     async def observe(self, request_id: str, task: ProviderTask) -> Record:
         """Take in what the provider reports about a task."""
-        return await self._write(lambda ledger: ledger.observe(request_id, task))
+
+        def is_shared(ledger: Reading) -> bool:
+            return any(each.principal != ledger.principal for each in ledger.requests_of(task.task_id or ""))
+
+        return await self._write(lambda ledger: ledger.observe(request_id, task), concerns_all=is_shared)
 
     async def fail(self, request_id: str, error: SeedanceError) -> Record:
         """Take in that a request got no task."""
@@ -150,7 +181,7 @@ class SqlLedger:
     async def adopt(self, task_id: str, made_at: datetime | None) -> Record:
         """Take in a task that was made elsewhere."""
         request_id = f"req_{secrets.token_hex(16)}"
-        return await self._write(lambda ledger: ledger.adopt(request_id, task_id, made_at))
+        return await self._write(lambda ledger: ledger.adopt(request_id, task_id, made_at), concerns_all=_all)
 
     async def save(self, request_id: str, saved: Saved) -> Record:
         """Note where a finished video is kept."""
@@ -252,7 +283,9 @@ class SqlLedger:
 
     async def judge(self, record: Record, used: Decimal, asked_at: datetime, *, only_one: bool) -> Record:
         """Judge a request of unknown outcome, and settle what is certain."""
-        return await self._write(lambda ledger: ledger.judge(record, used, asked_at, only_one=only_one), record.principal)
+        return await self._write(
+            lambda ledger: ledger.judge(record, used, asked_at, only_one=only_one), record.principal, _all
+        )
 
     # confirmation tokens, references, uploads
 

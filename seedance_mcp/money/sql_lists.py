@@ -1,15 +1,16 @@
-"""Lists and sums of the requests that fit a filter: every question goes by an index, and sums are kept by day."""
+"""Lists and sums of the requests and films that fit a filter: every question goes by an index, and sums are kept by day."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from seedance_mcp.errors import InvalidRequest
+from seedance_mcp.money import sums
 from seedance_mcp.money.amounts import from_nano
-from seedance_mcp.money.records import Listed, SumBy, Totals, Wanted
+from seedance_mcp.money.records import Listed, Record, SumBy, Totals, Wanted
 from seedance_mcp.money.sql_queries import Reading, Slice
 from seedance_mcp.money.sql_rows import DAY_SECONDS
 from seedance_mcp.money.stores.store import Row
@@ -47,8 +48,17 @@ def tasks(read: Reading, wanted: Wanted, limit: int, after: str | None) -> Liste
     Raises:
         InvalidRequest: There is no request of that cursor.
     """
+    cursor = _cursor(read, after) if after else None
+    found = [*_films(read, wanted, limit + 1, cursor), *_requests(read, wanted, limit + 1, cursor)]
+    newest = sorted(found, key=lambda record: record.created_at, reverse=True)
+    shown = newest[:limit]
+    return Listed(shown, shown[-1].request_id if shown and len(newest) > limit else None)
+
+
+def _requests(read: Reading, wanted: Wanted, limit: int, cursor: _Cursor | None) -> list[Record]:
+    """Give the newest requests that fit."""
     order = read.insertion_order
-    time = _time(read, wanted, after)
+    time = _time(read, wanted, cursor, is_film=False)
     conditions = [each & time for each in _slices(read, wanted)]
     selects = [
         f"SELECT * FROM (SELECT *, {order} AS place FROM requests WHERE {each.text}"
@@ -56,28 +66,47 @@ def tasks(read: Reading, wanted: Wanted, limit: int, after: str | None) -> Liste
         for number, each in enumerate(conditions)
     ]
     if not selects:
-        return Listed([], None)
-    values = [value for each in conditions for value in (*each.values, limit + 1)]
-    rows = read.db.all(" UNION ALL ".join(selects) + " ORDER BY created_at DESC, place DESC LIMIT ?", *values, limit + 1)
-    shown = [read.record(row) for row in rows[:limit]]
-    return Listed(shown, shown[-1].request_id if shown and len(rows) > limit else None)
+        return []
+    values = [value for each in conditions for value in (*each.values, limit)]
+    rows = read.db.all(" UNION ALL ".join(selects) + " ORDER BY created_at DESC, place DESC LIMIT ?", *values, limit)
+    return [read.record(row) for row in rows]
 
 
-def _time(read: Reading, wanted: Wanted, after: str | None) -> _Condition:
-    """Ask for the time that is wanted, and for what comes after a cursor."""
+def _films(read: Reading, wanted: Wanted, limit: int, cursor: _Cursor | None) -> list[Record]:
+    """Give the newest films that fit."""
+    if not sums.has_films(wanted):
+        return []
+    asked = _time(read, wanted, cursor, is_film=True) & _project(wanted)
+    return read.joined.records(read.joined.newest(asked.text, asked.values, limit))
+
+
+@dataclass(frozen=True, slots=True)
+class _Cursor:
+    """The row after which a list goes on; of rows of the same time, films come first."""
+
+    at: float
+    place: int
+    is_film: bool
+
+
+def _cursor(read: Reading, name: str) -> _Cursor:
+    for table, key in (("requests", "request_id"), ("films", "film_id")):
+        select = f"SELECT created_at, {read.insertion_order} AS place FROM {table} WHERE {key} = ? AND scope = ?"
+        if row := read.db.one(select, name, read.principal):
+            return _Cursor(row["created_at"], row["place"], table == "films")
+    raise InvalidRequest(NO_SUCH_CURSOR, field="cursor", allowed="next_cursor of an earlier list_tasks")
+
+
+def _time(read: Reading, wanted: Wanted, cursor: _Cursor | None, *, is_film: bool) -> _Condition:
+    """Ask for the time that is wanted, and for the films or requests that come after a cursor."""
     since, until = _seconds(wanted)
+    if cursor is None:
+        return _Condition("created_at >= ? AND created_at < ?", (since, until))
+    comes_first = is_film and not cursor.is_film
+    until = min(until, cursor.at if comes_first else math.nextafter(cursor.at, math.inf))
     span = _Condition("created_at >= ? AND created_at < ?", (since, until))
-    if after is None:
-        return span
-    row = read.db.one(
-        f"SELECT created_at, {read.insertion_order} AS place FROM requests WHERE request_id = ? AND scope = ?",
-        *(after, read.principal),
-    )
-    if row is None:
-        raise InvalidRequest(NO_SUCH_CURSOR, field="cursor", allowed="next_cursor of an earlier list_tasks")
-    at = row["created_at"]
-    earlier = _Condition(f"(created_at < ? OR {read.insertion_order} < ?)", (at, row["place"]))
-    return replace(span, values=(since, min(until, math.nextafter(at, math.inf)))) & earlier
+    earlier = _Condition(f"(created_at < ? OR {read.insertion_order} < ?)", (cursor.at, cursor.place))
+    return span & earlier if is_film == cursor.is_film else span
 
 
 NO_SUCH_CURSOR = "cursor is none of ours; allowed: next_cursor of an earlier list_tasks, or leave it out to begin anew."
@@ -85,11 +114,15 @@ NO_SUCH_CURSOR = "cursor is none of ours; allowed: next_cursor of an earlier lis
 
 def _slices(read: Reading, wanted: Wanted) -> list[_Condition]:
     """Give each range of rows that fits, without its time."""
-    project = _Condition("project = ?", (wanted.project,)) if wanted.project else _ANY
+    project = _project(wanted)
     if wanted.saved is not None:
         kept = _Condition("scope = ? AND kept = ?", (read.principal, int(wanted.saved)))
         return [kept & project] if wanted.status in {None, "completed"} else []
     return [_Condition(*each.where(read.principal)) & project for each in read.slices(wanted.status)]
+
+
+def _project(wanted: Wanted) -> _Condition:
+    return _Condition("project = ?", (wanted.project,)) if wanted.project else _ANY
 
 
 def _seconds(wanted: Wanted) -> tuple[float, float]:
@@ -103,10 +136,16 @@ def totals(read: Reading, wanted: Wanted) -> Totals:
     """Add up all requests that fit: whole days are summed already, and the parts of days at both ends are added row by row."""
     if wanted.saved is not None and wanted.status not in {None, "completed"}:
         return Totals()
-    found = Totals()
+    found = Totals(films=_count_films(read, wanted))
     for each in read.slices(wanted.status):
         found = sum(_sums(read, wanted, each), found)
     return found
+
+
+def _count_films(read: Reading, wanted: Wanted) -> int:
+    asked = _Condition("scope = ?", (read.principal,)) & _time(read, wanted, None, is_film=True) & _project(wanted)
+    row = read.db.one(f"SELECT count(*) AS films FROM films WHERE {asked.text}", *asked.values)
+    return int(row["films"]) if row and sums.has_films(wanted) else 0
 
 
 def _sums(read: Reading, wanted: Wanted, part: Slice) -> Iterator[Totals]:

@@ -12,8 +12,9 @@ from seedance_mcp.errors import TaskNotFound
 from seedance_mcp.money import policy, sums
 from seedance_mcp.money.amounts import from_nano, from_text
 from seedance_mcp.money.records import Film, Media, ModelSpending, Movements, Page, Record, Spent, Took, Upload, Used
+from seedance_mcp.money.sql_films import Films
 from seedance_mcp.money.sql_movements import Surroundings
-from seedance_mcp.money.sql_rows import DAY_SECONDS, day_of, read_film, read_media, read_record, read_token, read_upload
+from seedance_mcp.money.sql_rows import DAY_SECONDS, day_of, read_media, read_record, read_token, read_upload
 from seedance_mcp.money.stores.store import Queries, Row
 from seedance_mcp.task import Status
 
@@ -66,16 +67,22 @@ class Reading:
         return read_record(row, self.now)
 
     def find(self, key: str) -> Record | None:
-        """Find the request of a task id or request id.
+        """Find the request of a task id or request id, or a film.
 
         The plus keeps SQLite from reading every request in the order of time until it comes to the task.
         """
         row = self.db.one(
             "SELECT * FROM requests WHERE request_id = ? AND scope = ?"
-            " UNION ALL SELECT * FROM (SELECT * FROM requests WHERE task_id = ? AND scope = ? ORDER BY +created_at DESC)",
+            " UNION ALL SELECT * FROM (SELECT * FROM requests WHERE task_id = ? AND scope = ? ORDER BY +created_at DESC)"
+            " AS of_task",
             *(key, self.principal, key, self.principal),
         )
-        return self.record(row) if row else None
+        return self.record(row) if row else self.joined.find(key)
+
+    @property
+    def joined(self) -> Films:
+        """Give the films."""
+        return Films(self.db, self.insertion_order, self.principal)
 
     def get(self, key: str) -> Record:
         """Give the request of a task id or request id, which must be there."""
@@ -152,7 +159,8 @@ class Reading:
             f" ORDER BY created_at DESC, {self.insertion_order} DESC LIMIT ?",
             *(self.principal, NEWEST_KEYS),
         )
-        fitting = [name for name in newest if part.lower() in name.lower()]
+        films = [film.film_id for film in self.joined.newest("1 = 1", (), NEWEST_KEYS)]
+        fitting = [name for name in (*newest, *films) if part.lower() in name.lower()]
         if part and len(fitting) < limit:
             span = (self.principal, part, part + _LAST_CHARACTER, limit)
             fitting += self._names(
@@ -233,11 +241,7 @@ class Reading:
 
     def films(self, limit: int) -> list[Film]:
         """Give the newest joined films."""
-        rows = self.db.all(
-            f"SELECT * FROM films WHERE scope = ? ORDER BY created_at DESC, {self.insertion_order} DESC LIMIT ?",
-            *(self.principal, limit),
-        )
-        return [read_film(row) for row in rows]
+        return self.joined.newest("1 = 1", (), limit)
 
     def unknown_outcomes(self) -> list[Record]:
         """Give every principal's requests of unknown outcome."""

@@ -70,7 +70,8 @@ def insert_film(db: Transaction, film: Film, principal: str) -> None:
     """Write a row of `films`."""
     saved = {"saved_path": film.saved.uri, "saved_bytes": film.saved.size_bytes, "saved_sha256": film.saved.sha256}
     made = {"created_at": film.created_at.timestamp(), "seconds": film.seconds, "project": film.project}
-    _insert(db, "films", {"film_id": film.film_id, "scope": principal, "parts": json.dumps(film.parts), **made, **saved})
+    columns = {"film_id": film.film_id, "scope": principal, "parts": json.dumps(film.parts), **made, **saved}
+    _insert(db, "films", columns, " ON CONFLICT (film_id) DO NOTHING")
 
 
 def _moment(seconds: float) -> datetime:
@@ -191,6 +192,6 @@ def _add_to_day(db: Transaction, record: Record, sign: int) -> None:
     )
 
 
-def _insert(db: Transaction, table: str, columns: Mapping[str, Any]) -> None:
+def _insert(db: Transaction, table: str, columns: Mapping[str, Any], otherwise: str = "") -> None:
     names, marks = ", ".join(columns), ", ".join("?" * len(columns))
-    db.run(f"INSERT INTO {table} ({names}) VALUES ({marks})", *columns.values())
+    db.run(f"INSERT INTO {table} ({names}) VALUES ({marks}){otherwise}", *columns.values())

@@ -26,12 +26,18 @@ class _PolledTask:
     polled_at: float = -math.inf
     answered_at: float = -math.inf
     """When the last answer came, even if it was a failure; a poll that was cancelled has no answer."""
+    answers: int = 0
+    """How many polls were answered or failed."""
     wall_ahead_seconds: float = math.inf
     """How far the wall's clock was ahead of the event loop's at the last poll."""
     times_missing: int = 0
     """How many polls in a row found no such task."""
     not_before: float = -math.inf
     """The provider asked not to be polled before this."""
+
+    def note_answer(self) -> None:
+        """Note that a poll was answered just now, or failed."""
+        self.answered_at, self.answers = anyio.current_time(), self.answers + 1
 
 
 class Polls:
@@ -69,14 +75,18 @@ class Polls:
             try:
                 yield True
             except Exception:
-                task.answered_at = anyio.current_time()
+                task.note_answer()
                 raise
-            task.answered_at = anyio.current_time()
+            task.note_answer()
 
     def seconds_since_answer(self, key: str) -> float:
         """Give how long ago a poll of a task was answered; 0 where this process saw no answer."""
         task = self._tasks.get(key)
         return 0.0 if task is None or task.answered_at == -math.inf else anyio.current_time() - task.answered_at
+
+    def answers(self, key: str) -> int:
+        """Give how many polls of a task this process has seen answered."""
+        return self._tasks[key].answers if key in self._tasks else 0
 
     def postpone(self, key: str, seconds: float) -> None:
         """Let no poll of a task begin for a time, because the provider asks for it."""

@@ -1,6 +1,7 @@
 """The MCP server: its handlers, tables and transports."""
 
 __all__ = [
+    "background",
     "client_session",
     "handlers",
     "http",
@@ -8,12 +9,16 @@ __all__ = [
     "http_client_name",
     "http_connections",
     "http_door",
-    "loading",
+    "http_lists",
+    "http_messages",
+    "log_lines",
     "loose_messages",
+    "metrics",
     "oauth",
     "player",
     "prompts",
     "resources",
+    "spans",
     "stdio_handover",
     "subscriptions",
     "tasks_extension",

@@ -90,6 +90,7 @@ class McpCaller:
         """Take the request's context and its parameters, which may hold the user's answer."""
         self._ctx = ctx
         self._meter, self._reported_at = Meter(), anyio.current_time()
+        self._is_heard = ctx.request is None or "progress_token" in (ctx.meta or {})
         self.reply = _reply(params)
 
     async def report(self, progress: float, message: str) -> None:
@@ -99,6 +100,8 @@ class McpCaller:
 
     async def accompany(self, work: Callable[[], Awaitable[T]]) -> T:
         """Await a tool's work, and report to the client whenever nothing was reported for `HEARTBEAT_SECONDS`."""
+        if not self._is_heard:
+            return await work()
         came: list[T | Exception] = []
         async with anyio.create_task_group() as group:
             group.start_soon(self._beat)

@@ -10,7 +10,6 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
-from importlib.util import find_spec
 from typing import Any
 
 import anyio
@@ -22,11 +21,13 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import SecretStr
 
 from seedance_mcp._version import __version__
+from seedance_mcp.catalogue.profiles import Profile
 from seedance_mcp.errors import InvalidRequest, ProviderFailed, SeedanceError
 from seedance_mcp.instant.opening import Opening, prefers_flat
 from seedance_mcp.instant.pipes import claim
-from seedance_mcp.server import player, tasks_extension
+from seedance_mcp.server import background, player, tasks_extension
 from seedance_mcp.server.client_session import Asked, Context, McpCaller, client_name, longest_wait_seconds, session_of
+from seedance_mcp.server.spans import traces_are_taken, without_messages
 from seedance_mcp.server.stdio_handover import resume
 from seedance_mcp.server.subscriptions import TaskSubscriptions
 from seedance_mcp.server.tool_table import TOOLS, ToolSpec
@@ -68,10 +69,15 @@ class _Handlers:
         offered_edition(settings)  # what it does not know is refused before a client is served
         self.settings = settings
         self.tools = {spec.name: spec for spec in TOOLS}
+        self._listed: dict[tuple[str, Profile], types.ListToolsResult] = {}
 
     async def list_tools(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
-        profile = "flat" if self._is_shown_flat(ctx) else "union"
-        return types.ListToolsResult(tools=[spec.listed(session_of(ctx).edition, profile) for spec in TOOLS])
+        edition = session_of(ctx).edition
+        shown: tuple[str, Profile] = edition.name, "flat" if self._is_shown_flat(ctx) else "union"
+        if shown not in self._listed:
+            tools = [spec.listed(edition, shown[1]) for spec in TOOLS]
+            self._listed[shown] = types.ListToolsResult(tools=tools)
+        return self._listed[shown]
 
     def _is_shown_flat(self, ctx: Context) -> bool:
         """Whether this client is shown the flat schemas."""
@@ -81,7 +87,9 @@ class _Handlers:
         self, ctx: Context, params: types.CallToolRequestParams
     ) -> types.CallToolResult | types.InputRequiredResult | tasks_extension.Handle:
         began, outcome, error = anyio.current_time(), "cancelled", None
+        tool = params.name if params.name in self.tools else UNKNOWN_TOOL
         ctx.lifespan_context.calls_running += 1
+        ctx.lifespan_context.observer.tool_started(tool)
         try:
             answer = await self._call(ctx, params)
             outcome = "answered"
@@ -92,7 +100,6 @@ class _Handlers:
             outcome, answer = "failed", self._failed(error)
         finally:
             ctx.lifespan_context.calls_running -= 1
-            tool = params.name if params.name in self.tools else UNKNOWN_TOOL
             call = ToolCall(tool, session_of(ctx).principal, anyio.current_time() - began, outcome, error)
             ctx.lifespan_context.observer.tool_called(call)
         return answer
@@ -267,7 +274,12 @@ def _block(attached: results.FileLink | results.Picture) -> types.ContentBlock:
 
 def _sound(value: Any) -> Any:
     """Give the same value without halves of surrogate pairs, which no JSON message can carry."""
-    return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+    written = json.dumps(value, ensure_ascii=False)
+    try:
+        written.encode()
+    except UnicodeEncodeError:
+        return json.loads(written.encode("utf-8", "replace"))
+    return value
 
 
 async def _with_sandbox(shared: Shared, stack: AsyncExitStack) -> Shared:
@@ -287,12 +299,7 @@ async def open_shared(shared: Shared) -> AsyncGenerator[Shared]:
         if shared.settings.sandbox:
             shared = await _with_sandbox(shared, stack)
         stack.push_async_callback(shared.aclose)
-        if shared.settings.auto_save:
-            from seedance_mcp.tools.auto_save import AutoSave  # noqa: PLC0415 - most servers save only when they are asked
-
-            group = await stack.enter_async_context(anyio.create_task_group())
-            stack.callback(group.cancel_scope.cancel)
-            group.start_soon(AutoSave(shared).run)
+        await stack.enter_async_context(background.at_work(shared))
         yield shared
 
 
@@ -309,12 +316,11 @@ def build_server(
         observers: They learn what happens in the server, beside its subscriptions and log lines.
     """
     handlers, subscriptions = _Handlers(settings), TaskSubscriptions()
-    observer = Observers((subscriptions, LogLines(), *observers))
 
     @asynccontextmanager
     async def lifespan(_: Server[Shared]) -> AsyncGenerator[Shared]:
         async with open_() if open_ else open_shared(Shared(settings)) as shared:
-            shared.observer = observer
+            shared.observer = Observers((subscriptions, LogLines(), *shared.watchers, *observers))
             yield shared
 
     server = Server(
@@ -333,9 +339,10 @@ def build_server(
         on_get_prompt=handlers.get_prompt,
         on_completion=handlers.complete,
         on_subscriptions_listen=subscriptions.listen,
+        get_tool_input_schema=_no_header_parameters,
     )
-    # Where no tracing is installed the SDK's spans go nowhere, and yet every waiting call would carry one.
-    server.middleware = server.middleware if find_spec("opentelemetry.sdk") else []
+    # Where nothing takes traces the SDK's spans go nowhere, and yet every waiting call would carry one.
+    server.middleware = without_messages(server.middleware) if traces_are_taken() else []
     server.add_request_handler("tools/call", types.CallToolRequestParams, handlers.call_tool)
     _serve_discovery(server)
     server.extensions[player.EXTENSION] = {}
@@ -344,6 +351,12 @@ def build_server(
 
 
 _HOME = "https://github.com/seedance-mcp/seedance-mcp"
+
+
+def _no_header_parameters(tool: str) -> None:
+    """Say that no argument of a tool comes in a header too; the SDK would list all tools in each call to find that out."""
+
+
 _CACHE_HINTS: dict[CacheableMethod, CacheHint] = {
     "tools/list": CacheHint(ttl_ms=_DAY_MS, scope="private"),  # it depends on the client's name
     "prompts/list": CacheHint(ttl_ms=_DAY_MS, scope="public"),

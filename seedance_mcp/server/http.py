@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
@@ -26,6 +25,9 @@ from seedance_mcp.server.http_answers import OneAnswer, PostOnly
 from seedance_mcp.server.http_client_name import ClientNameMiddleware
 from seedance_mcp.server.http_connections import PatientServer, connections_allowed, guarded
 from seedance_mcp.server.http_door import HEALTH_PATH, READY_PATH, Doorkeeper, bracketed
+from seedance_mcp.server.http_lists import KeptLists
+from seedance_mcp.server.http_messages import MessageMiddleware
+from seedance_mcp.server.log_lines import announce
 from seedance_mcp.server.oauth import Issuer, issuer_of
 from seedance_mcp.settings import Settings, is_loopback_host
 from seedance_mcp.tools.session import Connect, Shared, connect_to_provider
@@ -148,7 +150,10 @@ def _streamable(server: Server[Shared]) -> Starlette:
 
     app = Starlette(routes=[Mount("/", app=OneAnswer(streams, single))], lifespan=lifespan)
     app.add_middleware(ClientNameMiddleware)
+    app.add_middleware(MessageMiddleware, path=MCP_PATH)
     app.add_middleware(PostOnly, path=MCP_PATH)
+    traced = bool(server.middleware)  # then each list has its span, which an answer from memory would not make
+    app.add_middleware(KeptLists, path=None if traced else MCP_PATH)
     return app
 
 
@@ -164,9 +169,10 @@ class _SseEndpoint:
 
 
 def _older_sse(server: Server[Shared]) -> Starlette:
-    transport = SseServerTransport("/messages/")
-    routes = [Route("/sse", _SseEndpoint(server, transport)), Mount("/messages/", app=transport.handle_post_message)]
-    return Starlette(routes=routes)
+    path = "/messages/"
+    transport = SseServerTransport(path)
+    routes = [Route("/sse", _SseEndpoint(server, transport)), Mount(path, app=transport.handle_post_message)]
+    return Starlette(routes=routes, middleware=[Middleware(MessageMiddleware, path=path)])
 
 
 async def serve_http(settings: Settings, transport: Transport, place: Place) -> None:
@@ -187,5 +193,5 @@ async def serve_http(settings: Settings, transport: Transport, place: Place) -> 
     )
     path = MCP_PATH if transport == "http" else "/sse"
     scheme = "https" if place.certificate else "http"
-    print(f"seedance-mcp: {scheme}://{bracketed(place.host)}:{place.port}{path}", file=sys.stderr)
+    announce(f"{scheme}://{bracketed(place.host)}:{place.port}{path}")
     await PatientServer(config, app.state.running).serve()

@@ -27,22 +27,21 @@ class ClientNameMiddleware:
         first = await receive()
         name = _opening_name(first)
         if not prefers_flat(name, "auto"):
-            return await self._app(scope, _before(first, receive), send)
+            return await self._app(scope, replay([first], receive), send)
 
         async def tag(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message)[SESSION_HEADER] = quote(name or "", safe="")
             await send(message)
 
-        return await self._app(scope, _before(first, receive), tag)
+        return await self._app(scope, replay([first], receive), tag)
 
 
-def _before(first: Message, receive: Receive) -> Receive:
-    """Give a message that was read already, then the rest."""
-    read = [first]
+def replay(read: list[Message], receive: Receive) -> Receive:
+    """Give the messages that were read already, then the rest."""
 
     async def again() -> Message:
-        return read.pop() if read else await receive()
+        return read.pop(0) if read else await receive()
 
     return again
 

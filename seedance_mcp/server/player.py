@@ -57,12 +57,7 @@ def _origin(link: str) -> str:
 
 def _page(hosts: list[str]) -> str:
     """Give the page with its policy: its one script, its one style, videos of these hosts, and nothing else."""
-    from seedance_mcp.tools.gallery_page import inline_hash  # noqa: PLC0415 - most sessions show no page
+    from seedance_mcp.tools.gallery_page import content_policy  # noqa: PLC0415 - most sessions show no page
 
     text = files("seedance_mcp.server").joinpath("task.html").read_text("utf-8")
-    media = " ".join(hosts) or "'none'"
-    policy = (
-        f"default-src 'none'; script-src {inline_hash(text, 'script')}; style-src {inline_hash(text, 'style')}; "
-        f"media-src {media}; base-uri 'none'; form-action 'none'"
-    )
-    return text.replace("{policy}", policy)
+    return text.replace("{policy}", content_policy(text, media=" ".join(hosts) or "'none'"))

@@ -236,7 +236,10 @@ _FRAME_CRAFT = (
 
 _STORY_CRAFT = (
     "Fix one description for all that recurs and repeat it word for word in each shot: a shot knows nothing of the others.",
-    "Give every shot the same reference pictures in the same order, so that Image 1 is the same everywhere.",
+    (
+        "Give every shot that takes images the same reference pictures in the same order, so that Image 1 is the same "
+        "everywhere; a shot that begins with the last frame of another shows the same people as that one."
+    ),
     "Keep style and palette the same in every shot; change framing or angle between neighbours.",
 )
 
@@ -244,25 +247,53 @@ _STORY_CRAFT = (
 def _steps(edition: Edition, spec: PromptSpec, wishes: _Wishes, model: Model | None, *, flat: bool) -> Iterable[str]:
     yield f"{_call('list_models', model=model.name) if model else '`list_models`'}: the limits and prices of today (free)."
     yield from spec.steps(edition, wishes)
-    request = _request(wishes, model)
-    dry_run = _call("create_video", **(request if flat else {"request": request}), dry_run=True)
+    request, labels = _request(wishes, model), _given(wishes, "project")
+    dry_run = _call("create_video", **(request if flat else {"request": request}), dry_run=True, **labels)
     yield f"{dry_run}{' for every shot' if spec.many else ''}: checks the request and estimates the cost for free."
     shown = "the storyboard and the sum of the estimates" if spec.many else "the prompt, the model and the estimate"
     yield f"Show the user {shown}, and ask before anything is paid. Go on only after a clear yes."
-    if spec.many:
-        yield "Take only the first shot through the next steps and watch its video together; only then pay for the others."
     yield (
-        f"`create_video` once{' for each shot' if spec.many else ''}, with the very request that was checked. If it asks for "
-        "confirmation, ask the user, then give its confirm_token too. Never repeat it after a slow or lost answer."
+        f"`create_video` once{' for the first shot only' if spec.many else ''}, with the very request that was checked. If it "
+        "asks for confirmation, ask the user, then give its confirm_token too. Never repeat it after a slow or lost answer."
     )
     yield "`wait_for_video` until the status is completed or failed; a wait that runs out is no failure, call it again."
-    if isinstance(wishes, MakeFilm):
-        yield from _film_steps(wishes)
+    if spec.many:
+        yield from _other_shots(wishes, model)
+    if isinstance(wishes, ContinueVideo):
+        yield f"{_call('join_videos', tasks=[wishes.task_id, '…'])}, if the user wants both as one film (free)."
+    yield from _last_step(edition, is_film=spec.many)
+
+
+def _last_step(edition: Edition, *, is_film: bool) -> Iterable[str]:
     days = edition.url_lifetime_seconds.value // 86400
+    kept = "each clip that the user wants by itself; the film is saved already" if is_film else "it"
     yield (
-        f"`download_video` keeps it: the URL expires after about {days} days. Give the user the path and the cost; where "
+        f"`download_video` keeps {kept}: the URL expires after about {days} days. Give the user the path and the cost; where "
         "nothing could be saved, give video_url and say when it expires."
     )
+
+
+def _given(wishes: _Wishes, *names: str) -> dict[str, Any]:
+    """Give those of some arguments that the prompt has and the user gave."""
+    return wishes.model_dump(exclude_none=True, include={*names})
+
+
+def _other_shots(wishes: _Wishes, model: Model | None) -> Iterable[str]:
+    """Lead from the first shot over the others to one file."""
+    preview = _call("preview_video", task_id="…")
+    yield (
+        f"{preview}: look at the first shot, show it to the user, and pay for no other before a clear yes. If it is wrong, "
+        "change its prompt or make another take, which is paid again."
+    )
+    pair = bool(model and model.route.both_frames)
+    field = "images: this model takes frames as a pair only" if pair else "first_image, which cannot be combined with images"
+    frame = _call("upload_asset", source="task:<task_id>#last", model=model.name if model else "…")
+    yield (
+        f"Then each other shot in order, made and awaited like the first. Where it goes on from the one before: {frame} of "
+        f"that shot, and the reference goes into {field}. A shot that begins anew keeps the reference pictures."
+    )
+    joined = _call("join_videos", tasks=["…", "…"], **_given(wishes, "music", "project"))
+    yield f"{joined}: the shots in order as one file (free). Its path is the film's."
 
 
 def _text_steps(edition: Edition, wishes: TextToVideo) -> Iterable[str]:
@@ -283,16 +314,6 @@ def _continued_steps(edition: Edition, wishes: ContinueVideo) -> Iterable[str]:
     last = _call("upload_asset", source=f"task:{wishes.task_id}#last", model=wishes.model or "…")
     yield f"{last}: the clip's last frame; the reference it gives goes into first_image. Keep ratio and resolution."
     yield "Write the prompt: what happens from that frame on, in the same words for all that recurs."
-
-
-def _film_steps(wishes: MakeFilm) -> Iterable[str]:
-    """Lead from the first shot over the others to one file."""
-    yield (
-        "For each shot that goes on from the one before: `upload_asset` with source task:<task_id>#last of that shot, put the "
-        "reference into first_image, then make it. Make a shot that fails the user's eye again with another take."
-    )
-    more = {name: value for name, value in (("music", wishes.music), ("project", wishes.project)) if value}
-    yield f"{_call('join_videos', tasks=['…', '…'], **more)}: the shots in order as one file (free). Its path is the film's."
 
 
 def _story_steps(edition: Edition, wishes: Storyboard) -> Iterable[str]:
@@ -325,9 +346,9 @@ PROMPTS = (
     PromptSpec(
         name="storyboard",
         title="Storyboard",
-        description="Split a story into shots that look alike, with the cost of all before the first is paid.",
+        description="Split a story into shots that look alike: all priced, the first approved, the rest chained, all joined.",
         reads=Storyboard,
-        task="Turn the user's story into a storyboard of Seedance 2.0 clips, and make them.",
+        task="Turn the user's story into a storyboard of Seedance 2.0 clips, make them, and join them.",
         craft=_STORY_CRAFT,
         steps=_story_steps,
         many=True,

@@ -1,4 +1,4 @@
-"""The resource table, and the text of each resource; the tables of the README are made by the same functions."""
+"""The resource table, and the text of each resource; the tables of the documents are made by the same functions."""
 
 from __future__ import annotations
 

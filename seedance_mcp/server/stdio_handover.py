@@ -27,7 +27,7 @@ from mcp.shared.message import SessionMessage
 from seedance_mcp.instant.opening import Opening
 from seedance_mcp.instant.pipes import Lines, write
 from seedance_mcp.server.loose_messages import mended
-from seedance_mcp.server.unreadable_lines import refusals_of
+from seedance_mcp.server.unreadable_lines import message_of, refusals_of
 
 _ACKNOWLEDGED = "notifications/subscriptions/acknowledged"
 _SERVER_ENDED = (BrokenResourceError, ClosedResourceError, CancelledError, RuntimeError)
@@ -70,17 +70,11 @@ class Incoming(ObjectReceiveStream[Received]):
         """Give the next message; one that cannot be read is answered, and given as the exception, as by the SDK's stream."""
         line = (await self._lines.receive()).decode("utf-8-sig", "replace")
         try:
-            message = types.jsonrpc_message_adapter.validate_json(line, by_name=False)
+            return SessionMessage(mended(message_of(line)))
         except ValueError as error:
-            return await self._refused(line, error)
-        if isinstance(message, types.JSONRPCNotification) and '"id"' in line and any(refusals_of(line)):
-            return await self._refused(line, ValueError("a request whose id is none"))
-        return SessionMessage(mended(message))
-
-    async def _refused(self, line: str, error: ValueError) -> ValueError:
-        for refusal in refusals_of(line):
-            await self.refuse(refusal)
-        return error
+            for refusal in refusals_of(line):
+                await self.refuse(refusal)
+            return error
 
     def end(self) -> None:
         """Take no message after those that were read."""

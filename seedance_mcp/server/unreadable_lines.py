@@ -1,4 +1,4 @@
-"""Answers lines that are no message: JSON-RPC errors with each id that can be read, so that no client waits for ever."""
+"""Answers lines and bodies that are no message: JSON-RPC errors with each id in them, so that no client waits for ever."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 
 import mcp_types as types
 
@@ -13,10 +14,10 @@ _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[\]{}]')
 _VALUE = re.compile(r'\s*:\s*(-?[0-9]{1,19}(?![0-9.eE])|"(?:[^"\\]|\\.){0,1000}")')
 _NAME = re.compile(r"\s*:")
 _HALF = re.compile(r"\\u[dD][89a-fA-F]")
-_CANNOT_BE_READ = "Parse error: the line cannot be read as JSON"
+_CANNOT_BE_READ = "Parse error: what was sent cannot be read as JSON"
 _IS_NO_MESSAGE = (
-    "Invalid Request: the line is no JSON-RPC 2.0 message; allowed: one object a line, no batch, no deeper than 100, its id "
-    "text or a whole number"
+    "Invalid Request: what was sent is no JSON-RPC 2.0 message; allowed: one object in a line or body, no batch, no deeper "
+    "than 100, its id text or a whole number"
 )
 _HALF_A_CHARACTER = "Invalid Request: the message holds half a character (a lone surrogate such as \\ud83d); send whole ones"
 
@@ -42,13 +43,21 @@ class _Object:
         return "id" in self.names if "method" in self.names else not self.names & {"result", "error"}
 
 
+def message_of(line: str) -> types.JSONRPCMessage:
+    """Read a message; raises `ValueError` for a line that is none."""
+    message = types.jsonrpc_message_adapter.validate_json(line, by_name=False)
+    if isinstance(message, types.JSONRPCNotification) and '"id"' in line and "id" in json.loads(line):
+        raise ValueError("a request whose id is none")
+    return message
+
+
 def refusals_of(line: str) -> Iterator[str]:
     """Give the errors to send for a line that is no message, in JSON: one for each request that it seems to hold."""
     if not line.strip():
         return
-    found = list(_objects(line))
     code, message = _judged(line)
-    for each in found or [_Object()]:
+    objects = _objects(line)
+    for each in chain([next(objects, _Object())], objects):
         if each.wants_answer:
             error = json.dumps({"code": code, "message": message})
             yield f'{{"jsonrpc":"2.0","id":{each.id or "null"},"error":{error}}}'

@@ -23,10 +23,10 @@ def lock(file: BinaryIO, path: Path, system: str = os.name) -> bool:
         Whether it is locked and still the one at its path; `False` where another opening of it is locked.
     """
     is_locked = _lock_of_windows(file, import_module("msvcrt")) if system == "nt" else _lock_of_unix(file)
-    return is_locked and _is_at(file, path)
+    return is_locked and is_at(file, path)
 
 
-def _is_at(file: BinaryIO, path: Path) -> bool:
+def is_at(file: BinaryIO, path: Path) -> bool:
     """Return whether a file is still there: a call that had it locked before may have removed it meanwhile."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())

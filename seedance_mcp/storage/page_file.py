@@ -38,6 +38,17 @@ class PageFolder(AbstractContextManager["PageFolder"]):
         Raises:
             OSError: It is a link or no file, is longer than allowed, or the system refuses.
         """
+        content = self.head(name, most_bytes + 1)
+        if content is not None and len(content) > most_bytes:
+            raise OSError(f"{name} is longer than {most_bytes} bytes")
+        return content
+
+    def head(self, name: str, size_bytes: int) -> bytes | None:
+        """Give the first bytes of a file; `None` where there is none of that name.
+
+        Raises:
+            OSError: It is a link or no file, or the system refuses.
+        """
         try:
             descriptor = self._folder.open(name)
         except FileNotFoundError:
@@ -46,10 +57,7 @@ class PageFolder(AbstractContextManager["PageFolder"]):
             os.close(descriptor)
             raise OSError(f"{name} is no file")
         with os.fdopen(descriptor, "rb") as file:
-            content = file.read(most_bytes + 1)
-        if len(content) > most_bytes:
-            raise OSError(f"{name} is longer than {most_bytes} bytes")
-        return content
+            return file.read(size_bytes)
 
     def replace(self, name: str, content: bytes) -> Path:
         """Write a file in place of whatever has its name, and give its path; raises `OSError`."""

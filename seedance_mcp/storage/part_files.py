@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from seedance_mcp.storage.file_lock import lock
+from seedance_mcp.storage.file_lock import is_at, lock
 from seedance_mcp.storage.local_disk import in_words
 
 PARTS_MOST = 8
@@ -39,6 +39,11 @@ class PartFile:
         self.mark: str = header.get("mark", "")
         self.announced_bytes: int | None = header.get("announced_bytes")
         self.size_bytes = max(0, file.seek(0, os.SEEK_END) - _HEADER_BYTES) if self.mark else 0
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether these are all bytes of the video, as far as its host says."""
+        return bool(self.mark) and self.size_bytes == self.announced_bytes
 
     def begin(self, mark: str, announced_bytes: int | None) -> None:
         """Drop all bytes and start anew.
@@ -75,40 +80,71 @@ class PartFile:
         self._is_wanted = False
 
     def close(self) -> None:
-        """Unlock the file; it stays where a later transfer can continue it."""
+        """Unlock the file; it stays where a later transfer can continue it, and else for those who wait with it open."""
         is_left = self._is_wanted and bool(self.mark and self.size_bytes)
         with suppress(OSError):  # on a full disk the last bytes are lost, and a later transfer fetches them
             self._file.flush()
-        if not is_left:
-            with suppress(OSError):  # a system that removes no open file leaves an empty one, which is swept later
-                self._file.truncate(0)
-                self._path.unlink()
+        if not is_left and is_at(self._file, self._path):
+            self._remove()
         with suppress(OSError):
             self._file.close()
 
-
-def claim(folder: Path, name: str) -> PartFile | None:
-    """Open the part of a video, made at first use; `None` while another call or process has it.
-
-    Args:
-        folder: Where parts are kept.
-        name: The video's own name among all, such as a request id.
-
-    Raises:
-        DownloadRefused: The folder cannot be written to.
-    """
-    with in_words(_DATA_FOLDER):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return _open(folder / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.part")
+    def _remove(self) -> None:
+        try:
+            self._path.unlink()
+        except OSError:  # a system that removes no open file leaves an empty one, which is swept later
+            with suppress(OSError):
+                self._file.truncate(0)
 
 
-def _open(path: Path) -> PartFile | None:
+class Turn:
+    """The wait for the part of a video; it has the file open, and so sees all that another one brings and removes."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        """Open the part, made at first use.
+
+        Args:
+            folder: Where parts are kept.
+            name: The video's own name among all, such as a request id.
+
+        Raises:
+            DownloadRefused: The folder cannot be written to.
+        """
+        self._path = folder / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.part"
+        self._part: PartFile | None = None
+        with in_words(_DATA_FOLDER):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._file = _open(self._path)
+
+    def take(self) -> PartFile | None:
+        """Give the part; `None` while another call or process has it."""
+        if lock(self._file, self._path):
+            self._part = PartFile(self._path, self._file)
+        elif not is_at(self._file, self._path):
+            self._part = self._removed() or self.take()
+        return self._part
+
+    def _removed(self) -> PartFile | None:
+        """Give a part that another one brought whole and had no more use for; opens a new one where it is not whole."""
+        part = PartFile(self._path, self._file)
+        if part.is_whole:
+            return part
+        self._file.close()
+        with in_words(_DATA_FOLDER):
+            self._file = _open(self._path)
+        return None
+
+    def leave(self) -> None:
+        """Let others have the part, if it was taken."""
+        if part := self._part or self.take():
+            part.close()
+        else:
+            self._file.close()
+
+
+def _open(path: Path) -> BinaryIO:
     flags = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_BINARY", "O_CLOEXEC"))
-    file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | flags, _MODE), "r+b")
-    if lock(file, path):
-        return PartFile(path, file)
-    file.close()
-    return None
+    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | flags, _MODE), "r+b")
 
 
 def _read_header(file: BinaryIO) -> dict[str, Any]:
@@ -134,6 +170,10 @@ def sweep(folder: Path, oldest_seconds: float) -> None:
 
 
 def _remove(path: Path) -> None:
-    if part := _open(path):
+    file = _open(path)
+    if lock(file, path):
+        part = PartFile(path, file)
         part.drop()
         part.close()
+    else:
+        file.close()

@@ -13,6 +13,7 @@ __all__ = [
     "gallery",
     "gallery_page",
     "models",
+    "observed_ledger",
     "observer",
     "picture_shapes",
     "references",

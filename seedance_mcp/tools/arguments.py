@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Sequence
@@ -122,7 +121,7 @@ class JoinVideos(Arguments):
     crossfade_seconds: Annotated[float, Field(ge=0.1, le=2)] = 0.5
     music: Annotated[str | None, Field(description="Local audio.")] = None
     filename: str | None = None
-    project: str | None = None
+    project: Label | None = None
 
 
 class WaitForVideo(GetTask):
@@ -471,8 +470,8 @@ class _Problem:
         return f" Call upload_asset with {call}: it brings that frame of the video; put the reference it gives here."
 
 
-_TASK = re.compile(r"(task:)?(?P<id>(vid|videos?|task|req)_[\w-]+)(#(?P<moment>first|last|[\d.]+))?")
-"""A task id, which the provider writes in these ways, or a frame as `upload_asset` takes one."""
+_TASK = re.compile(r"(task:)?(?P<id>(vid|videos?|film|task|req)_[\w-]+)(#(?P<moment>first|last|[\d.]+))?")
+"""A task id, which the provider writes in these ways, a film's id, or a frame as `upload_asset` takes one."""
 
 _MEANT = {
     "seconds": "duration",
@@ -486,6 +485,8 @@ _MEANT = {
 
 
 def _did_you_mean(word: str, known: tuple[str, ...]) -> str:
+    import difflib  # noqa: PLC0415 - few calls name what does not exist
+
     near = difflib.get_close_matches(word, known, n=3, cutoff=0.5)
     return f" Did you mean {' or '.join(near)}?" if near else ""
 

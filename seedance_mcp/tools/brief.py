@@ -103,13 +103,30 @@ def task_row(record: records.Record) -> TaskRow:
         saved=sums.kept(record),
     )
     room = TASK_ROW_CHARS - _chars(row.model_copy(update={"prompt": "…"}).model_dump())
+    if record.parts:
+        return _film_row(row, record)
     return row.model_copy(update={"prompt": _shortened(" ".join((record.prompt or "").split()), min(room, _PROMPT_CHARS))})
+
+
+def _film_row(row: TaskRow, record: records.Record) -> TaskRow:
+    """Name as many parts of a film as its row has room for, and then its path where that has room too."""
+    fitting = row
+    for shown in range(len(record.parts) + 1):
+        left = [f"and {len(record.parts) - shown} more"] if shown < len(record.parts) else []
+        longer = row.model_copy(update={"parts": [*record.parts[:shown], *left]})
+        fitting = longer if _fits(longer) else fitting
+    whole = fitting.model_copy(update={"path": record.saved and record.saved.uri})
+    return whole if _fits(whole) else fitting
+
+
+def _fits(row: TaskRow) -> bool:
+    return _chars(row.model_dump()) <= TASK_ROW_CHARS
 
 
 def totals_of(found: records.Totals) -> Totals:
     """Give sums as agents read them."""
     return Totals(
-        count=found.count,
+        count=found.count + found.films,
         estimated=float(found.estimated),
         charged=float(found.charged),
         reserved=float(found.reserved),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import json
+import shutil
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import PurePath
@@ -24,9 +26,8 @@ from seedance_mcp.media import decoder
 from seedance_mcp.money.records import Record, Saved
 from seedance_mcp.origin import advice
 from seedance_mcp.polling.schedule import Meter
-from seedance_mcp.provider.result_body import Kept
 from seedance_mcp.storage.local_disk import temporary_video
-from seedance_mcp.storage.part_files import PartFile, claim, sweep
+from seedance_mcp.storage.part_files import PartFile, Turn, sweep
 from seedance_mcp.storage.video_names import video_name
 from seedance_mcp.storage.video_store import Pending, Stored
 from seedance_mcp.tools import gallery
@@ -59,13 +60,14 @@ async def download_video(session: Session, arguments: DownloadVideo, caller: Cal
     """
     record = await finished_record(session, arguments.task_id)
     name = video_name(arguments.filename, f"{record.created_at:%Y-%m-%d} {record.model} {record.task_id}")
-    async with session.shared.saving.setdefault(record.request_id, anyio.Lock()):
-        if found := await _saved_before(session, record, arguments, name):
+    if found := await _saved_before(session, record, arguments, name):
+        return found
+    if record.parts:
+        raise _without_file(record)
+    async with _claimed(session, record, caller) as part:
+        if found := await _saved_before(session, record, arguments, name):  # another call may have saved it meanwhile
             return found
-        async with _claimed(session, record, caller) as part:
-            if found := await _saved_before(session, record, arguments, name):  # another process may have saved it meanwhile
-                return found
-            return await _save(session, record, name, part, caller)
+        return await _save(session, record, name, part, caller)
 
 
 async def _saved_before(session: Session, record: Record, arguments: DownloadVideo, name: str) -> SavedVideo | None:
@@ -81,19 +83,26 @@ async def _saved_before(session: Session, record: Record, arguments: DownloadVid
 
 @asynccontextmanager
 async def _claimed(session: Session, record: Record, caller: Caller) -> AsyncGenerator[PartFile]:
-    """Have the fetching of a video to itself; waits for another process that has it, as long as that one lives."""
-    folder, waits = session.settings.ledger_dir / "downloads", 0
+    """Have the fetching of a video to itself; waits for another call or process that has it, as long as that one lives."""
+    folder = session.settings.ledger_dir / "downloads"
     await anyio.to_thread.run_sync(sweep, folder, session.edition.url_lifetime_seconds.value)
-    while (part := await anyio.to_thread.run_sync(claim, folder, record.request_id)) is None:
+    turn = await anyio.to_thread.run_sync(Turn, folder, record.request_id)
+    try:
+        async with session.shared.saving.setdefault(record.request_id, anyio.Lock()):
+            yield await _taken(turn, caller)
+    finally:
+        turn.leave()
+
+
+async def _taken(turn: Turn, caller: Caller) -> PartFile:
+    waits = 0
+    while (part := await anyio.to_thread.run_sync(turn.take)) is None:
         if waits * _RE_READ_SECONDS >= DEADLINE_SECONDS:
             raise DownloadFailed("Another process is downloading this video, and has not finished for long. Call again later.")
         waits += 1
         await caller.report(0.01 * waits * _RE_READ_SECONDS, "another process is downloading this video")
         await anyio.sleep(_RE_READ_SECONDS)
-    try:
-        yield part
-    finally:
-        part.close()
+    return part
 
 
 async def _save(session: Session, record: Record, name: str, part: PartFile, caller: Caller) -> SavedVideo:
@@ -110,7 +119,7 @@ async def _store(session: Session, record: Record, name: str, part: PartFile, ca
     """Fetch a video into the store; a call that fails or is cancelled leaves nothing there, and its part for the next call."""
     pending = await anyio.to_thread.run_sync(session.video_store.new, name, session.principal)
     try:
-        await _fetch(session, record, part.write, caller, part)
+        await _fetch(session, record, part, caller)
         return await anyio.to_thread.run_sync(_committed, part, pending)
     finally:
         with anyio.CancelScope(shield=True):
@@ -118,9 +127,13 @@ async def _store(session: Session, record: Record, name: str, part: PartFile, ca
 
 
 def _committed(part: PartFile, pending: Pending) -> Stored:
-    for piece in part.pieces():
-        pending.write(piece)
+    _copy(part, pending.write)
     return pending.commit()
+
+
+def _copy(part: PartFile, write: Callable[[bytes], object]) -> None:
+    for piece in part.pieces():
+        write(piece)
 
 
 def _saved_video(session: Session, record: Record, saved: Saved, note: str = "") -> SavedVideo:
@@ -192,8 +205,10 @@ def _decoded(job: str, argument: str, file: BinaryIO) -> dict[str, Any]:
 
 
 async def finished_record(session: Session, task_id: str) -> Record:
-    """Give the record of a finished video with a link; raises `DownloadFailed` where there is none."""
+    """Give the record of a film, or of a finished video with a link; raises `DownloadFailed` where there is none."""
     record, task = await session.ledger.find(task_id), None
+    if record and record.parts:
+        return record
     if record is None or record.status != "completed" or record.video_url is None or session.settings.sandbox:
         task = await poll_task(session, record, task_id)
         record = await session.ledger.get(task.request_id)
@@ -204,6 +219,12 @@ async def finished_record(session: Session, task_id: str) -> Record:
     if task and record.video_url is None:
         raise _without_link(task)
     return record
+
+
+def _without_file(film: Record) -> DownloadRefused:
+    """Make the error that the file of a joined film is gone, which nobody else has."""
+    call = json.dumps({"tasks": list(film.parts)})
+    return DownloadRefused(f"The file of this film is not there any more. join_videos with {call} makes it again, for free.")
 
 
 def _without_link(task: Task) -> DownloadFailed:
@@ -223,34 +244,49 @@ async def _open_saved(session: Session, saved: Saved) -> BinaryIO | None:
 
 @asynccontextmanager
 async def open_video(session: Session, record: Record, caller: Caller) -> AsyncGenerator[BinaryIO]:
-    """Open the video of a finished task: the saved one, else a copy that is fetched and gone afterwards.
+    """Open the video of a finished task or film: the saved one, else a copy that is fetched and gone afterwards.
+
+    Calls for the same video at the same time share one fetch, in this process and others.
 
     Raises:
-        DownloadFailed: It cannot be fetched.
+        DownloadFailed: It cannot be fetched, or is a film whose file is gone.
     """
     if record.saved and (file := await _open_saved(session, record.saved)):
         with file:
             yield file
         return
+    if record.parts:
+        raise _without_file(record)
     with temporary_video() as file:
-        await _fetch(session, record, file.write, caller)
+        await _bring(session, record, file, caller)
         file.seek(0)
         yield file
 
 
-async def _fetch(
-    session: Session, record: Record, write: Callable[[bytes], object], caller: Caller, kept: Kept | None = None
-) -> None:
-    """Fetch a video; where its link has expired, a new one is asked for, once."""
+async def _bring(session: Session, record: Record, file: BinaryIO, caller: Caller) -> None:
+    """Fetch a video into a file; nothing else is kept but the part of a transfer that was cut off."""
+    async with _claimed(session, record, caller) as part:
+        saved = (await session.ledger.get(record.request_id)).saved
+        if saved and (kept := await _open_saved(session, saved)):  # another call saved it meanwhile
+            with kept:
+                await anyio.to_thread.run_sync(lambda: shutil.copyfileobj(kept, file))
+        else:
+            await _fetch(session, record, part, caller)
+            await anyio.to_thread.run_sync(_copy, part, file.write)
+            part.drop()
+
+
+async def _fetch(session: Session, record: Record, part: PartFile, caller: Caller) -> None:
+    """Fetch what is missing of a video; where its link has expired, a new one is asked for, once."""
     report = _reporter(caller)
     try:
-        await session.fetcher.fetch(record.video_url or "", write, report, kept)
+        await session.fetcher.fetch(record.video_url or "", part.write, report, part)
     except LinkExpired:  # nothing was written
         record = await _renewed(session, record)
     else:
         return
     try:
-        await session.fetcher.fetch(record.video_url or "", write, report, kept)
+        await session.fetcher.fetch(record.video_url or "", part.write, report, part)
     except LinkExpired as error:
         raise LinkExpired(f"{error.message} {_PAID_AGAIN}") from error
 

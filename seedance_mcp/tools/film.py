@@ -35,6 +35,7 @@ from seedance_mcp.origin import advice
 from seedance_mcp.polling.schedule import Meter
 from seedance_mcp.storage.video_names import video_name
 from seedance_mcp.storage.video_store import Stored
+from seedance_mcp.tools import gallery
 from seedance_mcp.tools.arguments import JoinVideos
 from seedance_mcp.tools.downloads import finished_record, open_video, url_of
 from seedance_mcp.tools.results import FilmClip, JoinedVideo
@@ -77,7 +78,7 @@ class Portion:
 
 
 async def join_videos(session: Session, arguments: JoinVideos, caller: Caller) -> JoinedVideo:
-    """Join the videos of some tasks in order, and keep the film.
+    """Join the videos of some tasks and films in order, and keep the film.
 
     Raises:
         NotConfigured: The optional libraries that decode video are not installed.
@@ -97,9 +98,11 @@ async def join_videos(session: Session, arguments: JoinVideos, caller: Caller) -
             if arguments.music:
                 plan = await _with_music(session, plan, arguments.music, folder, stack)
             joined = await _joined(plan, Portion(caller, meter, _FETCH_PERCENT, 100))
-        film = await _keep(session, arguments, joined["seconds"], Path(plan.output))
+        parts = tuple(records[task_id].task_id or task_id for task_id in arguments.tasks)
+        film = await _keep(session, arguments, parts, joined["seconds"], Path(plan.output))
+    await gallery.renew(session)
     return _result(
-        session, film, [(records[task], seconds) for task, seconds in zip(film.parts, joined["clips"], strict=True)]
+        session, film, [(records[task], seconds) for task, seconds in zip(arguments.tasks, joined["clips"], strict=True)]
     )
 
 
@@ -158,13 +161,13 @@ async def _joined(plan: _Plan, portion: Portion) -> dict[str, Any]:
         raise DownloadRefused(f"The clips cannot be joined: {error}.") from error
 
 
-async def _keep(session: Session, arguments: JoinVideos, seconds: float, path: Path) -> Film:
+async def _keep(session: Session, arguments: JoinVideos, parts: tuple[str, ...], seconds: float, path: Path) -> Film:
     """Put a film into the video store, and write it down; a call that fails or is cancelled leaves nothing."""
     now, film_id = session.now(), f"film_{secrets.token_hex(8)}"
     name = video_name(arguments.filename, f"{now:%Y-%m-%d} film of {len(arguments.tasks)} {film_id}")
     stored = await anyio.to_thread.run_sync(partial(_stored, session, name, path))
     saved = Saved(stored.uri, stored.size_bytes, stored.sha256)
-    film = Film(film_id, now, seconds, tuple(arguments.tasks), saved, arguments.project)
+    film = Film(film_id, now, seconds, parts, saved, arguments.project)
     with anyio.CancelScope(shield=True), suppress(LedgerUnusable):  # the film is there, and that matters more than the ledger
         await session.ledger.keep_film(film)
     return film

@@ -20,14 +20,14 @@ from seedance_mcp.settings import Settings
 from seedance_mcp.storage.local_disk import LocalDisk
 from seedance_mcp.storage.page_file import PageFolder
 from seedance_mcp.storage.video_store import Stored
-from seedance_mcp.tools.gallery_page import Entry, Facts, gallery_page, is_gallery, is_renewed, posters
+from seedance_mcp.tools.gallery_page import HEAD_BYTES, Entry, Facts, gallery_page, is_gallery, is_renewed, posters
 from seedance_mcp.tools.session import Session
 
 log = logging.getLogger(__name__)
 
 NAME = "gallery.html"
 SHOWN_MOST = 2000
-"""How many of the newest requests stand on the page."""
+"""How many of the newest requests and films stand on the page."""
 POSTERS_AT_A_SAVE = 2
 """How many posters one saved video may draw: its own, and one that failed to be drawn before."""
 _POSTER_MOST_BYTES = 16_000
@@ -71,18 +71,18 @@ class Gallery:
         Raises:
             DownloadRefused: The folder cannot be written to, or a file that is not ours has the page's name.
         """
-        page = await self.ledger.page(limit=SHOWN_MOST)
+        newest = (await self.ledger.tasks(Wanted(), SHOWN_MOST)).records
         totals = await self.ledger.totals(Wanted())
         lifetime = timedelta(seconds=self.edition.url_lifetime_seconds.value)
         facts = Facts(totals, self.edition.currency, lifetime, now, renew, self.settings.sandbox)
-        return await anyio.to_thread.run_sync(self._write, page.records, facts, posters_most, drawn)
+        return await anyio.to_thread.run_sync(self._write, newest, facts, posters_most, drawn)
 
     def is_renewed(self) -> bool:
         """Return whether there is a page that each saved video renews; raises `OSError`."""
         if not self.settings.output_dir.is_dir():  # videos are kept elsewhere
             return False
         with PageFolder(self.settings.output_dir, self.principal) as folder:
-            return is_renewed(folder.read(NAME, _PAGE_MOST_BYTES) or b"")
+            return is_renewed(folder.head(NAME, HEAD_BYTES) or b"")
 
     def _write(self, records: Sequence[Record], facts: Facts, posters_most: int, drawn: Callable[[int], object]) -> Written:
         try:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from html import escape
 from importlib.resources import files
+from pathlib import PurePath
 from urllib.parse import unquote
 
 from seedance_mcp.money import policy
@@ -32,7 +33,8 @@ STATUSES = {
 """What the page filters by, and its name."""
 _SLOT = re.compile(r"\{(policy|renewal|written|summary|projects|models|statuses|videos)\}")
 _RENEWED = re.compile(rb'<meta name="seedance-gallery" content="(once|renewed)">')
-_HEAD_BYTES = 2000
+HEAD_BYTES = 2000
+"""So much of a page says whether it is ours, and whether it is renewed."""
 _POSTER = re.compile(rb' data-video="([0-9a-f]{64})" data-poster="([A-Za-z0-9+/]+={0,2})"')
 
 
@@ -73,6 +75,20 @@ class Facts:
     is_sandbox: bool
 
 
+def content_policy(page: str, **sources: str) -> str:
+    """Give the policy of a page: its one script, its one style, what is named besides, and nothing else.
+
+    Args:
+        page: The page, with a slot where the policy goes.
+        sources: By kind of content, such as `media`: where it may come from.
+    """
+    more = "".join(f"{kind}-src {source}; " for kind, source in sources.items())
+    return (
+        f"default-src 'none'; script-src {inline_hash(page, 'script')}; style-src {inline_hash(page, 'style')}; "
+        f"{more}base-uri 'none'; form-action 'none'"
+    )
+
+
 def inline_hash(text: str, tag: str) -> str:
     """Give the hash with which a policy lets one inline element pass."""
     inside = text.partition(f"<{tag}>")[2].partition(f"</{tag}>")[0]
@@ -81,12 +97,12 @@ def inline_hash(text: str, tag: str) -> str:
 
 def is_gallery(page: bytes) -> bool:
     """Return whether a page is one of ours."""
-    return _RENEWED.search(page, 0, _HEAD_BYTES) is not None
+    return _RENEWED.search(page, 0, HEAD_BYTES) is not None
 
 
 def is_renewed(page: bytes) -> bool:
     """Return whether each saved video renews a page."""
-    found = _RENEWED.search(page, 0, _HEAD_BYTES)
+    found = _RENEWED.search(page, 0, HEAD_BYTES)
     return found is not None and found[1] == b"renewed"
 
 
@@ -98,12 +114,8 @@ def posters(page: bytes) -> dict[str, str]:
 def gallery_page(entries: Sequence[Entry], facts: Facts) -> bytes:
     """Write the page: projects, the newest first, and in each the takes of one prompt side by side."""
     text = files("seedance_mcp.tools").joinpath("gallery.html").read_text("utf-8")
-    csp = (
-        f"default-src 'none'; script-src {inline_hash(text, 'script')}; style-src {inline_hash(text, 'style')}; "
-        "img-src data:; media-src 'self' file:; base-uri 'none'; form-action 'none'"
-    )
     slots = {
-        "policy": csp,
+        "policy": content_policy(text, img="data:", media="'self' file:"),
         "renewal": "renewed" if facts.is_renewed else "once",
         "written": _time(facts.now),
         "summary": _summary(entries, facts),
@@ -135,11 +147,12 @@ def _options(names: Iterable[str]) -> str:
 
 def _summary(entries: Sequence[Entry], facts: Facts) -> str:
     totals = facts.totals
-    told = [f"{totals.count} requests", f"{_coins(totals.charged, facts)} charged"]
+    told = [f"{totals.count} requests", *([f"{totals.films} films"] if totals.films else [])]
+    told += [f"{_coins(totals.charged, facts)} charged"]
     told += [f"{_coins(totals.reserved, facts)} reserved"] if totals.reserved else []
     unsaved = sum(entry.status == "unsaved" for entry in entries)
     told += [f"<strong>{unsaved} finished and not saved</strong>"] if unsaved else ["everything finished is saved"]
-    told += [f"the newest {len(entries)} are shown"] if totals.count > len(entries) else []
+    told += [f"the newest {len(entries)} are shown"] if totals.count + totals.films > len(entries) else []
     told += ["<strong>sandbox: nothing is real, nothing is charged</strong>"] if facts.is_sandbox else []
     return " · ".join(told)
 
@@ -164,7 +177,7 @@ def _project(name: str, entries: Sequence[Entry], facts: Facts) -> str:
 
 def _scene(takes: Sequence[Entry], facts: Facts) -> str:
     """Show one prompt and its takes side by side, in the order in which they were made."""
-    prompt = takes[0].record.prompt or "A video that was made elsewhere"
+    prompt = takes[0].record.prompt or _name(takes[0].record)
     is_long = len(prompt) > HEADING_CHARS
     heading = _text(f"{prompt[:HEADING_CHARS].rstrip()}…" if is_long else prompt)
     whole = f'<details><summary>Whole prompt</summary><p dir="auto">{_text(prompt)}</p></details>' if is_long else ""
@@ -175,9 +188,16 @@ def _scene(takes: Sequence[Entry], facts: Facts) -> str:
     )
 
 
+def _name(record: Record) -> str:
+    """Name what has no prompt."""
+    if record.parts and record.saved:
+        return f"Film: {PurePath(record.saved.uri).stem}"
+    return "A video that was made elsewhere"
+
+
 def _video(entry: Entry, heading: str, number: int, facts: Facts) -> str:
     record = entry.record
-    take = f"Take {record.take or number}"
+    take = f"Film of {len(record.parts)} clips" if record.parts else f"Take {record.take or number}"
     lines = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in _lines(entry, facts) if value)
     return (
         f'<li class="video {entry.status}" data-status="{entry.status}" data-model="{_text(record.model or "")}">\n'
@@ -208,21 +228,24 @@ def _reason(entry: Entry) -> str:
     if entry.is_in_a_bucket:
         return "Kept in the bucket: no player can reach it from this page"
     gone = "Its file is not there any more. " if record.saved else ""
+    if record.parts:
+        return f"{gone}Ask in the chat to join its clips again, which is free"
     return f"{gone}Ask in the chat to save it: download_video {key}"
 
 
 def _lines(entry: Entry, facts: Facts) -> list[tuple[str, str]]:
     record, ends = entry.record, ""
-    if entry.status == "unsaved" and record.completed_at:
+    if entry.status == "unsaved" and record.completed_at and not record.parts:
         ends = _time(record.completed_at + facts.url_lifetime)
     return [
         ("Made", _time(record.created_at)),
         ("Model", _text(record.model or "")),
         ("Length", f"{record.duration} s" if record.duration else ""),
-        ("Cost", _cost(record, facts)),
+        ("Clips", " ".join(f"<code>{_text(part)}</code>" for part in record.parts)),
+        ("Their cost" if record.parts else "Cost", _cost(record, facts)),
         ("Link until", ends),
         ("File", f"<code>{_text(unquote(entry.link or record.saved.uri).removeprefix('./'))}</code>" if record.saved else ""),
-        ("Task", f"<code>{_text(record.task_id or record.request_id)}</code>"),
+        ("Film" if record.parts else "Task", f"<code>{_text(record.task_id or record.request_id)}</code>"),
     ]
 
 

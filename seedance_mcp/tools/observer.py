@@ -6,7 +6,7 @@ import logging
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from seedance_mcp.errors import SeedanceError
 from seedance_mcp.money.records import Record
@@ -45,14 +45,31 @@ class Poll:
     """`None`: no answer could be used."""
 
 
+@dataclass(frozen=True, slots=True)
+class LedgerCall:
+    """One question to the ledger, or one change, when it ended."""
+
+    verb: str
+    """Its name in `money.ledger`."""
+    seconds: float
+    error: str | None
+    """The type of the exception that it raised; a refusal is one too."""
+
+
 class Observer(Protocol):
     """Learns what happens in a running server; each method does nothing unless a class says otherwise.
 
     No method may block. `task_changed` is awaited, since a subscriber writes to a client.
     """
 
+    def tool_started(self, tool: str) -> None:
+        """Learn that a tool call begins; `tool_called` follows."""
+
     def tool_called(self, call: ToolCall) -> None:
         """Learn of one tool call."""
+
+    def ledger_called(self, call: LedgerCall) -> None:
+        """Learn of one call of the ledger."""
 
     def provider_called(self, exchange: Exchange) -> None:
         """Learn of one HTTP request to the provider's API."""
@@ -80,6 +97,14 @@ class Observers(Observer):
     def __init__(self, observers: Sequence[Observer]) -> None:
         """Take the observers, in the order in which they learn of an event."""
         self._observers = tuple(observers)
+
+    def tool_started(self, tool: str) -> None:
+        """Pass it on."""
+        self._pass_on(lambda each: each.tool_started(tool))
+
+    def ledger_called(self, call: LedgerCall) -> None:
+        """Pass it on."""
+        self._pass_on(lambda each: each.ledger_called(call))
 
     def tool_called(self, call: ToolCall) -> None:
         """Pass it on."""
@@ -122,6 +147,12 @@ def _log_fault(observer: Observer, error: Exception) -> None:
     log.error("%s in the observer %s:\n%s", type(error).__name__, type(observer).__name__, where)
 
 
+def _fields(task: Record, **more: Any) -> dict[str, Any]:
+    """Give what a log line in JSON says of a request, by names that stay."""
+    known = {"request_id": task.request_id, "task_id": task.task_id, "model": task.model, "principal": task.principal}
+    return {"fields": {**known, **more}}
+
+
 class LogLines(Observer):
     """Writes log lines for the operator; none holds a prompt, a key or a signed URL."""
 
@@ -130,20 +161,38 @@ class LogLines(Observer):
         if call.error:
             request_id = call.error.details.get("request_id")
             level = logging.WARNING if request_id and call.error.charged == "no" else logging.INFO
-            log.log(level, "%s (request %s): %s, charged: %s", call.tool, request_id, call.error.code, call.error.charged)
+            code, charged = call.error.code, call.error.charged
+            known = {
+                "tool": call.tool,
+                "principal": call.principal,
+                "request_id": request_id,
+                "code": code,
+                "charged": charged,
+            }
+            log.log(
+                level,
+                "%s (request %s): %s, charged: %s",
+                *(call.tool, request_id, code, charged),
+                extra={"fields": {**known, "seconds": call.seconds}},
+            )
 
     def provider_called(self, exchange: Exchange) -> None:
         """Log the request and its HTTP status."""
-        log.debug("%s %s: HTTP %s after %.3f s", exchange.method, exchange.path, exchange.status, exchange.seconds)
+        known = {"method": exchange.method, "path": exchange.path, "status": exchange.status, "seconds": exchange.seconds}
+        log.debug("%s %s: HTTP %s after %.3f s", *known.values(), extra={"fields": known})
 
     async def task_changed(self, task: Record) -> None:
         """Log the new state."""
-        log.info("Request %s on %s, task %s: %s, %s %%", task.request_id, task.model, task.task_id, task.status, task.progress)
+        told = (task.request_id, task.model, task.task_id, task.status, task.progress)
+        known = _fields(task, status=task.status, progress=task.progress)
+        log.info("Request %s on %s, task %s: %s, %s %%", *told, extra=known)
 
     def answer_lost(self, task: Record, error: SeedanceError) -> None:
         """Log the request that the operator may have to settle."""
-        log.warning("Request %s on %s: %s, charged: %s", task.request_id, task.model, error.code, error.charged)
+        known = _fields(task, code=error.code, charged=error.charged)
+        log.warning("Request %s on %s: %s, charged: %s", task.request_id, task.model, error.code, error.charged, extra=known)
 
     def money_settled(self, task: Record) -> None:
         """Log the amount and its source."""
-        log.info("Request %s on %s: %s settled by %s", task.request_id, task.model, task.settled, task.settled_by)
+        told, known = (task.settled, task.settled_by), _fields(task, settled=task.settled, settled_by=task.settled_by)
+        log.info("Request %s on %s: %s settled by %s", task.request_id, task.model, *told, extra=known)

@@ -64,6 +64,8 @@ def _says(value: Any) -> bool:
 
 
 def _line(value: Any) -> str:
+    if type(value) is int:
+        return str(value)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
 
 
@@ -99,7 +101,7 @@ class Failure(Part):
 
 
 class Task(Result):
-    """One video on its way."""
+    """One video on its way, or a joined film with its `parts`, which costs what they cost."""
 
     task_id: str | None = None
     request_id: str
@@ -124,12 +126,13 @@ class Task(Result):
     would_send: dict[str, Any] | None = None
     project: str | None = None
     take: int | None = None
+    parts: list[str] = []
     request: dict[str, Any] | None = None
     next: Next | None = None
 
 
 class TaskRow(Row):
-    """One task in a list, in at most 250 characters of JSON."""
+    """One task in a list, in at most 250 characters of JSON; a film has `parts`, and its `cost` is theirs."""
 
     task_id: str
     status: Status
@@ -142,6 +145,8 @@ class TaskRow(Row):
     project: str | None = None
     take: int | None = None
     saved: bool | None = None
+    parts: list[str] = []
+    path: str | None = None
 
 
 class Totals(Part):
@@ -155,7 +160,7 @@ class Totals(Part):
 
 
 class TaskList(Result):
-    """Tasks of the ledger, newest first; `total` counts all that fit."""
+    """Tasks and joined films, newest first; `total` counts all that fit."""
 
     tasks: list[TaskRow | Task]
     total: int

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakValueDictionary
 
 import anyio
@@ -24,7 +24,8 @@ from seedance_mcp.settings import Settings
 from seedance_mcp.storage.video_names import folder_name
 from seedance_mcp.storage.video_store import VideoStore
 from seedance_mcp.task import RUNNING, ProviderTask
-from seedance_mcp.tools.observer import NoObserver, Observer
+from seedance_mcp.tools.observed_ledger import observed
+from seedance_mcp.tools.observer import LedgerCall, NoObserver, Observer
 from seedance_mcp.tools.results import Task
 from seedance_mcp.tools.views import Outlook, task_of
 
@@ -53,6 +54,11 @@ Connect = Callable[[Settings], "ProviderClient"]
 """Gives the client of the provider that the settings name."""
 SESSIONS_KEPT = 256
 """How many callers' sessions are kept; a session can always be made again, since the ledger holds all that lasts."""
+
+VIEWS_KEPT = 8
+"""How many views of tasks a session keeps beyond the calls that they were made for."""
+BODIES_KEPT = 256
+"""How many request bodies are kept in memory: a client that follows a task is sent the same one with each answer."""
 
 
 def connect_to_provider(settings: Settings) -> ProviderClient:
@@ -134,8 +140,11 @@ class Shared:
     """By request id: why a video could not be saved without being asked."""
     observer: Observer = field(default_factory=NoObserver)
     """Learns what happens; a server puts its subscriptions and log lines here."""
+    watchers: list[Observer] = field(default_factory=list[Observer])
+    """Observers that live as long as the process, such as its metrics: each server informs them too."""
     calls_running: int = 0
     """How many tool calls are being worked on: a server that is asked to end lets them out."""
+    _bodies: OrderedDict[str, dict[str, Any]] = field(default_factory=OrderedDict[str, dict[str, Any]])
     _sessions: OrderedDict[str, Session] = field(default_factory=OrderedDict[str, "Session"])
 
     def __post_init__(self) -> None:
@@ -166,7 +175,10 @@ class Shared:
     @cached_property
     def ledger(self) -> Ledger:
         """The ledger as the user of this machine sees it, who has no name."""
-        return self.open_ledger(self.settings, self.now)
+        return observed(self.open_ledger(self.settings, self.now), self._pass_on_ledger_call)
+
+    def _pass_on_ledger_call(self, call: LedgerCall) -> None:
+        self.observer.ledger_called(call)  # likewise
 
     @cached_property
     def prices(self) -> PriceBook:
@@ -189,6 +201,21 @@ class Shared:
         if len(self._sessions) > SESSIONS_KEPT:
             self._sessions.popitem(last=False)
         return session
+
+    async def request_body(self, ledger: Ledger, request_id: str) -> dict[str, Any] | None:
+        """Give the body of a request as it was sent, which never changes; `None` where it is not known.
+
+        Args:
+            ledger: The ledger of the principal whose request it is.
+            request_id: The request, which that principal was found to have.
+        """
+        body = self._bodies.get(request_id) or await ledger.request_body(request_id)
+        if body is not None:
+            self._bodies[request_id] = body
+            self._bodies.move_to_end(request_id)
+        if len(self._bodies) > BODIES_KEPT:
+            self._bodies.popitem(last=False)
+        return body
 
     async def aclose(self) -> None:
         """Close the parts that were opened."""
@@ -272,6 +299,7 @@ class Session:
         key = record, int(now.timestamp()), tuple(warnings or ()), polled
         async with self._viewing:  # one of the thousand asks the ledger
             shown = self._shown[key] = self._shown.get(key) or await self._new_view(record, now, warnings, polled=polled)
+        self._last_shown.append(shown)
         return shown
 
     async def _new_view(self, record: Record, now: datetime, warnings: list[str] | None, *, polled: bool) -> Task:
@@ -285,6 +313,11 @@ class Session:
     @cached_property
     def _viewing(self) -> anyio.Lock:
         return anyio.Lock()
+
+    @cached_property
+    def _last_shown(self) -> deque[Task]:
+        """Keeps the newest views alive for a client that asks again within the second."""
+        return deque(maxlen=VIEWS_KEPT)
 
     @cached_property
     def _shown(self) -> WeakValueDictionary[tuple[Record, int, tuple[str, ...], bool], Task]:

@@ -54,21 +54,23 @@ async def get_task(session: Session, arguments: GetTask, caller: Caller) -> Task
 
 
 async def _poll_known(session: Session, task_id: str) -> Task:
-    return await poll_task(session, await session.ledger.find(task_id), task_id)
+    answers = session.polls.answers(task_id)
+    return await poll_task(session, await session.ledger.find(task_id), task_id, answers)
 
 
 async def with_request(session: Session, task: Task) -> Task:
     """Add the request as it was sent, so that the same can be made again, or nearly the same."""
-    return task.model_copy(update={"request": await session.ledger.request_body(task.request_id)})
+    return task.model_copy(update={"request": await session.shared.request_body(session.ledger, task.request_id)})
 
 
-async def poll_task(session: Session, known: Record | None, task_id: str) -> Task:
+async def poll_task(session: Session, known: Record | None, task_id: str, answers: int | None = None) -> Task:
     """Ask the provider about a task, unless nothing can change any more or the task was polled just now.
 
     Args:
         session: The view of the caller.
         known: The task's row in the caller's ledger, where there is one.
         task_id: The id that the caller gave.
+        answers: How many polls of it this process had seen answered before the row was read, where that is known.
 
     Raises:
         TaskNotFound: Neither the ledger nor the provider knows a task of that id, or it belongs to another principal.
@@ -81,12 +83,18 @@ async def poll_task(session: Session, known: Record | None, task_id: str) -> Tas
         raise TaskNotFound("There is no task of that id here; allowed: a task_id or request_id that list_tasks shows.")
     key = known.task_id if known and known.task_id else task_id
     async with session.polls.acquire(key, until_due=known is None) as due:
-        known = await session.ledger.find(key)  # as the poll of another caller left it
+        if due or known is None or answers != session.polls.answers(key):
+            known = await session.ledger.find(key)  # as the poll of another caller left it
         return await session.view(known, polled=True) if known and not due else await _poll(session, known, key)
 
 
 def _may_change(session: Session, known: Record) -> bool:
-    """Say whether a poll can bring anything: a failed task may have its video after all, as long as links live."""
+    """Say whether a poll can bring anything.
+
+    A failed task may have its video after all, as long as links live; a film is no task of the provider.
+    """
+    if known.parts:
+        return False
     if known.status not in CAME_TO_NOTHING or known.completed_at is None:
         return True
     lives_seconds = session.edition.url_lifetime_seconds_of(known.model)
@@ -187,7 +195,7 @@ async def list_tasks(session: Session, arguments: ListTasks, caller: Caller) -> 
     is_brief = arguments.detail == "brief"
     return TaskList(
         tasks=[brief.task_row(record) if is_brief else await session.view(record) for record in found.records],
-        total=totals.count,
+        total=totals.count + totals.films,
         totals=brief.totals_of(totals),
         next_cursor=found.next_cursor,
         warnings=[*late, *views.expiring(edition, expiring), *unsaved_warnings(session, found.records)],
@@ -221,8 +229,9 @@ async def _refresh(session: Session) -> bool:
 
 
 async def running_tasks(session: Session, most: int | None = None) -> list[Record]:
-    """Give the tasks that run, at most `most` of each status."""
-    return [record for status in RUNNING for record in (await session.ledger.page(status, most)).records]
+    """Give the tasks that run, the newest first; at most `most` of each status, so that the newest `most` are among them."""
+    found = [record for status in RUNNING for record in (await session.ledger.page(status, most)).records]
+    return sorted(found, key=lambda record: record.created_at, reverse=True)
 
 
 async def poll_some(session: Session, records: list[Record], at_once: int) -> None:

@@ -166,6 +166,7 @@ def task_of(
         warnings=[*(warnings or []), *_evidence(record), *given_up, *guessed, *_without_link(record)],
         project=record.project,
         take=record.take,
+        parts=list(record.parts),
         next=_next(record, forecast, polled=outlook.polled) or _ask_for_link(edition, record, now, outlook),
     )
 
@@ -253,7 +254,7 @@ def expiring(edition: Edition, page: Page) -> list[str]:
 
 def _expires_at(edition: Edition, record: Record) -> datetime | None:
     """Give when a finished video's URL expires, by the lifetime that the edition states."""
-    done = record.completed_at if record.status == "completed" else None
+    done = record.completed_at if record.status == "completed" and not record.parts else None
     return done and done + timedelta(seconds=edition.url_lifetime_seconds_of(record.model))
 
 

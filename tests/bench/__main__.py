@@ -12,12 +12,13 @@ import os
 import calls
 import ledger
 import many
+import rates
 import start
 import swarm
 import transfer
 import waiting
 
-PARTS = {part.__name__: part for part in (start, waiting, swarm, many, calls, transfer, ledger)}
+PARTS = {part.__name__: part for part in (start, waiting, swarm, many, rates, calls, transfer, ledger)}
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ from mcp_types import CallToolResult, TextContent
 from seedance_mcp import __version__
 from seedance_mcp.cli import demo, main
 from seedance_mcp.cli.install import InstallOptions
+from seedance_mcp.cli.invocation import invocation
 from seedance_mcp.cli.mcp_clients import BY_NAME
 from seedance_mcp.errors import OutcomeUnknown
 from seedance_mcp.money.ledger import open_ledger
@@ -35,6 +36,7 @@ def test_models_are_listed_as_a_table(capsys: pytest.CaptureFixture[str]) -> Non
     assert "| `seedance2.0-md` | md | 1-15 | 720p | 4 | 3 | - | https | task |" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_an_invalid_setting_ends_the_server_with_one_sentence() -> None:
     wrong = {**os.environ, "SEEDANCE_BASE_URL": "http://example.com"}
     command = [sys.executable, "-m", "seedance_mcp"]
@@ -43,6 +45,7 @@ def test_an_invalid_setting_ends_the_server_with_one_sentence() -> None:
     assert done.stderr.startswith("seedance-mcp: SEEDANCE_BASE_URL: ")
 
 
+@pytest.mark.slow
 def test_a_misspelt_variable_is_told_when_a_server_starts_and_the_client_is_served() -> None:
     wrong = {**os.environ, "SEEDANCE_MAX_COST_PER_DAYS": "5"}
     done = ran([sys.executable, "-m", "seedance_mcp"], env=wrong, input="")
@@ -220,7 +223,7 @@ def test_a_request_of_unknown_outcome_can_be_settled_by_hand(
     assert spent in capsys.readouterr().out
     for other in (done, "req_nobody"):
         assert main.main(["settle", other, *outcome]) == 2
-        assert f"{other} is no request of unknown outcome; seedance-mcp tasks lists them." in capsys.readouterr().err
+        assert f"{other} is no request of unknown outcome; {invocation()} tasks lists them." in capsys.readouterr().err
 
 
 async def team(folder: Path) -> str:
@@ -254,6 +257,7 @@ def test_films_are_listed_with_what_their_clips_cost(
     assert f"| 12.50 | 2 | 2.5 | {tmp_path / 'film.mp4'} |" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_operator_of_a_team_sees_every_callers_requests_and_settles_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -287,6 +291,7 @@ def test_the_operator_of_a_team_sees_every_callers_requests_and_settles_them(
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "cp936", "utf-8"])
 @pytest.mark.parametrize("command", ["tasks", "spending --by principal", "models", "doctor"])
+@pytest.mark.slow
 def test_no_encoding_of_a_pipe_ends_a_command(tmp_path: Path, encoding: str, command: str) -> None:
     anyio.run(team, tmp_path / "一 data")
     given = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0", "SEEDANCE_DATA_DIR": str(tmp_path / "一 data")}

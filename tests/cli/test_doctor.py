@@ -192,6 +192,7 @@ async def test_a_missing_extra_is_a_fault_only_for_the_sandbox(env: Env, monkeyp
     assert found["provider"].remedy == install_command("sandbox")
 
 
+@pytest.mark.slow
 def test_the_exit_code_says_whether_there_is_a_fault(
     env: Env, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

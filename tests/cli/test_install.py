@@ -30,6 +30,37 @@ ENTRIES: dict[str, dict[str, Any]] = {
     "vscode": {"type": "stdio", **ENTRY, "env": {"SEEDANCE_API_KEY": "${input:seedance-api-key}"}},
     "codex": {**ENTRY, "env_vars": ["SEEDANCE_API_KEY"]},
     "gemini": {**ENTRY, "env": {"SEEDANCE_API_KEY": "$SEEDANCE_API_KEY"}},
+    "windsurf": {**ENTRY, "env": {"SEEDANCE_API_KEY": "${env:SEEDANCE_API_KEY}"}},
+    "zed": ENTRY,
+    "lmstudio": ENTRY,
+    "opencode": {
+        "type": "local",
+        "enabled": True,
+        "command": ["/opt/se dance", "serve"],
+        "environment": {"SEEDANCE_API_KEY": "{env:SEEDANCE_API_KEY}"},
+    },
+    "cline": ENTRY,
+    "copilot": {"type": "local", "tools": ["*"], **ENTRY, "env": {"SEEDANCE_API_KEY": "${SEEDANCE_API_KEY}"}},
+}
+URL = "https://video.example.com/mcp"
+
+
+def bearer(token: str) -> dict[str, Any]:
+    return {"headers": {"Authorization": f"Bearer {token}"}}
+
+
+REMOTE: dict[str, dict[str, Any]] = {
+    "claude-code": {"type": "http", "url": URL, **bearer("${SEEDANCE_TOKEN}")},
+    "cursor": {"url": URL, **bearer("${env:SEEDANCE_TOKEN}")},
+    "vscode": {"type": "http", "url": URL, **bearer("${input:seedance-token}")},
+    "codex": {"url": URL, "bearer_token_env_var": "SEEDANCE_TOKEN"},
+    "gemini": {"httpUrl": URL, **bearer("$SEEDANCE_TOKEN")},
+    "windsurf": {"serverUrl": URL, **bearer("${env:SEEDANCE_TOKEN}")},
+    "zed": {"url": URL},
+    "lmstudio": {"url": URL},
+    "opencode": {"type": "remote", "enabled": True, "url": URL, **bearer("{env:SEEDANCE_TOKEN}")},
+    "cline": {"type": "streamableHttp", "url": URL},
+    "copilot": {"type": "http", "tools": ["*"], "url": URL, **bearer("${SEEDANCE_TOKEN}")},
 }
 COMMENT = r"# \w+|/\*.*?\*/|// c, "
 INPUT = {"type": "promptString", "id": "seedance-api-key", "description": "Seedance API key", "password": True}
@@ -37,7 +68,7 @@ INPUT = {"type": "promptString", "id": "seedance-api-key", "description": "Seeda
 
 @pytest.fixture(autouse=True)
 def a_home_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("XDG_CONFIG_HOME", "APPDATA", "CODEX_HOME", "CLAUDE_CONFIG_DIR"):
+    for name in ("XDG_CONFIG_HOME", "APPDATA", "CODEX_HOME", "CLAUDE_CONFIG_DIR", "COPILOT_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(sys, "platform", "linux")
 
@@ -313,6 +344,15 @@ PLACES = {
     ),
     "codex": ("/h/.codex/config.toml", "C:/u/.codex/config.toml", "/h/.codex/config.toml"),
     "gemini": ("/h/.gemini/settings.json", "C:/u/.gemini/settings.json", "/h/.gemini/settings.json"),
+    "windsurf": tuple(f"{home}/.codeium/windsurf/mcp_config.json" for home in ("/h", "C:/u", "/h")),
+    "zed": ("/h/.config/zed/settings.json", "C:/r/Zed/settings.json", "/h/.config/zed/settings.json"),
+    "lmstudio": tuple(f"{home}/.lmstudio/mcp.json" for home in ("/h", "C:/u", "/h")),
+    "opencode": tuple(f"{home}/.config/opencode/opencode.json" for home in ("/h", "C:/u", "/h")),
+    "cline": tuple(
+        f"{config}/Code/User/globalStorage/saoudrizwan.claude-dev/settings/cline_mcp_settings.json"
+        for config in ("/h/Library/Application Support", "C:/r", "/h/.config")
+    ),
+    "copilot": tuple(f"{home}/.copilot/mcp-config.json" for home in ("/h", "C:/u", "/h")),
 }
 
 
@@ -526,8 +566,8 @@ def test_limits_of_the_shell_are_written_into_the_entry(
     path = written(client, None)
     assert main.main(["install", client.name, *sandbox, *COMMAND]) == 0
     found = value_of(client, path.read_bytes())
-    usual = {"env": {"SEEDANCE_SANDBOX": "1"}} if sandbox else ENTRIES[client.name]
-    assert found[client.servers]["seedance"]["env"] == {**usual.get("env", {}), **GIVEN}
+    usual = {"SEEDANCE_SANDBOX": "1"} if sandbox else ENTRIES[client.name].get(client.environment, {})
+    assert found[client.servers]["seedance"][client.environment] == {**usual, **GIVEN}
     assert ("inputs" in found) is (client.name == "vscode" and not sandbox)
     assert ("env_vars" in found[client.servers]["seedance"]) is (client.name == "codex" and not sandbox)
     limits = ", ".join(f"{name}={value}" for name, value in GIVEN.items() if "_MAX_" in name)
@@ -584,3 +624,76 @@ def test_nothing_of_other_servers_and_nothing_that_a_terminal_obeys_is_shown(
         assert "others-secret" not in told
         assert set(told) & set("\x1b\x9b") == set()
         assert ("SEEDANCE_SANDBOX" in told) or words == ["--undo"]
+
+
+@pytest.mark.parametrize("content", [None, b'{"a": 1} // mine', b""], ids=["no file", "a file", "an empty file"])
+@pytest.mark.parametrize("name", REMOTE)
+def test_a_server_over_http_is_entered_without_its_token_and_undone_byte_for_byte(
+    name: str, content: bytes | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SEEDANCE_TOKEN", KEY)
+    client = BY_NAME[name]
+    content = content and (b"a = 1 # mine" if client.format == "toml" else content)
+    path = written(client, content)
+    assert main.main(["install", name, *COMMAND]) == 0
+    assert main.main(["install", name, "--url", URL]) == 0
+    found = value_of(client, path.read_bytes())
+    assert found[client.servers]["seedance"] == REMOTE[name]
+    assert [each["id"] for each in found.get("inputs", [])] == ["seedance-token"] * (name == "vscode")
+    told = capsys.readouterr().out
+    assert KEY not in told + path.read_text("utf-8")
+    assert "Token: " in told
+    assert main.main(["install", name, "--url", URL, "--sign-in"]) == 0
+    assert "Authorization" not in path.read_text("utf-8")
+    assert "none: the client lets you sign in" in capsys.readouterr().out
+    assert main.main(["install", name, "--undo"]) == 0
+    assert (path.read_bytes() if path.exists() else None) == content
+
+
+def test_a_token_is_written_only_on_request_and_with_mode_0600(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = written(BY_NAME["zed"], b"{}\n")
+    path.chmod(0o644)
+    assert main.main(["install", "zed", "--url", URL, "--token-from-env"]) == 2
+    assert "SEEDANCE_TOKEN is not set in this shell" in capsys.readouterr().err
+    monkeypatch.setenv("SEEDANCE_TOKEN", KEY)
+    assert main.main(["install", "zed", "--url", URL, "--token-from-env"]) == 0
+    assert json.loads(path.read_bytes())["context_servers"]["seedance"] == {"url": URL, **bearer(KEY)}
+    assert mode(path) == 0o600
+    assert main.main(["install", "zed", "--undo"]) == 0
+    assert (path.read_bytes(), mode(path)) == (b"{}\n", 0o644)
+    assert KEY not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["claude-desktop", "--url", URL], "Claude Desktop takes no address in its file"),
+        (["cursor", "--url", URL, "--token-from-env"], "Cursor needs no token in its file"),
+        (["vscode", "--url", URL, "--token-from-env"], "VS Code asks for it at the first start"),
+        (["cursor", "--url", URL, "--sandbox"], "are for a server that the client starts"),
+        (["cursor", "--sign-in"], "belong to --url"),
+        (["cursor", "--url", "video.example.com/mcp"], "--url was video.example.com/mcp; allowed: http or https"),
+        (["cursor", "--url", f"https://me:{KEY}@example.com/mcp"], "--url was example.com/mcp; allowed"),
+        (["cursor", "--url", f"https://example.com/mcp?token={KEY}"], "--url was https://example.com/mcp; allowed"),
+        (["cursor", "--url", f"https://example.com/mcp#{KEY}"], "files keep no secrets"),
+        (["cursor", "--url", "https://[/mcp"], "allowed: http or https"),
+        (["cursor", "--url", "http://video.example.com/mcp"], "allowed off this machine: https"),
+        (["cursor", "--url", "http://10.0.0.1/mcp"], "allowed off this machine: https"),
+    ],
+)
+def test_an_address_that_cannot_be_entered_is_refused_and_nothing_is_written(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.main(["install", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert told in error
+    assert KEY not in error
+    assert not BY_NAME[arguments[0]].path().exists()
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8931/mcp", "http://localhost:8931/mcp", "http://[::1]:8931/mcp"])
+def test_a_server_of_this_machine_needs_no_https(url: str) -> None:
+    assert main.main(["install", "lmstudio", "--url", url]) == 0
+    assert json.loads(BY_NAME["lmstudio"].path().read_bytes())["mcpServers"]["seedance"] == {"url": url}

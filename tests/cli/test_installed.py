@@ -56,6 +56,7 @@ async def examined(path: Path | None = None) -> dict[str, doctor.Finding]:
 
 
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
+@pytest.mark.slow
 def test_an_entry_for_the_sandbox_has_no_fault_and_its_file_is_named(
     client: ClientApp, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -81,7 +82,7 @@ def test_entries_that_say_the_same_are_checked_once(capsys: pytest.CaptureFixtur
     assert told.count("program: ") == 2
 
 
-@pytest.mark.parametrize("name", [client.name for client in CLIENTS if client.name not in {"claude-desktop", "vscode"}])
+@pytest.mark.parametrize("name", [client.name for client in CLIENTS if client.key_fields and not client.input])
 async def test_a_key_that_the_entry_refers_to_is_taken_from_this_shell(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEEDANCE_MAX_COST_PER_DAY", "5")
     assert main.main(["install", name]) == 0
@@ -192,18 +193,48 @@ def test_install_without_a_client_lists_what_is_there(capsys: pytest.CaptureFixt
     put(BY_NAME["gemini"], "")
     assert main.main(["install", "codex", "--sandbox"]) == 0
     entry("vscode", url=f"https://example.com/{SECRET}")
+    entry("zed", env={})
     capsys.readouterr()
     assert main.main(["install"]) == 0
     told = capsys.readouterr().out
     assert SECRET not in told
     lines = {line.split()[0]: line for line in told.splitlines()}
-    assert f"not installed; its file: {BY_NAME['cursor'].path()}" in lines["cursor"]
-    assert "not installed" in lines["gemini"]
+    assert f"here, not connected; its file: {BY_NAME['cursor'].path()}" in lines["cursor"]
+    assert "here, not connected" in lines["gemini"]
+    assert "not found here" in lines["windsurf"]
     assert f"installed in {BY_NAME['codex'].path()}, sandbox, starts /" in lines["codex"]
-    assert lines["vscode"].endswith("starts no program")
+    assert lines["vscode"].endswith("connects to https://example.com")
+    assert lines["zed"].endswith("starts no program")
     assert list(lines)[:-1] == list(BY_NAME)
 
 
 def test_a_change_without_a_client_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main(["install", "--undo"]) == 2
     assert "Which client? Allowed: claude-desktop, " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("client", [each for each in CLIENTS if each.url_field], ids=lambda client: client.name)
+async def test_an_entry_over_http_is_read_back_with_the_way_of_its_token(
+    client: ClientApp, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.main(["install", client.name, "--url", "https://me.example.com:8443/mcp"]) == 0
+    found = await examined(client.path())
+    assert "(https://me.example.com:8443)" in found["program"].fact
+    assert set(found) == {"program", "token"}
+    by_variable = bool(client.token_fields) and not client.token_input
+    assert (found["token"].mark == "warn") is by_variable
+    monkeypatch.setenv("SEEDANCE_TOKEN", SECRET)
+    found = await examined(client.path())
+    assert found["token"].mark == "ok"
+    assert found["token"].fact.startswith(
+        "from SEEDANCE_TOKEN" if by_variable else "the client asks" if client.token_input else "none: the client lets"
+    )
+    assert "setting" not in await examined()
+    capsys.readouterr()
+    assert main.main(["install"]) == 0
+    assert "connects to https://me.example.com:8443" in capsys.readouterr().out
+
+
+async def test_a_token_in_the_file_is_named_and_not_shown() -> None:
+    path = entry("lmstudio", url="https://example.com/mcp", headers={"Authorization": f"Bearer {SECRET}"})
+    assert (await examined(path))["token"].fact == "in the file"

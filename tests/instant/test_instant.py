@@ -159,6 +159,7 @@ async def test_a_subscription_is_acknowledged_as_by_the_real_server(flags: tuple
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.slow
 async def test_after_the_opening_the_real_server_goes_on_and_repeats_nothing(version: str) -> None:
     heard, messages = Opening(load_snapshot()), opening(version, "anybody")
     if version == MODERN:
@@ -354,6 +355,7 @@ def test_folders_that_are_right_for_sure_and_variables_of_others_are_answered_at
 
 
 @given(st.from_regex(r"(SE[A-Z]{3,7}|JIM[A-Z]{2,5})_[A-Z]{1,6}", fullmatch=True))
+@pytest.mark.slow
 def test_a_name_that_a_full_start_tells_is_never_sure(name: str) -> None:
     assert not (served(b"", {name: "1"})[0].ended and ignored_variables({name: "1"}))
 

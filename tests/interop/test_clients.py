@@ -120,7 +120,7 @@ class Hall:
         return self._addresses[transport]
 
     def table(self) -> str:
-        """What was seen, as the README shows it."""
+        """What was seen, as docs/clients.md shows it."""
         rows = [["client", *(f"over {name}" for name in TRANSPORTS)], ["---"] * (1 + len(TRANSPORTS))]
         words = {True: "yes", False: "NO", None: ""}
         rows += [[spec.title, *(words[found.get(name)] for name in TRANSPORTS)] for spec, found in self.seen.items()]

@@ -50,6 +50,7 @@ async def finished(world: World) -> str:
     return task["task_id"]
 
 
+@pytest.mark.slow
 async def test_first_middle_and_last_frame_come_as_one_picture(open_world: OpenWorld, film: bytes) -> None:
     async def drawn(order: Order, pictures: list[bytes]) -> bytes:
         return film
@@ -75,6 +76,7 @@ async def test_first_middle_and_last_frame_come_as_one_picture(open_world: OpenW
     ]  # it grows over the length
 
 
+@pytest.mark.slow
 async def test_takes_are_shown_below_each_other_with_their_numbers(open_world: OpenWorld, film: bytes) -> None:
     async def wide(order: Order, pictures: list[bytes]) -> bytes:
         return film

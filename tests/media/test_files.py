@@ -86,6 +86,7 @@ def faults(sample: Sample, found: Content | None, *, with_libraries: bool) -> li
 
 
 @pytest.mark.parametrize("with_libraries", [False, True])
+@pytest.mark.slow
 def test_every_file_of_the_corpus_is_what_it_is(with_libraries: bool) -> None:  # noqa: FBT001 - one test, two readers
     samples = corpus()
     assert len(samples) > 300
@@ -98,6 +99,7 @@ def test_every_file_of_the_corpus_is_what_it_is(with_libraries: bool) -> None:  
     assert wrong == []
 
 
+@pytest.mark.slow
 def test_every_accepted_film_and_sound_has_a_codec_and_a_length() -> None:
     for sample in corpus():
         found = looked_at(sample, with_libraries=True)

@@ -40,6 +40,7 @@ def jump(film: Seen, at: float, around: float = 0.05) -> int:
     return max(abs(one - two) for one, two in pairwise(part))
 
 
+@pytest.mark.slow
 def test_equal_clips_are_joined_without_loss_and_exactly(tmp_path: Path) -> None:
     done, film = joined(tmp_path, THREE)
     assert (done["copied"], done["frames"], done["seconds"], done["clips"]) == (True, 144, 6.0, [2.0, 2.0, 2.0])
@@ -50,6 +51,7 @@ def test_equal_clips_are_joined_without_loss_and_exactly(tmp_path: Path) -> None
     assert film.is_faststart
 
 
+@pytest.mark.slow
 def test_no_gap_and_no_click_at_a_joint(tmp_path: Path) -> None:
     _, film = joined(tmp_path, [replace(each, tone_hertz=441.3) for each in THREE])
     within = jump(film, 1.0)
@@ -60,7 +62,57 @@ def test_no_gap_and_no_click_at_a_joint(tmp_path: Path) -> None:
         assert loudness(film.sound, joint - 0.02, joint + 0.02) > 4000
 
 
+def offsets(film: Seen, clips: int) -> list[float]:
+    """By clip of two seconds: how much later the sound begins than the picture flashes, in seconds."""
+    found = list[float]()
+    for number in range(clips):
+        seen_at = next(at for at, colour in zip(film.times, film.colours, strict=True) if at > 2 * number and max(colour) > 99)
+        begin = round(2 * number * film.hertz) + film.hertz // 2  # the sound of the clip before has ended there
+        loud = next(place for place in range(begin, len(film.sound)) if abs(film.sound[place]) > 2000)
+        found.append(loud / film.hertz - seen_at)
+    return found
+
+
+FLASHES = [replace(PLAIN, colour=(230, 230, 230), flash_seconds=1.0, tone_hertz=997.0)] * 6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "shots",
+    [
+        FLASHES,
+        [replace(each, sound_seconds=seconds) for each, seconds in zip(FLASHES, (1.6, 2.3, 2.0) * 2, strict=True)],
+        [
+            replace(each, rate=Fraction(rate), frames=2 * rate, hertz=hertz, size_px=size)
+            for each, rate, hertz, size in zip(
+                FLASHES, (24, 25, 30) * 2, (48_000, 44_100) * 3, ((160, 96), (96, 160)) * 3, strict=True
+            )
+        ],
+    ],
+    ids=["equal", "sound of other lengths", "unequal"],
+)
+def test_sound_and_picture_of_each_clip_are_within_20_ms(tmp_path: Path, shots: list[Shot]) -> None:
+    _, film = joined(tmp_path, shots)
+    assert film.seconds == pytest.approx(12.0, abs=0.001)
+    assert max(map(abs, offsets(film, len(shots)))) < 0.02
+
+
+def pop(film: Seen, joint: float) -> float:
+    """The largest second difference of the samples near a joint: small in a low tone, large wherever a step is heard."""
+    part = film.sound[round((joint - 0.02) * film.hertz) : round((joint + 0.02) * film.hertz)]
+    return max(abs(one - 2 * two + three) for one, two, three in zip(part, part[1:], part[2:], strict=False))
+
+
+@pytest.mark.parametrize("hertz", [441.3, 733.7])
+def test_no_joint_pops(tmp_path: Path, hertz: float) -> None:
+    _, film = joined(tmp_path, [replace(each, tone_hertz=hertz) for each in THREE])
+    a_pop = 9000  # a step from a crest to silence
+    within = pop(film, 1.0)
+    assert [pop(film, joint) < within + a_pop / 10 for joint in (2.0, 4.0)] == [True, True]
+
+
 @pytest.mark.parametrize("sound_seconds", [1.2, 2.7])
+@pytest.mark.slow
 def test_sound_of_another_length_than_its_pictures_moves_no_joint(tmp_path: Path, sound_seconds: float) -> None:
     shots = [replace(THREE[0], sound_seconds=sound_seconds), THREE[1], THREE[2]]
     done, film = joined(tmp_path, shots)
@@ -90,6 +142,7 @@ UNEQUAL = [
 ]
 
 
+@pytest.mark.slow
 def test_unequal_clips_get_size_and_rate_of_the_first(tmp_path: Path) -> None:
     done, film = joined(tmp_path, UNEQUAL)
     assert (done["copied"], done["frames"], film.size_px) == (False, 192, (192, 96))
@@ -102,6 +155,7 @@ def test_unequal_clips_get_size_and_rate_of_the_first(tmp_path: Path) -> None:
     assert loudness(film.sound, 2.02, 3.98) > 5000
 
 
+@pytest.mark.slow
 def test_a_variable_frame_rate_is_drawn_anew(tmp_path: Path) -> None:
     (tmp_path / "0.mp4").write_bytes(clip(PLAIN))
     done, _ = joined(tmp_path, [PLAIN, replace(PLAIN, rate=Fraction(12), frames=24)])
@@ -137,6 +191,7 @@ def music(folder: Path, shot: Shot) -> dict[str, Any]:
     return {"music": str(folder / "music"), "music_format": "mp4"}
 
 
+@pytest.mark.slow
 def test_music_lies_below_fades_at_both_ends_and_gives_way_to_sound(tmp_path: Path) -> None:
     bed = music(tmp_path, Shot(tone_hertz=900, frames=480, channels=2))
     silent = [replace(THREE[0], tone_hertz=None), THREE[1], replace(THREE[2], tone_hertz=None)]
@@ -148,12 +203,14 @@ def test_music_lies_below_fades_at_both_ends_and_gives_way_to_sound(tmp_path: Pa
     assert len(film.times) == 144
 
 
+@pytest.mark.slow
 def test_music_below_silent_clips_is_as_loud_as_it_is(tmp_path: Path) -> None:
     silent = [replace(each, tone_hertz=None) for each in THREE]
     _, film = joined(tmp_path, silent, **music(tmp_path, Shot(tone_hertz=900, frames=480)))
     assert loudness(film.sound, 2, 3) > 5500
 
 
+@pytest.mark.slow
 def test_music_shorter_than_the_film_fades_at_its_own_end(tmp_path: Path) -> None:
     silent = [replace(each, tone_hertz=None) for each in THREE]
     _, film = joined(tmp_path, silent, **music(tmp_path, Shot(tone_hertz=900, frames=96)))
@@ -166,6 +223,7 @@ def test_music_without_sound_is_refused(tmp_path: Path) -> None:
     assert "holds no sound" in refused(tmp_path, THREE, **music(tmp_path, Shot(tone_hertz=None)))
 
 
+@pytest.mark.slow
 def test_music_of_a_wave_file_of_another_rate(tmp_path: Path) -> None:
     (tmp_path / "music").write_bytes(wave(8))
     done, film = joined(tmp_path, THREE, music=str(tmp_path / "music"), music_format="wav")

@@ -223,6 +223,7 @@ def keep_growing(path: Path, stop: threading.Event) -> None:
             file.write(bytes(1000))
 
 
+@pytest.mark.slow
 def test_a_file_that_grows_is_refused_or_sent_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(png(9, 9).ljust(3_000_000, b"\0"))
@@ -322,6 +323,7 @@ PAD = 2**20
     ],
 )
 @pytest.mark.anyio
+@pytest.mark.slow
 async def test_a_file_beyond_what_a_source_states_is_refused_before_it_is_sent(
     open_world: OpenWorld, tmp_path: Path, content: bytes, model: str, words: str | None
 ) -> None:
@@ -339,6 +341,7 @@ async def test_a_file_beyond_what_a_source_states_is_refused_before_it_is_sent(
 
 
 @pytest.mark.anyio
+@pytest.mark.slow
 async def test_an_upload_with_several_faults_is_refused_once_with_all_of_them(open_world: OpenWorld, tmp_path: Path) -> None:
     (tmp_path / "clip").write_bytes(movie(20, 3840, 2160).ljust(93 * PAD, b"\0"))
     async with open_world() as world:
@@ -353,6 +356,7 @@ async def test_an_upload_with_several_faults_is_refused_once_with_all_of_them(op
 
 
 @pytest.mark.anyio
+@pytest.mark.slow
 async def test_a_duplicate_upload_is_not_sent_again(open_world: OpenWorld, tmp_path: Path) -> None:
     now = datetime.now(UTC)
     (tmp_path / "a.png").write_bytes(png(640, 480))

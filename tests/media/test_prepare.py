@@ -33,6 +33,7 @@ def converted_here(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(long_jobs, "decode", decode_here)
 
 
+@pytest.mark.slow
 async def test_a_photo_and_a_film_are_converted_in_a_child(open_world: OpenWorld, tmp_path: Path) -> None:
     told: list[float] = []
 
@@ -106,6 +107,7 @@ PICTURES: dict[str, tuple[Callable[[], bytes], str]] = {
 
 
 @pytest.mark.parametrize("name", PICTURES)
+@pytest.mark.slow
 async def test_a_picture_is_converted_and_looks_the_same(open_world: OpenWorld, tmp_path: Path, name: str) -> None:
     make, words = PICTURES[name]
     async with open_world() as world:
@@ -149,6 +151,7 @@ async def test_a_telephones_photo_is_turned_upright_once(open_world: OpenWorld, 
     assert is_near(at(image, 0.95, 0.05), GREEN, 8)
 
 
+@pytest.mark.slow
 async def test_what_fits_is_sent_byte_for_byte(open_world: OpenWorld, tmp_path: Path) -> None:
     async with open_world() as world:
         for content in (turned("JPEG", 6), encoded(halves(), "BMP"), clip(Shot(size_px=(800, 600), frames=72)), wave(3)):
@@ -252,6 +255,7 @@ async def test_a_part_is_taken_only_with_trim(open_world: OpenWorld, tmp_path: P
     assert refused.error["allowed"] == "trim"
 
 
+@pytest.mark.slow
 async def test_noise_is_packed_until_it_is_small(open_world: OpenWorld, tmp_path: Path) -> None:
     noise = Image.effect_noise((5900, 5900), 250).convert("RGB")
     async with open_world() as world:
@@ -262,6 +266,7 @@ async def test_noise_is_packed_until_it_is_small(open_world: OpenWorld, tmp_path
 FILM = Shot(RED, (1280, 720), frames=72, tags=1)
 
 
+@pytest.mark.slow
 async def test_a_film_that_is_too_large_becomes_smaller(open_world: OpenWorld, tmp_path: Path) -> None:
     async with open_world() as world:
         asset = await bring(world, tmp_path, clip(replace(FILM, size_px=(2560, 1440))))
@@ -278,6 +283,7 @@ async def test_a_film_that_is_too_large_becomes_smaller(open_world: OpenWorld, t
 @pytest.mark.parametrize(
     ("form", "codec"), [("mpegts", "libx264"), ("mpeg", "mpeg2video"), ("3gp", "mpeg4"), ("asf", "msmpeg4")]
 )
+@pytest.mark.slow
 async def test_films_of_other_formats_are_converted(open_world: OpenWorld, tmp_path: Path, form: str, codec: str) -> None:
     tone = None if form in {"mpeg", "asf"} else 440.0
     shot = replace(FILM, form=form, codec=codec, tags=None, tone_hertz=tone, size_px=(1280, 704))
@@ -291,6 +297,7 @@ async def test_films_of_other_formats_are_converted(open_world: OpenWorld, tmp_p
 
 
 @pytest.mark.parametrize("angle", [90, 180, -90])
+@pytest.mark.slow
 async def test_a_film_is_turned_upright_by_its_matrix(open_world: OpenWorld, tmp_path: Path, angle: int) -> None:
     shot = replace(FILM, size_px=(2560, 1440), turned=angle, tone_hertz=None, frames=60)
     async with open_world() as world:
@@ -303,6 +310,7 @@ async def test_a_film_is_turned_upright_by_its_matrix(open_world: OpenWorld, tmp
 @pytest.mark.parametrize(
     ("rate", "gets"), [(Fraction(12), 24), (Fraction(120), 60), (Fraction(30000, 1001), 29.97), (Fraction(41), 41)]
 )
+@pytest.mark.slow
 async def test_a_film_gets_a_usual_frame_rate(open_world: OpenWorld, tmp_path: Path, rate: Fraction, gets: float) -> None:
     shot = Shot(RED, (320, 320), rate, frames=round(3 * rate), tone_hertz=None, form="mpegts" if rate != 12 else "mp4")
     shot = replace(shot, size_px=(704, 704) if rate != 12 else (600, 600))
@@ -313,6 +321,7 @@ async def test_a_film_gets_a_usual_frame_rate(open_world: OpenWorld, tmp_path: P
     assert film.times[-1] == pytest.approx(3.0, abs=2 / gets)
 
 
+@pytest.mark.slow
 async def test_a_long_film_is_cut_only_where_that_was_asked_for(open_world: OpenWorld, tmp_path: Path) -> None:
     long = clip(Shot(size_px=(800, 600), frames=480, counts=False))
     async with open_world() as world:
@@ -326,6 +335,7 @@ async def test_a_long_film_is_cut_only_where_that_was_asked_for(open_world: Open
     assert 15 * 48_000 <= len(film.sound) < 15 * 48_000 + 1024
 
 
+@pytest.mark.slow
 async def test_a_film_is_cut_from_a_given_second(open_world: OpenWorld, tmp_path: Path) -> None:
     counting = clip(Shot(size_px=(800, 600), frames=96, counts=True))
     async with open_world() as world:
@@ -339,6 +349,22 @@ async def test_a_film_is_cut_from_a_given_second(open_world: OpenWorld, tmp_path
     assert "has only 1.0 s from there; allowed: at least 2 s" in short.text
 
 
+@pytest.mark.slow
+async def test_a_refusal_names_all_that_cannot_be_converted(open_world: OpenWorld, tmp_path: Path) -> None:
+    long, short = Shot(size_px=(600, 160), frames=480), Shot(size_px=(64, 64), frames=24)
+    async with open_world() as world:
+        film = await bring(world, tmp_path, clip(long))
+        small = await bring(world, tmp_path, clip(short))
+        still_picture = await bring(world, tmp_path, encoded(Image.new("RGB", (120, 30), RED), "PNG"))
+        assert world.sandbox.requests == []
+    for words in ("20.0 s; allowed: up to 15 s", "It also has 600 x 160 px, width / height 3.75; allowed: 0.4 to 2.5"):
+        assert words in film.text
+    assert "has only 1.0 s; allowed: at least 2 s. It also has only 64 x 64 px, too few to be enlarged" in small.text
+    assert "width / height 4.00; allowed: 0.4 to 2.5" in still_picture.text
+    assert "It also has only 120 x 48 px, too few to be enlarged" in still_picture.text
+
+
+@pytest.mark.slow
 async def test_a_narrow_film_gets_bars_or_loses_edges(open_world: OpenWorld, tmp_path: Path) -> None:
     narrow = clip(Shot(RED, (400, 1200), frames=60, tone_hertz=None, tags=6))
     async with open_world() as world:
@@ -353,6 +379,7 @@ async def test_a_narrow_film_gets_bars_or_loses_edges(open_world: OpenWorld, tmp
     assert all(is_near(each.colours[3], RED, 9) for each in films)
 
 
+@pytest.mark.slow
 async def test_hdr_is_told(open_world: OpenWorld, tmp_path: Path) -> None:
     async with open_world() as world:
         asset = await bring(world, tmp_path, clip(replace(FILM, size_px=(2560, 1440), tags=9, transfer=18, frames=60)))
@@ -361,6 +388,7 @@ async def test_hdr_is_told(open_world: OpenWorld, tmp_path: Path) -> None:
     assert film.tags == (1, 1, 1, 1)
 
 
+@pytest.mark.slow
 async def test_pixels_that_are_no_squares_become_squares(open_world: OpenWorld, tmp_path: Path) -> None:
     shot = replace(FILM, size_px=(720, 576), pixel_aspect=Fraction(64, 45), form="mpegts", tags=None)
     async with open_world() as world:
@@ -368,6 +396,7 @@ async def test_pixels_that_are_no_squares_become_squares(open_world: OpenWorld, 
         assert seen(sent(world)).size_px == (1024, 576)
 
 
+@pytest.mark.slow
 async def test_a_film_of_too_many_bytes_is_packed_until_it_is_small(open_world: OpenWorld, tmp_path: Path) -> None:
     noisy = noise_film(24)
     target = {"bytes": {"low": 1, "high": 120_000}}
@@ -422,6 +451,7 @@ async def test_sounds_of_other_formats_become_wave_files(
     assert loudness(heard(content), 1, 2) > 100 or form == "mp2"
 
 
+@pytest.mark.slow
 async def test_a_long_sound_is_cut_to_the_sample(open_world: OpenWorld, tmp_path: Path) -> None:
     async with open_world() as world:
         refused = await bring(world, tmp_path, sound_of(20, "mp3", "libmp3lame"))

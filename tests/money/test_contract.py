@@ -28,7 +28,7 @@ from seedance_mcp.errors import (
     TaskNotFound,
 )
 from seedance_mcp.money.ledger import Ledger, open_ledger
-from seedance_mcp.money.records import Media, NewRequest, Record, Saved, Spent, Upload, Verdict, Wanted
+from seedance_mcp.money.records import Film, Media, NewRequest, Record, Saved, Spent, Upload, Verdict, Wanted
 from seedance_mcp.money.stores.sqlite import LEDGER_FILE
 from seedance_mcp.settings import Settings
 from seedance_mcp.task import ProviderTask, Status
@@ -48,6 +48,7 @@ class Play:
     def __init__(self) -> None:
         self.now = NOON
         self.requests: list[tuple[str, NewRequest]] = []
+        self.films = 0
 
     def a_request(self, number: int) -> tuple[str, str]:
         principal, request = self.requests[number % len(self.requests)]
@@ -149,6 +150,19 @@ def adopts(principal: str, number: int) -> Step:
     return step
 
 
+def joins(principal: str, parts: list[str], project: str | None) -> Step:
+    """Join tasks and earlier films; some of them are not there, or are another principal's."""
+
+    async def step(ledger: Ledger, play: Play) -> None:
+        film_id = f"film_{play.films:02}"
+        play.films += 1
+        earlier = tuple(part for part in parts if part < film_id or part.startswith("vid"))
+        film = Film(film_id, play.now, 6.5, (*earlier, "vid_0"), Saved("/film.mp4", 9, "1"), project)
+        await ledger.for_principal(principal).keep_film(film)
+
+    return step
+
+
 principals, numbers = st.sampled_from(PRINCIPALS), st.integers(0, 9)
 amounts = st.none() | st.decimals(0, 9, places=9)
 tasks = st.builds(
@@ -178,6 +192,12 @@ steps: st.SearchStrategy[Step] = st.one_of(
     st.just(releases),
     st.builds(is_judged, numbers, st.decimals(0, 9, places=9), st.sampled_from([0, 60, 300])),
     st.builds(adopts, principals, numbers),
+    st.builds(
+        joins,
+        principals,
+        st.lists(st.sampled_from(["vid_0", "vid_1", "film_00", "film_01"]), min_size=2, max_size=4),
+        st.sampled_from([None, "film"]),
+    ),
 )
 
 
@@ -205,7 +225,8 @@ async def walked(ledger: Ledger, wanted: Wanted) -> list[Record]:
     while listed.next_cursor:
         listed = await ledger.tasks(wanted, 2, listed.next_cursor)
         found = [*found, *listed.records]
-    assert len(found) == (await ledger.totals(wanted)).count
+    totals = await ledger.totals(wanted)
+    assert len(found) == totals.count + totals.films
     return found
 
 
@@ -236,7 +257,7 @@ async def told(ledger: Ledger) -> list[Any]:
             found.append(await mine.claim_saving(record.request_id, 60))
             await mine.release_saving(record.request_id)
             found.append(await mine.claim_saving(record.request_id, 60))
-        found.append(await mine.keys("vid_", 5))
+        found += [await mine.keys("vid_", 5), await mine.keys("film", 5), await mine.find("film_00")]
     return found
 
 
@@ -330,3 +351,26 @@ async def test_ids_are_completed_from_any_part_newest_first(ledger: Ledger) -> N
     assert await ledger.keys("id_1", 9) == ["Vid_11", "Vid_10", "Vid_1"]
     assert await ledger.keys("req", 9) == ["req_7"]
     assert await ledger.keys("elsewhere", 9) == []
+
+
+async def test_a_film_is_listed_with_what_its_parts_cost_each_once(ledger: Ledger) -> None:
+    for number, cost in enumerate(("2.5", "4")):
+        request = NewRequest({"model": "m", "prompt": "a fox"}, str(number), Decimal(9), f"req_{number}", project="fox")
+        await ledger.reserve(request, window_seconds=0, admit=admit)
+        await ledger.observe(f"req_{number}", ProviderTask(f"vid_{number}", "completed", cost=Decimal(cost)))
+    saved = Saved("/film.mp4", 9, "00")
+    await ledger.keep_film(Film("film_1", NOON, 9.6, ("vid_0", "vid_0"), saved, "fox"))
+    await ledger.keep_film(Film("film_2", NOON, 19.6, ("film_1", "vid_1", "vid_0", "vid_gone"), saved))
+    listed = await ledger.tasks(Wanted(), 9)
+    assert [record.request_id for record in listed.records] == ["film_2", "film_1", "req_1", "req_0"]
+    newest = listed.records[0]
+    assert (newest.status, newest.cost, newest.saved, newest.duration) == ("completed", Decimal("6.5"), saved, 20)
+    assert newest.parts == ("film_1", "vid_1", "vid_0", "vid_gone")
+    assert await ledger.find("film_2") == newest
+    assert (await ledger.get("film_1")).cost == Decimal("2.5")
+    assert await ledger.for_principal("alice").find("film_2") is None
+    assert [record.request_id for record in (await ledger.tasks(Wanted(project="fox"), 1)).records] == ["film_1"]
+    assert (await ledger.totals(Wanted())).films == 2
+    for wanted in (Wanted(saved=False), Wanted("failed"), Wanted(until=NOON)):
+        assert (await ledger.totals(wanted)).films == 0
+        assert not any(record.parts for record in (await ledger.tasks(wanted, 9)).records)

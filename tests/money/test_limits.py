@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 from conftest import PROVIDER, OpenWorld, no_film
@@ -23,7 +24,7 @@ from seedance_mcp.sandbox.faults import Fault
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.settings import Settings
 from seedance_mcp.tools.arguments import CreateOptions, CreateVideo, read_request
-from seedance_mcp.tools.create import create_video
+from seedance_mcp.tools.create import REFRESH_MOST, create_video
 from seedance_mcp.tools.session import OpenLedger, Shared
 
 pytestmark = pytest.mark.anyio
@@ -92,17 +93,20 @@ async def test_a_cost_that_only_the_query_tells_counts_before_the_next_create(op
 
 
 @pytest.mark.parametrize("limit", ["max_cost_per_day", "max_cost_total", "max_cost_account_per_day", "max_cost_account_total"])
+@pytest.mark.slow
 async def test_what_the_account_used_beyond_the_estimates_counts(open_world: OpenWorld, tmp_path: Path, limit: str) -> None:
     sandbox = Charging(no_film, takes=50)
     assert await fill(open_world, sandbox, prices=priced(tmp_path), **{limit: "100"}) == 2
 
 
+@pytest.mark.slow
 async def test_an_account_that_tells_nothing_leaves_the_estimates(open_world: OpenWorld, tmp_path: Path) -> None:
     sandbox = Charging(no_film, takes=50, balance_told=False)
     assert await fill(open_world, sandbox, prices=priced(tmp_path), max_cost_per_day="100") == 20
 
 
 @pytest.mark.parametrize("status", ["queued", "processing"])
+@pytest.mark.slow
 async def test_a_cost_of_nothing_before_the_end_frees_no_reservation(
     open_world: OpenWorld, tmp_path: Path, status: str
 ) -> None:
@@ -130,6 +134,34 @@ class Nobody:
 
     async def ask(self, question: str, token: str) -> Action:
         return "absent"
+
+
+@dataclass
+class Busy(Charging):
+    """A provider that works at every second task, tells no cost, and remembers the queries."""
+
+    queries: list[int] = field(default_factory=list[int])
+
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
+        if QUERY in request.url.path:
+            number = int(request.url.path.rpartition("_")[2])
+            self.queries.append(number)
+            self.status = ("processing", "queued")[number % 2]
+        return await super().__call__(request)
+
+
+async def test_the_newest_tasks_of_unknown_cost_are_polled_before_the_next_create(
+    open_world: OpenWorld, tmp_path: Path
+) -> None:
+    sandbox = Busy(no_film)
+    fields: dict[str, Any] = {"poll_floor_seconds": 0.001, "max_cost_total": 1000, "prices": priced(tmp_path)}
+    async with open_world(sandbox=sandbox, **fields) as world:
+        for number in range(2 * REFRESH_MOST):
+            await world.create(model="seedance2.0-md", prompt=f"fox {number}")
+            await anyio.sleep(60)
+        sandbox.queries.clear()
+        await world.create(model="seedance2.0-md", prompt="another fox")
+    assert sorted(sandbox.queries) == list(range(REFRESH_MOST + 1, 2 * REFRESH_MOST + 1))
 
 
 @pytest.mark.parametrize("limit", ["max_cost_account_per_day", "max_cost_account_total"])

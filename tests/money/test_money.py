@@ -24,7 +24,7 @@ from seedance_mcp.catalogue.edition import load_edition
 from seedance_mcp.errors import ConfirmationRequired, LedgerUnusable, OutcomeUnknown, TaskNotFound
 from seedance_mcp.money.gate import Action, Reply, fingerprint
 from seedance_mcp.money.ledger import Ledger
-from seedance_mcp.money.ledger import open_ledger as open_sqlite
+from seedance_mcp.money.ledger import open_ledger as open_by_settings
 from seedance_mcp.money.records import ModelSpending, NewRequest, Record, Spent
 from seedance_mcp.money.stores import sqlite
 from seedance_mcp.money.stores.sqlite import SqliteStore, migrations
@@ -568,7 +568,7 @@ async def test_the_first_ledger_is_migrated_with_its_records(tmp_path: Path, clo
             )
         db.execute("PRAGMA user_version = 1")
     db.close()
-    async with aclosing(open_sqlite(Settings(data_dir=tmp_path), clock)) as ledger:
+    async with aclosing(open_by_settings(Settings(data_dir=tmp_path), clock)) as ledger:
         assert (await ledger.get("vid_a")).settled == Decimal("2.4")
         assert (await ledger.get("b")).settled is None
         assert await ledger.spent() == Spent(*map(Decimal, ("3.9", "3.9", "1.5", "3.9", "3.9")))
@@ -599,9 +599,8 @@ async def test_what_a_transaction_raises_undoes_it(ledger: Ledger) -> None:
 # many processes
 
 
-def environment(tmp_path: Path, address: str, **more: str) -> dict[str, str]:
-    ours = {"SEEDANCE_BASE_URL": address, "SEEDANCE_API_KEY": KEY, "SEEDANCE_DATA_DIR": str(tmp_path / "data")}
-    return {**os.environ, **ours, **more}
+def environment(place: dict[str, str], address: str, **more: str) -> dict[str, str]:
+    return {**os.environ, "SEEDANCE_BASE_URL": address, "SEEDANCE_API_KEY": KEY, **place, **more}
 
 
 async def race(mode: str, arguments: list[str], environ: dict[str, str]) -> list[str]:
@@ -619,10 +618,11 @@ def film_less() -> Sandbox:
 
 
 @pytest.mark.slow
+@pytest.mark.processes
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_sixteen_processes_with_one_request_send_one_post(tmp_path: Path, film_less: Sandbox) -> None:
+async def test_sixteen_processes_with_one_request_send_one_post(ledger_place: dict[str, str], film_less: Sandbox) -> None:
     async with serve.run_in_background(film_less) as address:
-        told = [json.loads(line) for line in await race("together", ["one fox"] * 16, environment(tmp_path, address))]
+        told = [json.loads(line) for line in await race("together", ["one fox"] * 16, environment(ledger_place, address))]
     assert len(told) == 16
     assert len({task["task_id"] for task in told}) == 1
     assert sum(task["deduplicated"] for task in told) == 15
@@ -630,12 +630,15 @@ async def test_sixteen_processes_with_one_request_send_one_post(tmp_path: Path, 
 
 
 @pytest.mark.slow
+@pytest.mark.processes
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_sixteen_processes_against_a_day_limit_of_five_send_five_posts(tmp_path: Path, film_less: Sandbox) -> None:
+async def test_sixteen_processes_against_a_day_limit_of_five_send_five_posts(
+    tmp_path: Path, ledger_place: dict[str, str], film_less: Sandbox
+) -> None:
     prices = tmp_path / "prices.toml"
     prices.write_text('[[price]]\nname = "seedance2.0-md"\nper = "task"\nunit_price = 0.3\n', "utf-8")
     async with serve.run_in_background(film_less) as address:
-        environ = environment(tmp_path, address, SEEDANCE_MAX_COST_PER_DAY="1.6", SEEDANCE_PRICES=str(prices))
+        environ = environment(ledger_place, address, SEEDANCE_MAX_COST_PER_DAY="1.6", SEEDANCE_PRICES=str(prices))
         lines = await race("together", [f"fox {number}" for number in range(16)], environ)
     told = [json.loads(line) for line in lines]
     assert sum("task_id" in answer for answer in told) == 5
@@ -644,21 +647,24 @@ async def test_sixteen_processes_against_a_day_limit_of_five_send_five_posts(tmp
 
 
 @pytest.mark.slow
+@pytest.mark.processes
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_killed_at_fifty_moments_nothing_is_lost_or_sent_twice(tmp_path: Path, film_less: Sandbox) -> None:
+async def test_killed_at_fifty_moments_nothing_is_lost_or_sent_twice(
+    ledger_place: dict[str, str], film_less: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in ledger_place.items():
+        monkeypatch.setenv(name, value)
     async with serve.run_in_background(film_less) as address:
-        environ = environment(tmp_path, address)
+        environ = environment(ledger_place, address)
         ends = await race("killed", ["50"], environ)
-        ledger = open_sqlite(Settings(data_dir=tmp_path / "data"), lambda: datetime.now(UTC))
+        ledger = open_by_settings(Settings(), lambda: datetime.now(UTC))
         noted = {record.prompt for record in (await ledger.page()).records}
         sent = [task.body["prompt"] for task in film_less.tasks.values()]
         assert len(sent) == len(set(sent))
         assert set(sent) <= noted
         assert {answer.get("deduplicated") for answer in map(json.loads, await race("together", sent[:1], environ))} == {True}
         assert len(film_less.tasks) == len(sent)
-    with sqlite3.connect(tmp_path / "data" / "ledger.sqlite3") as db:
-        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    db.close()
+    assert (await ledger.health()).faults == []
     await ledger.aclose()
     assert ends.count("killed") >= 40, ends
     assert 1 < len(sent) < len(noted), "none was killed before it was sent, or none after"

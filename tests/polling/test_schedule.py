@@ -184,6 +184,7 @@ async def test_a_finished_video_is_read_once_more_for_a_link_that_holds(open_wor
         assert len(world.sandbox.requests) == polls + 1
 
 
+@pytest.mark.slow
 async def test_many_waits_on_one_task_share_their_polls(open_world: OpenWorld) -> None:
     async with open_world(poll_floor_seconds=5) as world:
         world.sandbox.work_seconds = 60

@@ -55,6 +55,7 @@ CALLS: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
+@pytest.mark.slow
 async def test_every_tool_that_connects_names_the_variable_and_the_others_work(variable: str, tmp_path: Path) -> None:
     async with Client(build_server(settings(tmp_path))) as client:
         for tool, arguments in CALLS:

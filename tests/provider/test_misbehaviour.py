@@ -128,6 +128,7 @@ async def test_a_poll_that_fails_once_is_retried(open_world: OpenWorld, fault: s
 
 
 @pytest.mark.parametrize("fault", ON_LOOK)
+@pytest.mark.slow
 async def test_a_failing_poll_ends_a_wait_only_when_it_is_final(open_world: OpenWorld, fault: str) -> None:
     async with open_world() as world:
         world.sandbox.work_seconds = 600
@@ -228,6 +229,7 @@ async def test_a_malformed_task_id_is_never_put_into_a_url(open_world: OpenWorld
         assert world.sandbox.requests == []
 
 
+@pytest.mark.slow
 async def test_a_request_of_ten_megabytes_is_refused_before_it_is_sent(open_world: OpenWorld) -> None:
     async with open_world() as world:
         answer = await world.create(prompt="x" * 10_000_001)

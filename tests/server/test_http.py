@@ -119,6 +119,7 @@ async def finish(client: Client, task: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
+@pytest.mark.slow
 async def test_streamable_http_serves_both_eras(serving: Serve, sandbox: Sandbox, mode: str) -> None:
     async with serving() as address, connected(address, mode=mode) as client:
         assert len((await client.list_tools()).tools) == len(TOOLS)
@@ -127,6 +128,7 @@ async def test_streamable_http_serves_both_eras(serving: Serve, sandbox: Sandbox
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
+@pytest.mark.slow
 async def test_a_client_that_refuses_unions_lists_none_in_either_era(serving: Serve, mode: str) -> None:
     async with serving() as address:
         for name, field in (
@@ -155,11 +157,13 @@ async def test_an_opening_that_cannot_be_read_is_answered_as_any_other(serving: 
             assert "mcp-session-id" not in answer.headers
 
 
+@pytest.mark.slow
 async def test_the_older_sse_transport_serves_clients_that_have_nothing_else(serving: Serve) -> None:
     async with serving("sse") as address, Client(sse_client(f"{address}/sse"), mode="legacy") as client:
         assert (await finish(client, await create(client)))["status"] == "completed"
 
 
+@pytest.mark.slow
 async def test_a_wait_goes_on_after_a_restart_with_the_same_task_id(serving: Serve, sandbox: Sandbox) -> None:
     sandbox.work_seconds = 0.5
     async with serving() as address, connected(address) as client:
@@ -201,6 +205,7 @@ async def test_a_server_killed_in_the_middle_of_a_wait_goes_on_when_it_is_back(
     assert len(sandbox.tasks) == 1
 
 
+@pytest.mark.slow
 async def test_a_waiting_call_blocks_nobody(serving: Serve, sandbox: Sandbox) -> None:
     sandbox.work_seconds = 3600
     async with serving() as address, connected(address) as client:
@@ -252,6 +257,7 @@ async def test_without_a_token_nobody_comes_in_but_the_health_check(serving: Ser
         assert (await http.get("/nothing", headers={"Authorization": f"bearer {ANNA}"})).status_code == 404
 
 
+@pytest.mark.slow
 async def test_each_token_has_its_own_tasks_repeats_and_limits(serving: Serve, sandbox: Sandbox, tmp_path: Path) -> None:
     (tmp_path / "cat.png").write_bytes(png(640, 480))
     async with (
@@ -288,6 +294,7 @@ async def test_a_caller_is_not_told_the_servers_folders(serving: Serve, tmp_path
     assert str(tmp_path) not in json.dumps(refused)
 
 
+@pytest.mark.slow
 async def test_a_caller_sends_files_of_the_callers_own_folder_only(serving: Serve, tmp_path: Path) -> None:
     for name in ("anna", "bert"):
         (tmp_path / "films" / name).mkdir(parents=True)
@@ -307,6 +314,7 @@ async def test_a_caller_sends_files_of_the_callers_own_folder_only(serving: Serv
     assert [each["error"]["code"] for each in sent[1:]] == ["file_rejected"] * 4
 
 
+@pytest.mark.slow
 async def test_each_token_hears_of_its_own_tasks_alone(serving: Serve) -> None:
     async with (
         serving(http_tokens=TOKENS) as address,
@@ -325,6 +333,7 @@ async def test_each_token_hears_of_its_own_tasks_alone(serving: Serve) -> None:
             assert await anext(bert_hears) == ResourceUpdated(uris[1])
 
 
+@pytest.mark.slow
 async def test_each_token_has_its_own_folder_for_videos(serving: Serve, tmp_path: Path) -> None:
     async def film(order: Order, pictures: list[bytes]) -> bytes:
         return b"\0\0\0\x0cftypisom\0\0\0\x08moov" + (8 + len(order.prompt)).to_bytes(4) + b"mdat" + order.prompt.encode()
@@ -453,6 +462,7 @@ class Raw:
 REQUEST = {"model": "seedance2.0-md", "prompt": "a fox"}
 
 
+@pytest.mark.slow
 async def test_a_client_that_declares_tasks_gets_a_handle_and_fetches_the_result(serving: Serve, sandbox: Sandbox) -> None:
     sandbox.work_seconds = 3600
     async with serving() as address:
@@ -499,6 +509,7 @@ async def test_a_task_is_still_there_when_the_provider_is_away(serving: Serve, s
         assert (await client.look(handle["taskId"]))["status"] == "working"
 
 
+@pytest.mark.slow
 async def test_handles_are_refused_where_they_do_not_belong(serving: Serve) -> None:
     async with serving() as address:
         client, plain = Raw(address), Raw(address, extensions=())

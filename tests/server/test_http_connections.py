@@ -89,6 +89,7 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
+@pytest.mark.slow
 def test_a_request_that_does_not_come_whole_is_given_up_and_one_that_is_worked_on_is_not() -> None:
     halves_are_gone = threading.Event()
 

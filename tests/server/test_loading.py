@@ -28,7 +28,10 @@ from seedance_mcp.__main__ import main
 main()
 print(gc.isenabled(), gc.get_freeze_count() > 10_000, *sys.modules, file=sys.stderr)
 """
-ONLY_WHEN_ASKED = {f"seedance_mcp.{name}" for name in ("server.prompts", "server.resources", "server.http", "server.oauth")}
+ONLY_WHEN_ASKED = {
+    "difflib",
+    *(f"seedance_mcp.{name}" for name in ("server.prompts", "server.resources", "server.http", "server.oauth")),
+}
 FILES = {f"seedance_mcp.{name}" for name in ("tools.uploads", "tools.downloads", "media.local_files", "storage.local_disk")}
 
 

@@ -53,6 +53,7 @@ def test_a_message_without_parameters_stays_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("instant", ["1", "0"])
+@pytest.mark.slow
 def test_a_server_takes_what_clients_send(tmp_path: Path, instant: str) -> None:
     info = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "by hand"}}
     calls: list[dict[str, Any]] = [

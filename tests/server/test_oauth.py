@@ -541,6 +541,7 @@ async def told(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])  # on trio the client leaves generators behind
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
+@pytest.mark.slow
 async def test_the_official_client_finds_the_issuer_gets_a_token_and_makes_a_video(tmp_path: Path, mode: str) -> None:
     async with house(tmp_path) as home, home.visited_by("anna", get_token=True, mode=mode) as client:
         task = await told(client, "create_video", request={"model": "seedance2.0-md", "prompt": "a fox"})
@@ -572,6 +573,7 @@ def open_files() -> int:
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.slow
 async def test_any_number_of_subjects_share_one_open_ledger_file(tmp_path: Path) -> None:
     async with house(tmp_path) as home, home.visited_by("anna") as first:
         await told(first, "list_tasks")

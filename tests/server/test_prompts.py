@@ -28,7 +28,6 @@ GIVEN = {
     "continue_video": {"task_id": "vid_1"},
     "make_film": {"story": "a fox finds a lamp"},
 }
-TOOLS_TO_COME = {"join_videos"}
 
 
 async def told(world: World, name: str, **arguments: str) -> str:
@@ -74,7 +73,7 @@ async def test_each_prompt_leads_over_the_free_check_and_the_person_to_the_payme
     (paid,) = (number for number, step in enumerate(steps) if step.startswith("`create_video` once"))
     assert checked < asked < paid
     assert steps[0].startswith("`list_models`")
-    assert {*re.findall(r"`([a-z]+_[a-z_]+)", "\n".join(steps))} <= {tool.name for tool in TOOLS} | TOOLS_TO_COME
+    assert {*re.findall(r"`([a-z]+_[a-z_]+)", "\n".join(steps))} <= {tool.name for tool in TOOLS}
     assert "No model is chosen yet" in text
     assert json.dumps(GIVEN[name]) in text
 
@@ -93,10 +92,29 @@ async def test_the_call_that_a_prompt_writes_fits_the_schema_that_the_client_was
     assert ("request" in written) is (profile == "union")
 
 
-async def test_the_first_shot_is_looked_at_before_the_others_are_paid(open_world: OpenWorld) -> None:
+@pytest.mark.parametrize("name", ["storyboard", "make_film"])
+@pytest.mark.parametrize(
+    ("model", "field"),
+    [("seedance2.0-sp", "first_image, which"), ("seedance2.0-md", "images: this model"), ("", "first_image")],
+)
+async def test_a_story_is_priced_whole_begun_approved_chained_and_joined(
+    open_world: OpenWorld, name: str, model: str, field: str
+) -> None:
     async with open_world() as world:
-        text = await told(world, "storyboard", **GIVEN["storyboard"])
-    assert text.index("Take only the first shot") < text.index("`create_video` once for each shot")
+        text = await told(world, name, **GIVEN[name], model=model)
+    order = [
+        "Split the story",
+        '"dry_run": true}` for every shot',
+        "the sum of the estimates, and ask before anything is paid",
+        "`create_video` once for the first shot only",
+        "`preview_video",
+        "pay for no other before a clear yes",
+        f'`upload_asset {{"source": "task:<task_id>#last", "model": "{model or "…"}"}}`',
+        f"the reference goes into {field}",
+        "`join_videos",
+    ]
+    places = [text.index(words) for words in order]
+    assert places == sorted(places)
 
 
 @pytest.mark.parametrize("name", GIVEN)
@@ -157,13 +175,13 @@ async def test_what_cannot_be_is_refused_with_what_can(
     assert allowed in message
 
 
-async def test_a_film_is_chained_and_joined_after_the_first_shot_is_approved(open_world: OpenWorld) -> None:
+async def test_a_film_has_its_project_and_music_and_a_clip_is_joined_with_what_comes_next(open_world: OpenWorld) -> None:
     async with open_world() as world:
         film = await told(world, "make_film", story="a fox", music="./a.mp3", project="fox film")
         more = await told(world, "continue_video", task_id="vid_1", model="seedance2.0-sp", duration="8")
-    first, chained, joined = (film.index(words) for words in ("only the first shot", "task:<task_id>#last", "`join_videos"))
-    assert first < chained < joined
-    assert '`join_videos {"tasks": ["…", "…"], "music": "./a.mp3", "project": "fox film"}`' in film
+    assert '`join_videos {"tasks": ["…", "…"], "project": "fox film", "music": "./a.mp3"}`' in film
+    assert '"dry_run": true, "project": "fox film"}` for every shot' in film
+    assert '`join_videos {"tasks": ["vid_1", "…"]}`' in more
     assert '`upload_asset {"source": "task:vid_1#last", "model": "seedance2.0-sp"}`' in more
     assert '"duration": 8, "first_image": "…"}' in more
 

@@ -139,6 +139,7 @@ async def test_the_clients_name_chooses_the_profile(open_world: OpenWorld, mode:
     assert ("request" not in schema["properties"]) is flat
 
 
+@pytest.mark.slow
 async def test_every_result_and_error_fits_its_output_schema(open_world: OpenWorld) -> None:
     film = render(order_of(load_edition(), {"model": "seedance2.0-sp", "prompt": "a fox"}), [])
 

@@ -11,10 +11,9 @@ from typing import Any
 
 import pytest
 from deadline import running
+from unreadable import DEEP, HALF, LINES, call, request
 
 INFO = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "by hand", "version": "1"}}
-HALF = "\\ud83d"
-DEEP = "[" * 300 + "]" * 300
 
 
 def opening(client: str = "by hand") -> list[str]:
@@ -25,42 +24,6 @@ def opening(client: str = "by hand") -> list[str]:
         "params": {**INFO, "clientInfo": {"name": "x", "version": "1"}},
     }
     return [json.dumps(greeting).replace('"x"', f'"{client}"'), '{"jsonrpc":"2.0","method":"notifications/initialized"}']
-
-
-def request(id_: str, method: str = "ping", params: str = "{}") -> str:
-    return f'{{"jsonrpc":"2.0","id":{id_},"method":"{method}","params":{params}}}'
-
-
-def call(id_: str, prompt: str) -> str:
-    arguments = f'{{"dry_run":true,"request":{{"model":"seedance2.0-md","prompt":{prompt}}}}}'
-    return request(id_, "tools/call", f'{{"name":"create_video","arguments":{arguments}}}')
-
-
-# line, and the ids of the errors that answer it
-LINES: list[tuple[str, list[Any]]] = [
-    (request(f'"{HALF}"'), ["\ud83d"]),
-    (request(f'"a{HALF}b"', "tools/list"), ["a\ud83db"]),
-    (call("11", f'"a fox {HALF}"'), [11]),
-    (call("12", DEEP), [12]),
-    (request('"deep"', params='{"_meta":' + "[" * 100_000 + "}"), ["deep"]),
-    (f"[{request('13')},{request('14')}]", [13, 14]),
-    ("[]", [None]),
-    ('[{"jsonrpc":"2.0","method":"notifications/x"},{"jsonrpc":"2.0","id":15,"result":{}}]', []),
-    ('{"jsonrpc":"2.0","id":16,"method":"pi', [16]),
-    ('{"jsonrpc":"1.0","id":17,"method":"ping"}', [17]),
-    ('{"id":18,"method":"ping"}', [18]),
-    ('{"jsonrpc":"2.0","id":19,"method":5}', [19]),
-    ('{"jsonrpc":"2.0","id":20,"method":"ping","params":[1]}', [20]),
-    ('{"params":{"id":7},"jsonrpc":"2.0","method":7,"id":21}', [21]),
-    *((request(odd), [None]) for odd in ("null", "1.5", "true", "[1]", "{}", '"\\q"')),
-    ("not json", [None]),
-    ("5", [None]),
-    ('"' + '\\"' * 50_000, [None]),
-    ("", []),
-    (f'{{"jsonrpc":"2.0","method":"notifications/x","params":{{"a":"{HALF}"}}}}', []),
-    (f'{{"jsonrpc":"2.0","id":22,"result":{{"a":"{HALF}"}}}}', []),
-    (f'{{"jsonrpc":"2.0","id":23,"error":{{"a":"{HALF}"}}}}', []),
-]
 
 
 def said(tmp_path: Path, lines: list[str], count: int, **variables: str) -> list[dict[str, Any]]:
@@ -80,6 +43,7 @@ def said(tmp_path: Path, lines: list[str], count: int, **variables: str) -> list
 
 
 @pytest.mark.parametrize("instant", ["1", "0"])
+@pytest.mark.slow
 def test_every_line_is_answered_with_the_ids_that_it_holds(tmp_path: Path, instant: str) -> None:
     wanted = [each for _, ids in LINES for each in ids]
     lines = [*opening(), *(line for line, _ in LINES), request('"last"')]
@@ -90,12 +54,14 @@ def test_every_line_is_answered_with_the_ids_that_it_holds(tmp_path: Path, insta
     assert all(answer["error"]["code"] in {-32600, -32700} and answer["error"]["message"] for answer in refused)
 
 
+@pytest.mark.slow
 def test_a_mark_of_byte_order_before_the_opening_changes_nothing(tmp_path: Path) -> None:
     first, second = opening()
     answers = said(tmp_path, [f"\ufeff{first}", second, call("1", '"a fox"')], 2)
     assert [(answer["id"], "result" in answer) for answer in answers] == [("hello", True), (1, True)]
 
 
+@pytest.mark.slow
 def test_an_opening_that_the_server_behind_could_not_read_is_not_answered_by_the_snapshot(tmp_path: Path) -> None:
     for client in (HALF, '", "deep": ' + DEEP + ', "x": "'):
         answers = said(tmp_path, [*opening(client), *opening(), call("1", '"a fox"')], 3)

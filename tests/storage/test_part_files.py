@@ -14,13 +14,20 @@ from deadline import running
 
 from seedance_mcp.errors import DownloadRefused
 from seedance_mcp.storage.file_lock import lock
-from seedance_mcp.storage.part_files import PARTS_MOST, PartFile, claim, sweep
+from seedance_mcp.storage.part_files import PARTS_MOST, PartFile, Turn, sweep
 
 
 def claimed(folder: Path, name: str = "req_1") -> PartFile:
-    part = claim(folder, name)
+    part = Turn(folder, name).take()
     assert part
     return part
+
+
+def is_taken(folder: Path) -> bool:
+    turn = Turn(folder, "req_1")
+    is_free = turn.take()
+    turn.leave()
+    return not is_free
 
 
 def left(folder: Path, name: str, data: bytes = b"film") -> Path:
@@ -75,16 +82,65 @@ def test_a_file_that_is_no_part_counts_as_empty(tmp_path: Path, content: bytes) 
 
 def test_one_opening_has_a_part_and_others_have_theirs(tmp_path: Path) -> None:
     first = claimed(tmp_path)
-    assert claim(tmp_path, "req_1") is None
+    assert is_taken(tmp_path)
     claimed(tmp_path, "req_2").close()
     first.close()
     claimed(tmp_path).close()
 
 
+def brought(folder: Path, announced_bytes: int) -> tuple[Turn, PartFile]:
+    """A part that one call has brought, and the turn of another that waits for it."""
+    part, turn = claimed(folder), Turn(folder, "req_1")
+    assert turn.take() is None
+    part.begin('"one"', announced_bytes)
+    part.write(b"film")
+    part.drop()
+    return turn, part
+
+
+def test_a_part_that_is_whole_and_removed_is_there_for_those_who_waited(tmp_path: Path) -> None:
+    turn, part = brought(tmp_path, 4)
+    part.close()
+    assert list(tmp_path.iterdir()) == []
+    found = turn.take()
+    assert found
+    assert (found.is_whole, b"".join(found.pieces())) == (True, b"film")
+    later = left(tmp_path, "req_1")
+    found.drop()
+    turn.leave()
+    assert list(tmp_path.iterdir()) == [later]
+
+
+def test_a_part_that_is_not_whole_and_removed_is_brought_anew_by_those_who_waited(tmp_path: Path) -> None:
+    turn, part = brought(tmp_path, 5)
+    part.close()
+    found = turn.take()
+    assert found
+    assert (found.size_bytes, is_taken(tmp_path)) == (0, True)
+    turn.leave()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_wait_that_is_given_up_leaves_nothing(tmp_path: Path) -> None:
+    turn, part = brought(tmp_path, 5)
+    part.close()
+    turn.leave()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_part_that_the_system_does_not_remove_is_emptied(tmp_path: Path) -> None:
+    path = left(tmp_path, "req_1")
+    file = path.open("r+b")
+    part = PartFile(Path(f"/dev/fd/{file.fileno()}"), file)
+    part.drop()
+    part.close()
+    assert path.read_bytes() == b""
+
+
 HOLD = """
 import pathlib, sys
-from seedance_mcp.storage.part_files import claim
-part = claim(pathlib.Path(sys.argv[1]), "req_1")
+from seedance_mcp.storage.part_files import Turn
+part = Turn(pathlib.Path(sys.argv[1]), "req_1").take()
 part.begin("e", 9)
 part.write(b"film")
 print("there", flush=True)
@@ -98,7 +154,7 @@ def test_a_process_that_is_killed_holds_nobody_up(tmp_path: Path) -> None:
     with running("another process", command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout
         assert process.stdout.readline() == "there\n"
-        assert claim(tmp_path, "req_1") is None
+        assert is_taken(tmp_path)
         process.kill()
         process.wait()
     part = claimed(tmp_path)
@@ -125,7 +181,7 @@ def test_parts_that_are_old_or_too_many_are_removed_unless_somebody_has_them(tmp
 def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DownloadRefused, match="SEEDANCE_DATA_DIR"):
-        claim(tmp_path / "file", "req_1")
+        Turn(tmp_path / "file", "req_1")
 
 
 def test_a_file_that_was_removed_or_replaced_meanwhile_is_not_locked(tmp_path: Path) -> None:

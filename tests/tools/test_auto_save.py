@@ -74,6 +74,7 @@ async def test_two_servers_of_one_ledger_save_a_video_once(open_world: OpenWorld
         assert len(set(answers)) == len(kept(one)) == 1
 
 
+@pytest.mark.slow
 async def test_what_cannot_be_saved_is_told_and_tried_again_later(open_world: OpenWorld, tmp_path: Path) -> None:
     (tmp_path / "videos").write_text("no folder")
     async with open_world(sandbox=provider(), auto_save=True) as world:
@@ -109,6 +110,7 @@ async def test_a_ledger_that_fails_for_a_while_ends_nothing(open_world: OpenWorl
         assert len(kept(world)) == 1
 
 
+@pytest.mark.slow
 async def test_a_task_of_days_ago_is_followed_no_more(open_world: OpenWorld) -> None:
     later = datetime.now(UTC) + timedelta(days=2)
     async with open_world(sandbox=(sandbox := provider())) as world:

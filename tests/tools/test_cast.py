@@ -31,6 +31,7 @@ async def keep(world: World, source: str, name: str = "mia", model: str = SP, **
     return await world.call("upload_asset", {"source": source, "model": model, "name": name, **more})
 
 
+@pytest.mark.slow
 async def test_a_name_gives_a_fresh_reference_for_every_route_after_the_file_is_gone(
     open_world: OpenWorld, tmp_path: Path
 ) -> None:

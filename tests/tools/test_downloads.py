@@ -489,6 +489,7 @@ async def test_a_network_that_fakes_addresses_is_named_as_the_cause_and_the_user
         *("2000:ffff::1", "2001:200::", "2001:ffff::1", "2003::", "3ffe:ffff::1", "3fff:1000::"),
     ],
 )
+@pytest.mark.slow
 async def test_public_addresses_of_every_kind_are_reached(open_world: OpenWorld, address: str) -> None:
     async def resolve(host: str, port: int) -> list[str]:
         assert (host, port) == ("provider.invalid", 443)
@@ -702,6 +703,7 @@ async def test_a_broken_or_cancelled_transfer_leaves_nothing(open_world: OpenWor
 
 
 @BOTH_STORES
+@pytest.mark.slow
 async def test_a_missing_video_comes_with_what_to_do(open_world: OpenWorld) -> None:
     async with open_world(sandbox=(host := library())) as world:
         running = await world.create()
@@ -720,6 +722,7 @@ async def test_a_missing_video_comes_with_what_to_do(open_world: OpenWorld) -> N
 
 
 @BOTH_STORES
+@pytest.mark.slow
 async def test_a_task_that_was_made_elsewhere_is_saved_too(open_world: OpenWorld, tmp_path: Path) -> None:
     async with open_world(sandbox=(host := library())) as first:
         task_id = await finished(first)
@@ -729,6 +732,7 @@ async def test_a_task_that_was_made_elsewhere_is_saved_too(open_world: OpenWorld
 
 
 @BOTH_STORES
+@pytest.mark.slow
 async def test_finished_videos_whose_links_expire_soon_are_named_until_they_are_saved(open_world: OpenWorld) -> None:
     now = datetime.now(UTC)
     async with open_world(sandbox=library(), clock=lambda: now) as world:

@@ -26,7 +26,7 @@ from seedance_mcp.cli import main
 from seedance_mcp.errors import DownloadRefused, OutcomeUnknown
 from seedance_mcp.media import decoder
 from seedance_mcp.money.ledger import Ledger, open_ledger
-from seedance_mcp.money.records import NewRequest, Saved
+from seedance_mcp.money.records import Film, NewRequest, Saved
 from seedance_mcp.origin import install_command
 from seedance_mcp.sandbox.film import render
 from seedance_mcp.sandbox.order import Order, order_of
@@ -132,6 +132,7 @@ async def shelf(tmp_path: Path) -> AsyncGenerator[Shelf]:
         yield opened
 
 
+@pytest.mark.slow
 async def test_takes_stand_side_by_side_under_their_project_with_posters_and_relative_players(
     shelf: Shelf, film: bytes
 ) -> None:
@@ -168,12 +169,14 @@ async def test_takes_stand_side_by_side_under_their_project_with_posters_and_rel
     assert 'content="once"' in shelf.page
 
 
+@pytest.mark.slow
 async def test_every_outcome_is_told_and_can_be_filtered(shelf: Shelf, film: bytes) -> None:
     await shelf.add("failed")
     await shelf.add("processing", prompt="an owl")
     await shelf.add("lost", prompt="a hare")
     saved = await shelf.add(film=film, prompt="gone")
     await shelf.add(prompt="elsewhere")
+    await shelf.ledger.adopt("vid_of_others", NOW)
     (shelf.settings.output_dir / "clip.mp4").unlink()
     await shelf.write()
     statuses = {each["data-status"] for each in Outline(shelf.page).all("li")}
@@ -181,7 +184,7 @@ async def test_every_outcome_is_told_and_can_be_filtered(shelf: Shelf, film: byt
     for told in (
         *("words &lt;b&gt;of theirs&lt;/b&gt;", "42 % when this page was written", "The answer was lost"),
         *("Its file is not there any more.", "about 0.08 JimiCoin, estimated", "none known", "<dt>Link until</dt>"),
-        *("0.16 JimiCoin charged", "0.16 JimiCoin reserved"),
+        *("0.16 JimiCoin charged", "0.16 JimiCoin reserved", "A video that was made elsewhere"),
     ):
         assert told in shelf.page, told
     await shelf.ledger.save(saved, Saved("s3://bucket/clip.mp4", 9, "00"))
@@ -230,6 +233,7 @@ async def test_a_video_outside_the_folder_is_played_from_there(shelf: Shelf, fil
     )  # its bytes are not those that were saved
 
 
+@pytest.mark.slow
 async def test_posters_are_drawn_once_a_few_at_a_time_and_only_of_videos(
     shelf: Shelf, film: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -273,6 +277,7 @@ async def test_what_cannot_be_replaced_leaves_nothing_and_a_long_file_is_not_rea
         with pytest.raises(OSError, match="longer than 10 bytes"):
             folder.read("long", 10)
         assert folder.read("long", 11) == bytes(11)
+        assert (folder.head("long", 4), folder.head("none", 4)) == (bytes(4), None)
         assert folder.read("none", 10) is None
         os.mkfifo(tmp_path / "pipe")
         with pytest.raises(OSError, match="pipe is no file"):
@@ -301,6 +306,27 @@ async def saved(world: World, prompt: str) -> str:
     return (await world.call("download_video", {"task_id": task["task_id"]}))["path"]
 
 
+async def test_a_film_stands_on_the_page_with_its_clips_and_is_no_request(shelf: Shelf, film: bytes) -> None:
+    await shelf.add(film=film, project="snow")
+    part = LocalDisk(shelf.settings.output_dir).new("the <film>", "")
+    part.write(film)
+    stored = part.commit()
+    kept = Saved(stored.uri, stored.size_bytes, stored.sha256)
+    await shelf.ledger.keep_film(Film("film_1", shelf.at, 12.4, ("vid_1", "vid_1"), kept, "snow"))
+    assert (await shelf.write()).players == 2
+    outline = Outline(shelf.page)
+    assert outline.headings[1:] == [("h2", "snow"), ("h3", f"Film: {Path(stored.uri).stem}"), ("h3", "a fox")]
+    for told in (
+        *("1 requests · 1 films · 0.08 JimiCoin charged", "<span>Film of 2 clips</span>", "<dt>Length</dt><dd>12 s</dd>"),
+        *("<dt>Their cost</dt><dd>0.08 JimiCoin</dd>", "<code>vid_1</code> <code>vid_1</code>", "<code>film_1</code>"),
+    ):
+        assert told in shelf.page, told
+    Path(stored.uri).unlink()  # noqa: ASYNC240 - a small file of the test
+    await shelf.write()
+    assert "Its file is not there any more. Ask in the chat to join its clips again, which is free" in shelf.page
+    assert "Link until" not in shelf.page
+
+
 async def test_each_save_renews_the_page_where_that_is_wanted_and_never_fails_for_it(
     open_world: OpenWorld, film: bytes, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -317,6 +343,10 @@ async def test_each_save_renews_the_page_where_that_is_wanted_and_never_fails_fo
             assert len(Outline(shelf.page).all("video")) == 3
             assert shelf.page.count('data-poster="/9j/') == 3
             assert 'content="renewed"' in shelf.page
+            tasks = [row["task_id"] for row in (await world.call("list_tasks", {"limit": 2}))["tasks"]]
+            joined = await world.call("join_videos", {"tasks": tasks, "filename": "both"})
+            assert f"<code>{joined['task_id']}</code>" in shelf.page
+            assert len(Outline(shelf.page).all("video")) == 4
             path.unlink()
             path.symlink_to(tmp_path / "elsewhere")
             assert (await saved(world, "a crow")).endswith(".mp4")
@@ -333,6 +363,7 @@ async def test_videos_that_are_kept_elsewhere_make_no_folder(open_world: OpenWor
         assert not world.settings.output_dir.exists()
 
 
+@pytest.mark.slow
 def test_the_command_writes_each_callers_page_beside_the_callers_videos(
     tmp_path: Path, film: bytes, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

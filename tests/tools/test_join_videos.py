@@ -68,6 +68,7 @@ async def finished(world: World, prompt: str) -> str:
 
 @pytest.mark.parametrize("is_saved", [False, True])
 @pytest.mark.parametrize(("moment", "grey"), [("first", 60), ("last", 154), ("1.5", 132), ("0.02", 60), ("2", 154)])
+@pytest.mark.slow
 async def test_a_frame_of_a_finished_video_is_a_source(
     open_world: OpenWorld,
     films: Sandbox,
@@ -91,6 +92,7 @@ async def test_a_frame_of_a_finished_video_is_a_source(
         assert (await world.create(model="seedance2.0-std", first_image=asset["reference"]))["task_id"]
 
 
+@pytest.mark.slow
 async def test_a_frame_of_hd_has_the_colours_that_a_player_shows(open_world: OpenWorld, films: Sandbox) -> None:
     async with open_world(sandbox=films) as world:
         await world.call("upload_asset", {"source": f"task:{await finished(world, 'red')}#last", **MODEL})
@@ -147,6 +149,7 @@ def film_of(saved: Answer) -> Seen:
     return seen(Path(saved["path"]).read_bytes())
 
 
+@pytest.mark.slow
 async def test_finished_videos_become_one_film_kept_like_any_other(open_world: OpenWorld, films: Sandbox) -> None:
     told: list[float] = []
 
@@ -177,6 +180,71 @@ async def test_finished_videos_become_one_film_kept_like_any_other(open_world: O
     assert again["sha256"] == film["sha256"]
 
 
+@pytest.mark.slow
+async def test_a_film_is_listed_and_taken_wherever_a_finished_video_is(open_world: OpenWorld, films: Sandbox) -> None:
+    async with open_world(sandbox=films) as world:
+        red, green = [await finished(world, "red"), await finished(world, "green")]
+        arguments = {"tasks": [red, green, red], "filename": "three", "project": "foxes"}
+        film = await world.call("join_videos", arguments)
+        film_id = film["task_id"]
+        asked = len(world.sandbox.requests)
+        listed = await world.call("list_tasks", {"project": "foxes"})
+        cost = sum([(await world.call("get_task", {"task_id": task}))["cost"] for task in (red, green)])
+        (row,) = listed["tasks"]
+        assert row.items() >= {"task_id": film_id, "status": "completed", "saved": True, "project": "foxes"}.items()
+        assert (row["cost"], row["parts"]) == (cost, arguments["tasks"])
+        assert listed["total"] == listed["totals"]["count"] == 1
+        assert listed["totals"]["charged"] == 0
+        (whole,) = (await world.call("list_tasks", {"project": "foxes", "detail": "full"}))["tasks"]
+        one = await world.call("get_task", {"task_id": film_id})
+        waited = await world.call("wait_for_video", {"task_id": film_id})
+        for task in (whole, one.content, waited.content):
+            assert (task["status"], task["saved_path"], task["parts"]) == ("completed", film["path"], arguments["tasks"])
+            assert (task["cost"], task["project"], task["next"], task["video_url_expires_at"]) == (cost, "foxes", None, None)
+        again = await world.call("download_video", {"task_id": film_id, "filename": "other"})
+        assert (again["path"], again["sha256"]) == (film["path"], film["sha256"])
+        assert "filename ignored" in again.text
+        preview = await world.call("preview_video", {"task_ids": [film_id, red]})
+        assert f"row 1: {film_id} (1280x720, frames at 0, " in preview.text
+        asset = await world.call("upload_asset", {"source": f"task:{film_id}#last", **MODEL})
+        assert asset["kind"] == "image"
+        longer = await world.call("join_videos", {"tasks": [film_id, green]})
+        assert longer["seconds"] == 8.0
+        assert [(each["seconds"], each["cost"]) for each in longer["clips"]] == [(6.0, cost), (2.0, cost / 2)]
+        assert (await world.call("get_task", {"task_id": longer["task_id"]}))["cost"] == cost
+        assert not any(film_id in path for _, path in world.sandbox.requests[asked:])
+        refused = await world.create(model="seedance2.0-std", first_image=film_id)
+        assert f'Call upload_asset with {{"source": "task:{film_id}#last"' in refused.text
+
+
+async def test_a_film_whose_file_is_gone_is_answered_with_the_call_that_makes_it_again(
+    open_world: OpenWorld, films: Sandbox
+) -> None:
+    async with open_world(sandbox=films) as world:
+        red = await finished(world, "red")
+        film = await world.call("join_videos", {"tasks": [red, red]})
+        Path(film["path"]).unlink()  # noqa: ASYNC240 - a small file of the test
+        for tool in ("download_video", "preview_video"):
+            gone = await world.call(tool, {"task_id": film["task_id"]})
+            assert gone.error["code"] == "download_failed"
+            assert f'join_videos with {{"tasks": ["{red}", "{red}"]}} makes it again, for free' in gone.text
+
+
+async def test_the_row_of_a_long_film_names_as_many_parts_as_there_is_room_for(open_world: OpenWorld, films: Sandbox) -> None:
+    async with open_world(sandbox=films) as world:
+        red = await finished(world, "red")
+        await world.call("join_videos", {"tasks": [red] * 12, "project": "x" * 40, "filename": "long"})
+        await world.call("join_videos", {"tasks": [red] * 2, "filename": "short"})
+        short, long, _ = (await world.call("list_tasks"))["tasks"]
+        assert all(len(json.dumps(row)) <= 250 for row in (long, short))
+        *shown, more = long["parts"]
+        assert shown
+        assert more == f"and {12 - len(shown)} more"
+        assert "path" not in long
+        assert short["parts"] == [red, red]
+
+
+@pytest.mark.slow
 async def test_unequal_videos_are_joined_with_a_crossfade_and_music(
     open_world: OpenWorld, films: Sandbox, tmp_path: Path
 ) -> None:
@@ -198,6 +266,7 @@ async def test_unequal_videos_are_joined_with_a_crossfade_and_music(
     assert film["seconds"] == 3.75
 
 
+@pytest.mark.slow
 async def test_a_clip_that_is_not_there_is_named(open_world: OpenWorld, films: Sandbox) -> None:
     async with open_world(sandbox=films) as world:
         red = await finished(world, "red")
@@ -249,6 +318,7 @@ async def test_a_full_temporary_folder_is_named(
     assert "There is no room for the clips" in answer.text
 
 
+@pytest.mark.slow
 async def test_a_cancelled_call_ends_its_child(open_world: OpenWorld, tmp_path: Path) -> None:
     started = threading.Event()
     long = clip(Shot(RED, (1280, 720), frames=240, tone_hertz=None))

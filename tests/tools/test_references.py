@@ -71,6 +71,7 @@ async def test_the_address_of_a_file_is_none(open_world: OpenWorld, link: str) -
         assert (await world.create(images=[link]))["status"] == "queued"
 
 
+@pytest.mark.slow
 async def test_a_video_that_was_sent_from_here_is_no_image(open_world: OpenWorld, tmp_path: Path) -> None:
     film = render(order_of(load_edition(), {"model": "seedance2.0-sp", "prompt": "a fox"}), [])
     (tmp_path / "a.mp4").write_bytes(film)

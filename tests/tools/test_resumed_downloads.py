@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,12 @@ from memory_store import MemoryStore
 from seedance_mcp.sandbox.order import Order
 from seedance_mcp.sandbox.provider import Sandbox
 from seedance_mcp.settings import Settings
-from seedance_mcp.storage.part_files import claim
+from seedance_mcp.storage.part_files import Turn
 from seedance_mcp.storage.video_store import VideoStore
 
 pytestmark = pytest.mark.anyio
 
+Get = Callable[[World, str], Coroutine[Any, Any, Answer]]
 HEAD = b"\0\0\0\x10ftypisom\0\0\0\0"
 FILM = HEAD + (100_008).to_bytes(4) + b"mdat" + bytes(range(250)) * 400 + b"\0\0\0\x08moov"
 OTHER = FILM.replace(b"\x01\x02", b"\x02\x01")
@@ -246,7 +247,7 @@ async def test_a_whole_part_that_is_no_video_is_fetched_anew(open_world: OpenWor
     async with open_world(sandbox=(provider := host(ends_at=[]))) as world:
         task_id = await finished(world)
         request_id = (await world.call("get_task", {"task_id": task_id}))["request_id"]
-        part = claim(world.settings.data_dir / "downloads", request_id)
+        part = Turn(world.settings.data_dir / "downloads", request_id).take()
         assert part
         part.begin('"one"', 4)
         part.write(b"junk")
@@ -279,11 +280,12 @@ async def test_two_processes_fetch_a_video_once(open_world: OpenWorld) -> None:
     assert set(told) == {"another process is downloading this video"}
 
 
+@pytest.mark.slow
 async def test_a_wait_for_another_process_can_be_cancelled_and_ends(open_world: OpenWorld) -> None:
     async with open_world(sandbox=(provider := host(ends_at=[]))) as world:
         task_id = await finished(world)
         request_id = (await world.call("get_task", {"task_id": task_id}))["request_id"]
-        part = claim(world.settings.data_dir / "downloads", request_id)
+        part = Turn(world.settings.data_dir / "downloads", request_id).take()
         assert part
         with anyio.move_on_after(30) as scope:
             await download(world, task_id)
@@ -293,4 +295,45 @@ async def test_a_wait_for_another_process_can_be_cancelled_and_ends(open_world: 
         assert answer.error["retryable"] is True
         part.close()
         assert content(await download(world, task_id)) == FILM
+    assert len(provider.seen) == 1
+
+
+async def preview(world: World, task_id: str) -> Answer:
+    """The film has no frames: a preview brings it whole, and says then that it cannot be shown."""
+    answer = await world.call("preview_video", {"task_id": task_id})
+    assert "cannot be shown" in answer.text
+    return answer
+
+
+async def test_a_preview_goes_on_where_a_transfer_was_cut_off_and_keeps_nothing(open_world: OpenWorld) -> None:
+    async with open_world(sandbox=(provider := host())) as world:
+        await preview(world, await cut(world))
+        assert parts(world) == []
+        assert not world.settings.output_dir.exists() or not list(world.settings.output_dir.iterdir())
+    assert provider.ranges == [None, f"bytes={CUT}-"]
+
+
+async def test_a_preview_that_is_cut_off_leaves_its_part_to_the_download(open_world: OpenWorld) -> None:
+    async with open_world(sandbox=(provider := host())) as world:
+        task_id = await finished(world)
+        assert (await world.call("preview_video", {"task_id": task_id})).error["retryable"] is True
+        assert content(await download(world, task_id)) == FILM
+    assert provider.ranges == [None, f"bytes={CUT}-"]
+
+
+@pytest.mark.parametrize("second", [preview, download])
+@pytest.mark.parametrize("first", [preview, download])
+@pytest.mark.parametrize("processes", [1, 2])
+async def test_previews_and_downloads_at_once_fetch_a_video_once(
+    open_world: OpenWorld, first: Get, second: Get, processes: int
+) -> None:
+    provider = host(ends_at=[], pause_seconds=1)
+    async with open_world(sandbox=provider) as one, open_world(sandbox=provider) as other:
+        task_id = await finished(one)
+        await other.call("get_task", {"task_id": task_id})
+        async with anyio.create_task_group() as group:
+            group.start_soon(first, one, task_id)
+            await anyio.sleep(3)
+            group.start_soon(second, one if processes == 1 else other, task_id)
+        assert parts(one) == []
     assert len(provider.seen) == 1

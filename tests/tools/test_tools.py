@@ -386,6 +386,7 @@ async def test_without_a_key_everything_is_listed_and_paid_tools_say_what_is_mis
         assert answer.error["charged"] == "no"
 
 
+@pytest.mark.slow
 async def test_a_wait_that_runs_out_gives_the_running_task_and_the_next_call(open_world: OpenWorld) -> None:
     async with open_world() as world:
         world.sandbox.work_seconds = 600

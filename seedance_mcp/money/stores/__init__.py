@@ -1,3 +1,3 @@
 """Where the ledger's rows lie: the contract of an engine, each engine, and its schema in numbered files."""
 
-__all__ = ["sqlite", "store"]
+__all__ = ["postgres", "sqlite", "store"]

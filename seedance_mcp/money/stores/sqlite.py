@@ -54,7 +54,7 @@ class SqliteStore:
         self._writer.close()
 
     @contextmanager
-    def transaction(self, principal: str) -> Generator[_Connection]:
+    def transaction(self, principal: str | None) -> Generator[_Connection]:
         """Hold the write lock of the file, which every principal shares, from the beginning to the commit."""
         with self._writer.turn, _translated():
             self._check_file()

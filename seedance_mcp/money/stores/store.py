@@ -41,7 +41,8 @@ class Transaction(Queries, Protocol):
 class Store(Queries, Protocol):
     """One opened engine.
 
-    Every failure of the engine is a `LedgerUnusable`. Its own reads see only what is committed and never wait for a writer.
+    Every failure of the engine is a `LedgerUnusable`; after a `LedgerAway` the same may be tried again, and may have been done
+    already. Its own reads see only what is committed and never wait for a writer.
     """
 
     @property
@@ -49,10 +50,11 @@ class Store(Queries, Protocol):
         """Name the column of every table that grows with each row: the order of rows that were made at the same time."""
         ...
 
-    def transaction(self, principal: str) -> AbstractContextManager[Transaction]:
+    def transaction(self, principal: str | None) -> AbstractContextManager[Transaction]:
         """Begin a transaction that excludes every other one of the same principal until it is committed.
 
-        What is raised inside it undoes it.
+        One of no principal excludes those of all: it reads what others spent, or writes their rows. What is raised inside a
+        transaction undoes it.
         """
         ...
 

@@ -72,6 +72,8 @@ class Clip:
     is_noise: bool = False
     is_sparse: bool = False
     """Whether there is a first and a last frame, and nothing between."""
+    is_marked: bool = False
+    """Whether its corners differ, so that it can be seen how it is turned."""
 
 
 @cache
@@ -111,11 +113,22 @@ def _video(container: Any, clip: Clip) -> Any:
     return stream
 
 
+def marked(size_px: tuple[int, int]) -> Image.Image:
+    """Draw a picture that looks different however it is turned or mirrored."""
+    width, height = size_px
+    image = Image.new("RGB", size_px, (200, 50, 50))
+    image.paste((40, 60, 190), (width // 2, 0, width, height))
+    image.paste((40, 160, 60), (0, 0, width // 4, height // 4))
+    return image
+
+
 def _draw(container: Any, stream: Any, clip: Clip) -> None:
     images = cast("Any", av.VideoFrame)
     frame = images.from_image(
         Image.effect_noise(clip.size_px, 200).convert("RGB")
         if clip.is_noise
+        else marked(clip.size_px)
+        if clip.is_marked
         else Image.new("RGB", clip.size_px, (200, 50, 50))
     )
     if clip.space:  # drawn in it, and never named

@@ -1,0 +1,35 @@
+"""The command of this very installation, as its user types it: by name where that finds it, else by its absolute path."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import sys
+import sysconfig
+from pathlib import Path
+
+from seedance_mcp.origin import PACKAGE
+
+_NAMED = re.compile(
+    rf"(?<![\w./-]){PACKAGE} (?=(?:serve|demo|sandbox|models|tasks|spending|assets|gallery|settle|doctor|install|bundle)\b)"
+)
+"""The program's name before one of its commands."""
+
+
+def own_words() -> list[str]:
+    """Give the program and its first arguments by absolute path, which need no PATH."""
+    script = Path(sysconfig.get_path("scripts"), f"{PACKAGE}.exe" if os.name == "nt" else PACKAGE)
+    return [str(script)] if script.exists() else [sys.executable, "-m", "seedance_mcp"]
+
+
+def invocation() -> str:
+    """Give what a user types in this shell to start this installation."""
+    own, found = own_words(), shutil.which(PACKAGE)
+    return PACKAGE if found and Path(found).resolve() == Path(own[0]).resolve() else shlex.join(own)
+
+
+def as_typed(text: str) -> str:
+    """Give a text in which each command of this program can be typed as it stands."""
+    return _NAMED.sub(lambda _: f"{invocation()} ", text)
