@@ -296,11 +296,6 @@ class Model:
         return self.unit or self.route.per
 
     @property
-    def is_listed(self) -> bool:
-        """Whether nothing says that the model is missing from the provider's navigation and index."""
-        return self.availability is None or self.availability.value == "listed"
-
-    @property
     def takes_videos(self) -> bool:
         """Whether the model takes `reference_videos`."""
         return self.route.reference_videos.value > 0 and self.name in (self.route.video_models or (self.name,))

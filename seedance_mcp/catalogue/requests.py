@@ -354,8 +354,6 @@ def _outside(asked: Any, allowed: Any) -> bool:
             return asked not in allowed
         case Choice(allowed=words):
             return asked not in words
-        case None:
-            return False
         case bool():
             return asked and not allowed
         case int():

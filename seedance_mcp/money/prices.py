@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import ROUND_UP, Decimal
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import anyio
 
-from seedance_mcp.catalogue.facts import Model
+from seedance_mcp.catalogue.edition import Edition
+from seedance_mcp.catalogue.facts import Model, Unit
 from seedance_mcp.catalogue.requests import VideoRequest
 from seedance_mcp.errors import NotConfigured, SeedanceError
 from seedance_mcp.untrusted import read_amount
@@ -26,8 +28,10 @@ PATIENCE_SECONDS = 2
 """How long a call waits for that list."""
 
 _HALF = 0.5
-_PER: dict[str, Literal["second", "task"]] = {"per_second": "second", "per_task": "task"}
-"""The provider's price modes that depend on nothing but the request."""
+_PER: dict[str, Unit] = {"per_second": "second", "per_task": "task", "per_million_tokens": "million tokens"}
+"""The provider's price modes that a request has a price or a bound by."""
+_MILLION, _PIXELS_OF_A_TOKEN = Decimal(1_000_000), 1024
+_SMALLEST = Decimal("0.000001")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +40,9 @@ class Price:
 
     name: str
     """The billing name that the provider lists it under."""
-    per: Literal["second", "task"]
+    per: Unit
     unit: Decimal
-    """JimiCoin for one second, or for one task."""
+    """JimiCoin for one second, one task, or a million tokens."""
     source: str
     """Who states it."""
     seen: str
@@ -86,7 +90,7 @@ def load_prices(path: Path | None = None) -> dict[str, Price]:
 
 def _from_file(row: dict[str, Any]) -> Price:
     if row["per"] not in _PER.values():
-        raise ValueError(f"per is {row['per']!r}; allowed: second, task")
+        raise ValueError(f"per is {row['per']!r}; allowed: {', '.join(_PER.values())}")
     unit = read_amount(row["unit_price"])
     if unit is None:
         raise ValueError(f"unit_price is {row['unit_price']!r}; allowed: a number from 0")
@@ -107,7 +111,7 @@ class ListedPrice(Protocol):
 
 
 def read_price_list(rows: Iterable[ListedPrice], seen: datetime) -> dict[str, Price]:
-    """Read the provider's own price list: the rows whose price depends on nothing but the request.
+    """Read the provider's own price list: the rows that a request has a price or a bound by.
 
     Args:
         rows: The list.
@@ -182,20 +186,66 @@ class PriceBook:
             request: The request.
             first_video_seconds: How long its `billed_video` plays; `None` where that is not known.
         """
-        price, currency = self.price_of(request.row, request.output_resolution), request.edition.currency
+        with_videos = request.reference_videos is not None
+        names = request.row.billing_names(request.output_resolution, with_videos=with_videos)
+        price, currency = self.find(names), request.edition.currency
         if price is None:
-            names = " or ".join(request.row.billing_names(request.output_resolution))
             silent = "" if self.live_as_of else " and the provider's price list did not answer"
             return Estimate(
-                None, f"The price of {request.model} is not published (billing name {names}){silent}.", currency=currency
+                None,
+                f"The price of {request.model} is not published (billing name {' or '.join(names)}){silent}.",
+                currency=currency,
             )
         if price.per == "task":
             return Estimate(price.unit, f"{price.unit} per task ({price.source}, {price.seen})", price, currency=currency)
+        if price.per == "million tokens":
+            return _bound_by_tokens(request, price)
         more, note = _first_video(request, first_video_seconds)
-        units = request.duration + (more or 0)
+        units = _longest_seconds(request) + (more or 0)
         amount = units * price.unit
         message = f"{price.unit} per second x {units} = {amount} ({price.source}, {price.seen}){note}"
         return Estimate(amount, message, price, at_least=more is None, currency=currency)
+
+
+def _longest_seconds(request: VideoRequest) -> int:
+    """Give the seconds that are charged first; a length that the model chooses is charged as the longest."""
+    span = request.route.duration.value
+    return span.max if request.duration in span.also else request.duration
+
+
+def _input_seconds(request: VideoRequest) -> int:
+    """Give how long the reference videos play together at most, rounded up."""
+    bounds = [bound for fact in request.route.files if fact.value.kind == "video" for bound in fact.value.bounds]
+    return math.ceil(max(each.high for each in bounds if each.measure == "seconds")) if request.reference_videos else 0
+
+
+def _bound_by_tokens(request: VideoRequest, price: Price) -> Estimate:
+    """Give the most that a request can cost that is settled by tokens afterwards."""
+    sizes, ratio = request.edition.frame_sizes, request.ratio or request.route.ratio.value.default
+    fitting = [sizes[ratio]] if ratio and ratio in sizes else sizes.values()
+    pixels = max(each[request.output_resolution].width_px * each[request.output_resolution].height_px for each in fitting)
+    seconds = _longest_seconds(request) + _input_seconds(request)
+    tokens = tokens_of(request.edition, seconds, pixels)
+    amount = (price.unit * tokens / _MILLION).quantize(_SMALLEST, ROUND_UP)
+    message = (
+        f"at most {price.unit} per million tokens x {tokens} tokens = {amount} ({price.source}, {price.seen}); "
+        "settled by what the provider counts"
+    )
+    return Estimate(amount, message, price, currency=request.edition.currency)
+
+
+def tokens_of(edition: Edition, seconds: int, pixels: int) -> int:
+    """Give the tokens of a video by the frame rule of the upstream vendor: a frame more than the seconds have, rounded up."""
+    frames = seconds * edition.frames_per_second.value + 1
+    return math.ceil(frames * pixels / _PIXELS_OF_A_TOKEN)
+
+
+def clip_price(edition: Edition, price: Price, resolution: str, seconds: int) -> Decimal:
+    """Give what a wide clip of a length costs without reference videos."""
+    size = next(iter(edition.frame_sizes.values()))[resolution]
+    tokens = tokens_of(edition, seconds, size.width_px * size.height_px)
+    units = {"second": Decimal(seconds), "task": Decimal(1), "million tokens": tokens / _MILLION}
+    return price.unit * units[price.per]
 
 
 def billed_video(request: VideoRequest) -> str | None:

@@ -35,6 +35,7 @@ _PRICES = {"480p": 0.02, "720p": 0.05, "1080p": 0.11, "2k": 0.2, "4k": 0.4}
 """JimiCoin per second by resolution; invented, like the others: no source publishes prices."""
 _PRICE_OF_ANOTHER_RESOLUTION = 1.0
 _PRICE_PER_TASK = 0.3
+_PRICE_PER_MILLION_TOKENS = 7.0
 
 Body = dict[str, Any]
 """A create body, as JSON has it."""
@@ -56,6 +57,8 @@ class SandboxTask:
     failure: str | None = None
     film: bytes | None = None
     rendering: bool = False
+    settled: bool = True
+    """Whether the cost is final; what is billed by tokens is settled when the video is there."""
 
 
 @dataclass(slots=True)
@@ -91,6 +94,8 @@ class Sandbox:
     """Content by URL."""
     envelope: str = "code_0"
     """The form of success (a key of `ENVELOPES`) where the documentation does not fix one."""
+    token_factor: float = 1.0
+    """How many tokens a video takes in the end, as a part of what was charged first."""
     kept: TaskFolder | None = None
     """Where tasks outlive this process; without it they are in memory only."""
 
@@ -181,12 +186,19 @@ class Sandbox:
             created_at=int(time.time()),
             starts_at=start,
             ends_at=start + self.work_seconds,
+            settled=self.edition.by_name[body["model"]].per != "million tokens",
             failure="content policy: the prompt was refused" if fault == "content_refused" else self._asset_failure(body),
         )
         self.tasks[task.task_id] = task
         self._keep(task)
         data = {"task_id": task.task_id, "status": "queued", "model": body["model"], "created_at": task.created_at}
-        return success({**data, "cost": cost}, self.envelope)
+        return success({**data, "cost": cost} if task.settled else data, self.envelope)
+
+    def _settle(self, task: SandboxTask) -> None:
+        """Charge the tokens that a finished video took, in place of those that were charged first."""
+        if not task.settled:
+            after = round(task.cost * self.token_factor, 6)
+            self.used, task.cost, task.settled = self.used + after - task.cost, after, True
 
     def _served_elsewhere(self, path: str, body: Any) -> Model | None:
         """Give the model of a body that another endpoint serves."""
@@ -227,7 +239,9 @@ class Sandbox:
         if fault == "falling_progress":
             progress = 1
         data: dict[str, Any] = {"task_id": task_id, "status": status, "progress": progress, "model": task.body["model"]}
-        data |= {"created_at": task.created_at, "cost": task.cost}
+        if status == "completed":
+            self._settle(task)
+        data |= {"created_at": task.created_at, **({"cost": task.cost} if task.settled or status == "failed" else {})}
         if status == "completed":
             path = f"results/{task_id}.mp4?signature={secrets.token_hex(8)}"
             data["completed_at"] = task.created_at + math.ceil(task.ends_at - task.starts_at + self.queue_seconds)
@@ -353,16 +367,25 @@ def _references(body: Body) -> list[str]:
 
 
 def _unit_price(model: Model, resolution: str) -> float:
-    """Give the invented price of a second or of a task."""
-    return _PRICES.get(resolution, _PRICE_OF_ANOTHER_RESOLUTION) if model.route.per == "second" else _PRICE_PER_TASK
+    """Give the invented price of a second, of a task or of a million tokens."""
+    by_second = _PRICES.get(resolution, _PRICE_OF_ANOTHER_RESOLUTION)
+    return {"second": by_second, "task": _PRICE_PER_TASK, "million tokens": _PRICE_PER_MILLION_TOKENS}[model.per]
 
 
 def price_of(edition: Edition, body: Body) -> float:
-    """Give what the sandbox charges for an accepted body, in the edition's currency."""
+    """Give what the sandbox charges first for an accepted body, in the edition's currency."""
     model = edition.by_name[body["model"]]
     unit = _unit_price(model, body.get("resolution", model.default_resolution))
-    seconds = body.get("duration", model.route.duration.value.default)
-    return round(unit * seconds if model.route.per == "second" else unit, 6)
+    span = model.route.duration.value
+    seconds = body.get("duration", span.default)
+    seconds = span.max if seconds in span.also else seconds
+    return round(unit * {"second": seconds, "task": 1, "million tokens": _tokens(edition, body, seconds)}[model.per], 6)
+
+
+def _tokens(edition: Edition, body: Body, seconds: int) -> float:
+    """Give the millions of tokens of a video without reference videos: every frame, and one more, by its pixels."""
+    width, height = order_of(edition, body).size
+    return (seconds * 24 + 1) * width * height / 1024 / 1_000_000
 
 
 def price_list(edition: Edition) -> list[dict[str, Any]]:
@@ -372,7 +395,9 @@ def price_list(edition: Edition) -> list[dict[str, Any]]:
     }
     for model in edition.models:
         for resolution in model.resolutions:
-            unit, name = _unit_price(model, resolution), model.billing_names(resolution)[0]
-            rows[name] = {"model_name": name, "display_name": model.title, "model_type": "video"}
-            rows[name] |= {"price_mode": f"per_{model.route.per}", "unit_price": unit, "remark": "sandbox", "group": "video"}
+            unit, mode = _unit_price(model, resolution), f"per_{model.per}".replace(" ", "_")
+            kind = "videos" if model.per == "million tokens" else "video"
+            for name in {model.billing_names(resolution, with_videos=videos)[0] for videos in (False, True)}:
+                rows[name] = {"model_name": name, "display_name": model.title, "model_type": kind}
+                rows[name] |= {"price_mode": mode, "unit_price": unit, "remark": "sandbox", "group": "video"}
     return list(rows.values())

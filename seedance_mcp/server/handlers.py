@@ -65,6 +65,7 @@ class _Handlers:
     """The MCP handlers of one server."""
 
     def __init__(self, settings: Settings) -> None:
+        offered_edition(settings)  # what it does not know is refused before a client is served
         self.settings = settings
         self.tools = {spec.name: spec for spec in TOOLS}
         self._listed: dict[tuple[str, Profile], types.ListToolsResult] = {}
@@ -300,7 +301,6 @@ def build_server(
         open_: Gives what the server shares among its callers; by default it is opened from the settings for each connection.
         observers: They learn what happens in the server, beside its subscriptions and log lines.
     """
-    offered_edition(settings)  # what it does not know is refused before a client is served
     handlers, subscriptions = _Handlers(settings), TaskSubscriptions()
 
     @asynccontextmanager
@@ -312,7 +312,9 @@ def build_server(
     server = Server(
         NAME,
         version=__version__,
-        **_ABOUT,
+        title="Seedance video",
+        instructions=INSTRUCTIONS,
+        website_url=_HOME,
         lifespan=lifespan,
         cache_hints=_CACHE_HINTS,
         on_list_tools=handlers.list_tools,
@@ -333,15 +335,13 @@ def build_server(
     return server
 
 
+_HOME = "https://github.com/seedance-mcp/seedance-mcp"
+
+
 def _no_header_parameters(tool: str) -> None:
     """Say that no argument of a tool comes in a header too; the SDK would list all tools in each call to find that out."""
 
 
-_ABOUT = {
-    "title": "Seedance video",
-    "instructions": INSTRUCTIONS,
-    "website_url": "https://github.com/seedance-mcp/seedance-mcp",
-}
 _CACHE_HINTS: dict[CacheableMethod, CacheHint] = {
     "tools/list": CacheHint(ttl_ms=_DAY_MS, scope="private"),  # it depends on the client's name
     "prompts/list": CacheHint(ttl_ms=_DAY_MS, scope="public"),

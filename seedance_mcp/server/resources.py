@@ -9,7 +9,7 @@ from decimal import Decimal
 from seedance_mcp.catalogue.edition import Edition
 from seedance_mcp.catalogue.facts import MEDIA_FIELDS, RULES, Choice, Fact, Model, Review, Route
 from seedance_mcp.errors import InvalidRequest, SeedanceError
-from seedance_mcp.money.prices import PriceBook
+from seedance_mcp.money.prices import PriceBook, clip_price
 from seedance_mcp.provider.failures import ADVICE_FOR_FAILED_TASK, MAY_GO_AGAIN, RECORDED, Cause
 from seedance_mcp.server.uris import MODEL, TASK
 from seedance_mcp.tools import tasks, views
@@ -310,7 +310,8 @@ def pricing_text(edition: Edition, prices: PriceBook) -> str:
     return f"""# Prices in {edition.currency} (list: {seen})
 
 Cost = unit price x billed units. Units are seconds of `duration`, or 1 for a model billed per task.
-{_first_video(edition)}The provider's own figure on the finished task (`cost`) is binding: accounts may have their own rates.
+{_first_video(edition)}{_tokens(edition)}\
+The provider's own figure on the finished task (`cost`) is binding: accounts may have their own rates.
 
 {prices_table(edition, prices)}
 
@@ -330,17 +331,28 @@ def _first_video(edition: Edition) -> str:
     return f"For {models} the seconds of the first reference video are billed as well.\n" if models else ""
 
 
+def _tokens(edition: Edition) -> str:
+    routes = ", ".join(route.name for route in edition.routes if route.per == "million tokens")
+    told = (
+        "are billed per million tokens: (seconds of input videos and of the video x 24 + 1) frames x pixels / 1024, reserved "
+        "at this bound and settled by what the provider counts"
+    )
+    return f"The routes {routes} {told}.\n" if routes else ""
+
+
 def _examples(edition: Edition, prices: PriceBook) -> str:
-    return "\n".join(_example(edition.models_of(route)[0], prices) for route in edition.routes)
+    return "\n".join(_example(edition, edition.models_of(route)[0], prices) for route in edition.routes)
 
 
 _EXAMPLE_SECONDS = Decimal(8)
 
 
-def _example(model: Model, prices: PriceBook) -> str:
+def _example(edition: Edition, model: Model, prices: PriceBook) -> str:
     size = model.default_resolution
     price, named = prices.price_of(model, size), f"{model.name}, {_EXAMPLE_SECONDS} s at {size}"
     per = price.per if price else model.per
+    if price and per == "million tokens":
+        return f"- {named}: at most {clip_price(edition, price, size, int(_EXAMPLE_SECONDS)).normalize()}"
     units = _EXAMPLE_SECONDS if per == "second" else Decimal(1)
     return f"- {named}: {units} x {price.unit} = {units * price.unit}" if price else f"- {named}: {units} x unit price"
 

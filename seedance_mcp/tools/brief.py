@@ -9,7 +9,7 @@ from decimal import Decimal
 from seedance_mcp.catalogue.edition import Edition
 from seedance_mcp.catalogue.facts import Model, Route
 from seedance_mcp.money import records, sums
-from seedance_mcp.money.prices import PriceBook
+from seedance_mcp.money.prices import PriceBook, clip_price
 from seedance_mcp.tools.results import ModelList, ModelRow, RouteRow, TaskRow, Totals
 from seedance_mcp.tools.views import as_float, charge_of, iso, prices_of
 
@@ -32,7 +32,11 @@ def list_of_models(edition: Edition, models: Sequence[Model], prices: PriceBook)
         currency=edition.currency,
         prices_as_of=prices.live_as_of,
         models=[_model_row(model, prices) for model in models],
-        routes=[_route_row(route) for route in edition.routes if any(model.route is route for model in models)],
+        routes=[
+            _route_row(route, edition.models_of(route))
+            for route in edition.routes
+            if any(model.route is route for model in models)
+        ],
         cheapest=_cheapest(edition, models, prices),
         notes=list(_NOTES),
     )
@@ -43,13 +47,13 @@ def _model_row(model: Model, prices: PriceBook) -> ModelRow:
     return ModelRow(model=model.name, route=model.route.name, price=prices_of(model, prices), videos=most)
 
 
-def _route_row(route: Route) -> RouteRow:
+def _route_row(route: Route, models: Sequence[Model]) -> RouteRow:
     frames = "both" if route.both_frames else "first, last or both" if route.frames else "none"
     silent = "" if not route.frames or "no_audio_with_frames" not in route.rules else ", no audio with them"
     return RouteRow(
         route=route.name,
         purpose=route.purpose,
-        price_per=route.per,
+        price_per=" or ".join(dict.fromkeys(model.per for model in models)),
         seconds=route.duration.value.short,
         ratios=" ".join(route.ratio.value.allowed),
         images=route.images.value,
@@ -63,15 +67,15 @@ def _route_row(route: Route) -> RouteRow:
 
 def _cheapest(edition: Edition, models: Sequence[Model], prices: PriceBook) -> dict[str, str]:
     """Give, for each resolution, the model with the lowest published price of a clip, and how many cost the same."""
-    found = {size: _lowest(_clips(models, size, prices)) for size in edition.resolutions}
+    found = {size: _lowest(_clips(edition, models, size, prices)) for size in edition.resolutions}
     return {size: cheapest for size, cheapest in found.items() if cheapest}
 
 
-def _clips(models: Sequence[Model], resolution: str, prices: PriceBook) -> Iterable[tuple[Decimal, str]]:
+def _clips(edition: Edition, models: Sequence[Model], resolution: str, prices: PriceBook) -> Iterable[tuple[Decimal, str]]:
     for model in models:
         price = prices.price_of(model, resolution) if resolution in model.resolutions else None
         if price and not model.bills_first_video:
-            yield price.unit * (COMPARED_SECONDS if price.per == "second" else 1), model.name
+            yield clip_price(edition, price, resolution, COMPARED_SECONDS), model.name
 
 
 def _lowest(clips: Iterable[tuple[Decimal, str]]) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import httpx
 import pytest
 from conftest import OpenWorld, World
 
@@ -15,7 +16,7 @@ from seedance_mcp.catalogue.edition import load_edition
 from seedance_mcp.errors import NotConfigured
 from seedance_mcp.sandbox.film import render
 from seedance_mcp.sandbox.order import Order
-from seedance_mcp.sandbox.provider import Sandbox
+from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.settings import Settings
 from seedance_mcp.tools.session import offered_edition
 
@@ -96,10 +97,10 @@ async def test_a_933_video_from_frames_is_made_and_saved(open_world: OpenWorld) 
     assert done["cost"] == pytest.approx(4 * 0.02)
 
 
-async def test_an_endpoint_of_another_family_names_the_right_one(open_world: OpenWorld) -> None:
-    wrong = {"model": "seedance-2.5", "prompt": "a fox"}
-    async with open_world(edition=EDITION) as world:
-        answer = world.sandbox._create_video("/seedance/videos", wrong, "")
+async def test_an_endpoint_of_another_family_names_the_right_one() -> None:
+    headers = {"Authorization": f"Bearer {KEY}"}
+    url, wrong = "https://provider.invalid/api/open-api/v1/seedance/videos", {"model": "seedance-2.5", "prompt": "a fox"}
+    answer = await Sandbox(Films(), EDITION)(httpx.Request("POST", url, json=wrong, headers=headers))
     assert "请改用 POST /api/open-api/v1/seedance25/videos，勿使用 /seedance/videos" in answer.json()["msg"]
 
 
@@ -228,13 +229,62 @@ async def test_only_the_models_that_the_operator_names_are_offered(open_world: O
 
 
 @pytest.mark.parametrize(
-    ("variables", "told"),
+    ("settings", "told"),
     [
-        ({"edition": "2031-01"}, 'SEEDANCE_EDITION: there is no edition "2031-01"; allowed: 2026-07, 2026-09'),
-        ({"models": "sora"}, 'SEEDANCE_MODELS: the edition 2026-07 has no model or route "sora"; allowed: full, sp, '),
+        (Settings(edition="2031-01"), 'SEEDANCE_EDITION: there is no edition "2031-01"; allowed: 2026-07, 2026-09'),
+        (Settings(models="sora"), 'SEEDANCE_MODELS: the edition 2026-07 has no model or route "sora"; allowed: full, sp, '),
     ],
 )
-def test_an_edition_or_model_that_there_is_not_is_refused_at_the_start(variables: dict[str, str], told: str) -> None:
+def test_an_edition_or_model_that_there_is_not_is_refused_at_the_start(settings: Settings, told: str) -> None:
     with pytest.raises(NotConfigured) as caught:
-        offered_edition(Settings(**variables))
+        offered_edition(settings)
     assert told in caught.value.message
+
+
+TOKENS_OF_5_S = 108_900
+"""At 720p, 16:9: 121 frames of 1280 x 720 pixels / 1024."""
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.0, 1.5])
+async def test_tokens_are_reserved_at_their_bound_and_settled_by_the_providers_cost(
+    open_world: OpenWorld, factor: float
+) -> None:
+    bound = TOKENS_OF_5_S * 7 / 1_000_000
+    sandbox = Sandbox(Films(), EDITION, token_factor=factor)
+    async with open_world(edition=EDITION, sandbox=sandbox, max_cost_per_day="2") as world:
+        dry = await world.call("create_video", {"request": GZ, "dry_run": True})
+        made = await world.call("create_video", {"request": GZ})
+        reserved = await world.call("get_balance")
+        done = await world.call("wait_for_video", {"task_id": made["task_id"]})
+        settled = await world.call("get_balance")
+        listed = await world.call("list_models")
+    assert dry["estimated_cost"] == made["estimated_cost"] == pytest.approx(bound)
+    assert any(f"7.0 per million tokens x {TOKENS_OF_5_S} tokens" in each for each in dry["warnings"])
+    assert made["cost"] is None
+    assert reserved["spent_here"]["reserved"] == pytest.approx(bound)
+    assert done["cost"] == pytest.approx(bound * factor)
+    assert settled["spent_here"] == {"today": done["cost"], "total": done["cost"], "reserved": 0}
+    assert settled["left_today"] == pytest.approx(2 - bound * factor)
+    assert settled["account"]["used"] == pytest.approx(bound * factor)
+    assert listed["cheapest"]["480p"].startswith("seedance")
+
+
+BOUNDS: list[tuple[dict[str, Any], float]] = [
+    ({"model": "seedance2.0-gz", "resolution": "1080p"}, (5 * 24 + 1) * 1920 * 1080),
+    ({"model": "seedance2.0-gz", "ratio": "21:9"}, (5 * 24 + 1) * 1470 * 630),
+    ({"model": "seedance2.0-gz", "ratio": "adaptive", "images": FRAMES[:1]}, (5 * 24 + 1) * 1112 * 834),
+    ({"model": "seedance2.0-gz", "reference_videos": FRAMES[:1]}, ((5 + 15) * 24 + 1) * 1280 * 720),
+    ({"model": "seedance2.5-gz", "duration": -1, "ratio": "16:9"}, (30 * 24 + 1) * 1280 * 720),
+]
+
+
+@pytest.mark.parametrize(("fields", "pixels"), BOUNDS)
+async def test_the_bound_of_tokens_takes_the_longest_and_the_largest(
+    open_world: OpenWorld, fields: dict[str, Any], pixels: float
+) -> None:
+    async with open_world(edition=EDITION) as world:
+        dry = await world.call("create_video", {"request": {"prompt": "a fox", **fields}, "dry_run": True})
+        (page,) = (await world.client.read_resource("seedance://pricing")).contents
+    assert dry["estimated_cost"] == pytest.approx(pixels / 1024 * 7 / 1_000_000, rel=1e-4)
+    assert "The routes gz, 2.5-gz are billed per million tokens" in str(page)
+    assert "- seedance2.0-gz, 8 s at 720p: at most " in str(page)
