@@ -329,8 +329,8 @@ async def _ledger(settings: Settings) -> Finding:
         return Finding("fail", "ledger", error.message, "nothing is sent without it")
     if health.faults:
         damage = sanitize(health.faults[0])
-        remedy = "see to the database" if settings.ledger_url else "copy it, then move it away: a new ledger is started"
-        return Finding("fail", "ledger", f"damaged: {damage}", remedy)
+        in_file = (f"damaged: {damage}", "copy it, then move it away: a new ledger is started")
+        return Finding("fail", "ledger", *((damage, "see to the database") if settings.ledger_url else in_file))
     total, unclear = health.requests, health.unknown_outcomes
     if unclear:
         return Finding("warn", "ledger", f"{total} requests, {unclear} of unknown outcome", "see seedance-mcp tasks")

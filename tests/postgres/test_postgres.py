@@ -308,4 +308,4 @@ def test_a_doctor_sees_the_database(
     with databases.connected() as db:
         db.execute(f'ALTER DATABASE "{url.rpartition("/")[2]}" SET default_transaction_read_only = on'.encode())
     main.main(["doctor"])
-    assert "FAIL ledger: damaged: the database is read-only" in capsys.readouterr().out
+    assert "ledger: the database is read-only" in capsys.readouterr().out
