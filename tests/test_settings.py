@@ -11,7 +11,8 @@ from conftest import OpenWorld
 
 from seedance_mcp.errors import NotConfigured
 from seedance_mcp.money.prices import load_prices
-from seedance_mcp.settings import DEFAULT_BASE_URL, Settings, check_settings, ignored_variables, is_loopback, load_settings
+from seedance_mcp.settings import DEFAULT_BASE_URL, Settings, check_settings, is_loopback, load_settings
+from seedance_mcp.tools.variables import ignored_variables
 
 
 def test_the_providers_own_variable_names_are_understood(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,8 +33,9 @@ from seedance_mcp.money.prices import load_prices
 from seedance_mcp.money.stores.sqlite import LEDGER_FILE
 from seedance_mcp.origin import PACKAGE, PUBLISHED, install_command
 from seedance_mcp.server.handlers import open_shared
-from seedance_mcp.settings import Settings, check_settings, ignored_variables
+from seedance_mcp.settings import Settings, check_settings
 from seedance_mcp.tools.session import Connect, Shared, connect_to_provider, utc_now
+from seedance_mcp.tools.variables import ignored_variables
 from seedance_mcp.untrusted import sanitize
 
 ANSWER_SECONDS = 20.0

@@ -33,8 +33,9 @@ from seedance_mcp.money.records import Film, Page, SumBy, Totals, Verdict, Wante
 from seedance_mcp.money.sums import add_up
 from seedance_mcp.origin import install_command
 from seedance_mcp.server.log_lines import announce, write_log
-from seedance_mcp.settings import Settings, check_settings, ignored_variables, load_settings
+from seedance_mcp.settings import Settings, check_settings, load_settings
 from seedance_mcp.tools.times import read_time
+from seedance_mcp.tools.variables import ignored_variables
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from seedance_mcp.cli.invocation import own_words
 from seedance_mcp.errors import InvalidRequest
 from seedance_mcp.origin import PACKAGE, requirement
-from seedance_mcp.settings import CALLER_TOKEN
+from seedance_mcp.tools.variables import CALLER_TOKEN
 
 SERVER = "seedance"
 """The server's name in every client."""

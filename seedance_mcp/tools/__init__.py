@@ -26,5 +26,6 @@ __all__ = [
     "tasks",
     "times",
     "uploads",
+    "variables",
     "views",
 ]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from seedance_mcp.settings import ignored_variables
 from seedance_mcp.tools.arguments import NoArguments
 from seedance_mcp.tools.changes import judge_unknown
 from seedance_mcp.tools.results import AccountBalance, Balance, KeyBalance, Spending
 from seedance_mcp.tools.session import Caller, Session
+from seedance_mcp.tools.variables import ignored_variables
 from seedance_mcp.tools.views import as_float
 
 

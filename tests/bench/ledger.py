@@ -36,6 +36,7 @@ class Nobody:
     """A caller that hears nothing."""
 
     reply: Reply | None = None
+    address: str | None = None
 
     async def report(self, progress: float, message: str) -> None:
         """Hear nothing."""

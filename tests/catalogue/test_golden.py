@@ -142,7 +142,7 @@ def flags(route: Route) -> Iterator[tuple[str, Route]]:
     for name, fact in route.options.items():
         left = {each: kept for each, kept in route.options.items() if each != name}
         yield name, replace(route, options=left)
-        allowed = fact.value.allowed if isinstance(fact.value, Choice) else ()
+        allowed: tuple[str, ...] = fact.value.allowed if isinstance(fact.value, Choice) else ()
         for word in allowed:
             other = tuple("other" if each == word else each for each in allowed)
             yield name, replace(route, options={**left, name: Fact(Choice(other), "nobody")})

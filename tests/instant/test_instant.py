@@ -26,7 +26,8 @@ from seedance_mcp.instant.opening import MODERN, SNAPSHOT, SURE, Opening, load_s
 from seedance_mcp.instant.pipes import Lines
 from seedance_mcp.server.handlers import build_server
 from seedance_mcp.server.stdio_handover import resume
-from seedance_mcp.settings import Settings, ignored_variables, load_settings
+from seedance_mcp.settings import Settings, load_settings
+from seedance_mcp.tools.variables import ignored_variables
 
 Message = dict[str, Any]
 

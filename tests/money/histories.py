@@ -325,6 +325,7 @@ class Nobody:
     """A caller that hears nothing and answers nothing."""
 
     reply: Reply | None = None
+    address: str | None = None
 
     async def report(self, progress: float, message: str) -> None:
         """Hear nothing."""

@@ -137,6 +137,7 @@ class Nobody:
     """A caller that cannot be asked."""
 
     reply: Reply | None = None
+    address: str | None = None
 
     async def report(self, progress: float, message: str) -> None:
         """Nobody hears of it."""

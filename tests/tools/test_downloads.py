@@ -276,6 +276,7 @@ class Silent:
     """A client that hears nothing."""
 
     reply: gate.Reply | None = None
+    address: str | None = None
 
     async def report(self, progress: float, message: str) -> None:
         """Not shown."""

@@ -355,6 +355,7 @@ class Listener:
 
     told: list[float] = field(default_factory=list[float])
     reply: Reply | None = None
+    address: str | None = None
 
     async def report(self, progress: float, message: str) -> None:
         self.told.append(progress)
