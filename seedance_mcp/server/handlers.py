@@ -275,11 +275,8 @@ def _block(attached: results.FileLink | results.Picture) -> types.ContentBlock:
 def _sound(value: Any) -> Any:
     """Give the same value without halves of surrogate pairs, which no JSON message can carry."""
     written = json.dumps(value, ensure_ascii=False)
-    try:
-        written.encode()
-    except UnicodeEncodeError:
-        return json.loads(written.encode("utf-8", "replace"))
-    return value
+    carried = written.encode("utf-8", "replace").decode()
+    return value if carried == written else json.loads(carried)
 
 
 @asynccontextmanager

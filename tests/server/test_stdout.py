@@ -38,7 +38,7 @@ KEPT = ("print", "sys.__stdout__", "C stdio")
 """Those that may lie in a buffer for long."""
 MOMENTS = {
     "the opening": ("open", "opening.json"),
-    "loading": ("import", "seedance_mcp.server"),
+    "loading": ("import", "seedance_mcp.server.handlers"),
     "serving": ("sqlite3.connect", ""),
 }
 EARLY, LATE = "the beginning", "the end"

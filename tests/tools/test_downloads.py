@@ -175,6 +175,8 @@ async def test_a_finished_video_is_saved_whole_linked_and_remembered(open_world:
         "sha256": hashlib.sha256(FILM).hexdigest(),
         "mime_type": "video/mp4",
         "task_id": task_id,
+        "url": None,
+        "expires_at": None,
     }
     (link,) = saved.more
     assert isinstance(link, ResourceLink)

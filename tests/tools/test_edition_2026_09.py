@@ -11,6 +11,7 @@ import av
 import httpx
 import pytest
 from conftest import OpenWorld, World
+from mcp_types import TextResourceContents
 
 from seedance_mcp.catalogue.edition import load_edition
 from seedance_mcp.errors import NotConfigured
@@ -18,6 +19,7 @@ from seedance_mcp.sandbox.film import render
 from seedance_mcp.sandbox.order import Order
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.settings import Settings
+from seedance_mcp.tools.arguments import allowing
 from seedance_mcp.tools.session import offered_edition
 
 pytestmark = pytest.mark.anyio
@@ -102,6 +104,19 @@ async def test_an_endpoint_of_another_family_names_the_right_one() -> None:
     url, wrong = "https://provider.invalid/api/open-api/v1/seedance/videos", {"model": "seedance-2.5", "prompt": "a fox"}
     answer = await Sandbox(Films(), EDITION)(httpx.Request("POST", url, json=wrong, headers=headers))
     assert "请改用 POST /api/open-api/v1/seedance25/videos，勿使用 /seedance/videos" in answer.json()["msg"]
+
+
+async def test_the_page_of_limits_tells_the_fields_of_a_route_and_how_long_its_links_live(open_world: OpenWorld) -> None:
+    async with open_world(edition=EDITION) as world:
+        (page,) = (await world.client.read_resource("seedance://limits")).contents
+    assert isinstance(page, TextResourceContents)
+    for row in ("| generate_audio | true or false, default true |", "| video URL | about 24 hours |"):
+        assert row in page.text
+    assert re.search(r"\| reference_mode \| [^|]*frame[^|]*, default ", page.text)
+
+
+def test_an_edition_without_a_model_allows_nothing_for_it() -> None:
+    assert allowing(EDITION, {"model": "gone", "duration": 15}, "duration") == ""
 
 
 ALIASES: list[tuple[dict[str, Any], dict[str, Any]]] = [
