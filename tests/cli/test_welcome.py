@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import shutil
@@ -85,7 +86,9 @@ def test_a_terminal_is_not_served_and_a_pipe_is(terminal: int) -> None:
     done = ran(command, stdin=terminal)
     assert (done.returncode, done.stderr) == (0, "")
     assert "Connect" in done.stdout or "List the clients" in done.stdout
-    served = ran(command, input='{"jsonrpc": "2.0", "id": 1, "method": "ping"}\n')
+    about = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "a pipe", "version": "1"}}
+    opening = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": about}
+    served = ran(command, input=json.dumps(opening) + "\n")
     assert served.stdout.startswith('{"jsonrpc"')
 
 
