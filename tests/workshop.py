@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import fcntl
 import hashlib
 import os
 import shutil
@@ -100,10 +101,13 @@ def node_modules(*packages: str) -> Path:
 def _once(kind: str, packages: tuple[str, ...], make: Callable[[Path], None]) -> Path:
     home = FOLDER / f"{kind}-{hashlib.sha256(repr(packages).encode()).hexdigest()[:12]}"
     complete = home / "complete"
-    if not complete.exists():
-        shutil.rmtree(home, ignore_errors=True)
-        make(home)
-        complete.touch()
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with home.with_suffix(".lock").open("w") as turn:  # two runs of the gate may want the same tool
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        if not complete.exists():
+            shutil.rmtree(home, ignore_errors=True)
+            make(home)
+            complete.touch()
     return home
 
 
