@@ -17,33 +17,19 @@ from typing import Any
 import anyio
 from kit import Row, Session, ours, provider, session, settings
 
-from seedance_mcp.money.gate import Action, Reply
 from seedance_mcp.money.ledger import Ledger
 from seedance_mcp.money.records import NewRequest, Spent
 from seedance_mcp.money.stores.sqlite import LEDGER_FILE
 from seedance_mcp.settings import Settings
 from seedance_mcp.task import ProviderTask
 from seedance_mcp.tools.arguments import ListTasks
+from seedance_mcp.tools.auto_save import Nobody
 from seedance_mcp.tools.session import Shared
 from seedance_mcp.tools.tasks import list_tasks
 
 RUNS, ROWS = 200, 1_000_000
 LOCKED_SECONDS = 3.0
 _NUMBERS = itertools.count()
-
-
-class Nobody:
-    """A caller that hears nothing."""
-
-    reply: Reply | None = None
-    address: str | None = None
-
-    async def report(self, progress: float, message: str) -> None:
-        """Hear nothing."""
-
-    async def ask(self, question: str, token: str) -> Action:
-        """Answer nothing."""
-        return "absent"
 
 
 def admit(spent: Spent) -> None:

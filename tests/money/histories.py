@@ -18,7 +18,6 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from seedance_mcp.catalogue.edition import load_edition
 from seedance_mcp.errors import SeedanceError, TaskNotFound
-from seedance_mcp.money.gate import Action, Reply
 from seedance_mcp.money.ledger import Ledger
 from seedance_mcp.money.policy import is_of_unknown_outcome
 from seedance_mcp.money.records import Record, Reservation
@@ -29,6 +28,7 @@ from seedance_mcp.provider.client import ProviderClient
 from seedance_mcp.settings import Settings
 from seedance_mcp.task import ProviderTask
 from seedance_mcp.tools.arguments import GetTask, ListTasks, NoArguments, read_create_video
+from seedance_mcp.tools.auto_save import Nobody
 from seedance_mcp.tools.balance import get_balance
 from seedance_mcp.tools.create import create_video
 from seedance_mcp.tools.results import Task
@@ -319,19 +319,6 @@ class Process:
             self.world.paused.append(call)
             await call.gate.wait()
         self.check()
-
-
-class Nobody:
-    """A caller that hears nothing and answers nothing."""
-
-    reply: Reply | None = None
-    address: str | None = None
-
-    async def report(self, progress: float, message: str) -> None:
-        """Hear nothing."""
-
-    async def ask(self, question: str, token: str) -> Action:
-        return "absent"
 
 
 @dataclass(eq=False)

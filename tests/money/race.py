@@ -15,25 +15,12 @@ import anyio
 
 from seedance_mcp.catalogue.edition import load_edition
 from seedance_mcp.errors import SeedanceError
-from seedance_mcp.money.gate import Action, Reply
 from seedance_mcp.money.ledger import open_ledger
 from seedance_mcp.settings import load_settings
 from seedance_mcp.tools.arguments import read_create_video
+from seedance_mcp.tools.auto_save import Nobody
 from seedance_mcp.tools.create import create_video
 from seedance_mcp.tools.session import Shared, connect_to_provider, utc_now
-
-
-class Nobody:
-    """A caller that hears nothing and answers nothing."""
-
-    reply: Reply | None = None
-    address: str | None = None
-
-    async def report(self, progress: float, message: str) -> None:
-        """Hear nothing."""
-
-    async def ask(self, question: str, token: str) -> Action:
-        return "absent"
 
 
 async def make(request: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,6 @@ from served import held_port
 from seedance_mcp.catalogue.edition import load_edition
 from seedance_mcp.errors import LedgerAway, LedgerUnusable
 from seedance_mcp.money import sql_ledger
-from seedance_mcp.money.gate import Action, Reply
 from seedance_mcp.money.ledger import Ledger, open_ledger
 from seedance_mcp.money.records import NewRequest
 from seedance_mcp.money.sql_ledger import Engine, SqlLedger
@@ -29,6 +28,7 @@ from seedance_mcp.provider.client import ProviderClient
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.settings import Settings
 from seedance_mcp.tools.arguments import GetTask, read_create_video
+from seedance_mcp.tools.auto_save import Nobody
 from seedance_mcp.tools.create import create_video
 from seedance_mcp.tools.session import OpenLedger, Shared
 from seedance_mcp.tools.tasks import get_task
@@ -131,19 +131,6 @@ async def test_a_task_that_was_paid_when_the_database_went_is_named_and_written_
         (task_id,) = sandbox.tasks
         task = await get_task(shared.session(), GetTask(task_id=task_id), Nobody())
         assert (task.task_id, task.request_id) == (task_id, told.value.details["request_id"])
-
-
-class Nobody:
-    """A caller that cannot be asked."""
-
-    reply: Reply | None = None
-    address: str | None = None
-
-    async def report(self, progress: float, message: str) -> None:
-        """Nobody hears of it."""
-
-    async def ask(self, question: str, token: str) -> Action:
-        return "absent"
 
 
 async def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

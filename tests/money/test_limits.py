@@ -16,7 +16,7 @@ import pytest
 from conftest import PROVIDER, OpenWorld, no_film
 
 from seedance_mcp.errors import BudgetExceeded
-from seedance_mcp.money.gate import Action, Drift, Reply, check_limits, drift_of
+from seedance_mcp.money.gate import Drift, check_limits, drift_of
 from seedance_mcp.money.prices import Estimate
 from seedance_mcp.money.records import Spent, Used
 from seedance_mcp.provider.client import ProviderClient
@@ -24,6 +24,7 @@ from seedance_mcp.sandbox.faults import Fault
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.settings import Settings
 from seedance_mcp.tools.arguments import CreateOptions, CreateVideo, read_request
+from seedance_mcp.tools.auto_save import Nobody
 from seedance_mcp.tools.create import REFRESH_MOST, create_video
 from seedance_mcp.tools.session import OpenLedger, Shared
 
@@ -122,19 +123,6 @@ async def test_a_failed_video_without_a_cost_counts_nothing(open_world: OpenWorl
 async def test_a_failed_video_that_the_account_paid_counts(open_world: OpenWorld, tmp_path: Path) -> None:
     sandbox = Charging(no_film, status="failed", takes=5)
     assert await fill(open_world, sandbox, prices=priced(tmp_path), max_cost_per_day="10") == 2
-
-
-class Nobody:
-    """A caller that cannot be asked."""
-
-    reply: Reply | None = None
-    address: str | None = None
-
-    async def report(self, progress: float, message: str) -> None:
-        """Nobody hears of it."""
-
-    async def ask(self, question: str, token: str) -> Action:
-        return "absent"
 
 
 @dataclass

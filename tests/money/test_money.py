@@ -22,7 +22,7 @@ from conftest import PROVIDER, Answer, OpenWorld, World, no_film
 
 from seedance_mcp.catalogue.edition import load_edition
 from seedance_mcp.errors import ConfirmationRequired, LedgerUnusable, OutcomeUnknown, TaskNotFound
-from seedance_mcp.money.gate import Action, Reply, fingerprint
+from seedance_mcp.money.gate import fingerprint
 from seedance_mcp.money.ledger import Ledger
 from seedance_mcp.money.ledger import open_ledger as open_by_settings
 from seedance_mcp.money.records import ModelSpending, NewRequest, Record, Spent
@@ -36,6 +36,7 @@ from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.settings import Settings
 from seedance_mcp.task import ProviderTask
 from seedance_mcp.tools.arguments import ListTasks, NoArguments, read_request
+from seedance_mcp.tools.auto_save import Nobody
 from seedance_mcp.tools.balance import get_balance
 from seedance_mcp.tools.observer import Observer
 from seedance_mcp.tools.session import OpenLedger, Shared
@@ -702,19 +703,6 @@ async def test_a_lost_answer_is_judged_by_whoever_looks_and_told_to_its_owner_al
     assert (await alice.ledger.get(lost.request_id)).evidence == "charged"
     assert told[-1] == ("alice", "unknown")
     await shared.aclose()
-
-
-class Nobody:
-    """A caller that cannot be asked."""
-
-    reply: Reply | None = None
-    address: str | None = None
-
-    async def report(self, progress: float, message: str) -> None:
-        """Nobody hears of it."""
-
-    async def ask(self, question: str, token: str) -> Action:
-        return "absent"
 
 
 # what videos took

@@ -22,7 +22,6 @@ from seedance_mcp.catalogue.edition import load_edition
 from seedance_mcp.cli import main
 from seedance_mcp.errors import LedgerAway, LedgerUnusable
 from seedance_mcp.money import sql_ledger
-from seedance_mcp.money.gate import Action, Reply
 from seedance_mcp.money.ledger import Ledger, open_ledger
 from seedance_mcp.money.records import NewRequest, Record, Spent
 from seedance_mcp.money.stores import postgres
@@ -31,6 +30,7 @@ from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.settings import Settings
 from seedance_mcp.task import ProviderTask
 from seedance_mcp.tools.arguments import read_create_video
+from seedance_mcp.tools.auto_save import Nobody
 from seedance_mcp.tools.create import create_video
 from seedance_mcp.tools.results import Task
 from seedance_mcp.tools.session import Shared
@@ -173,19 +173,6 @@ async def world(url: str, folder: Path) -> AsyncGenerator[tuple[Shared, Sandbox]
     settings = Settings(base_url=PROVIDER, data_dir=folder, database_url=SecretStr(url))
     async with aclosing(Shared(settings, connect)) as shared:
         yield shared, sandbox
-
-
-class Nobody:
-    """A caller that cannot be asked."""
-
-    reply: Reply | None = None
-    address: str | None = None
-
-    async def report(self, progress: float, message: str) -> None:
-        """Nobody hears of it."""
-
-    async def ask(self, question: str, token: str) -> Action:
-        return "absent"
 
 
 async def make(shared: Shared, prompt: str = "a fox") -> Task:
