@@ -35,6 +35,17 @@ def codec(encoder: str) -> str:
     return CODECS.get(encoder, encoder)
 
 
+def encoded(image: Image.Image, form: str, **options: Any) -> bytes:
+    """One picture in a format as the library names it."""
+    written = io.BytesIO()
+    if form == "HEIF":
+        heifs: Any = pillow_heif
+        heifs.from_pillow(image).save(written, quality=90, **options)
+    else:
+        image.save(written, form, **options)
+    return written.getvalue()
+
+
 @dataclass(frozen=True)
 class Sample:
     """One file and the truth of it."""

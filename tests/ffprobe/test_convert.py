@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import pillow_heif
 import pytest
 from conftest import OpenWorld
-from corpus import Clip, film, marked
+from corpus import Clip, encoded, film, marked
 from judge import GRID, judge, patches
 from PIL import Image, ImageOps
 from reel import decode_here
@@ -114,29 +111,19 @@ STILLS = {
 }
 
 
-def _encoded(image: Image.Image, form: str, **options: Any) -> bytes:
-    written = io.BytesIO()
-    if form == "HEIF":
-        heifs: Any = pillow_heif
-        heifs.from_pillow(image).save(written, quality=90, **options)
-    else:
-        image.save(written, form, **options)
-    return written.getvalue()
-
-
 def _stills() -> Iterator[Case]:
     for form, modes in STILLS.items():
         for mode, size in itertools.product(modes, ((640, 480), (330, 700), (200, 180), (1000, 300))):
             image = marked(size).convert(mode)
-            seen = _encoded(image.convert("RGB"), "PNG") if mode not in {"I;16", "1"} else b""
-            yield Case(f"{form} {mode} {size}", "image", partial(_encoded, image, form), 0, 0, size, seen)
+            seen = encoded(image.convert("RGB"), "PNG") if mode not in {"I;16", "1"} else b""
+            yield Case(f"{form} {mode} {size}", "image", partial(encoded, image, form), 0, 0, size, seen)
     for form, orientation in itertools.product(("JPEG", "PNG", "WEBP", "TIFF"), range(2, 9)):
         exif = Image.Exif()
         exif[0x0112] = orientation
         stored = marked((640, 420))
         upright = _upright(stored, orientation)
-        content = partial(_encoded, stored, form, exif=exif if form == "TIFF" else exif.tobytes())
-        yield Case(f"{form} held {orientation}", "image", content, 0, 0, upright.size, _encoded(upright, "PNG"))
+        content = partial(encoded, stored, form, exif=exif if form == "TIFF" else exif.tobytes())
+        yield Case(f"{form} held {orientation}", "image", content, 0, 0, upright.size, encoded(upright, "PNG"))
 
 
 def _upright(stored: Image.Image, orientation: int) -> Image.Image:

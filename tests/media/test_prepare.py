@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import av
-import pillow_heif
 import pytest
 from conftest import Answer, OpenWorld, World, png
-from corpus import wave
+from corpus import encoded, wave
 from PIL import Image, ImageCms
 from reel import BLUE, GREEN, RED, Shot, clip, decode_here, heard, is_near, job, loudness, seen
 
@@ -55,16 +54,6 @@ def halves(size: tuple[int, int] = (600, 400), mode: str = "RGB") -> Image.Image
     image.paste(BLUE, (size[0] // 2, 0, *size))
     image.paste(GREEN, (0, 0, size[0] // 6, size[1] // 6))
     return image.convert(mode)
-
-
-def encoded(image: Image.Image, form: str, **options: Any) -> bytes:
-    written = io.BytesIO()
-    if form == "HEIF":
-        heifs: Any = pillow_heif
-        heifs.from_pillow(image).save(written, quality=90, **options)
-    else:
-        image.save(written, form, **options)
-    return written.getvalue()
 
 
 def turned(form: str, orientation: int, size: tuple[int, int] = (600, 400)) -> bytes:
