@@ -433,10 +433,7 @@ class Settings(BaseSettings):
 
 def load_settings() -> Settings:
     """Read the environment; raises `NotConfigured`, which names each variable that is wrong and never its value."""
-    settings, problems = check_settings()
-    if problems:
-        raise NotConfigured("; ".join(problems))
-    return settings
+    return check_settings().sound()
 
 
 _PAIRED = ({"http_oauth_issuer", "http_oauth_audience"}, {"notify_url", "notify_secret"})
@@ -450,6 +447,12 @@ class CheckedSettings(NamedTuple):
     """With the default for each variable that is wrong."""
     problems: list[str]
     """Each names a variable and what is allowed, never the value."""
+
+    def sound(self) -> Settings:
+        """Give the settings; raises `NotConfigured` with the problems, where there are any."""
+        if self.problems:
+            raise NotConfigured("; ".join(self.problems))
+        return self.settings
 
 
 def check_settings() -> CheckedSettings:

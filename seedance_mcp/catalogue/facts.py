@@ -296,6 +296,11 @@ class Model:
         return self.unit or self.route.per
 
     @property
+    def is_only_documented(self) -> bool:
+        """Whether only a page of its own names it, and no list of the provider's."""
+        return self.availability is not None and self.availability.value == "documented"
+
+    @property
     def takes_videos(self) -> bool:
         """Whether the model takes `reference_videos`."""
         return self.route.reference_videos.value > 0 and self.name in (self.route.video_models or (self.name,))

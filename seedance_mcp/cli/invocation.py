@@ -12,9 +12,11 @@ from pathlib import Path
 
 from seedance_mcp.origin import PACKAGE
 
-_NAMED = re.compile(
-    rf"(?<![\w./-]){PACKAGE} (?=(?:serve|demo|sandbox|models|tasks|spending|assets|gallery|settle|doctor|install|bundle)\b)"
+_COMMANDS = (
+    *("serve", "keep", "demo", "sandbox", "models", "tasks", "spending"),
+    *("assets", "gallery", "settle", "ledger", "doctor", "install", "bundle"),
 )
+_NAMED = re.compile(rf"(?<![\w./-]){PACKAGE} (?=(?:{'|'.join(_COMMANDS)})\b)")
 """The program's name before one of its commands."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from contextlib import ExitStack, aclosing, closing
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import anyio
@@ -14,6 +14,7 @@ from seedance_mcp.money.ledger import open_database, open_ledger
 from seedance_mcp.money.stores.copies import copy
 from seedance_mcp.money.stores.sqlite import LEDGER_FILE, SqliteStore
 from seedance_mcp.settings import Settings
+from seedance_mcp.tools.session import utc_now
 from seedance_mcp.tools.times import read_time
 
 KEPT_DAYS = 8
@@ -56,7 +57,7 @@ def _backup(settings: Settings, options: argparse.Namespace) -> None:
 
 
 def _prune(settings: Settings, options: argparse.Namespace) -> None:
-    now = datetime.now(UTC)
+    now = utc_now()
     before = read_time("--older-than", options.older_than, now)
     if now - before < timedelta(days=KEPT_DAYS):
         raise InvalidRequest(f"--older-than was {options.older_than}; allowed: {KEPT_DAYS}d or more.")
@@ -64,7 +65,7 @@ def _prune(settings: Settings, options: argparse.Namespace) -> None:
 
 
 async def _pruned(settings: Settings, before: datetime) -> int:
-    async with aclosing(open_ledger(settings, lambda: datetime.now(UTC))) as ledger:
+    async with aclosing(open_ledger(settings, utc_now)) as ledger:
         return await ledger.prune(before)
 
 

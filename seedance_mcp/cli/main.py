@@ -33,7 +33,7 @@ from seedance_mcp.money.records import Film, Page, SumBy, Totals, Verdict, Wante
 from seedance_mcp.money.sums import add_up
 from seedance_mcp.origin import install_command
 from seedance_mcp.server.log_lines import announce, write_log
-from seedance_mcp.settings import Settings, check_settings, load_settings
+from seedance_mcp.settings import Settings, check_settings
 from seedance_mcp.tools.times import read_time
 from seedance_mcp.tools.variables import ignored_variables
 
@@ -226,8 +226,9 @@ def _bundle(options: argparse.Namespace) -> None:
 
 
 def _settings() -> Settings:
-    write_log(check_settings().settings)  # before anything is refused, so that the refusal is a line of the log
-    settings = load_settings()
+    found = check_settings()
+    write_log(found.settings)  # before anything is refused, so that the refusal is a line of the log
+    settings = found.sound()
     for told in ignored_variables():
         announce(told, logging.WARNING)
     return settings

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from ipaddress import ip_address
 from typing import Literal
 from urllib.parse import SplitResult, urlsplit
 
 from seedance_mcp.cli.mcp_clients import TOKEN, ClientApp, ServerEntry
 from seedance_mcp.errors import InvalidRequest, NotConfigured
+from seedance_mcp.settings import is_loopback_host
 from seedance_mcp.untrusted import sanitize
 
 Access = Literal["reference", "file", "sign in"]
@@ -59,7 +59,7 @@ def _check(url: str) -> None:
             f"--url was {_shown(url)}; allowed: http or https, a host and the path, such as https://video.example.com/mcp, "
             "without name, password or query, because files keep no secrets. Nothing was changed."
         )
-    if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
+    if parts.scheme == "http" and not is_loopback_host(parts.hostname or ""):
         raise InvalidRequest(
             f"--url was {_shown(url)}; allowed off this machine: https, because everybody on the way reads a token sent over "
             "http. Nothing was changed."
@@ -76,13 +76,6 @@ def _split(url: str) -> SplitResult | None:
 
 def _shown(url: str) -> str:
     return sanitize(url.partition("?")[0].partition("#")[0].rpartition("@")[2])
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _token(client: ClientApp) -> str:

@@ -142,8 +142,8 @@ ONLY_DOCUMENTED = "only a page of its own names it, no list of the provider's do
 
 def must_ask(settings: Settings, estimate: Estimate, request: VideoRequest) -> bool:
     """Say whether the user has to agree first: to a high price or an unknown one, or to a model that is only documented."""
-    stated, above = request.row.availability, settings.confirm_above
-    if stated and stated.value == "documented":
+    above = settings.confirm_above
+    if request.row.is_only_documented:
         return True
     return above is not None and (estimate.certain is None or estimate.certain > above)
 
@@ -265,7 +265,6 @@ def _ask_in_chat(question: str, token: str) -> ConfirmationRequired:
 def _question(request: VideoRequest, estimate: Estimate) -> str:
     price = f"{estimate.amount} {estimate.currency}" if estimate.amount is not None else "an unpublished price"
     price = f"at least {price}" if estimate.at_least else price
-    stated = request.row.availability
-    unsure = f" The model may not exist: {ONLY_DOCUMENTED}." if stated and stated.value == "documented" else ""
+    unsure = f" The model may not exist: {ONLY_DOCUMENTED}." if request.row.is_only_documented else ""
     named = f"A video of {request.duration} s at {request.output_resolution} with {request.model}"
     return f"{named} costs {price}.{unsure} Make it?"

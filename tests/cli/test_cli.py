@@ -111,7 +111,7 @@ def test_an_interrupt_ends_without_a_traceback(monkeypatch: pytest.MonkeyPatch) 
     def interrupted() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(main, "load_settings", interrupted)
+    monkeypatch.setattr(main, "check_settings", interrupted)
     assert main.main(["serve", "--transport", "http"]) == 130
 
 

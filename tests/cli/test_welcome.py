@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -90,6 +91,14 @@ def test_a_terminal_is_not_served_and_a_pipe_is(terminal: int) -> None:
     opening = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": about}
     served = ran(command, input=json.dumps(opening) + "\n")
     assert served.stdout.startswith('{"jsonrpc"')
+
+
+def test_every_command_of_the_program_can_be_typed_as_it_is_told() -> None:
+    _, _, listed = main.parser().format_help().partition("commands:")
+    told = [f"run seedance-mcp {command} now" for command in re.findall(r"^ {4}(\w+) ", listed, re.MULTILINE)]
+    assert told[:2] == ["run seedance-mcp serve now", "run seedance-mcp keep now"]
+    assert "run seedance-mcp serve now" in told
+    assert [text for text in told if as_typed(text) == text] == []
 
 
 def test_a_command_is_shown_by_its_name_where_that_starts_this_installation(
