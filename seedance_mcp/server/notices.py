@@ -12,7 +12,6 @@ import logging
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from datetime import datetime
-from decimal import Decimal
 from http import HTTPStatus
 
 import anyio
@@ -26,6 +25,7 @@ from seedance_mcp.provider.environment import open_client
 from seedance_mcp.task import FINAL
 from seedance_mcp.tools.observer import Observer
 from seedance_mcp.tools.session import utc_now
+from seedance_mcp.tools.views import as_float
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ class Notices(Observer):
             "principal": task.principal,
             "project": task.project,
             "take": task.take,
-            "cost": _number(cost),
+            "cost": as_float(cost),
             "currency": self._currency,
             "completed_at": task.completed_at.isoformat() if task.completed_at else None,
         }
@@ -158,7 +158,3 @@ class Notices(Observer):
 def _id(task: Record) -> str:
     """Name an end, the same in every process, so that a receiver knows a notice that comes twice."""
     return f"msg_{hashlib.sha256(f'{task.request_id} {task.status}'.encode()).hexdigest()[:32]}"
-
-
-def _number(amount: Decimal | None) -> float | None:
-    return None if amount is None else float(amount)

@@ -9,7 +9,6 @@ import hashlib
 import re
 from collections.abc import Generator
 from contextlib import contextmanager
-from importlib import resources
 from typing import Any
 
 import psycopg
@@ -17,7 +16,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from seedance_mcp.errors import LedgerAway, LedgerUnusable
-from seedance_mcp.money.stores.store import Row
+from seedance_mcp.money.stores.store import Row, schema_scripts
 
 CHANNEL = "seedance_requests"
 """Where the request ids of changed requests are announced."""
@@ -161,8 +160,7 @@ def _connected(url: str) -> Generator[Connection]:
 
 def migrations() -> list[str]:
     """Give the scripts that make the schema, in the order of their numbers."""
-    folder = resources.files("seedance_mcp.money.stores") / "schema" / "postgres"
-    return [script.read_text("utf-8") for script in sorted(folder.iterdir(), key=lambda script: script.name)]
+    return schema_scripts("postgres")
 
 
 def migrate(url: str) -> tuple[int, int]:
@@ -195,13 +193,13 @@ def _version(db: Connection) -> int:
 def _check(db: Connection) -> None:
     """Raise where the schema is not of this program's version or of the next one."""
     row = db.execute("SELECT to_regclass('schema_versions') AS name").fetchone()
-    found = _version(db) if row and row["name"] else 0
-    if found < len(migrations()):
+    found, needed = _version(db) if row and row["name"] else 0, len(migrations())
+    if found < needed:
         raise LedgerUnusable(
-            f"The ledger's database has schema version {found}, and this seedance-mcp needs {len(migrations())}: nothing is "
+            f"The ledger's database has schema version {found}, and this seedance-mcp needs {needed}: nothing is "
             "sent. The operator should run seedance-mcp ledger migrate."
         )
-    if found > len(migrations()) + 1:
+    if found > needed + 1:
         raise _too_new(found)
 
 

@@ -7,13 +7,12 @@ import sqlite3
 import time
 from collections.abc import Generator
 from contextlib import closing, contextmanager, suppress
-from importlib import resources
 from pathlib import Path
 from threading import Lock
 
 from seedance_mcp.errors import InvalidRequest, LedgerUnusable
 from seedance_mcp.money.stores.file_system import network_kind
-from seedance_mcp.money.stores.store import Row, Transaction
+from seedance_mcp.money.stores.store import Row, Transaction, schema_scripts
 
 LEDGER_FILE = "ledger.sqlite3"
 """Its name in the folder of the ledger."""
@@ -191,8 +190,7 @@ def _share(db: sqlite3.Connection) -> None:
 
 def migrations() -> list[str]:
     """Give the scripts that make the schema, in the order of their numbers; `PRAGMA user_version` counts those already run."""
-    folder = resources.files("seedance_mcp.money.stores") / "schema" / "sqlite"
-    return [script.read_text("utf-8") for script in sorted(folder.iterdir(), key=lambda script: script.name)]
+    return schema_scripts("sqlite")
 
 
 def _migrate(db: sqlite3.Connection) -> None:

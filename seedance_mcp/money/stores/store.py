@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
+from importlib import resources
 from typing import Any, Protocol
 
 
@@ -70,3 +71,9 @@ class Store(Queries, Protocol):
     def close(self) -> None:
         """Close the engine."""
         ...
+
+
+def schema_scripts(engine: str) -> list[str]:
+    """Give the scripts that make the schema of an engine, in the order of their numbers."""
+    folder = resources.files("seedance_mcp.money.stores") / "schema" / engine
+    return [script.read_text("utf-8") for script in sorted(folder.iterdir(), key=lambda script: script.name)]
