@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +47,13 @@ def saved_files(tmp_path: Path) -> list[Path]:
     return sorted((tmp_path / "videos").rglob("*.mp4"))
 
 
-async def until(true: Callable[[], bool]) -> None:
-    while not true():  # noqa: ASYNC110 - another process makes it true
+async def saved_rows(shared: Shared) -> list[int]:
+    """How many saved videos the ledger knows of each principal; a keeper writes that down after the file is there."""
+    return [(await shared.session(name).ledger.totals(Wanted(saved=True))).count for name in ("anna", "bert")]
+
+
+async def until(saved: list[int], shared: Shared) -> None:
+    while await saved_rows(shared) != saved:  # noqa: ASYNC110 - another process makes it true
         await anyio.sleep(0.1)
 
 
@@ -71,14 +75,14 @@ async def test_two_keepers_save_everybodys_videos_once_and_one_that_is_killed_is
             for each in (first, other):
                 assert each.stderr
                 assert each.stderr.readline() == "seedance-mcp: keeping finished videos\n"
-            await until(lambda: len(saved_files(tmp_path)) == VIDEOS)
+            await until([2, 2], shared)
             first.kill()
             await create_for(shared, "anna", VIDEOS)
-            await until(lambda: len(saved_files(tmp_path)) == VIDEOS + 1)
+            await until([3, 2], shared)
             other.send_signal(signal.SIGTERM)
             _, errors = other.communicate()
         assert "Traceback" not in errors
-        totals = [await shared.session(name).ledger.totals(Wanted(saved=True)) for name in ("anna", "bert")]
+        rows = await saved_rows(shared)
         await shared.aclose()
-    assert [each.count for each in totals] == [3, 2]
+    assert rows == [3, 2]
     assert len(saved_files(tmp_path)) == VIDEOS + 1
