@@ -25,7 +25,7 @@ def claim() -> tuple[int, int]:
     nowhere = _beyond_the_standard()
     source, sink = os.dup(0), os.dup(_OUT)  # no child inherits a duplicate
     os.dup2(nowhere, 0)
-    os.dup2(_ERROR, _OUT)
+    os.dup2(nowhere if sys.__stderr__ is None else _ERROR, _OUT)  # a library's file may have the place of a closed one
     os.close(nowhere)
     for stream in (sys.stdout, sys.__stdout__):
         if isinstance(stream, TextIOWrapper):  # there is none where standard output was closed

@@ -295,8 +295,7 @@ def aliases() -> Iterator[str]:
 
 
 NEVER_SURE = {f"SEEDANCE_HTTP_{name}" for name in ("TOKENS", "OAUTH_ISSUER", "OAUTH_AUDIENCE", "HOSTS")} | {
-    "SEEDANCE_NOTIFY_URL",
-    "SEEDANCE_NOTIFY_SECRET",
+    f"SEEDANCE_{name}" for name in ("NOTIFY_URL", "NOTIFY_SECRET", "PUBLIC_URL", "LINK_SECONDS", "MODELS")
 }
 
 

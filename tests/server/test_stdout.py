@@ -245,6 +245,17 @@ async def test_without_standard_error_nothing_takes_its_place(tmp_path: Path) ->
     assert client.ids() == [1, 2, 3]
 
 
+async def test_a_file_that_has_the_place_of_a_closed_standard_error_is_not_written_to(tmp_path: Path) -> None:
+    make_noise(tmp_path, KINDS)
+    with (tmp_path / "sitecustomize.py").open("a") as noise:
+        noise.write("\nheld = open(__file__)\n")
+    async with talk(without("2", [SCRIPT]), environment(tmp_path)) as client:
+        await client.ask(*OPENING)
+        await client.ask(CALL)
+        assert await client.end() == (0, "")
+    assert client.ids() == [1, 2, 3]
+
+
 async def test_a_standard_error_that_nobody_reads_harms_no_protocol(tmp_path: Path) -> None:
     make_noise(tmp_path, ["C stdio", "a child of all descriptors"])
     with unread() as nobody:
