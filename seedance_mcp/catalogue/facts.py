@@ -9,8 +9,7 @@ from typing import Generic, Literal, NamedTuple, TypeVar, cast
 T_co = TypeVar("T_co", covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
-class ConflictingSource:
+class ConflictingSource(NamedTuple):
     """A source that states something else about a fact."""
 
     statement: str
@@ -83,8 +82,7 @@ Measure = Literal["bytes", "seconds", "sides_px", "a_side_px", "pixels", "aspect
 """A property of a file that is measured; `aspect` is width / height."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(NamedTuple):
     """The smallest and the largest value that one measure of a file may have."""
 
     measure: Measure
@@ -111,8 +109,7 @@ Kind = Literal["image", "video", "audio"]
 """The kind of a media file."""
 
 
-@dataclass(frozen=True, slots=True)
-class FileBounds:
+class FileBounds(NamedTuple):
     """The bounds of one file of a kind."""
 
     kind: Kind
@@ -126,8 +123,7 @@ class FileBounds:
         return ", ".join((*(bound.description for bound in self.bounds), *(f"no {each.upper()}" for each in self.refused)))
 
 
-@dataclass(frozen=True, slots=True)
-class UploadLimits:
+class UploadLimits(NamedTuple):
     """The limits of the provider's file upload, the same for every model."""
 
     max_bytes: int
@@ -154,8 +150,7 @@ Availability = Literal["listed", "documented", "delisted"]
 """Whether the provider's navigation or index names a model, only a page of its own does, or they named it once."""
 
 
-@dataclass(frozen=True, slots=True)
-class MakingTime:
+class MakingTime(NamedTuple):
     """How long making a video takes, as somebody else saw it."""
 
     seconds: float

@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import anyio
 
@@ -24,8 +23,7 @@ IN_FLIGHT_SECONDS, IN_FLIGHT_POLL_SECONDS = 10.0, 0.2
 Action = Literal["accept", "decline", "cancel", "absent"]
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """The user's answer to a question that was asked in an earlier round of the same call."""
 
     action: Action
@@ -79,8 +77,7 @@ def check_limits(settings: Settings, estimate: Estimate, spent: Spent, now: date
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Drift:
+class Drift(NamedTuple):
     """What the account used beyond what the ledger knows, in JimiCoin; never negative."""
 
     today: Decimal = Decimal(0)
@@ -96,8 +93,7 @@ def drift_of(used: Decimal, before: Used, spent: Spent) -> Drift:
     return Drift(beyond(before.before_today, spent.account_today), beyond(before.before_all, spent.account_total))
 
 
-@dataclass(frozen=True, slots=True)
-class _Limit:
+class _Limit(NamedTuple):
     """One limit that the operator set, and what is gone of it."""
 
     limit: Decimal
@@ -152,8 +148,7 @@ class _Unasked(Exception):
     """The request would be new, its price needs a confirmation, and nobody was asked yet."""
 
 
-@dataclass(frozen=True, slots=True)
-class Gate:
+class Gate(NamedTuple):
     """The checks of one call of `create_video`."""
 
     settings: Settings

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from decimal import ROUND_UP, Decimal
 from importlib import resources
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import anyio
 
@@ -34,8 +34,7 @@ _MILLION, _PIXELS_OF_A_TOKEN = Decimal(1_000_000), 1024
 _SMALLEST = Decimal("0.000001")
 
 
-@dataclass(frozen=True, slots=True)
-class Price:
+class Price(NamedTuple):
     """One unit price."""
 
     name: str

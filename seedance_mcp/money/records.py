@@ -6,7 +6,7 @@ import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from seedance_mcp.catalogue.facts import Kind, Review
 from seedance_mcp.task import Status
@@ -42,8 +42,7 @@ class NewRequest:
     """Which of several videos of the same request it is, where that was said."""
 
 
-@dataclass(frozen=True, slots=True)
-class Saved:
+class Saved(NamedTuple):
     """Where a finished video is kept, and what its bytes were."""
 
     uri: str
@@ -52,8 +51,7 @@ class Saved:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
-class Film:
+class Film(NamedTuple):
     """A film that was joined of finished videos: it cost what its parts cost, and nothing more."""
 
     film_id: str
@@ -65,8 +63,7 @@ class Film:
     project: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Upload:
+class Upload(NamedTuple):
     """Where bytes were sent to, and the asset under which they are reviewed."""
 
     url: str
@@ -74,8 +71,7 @@ class Upload:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Media:
+class Media(NamedTuple):
     """What was learnt of a reference when it was brought."""
 
     reference: str
@@ -89,8 +85,7 @@ class Media:
     expires_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class NamedAsset:
+class NamedAsset(NamedTuple):
     """A file or URL that a principal gave a name."""
 
     name: str
@@ -104,8 +99,7 @@ class NamedAsset:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class AssetReference:
+class AssetReference(NamedTuple):
     """The reference that was made of a named asset for a route."""
 
     name: str
@@ -190,8 +184,7 @@ class Record:
         return self.state
 
 
-@dataclass(frozen=True, slots=True)
-class Reservation:
+class Reservation(NamedTuple):
     """What came of asking for a place in the ledger."""
 
     record: Record
@@ -199,8 +192,7 @@ class Reservation:
     """Whether the request is to be sent; else `record` is the earlier one that it duplicates."""
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(NamedTuple):
     """Some requests of many."""
 
     records: list[Record]
@@ -208,8 +200,7 @@ class Page:
     """How many there are in all."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """What requests are asked for; `None` asks for any."""
 
     status: Status | None = None
@@ -221,8 +212,7 @@ class Wanted:
     """Finished videos that are saved, or finished videos that are not."""
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(NamedTuple):
     """Some of the requests that were asked for, newest first, and the request after which the next ones come."""
 
     records: list[Record]
@@ -258,8 +248,7 @@ SumBy = Literal["project", "model"]
 """What requests are summed by."""
 
 
-@dataclass(frozen=True, slots=True)
-class Spent:
+class Spent(NamedTuple):
     """Money that went or may have gone, in JimiCoin."""
 
     today: Decimal
@@ -272,8 +261,7 @@ class Spent:
     account_total: Decimal = Decimal(0)
 
 
-@dataclass(frozen=True, slots=True)
-class Used:
+class Used(NamedTuple):
     """What the account had used in all, in JimiCoin, when the first request was sent; `None` where it was not told then."""
 
     before_today: Decimal | None
@@ -296,8 +284,7 @@ class ModelSpending:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Took:
+class Took(NamedTuple):
     """How long a finished task took."""
 
     seconds: float
@@ -323,8 +310,7 @@ class Movements:
     """A task that was begun before may have failed unseen, so that an account that did not move proves nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What became of the money of a request of unknown outcome, and who says so."""
 
     evidence: Evidence
@@ -333,8 +319,7 @@ class Verdict:
     by: SettledBy | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Health:
+class Health(NamedTuple):
     """How a ledger is."""
 
     faults: list[str]

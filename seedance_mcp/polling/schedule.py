@@ -13,9 +13,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import anyio
 
@@ -41,8 +40,7 @@ _STEP_GROWTH = 1.2
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class LogNormal:
+class LogNormal(NamedTuple):
     """One kernel of the estimate: a normal distribution of the logarithm of the duration."""
 
     log_seconds: float
@@ -57,8 +55,7 @@ class LogNormal:
         return (math.log(seconds) - self.log_seconds) / self.width
 
 
-@dataclass(frozen=True, slots=True)
-class Forecast:
+class Forecast(NamedTuple):
     """When a task that still runs after `elapsed_seconds` will end."""
 
     kernels: tuple[LogNormal, ...]

@@ -5,9 +5,8 @@ Every text is sanitized here, and a field that makes no sense becomes absent.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Literal, cast
+from typing import Any, Literal, NamedTuple, cast
 
 from seedance_mcp.errors import AssetRejected, ProviderFailed
 from seedance_mcp.provider.failures import words_of
@@ -50,16 +49,14 @@ class NoAsset(ProviderFailed):
     """The provider's answer names no asset."""
 
 
-@dataclass(frozen=True, slots=True)
-class UploadedFile:
+class UploadedFile(NamedTuple):
     """A file that the provider took."""
 
     url: str | None
     """Where it lies now; `None` where the provider named no usable address."""
 
 
-@dataclass(frozen=True, slots=True)
-class AssetReview:
+class AssetReview(NamedTuple):
     """Where the review of one asset stands."""
 
     asset_id: str | None
@@ -69,8 +66,7 @@ class AssetReview:
     """What a request's media field takes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(NamedTuple):
     """The account's money in JimiCoin; each figure is `None` where the provider did not say it."""
 
     balance: Decimal | None
@@ -81,8 +77,7 @@ class Account:
     """`balance` less `used`."""
 
 
-@dataclass(frozen=True, slots=True)
-class KeyQuota:
+class KeyQuota(NamedTuple):
     """The cap of one key in JimiCoin; each figure is `None` where the provider did not say it."""
 
     name: str | None
@@ -93,8 +88,7 @@ class KeyQuota:
     """Whether the key has no cap of its own; the other figures are 0 then."""
 
 
-@dataclass(frozen=True, slots=True)
-class PriceRow:
+class PriceRow(NamedTuple):
     """One row of the public price list."""
 
     name: str

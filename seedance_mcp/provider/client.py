@@ -7,11 +7,10 @@ import math
 import random
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import aclosing, contextmanager, nullcontext
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 from urllib.parse import quote
 
 import anyio
@@ -67,8 +66,7 @@ AFTER_SENDING: tuple[type[httpx.TransportError], ...] = (
 """Transport failures after which the provider may have seen the request."""
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
+class Exchange(NamedTuple):
     """One HTTP request to the provider and its answer, when it ended."""
 
     method: str

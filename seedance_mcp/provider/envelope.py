@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from seedance_mcp.provider.failures import (
     FIRST_REFUSAL,
@@ -38,8 +37,7 @@ class Unreadable(Exception):
         self.cause = None if cause == "unknown" else cause
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """One HTTP answer, read whole."""
 
     status: int

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal, NamedTuple, cast
 
 from seedance_mcp.errors import (
     AssetNotReady,
@@ -52,8 +51,7 @@ FIRST_REFUSAL = 400
 """The lowest HTTP status that is no success and no redirect."""
 
 
-@dataclass(frozen=True, slots=True)
-class Meaning:
+class Meaning(NamedTuple):
     """The meaning of an answer: which error it becomes, whether money went, and why."""
 
     error: type[SeedanceError]

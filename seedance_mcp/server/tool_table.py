@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import mcp_types as types
@@ -20,8 +19,7 @@ from seedance_mcp.tools.session import Caller, Session
 Run = Callable[[Session, Any, Caller], Awaitable[results.Result]]
 
 
-@dataclass(frozen=True, slots=True)
-class ToolSpec:
+class ToolSpec(NamedTuple):
     """One row of the tool table."""
 
     name: str

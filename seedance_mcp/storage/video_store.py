@@ -6,13 +6,11 @@ nothing on `abort`. Except `Pending.write`, every method may wait for a disk or 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(NamedTuple):
     """A video that a store keeps."""
 
     uri: str

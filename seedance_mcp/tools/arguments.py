@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Any, Literal, TypeVar, cast
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, cast
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
@@ -86,8 +85,7 @@ class CreateOptions(Arguments):
     take: Annotated[int | None, Field(ge=1, le=99, description="Another number pays for another take.")] = None
 
 
-@dataclass(frozen=True, slots=True)
-class CreateVideo:
+class CreateVideo(NamedTuple):
     """A checked request and its options."""
 
     request: VideoRequest

@@ -13,13 +13,12 @@ import secrets
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from stat import S_ISREG
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 from urllib.parse import parse_qs, quote
 
 from seedance_mcp.settings import Settings
@@ -39,8 +38,7 @@ _MODE = 0o600
 _EXPIRES = re.compile(r"[0-9]{1,12}")
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(NamedTuple):
     """A URL, and when it ends."""
 
     url: str

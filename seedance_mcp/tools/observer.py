@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from seedance_mcp.errors import SeedanceError
 from seedance_mcp.money.records import Record
@@ -21,8 +20,7 @@ UNKNOWN_TOOL = "unknown"
 """Stands for every unknown tool name, so that no client makes up names in a metric."""
 
 
-@dataclass(frozen=True, slots=True)
-class ToolCall:
+class ToolCall(NamedTuple):
     """One tool call of a client, when it ended."""
 
     tool: str
@@ -34,8 +32,7 @@ class ToolCall:
     """The reason of a failed call."""
 
 
-@dataclass(frozen=True, slots=True)
-class Poll:
+class Poll(NamedTuple):
     """One question to the provider about a task, when it ended."""
 
     task_id: str
@@ -45,8 +42,7 @@ class Poll:
     """`None`: no answer could be used."""
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerCall:
+class LedgerCall(NamedTuple):
     """One question to the ledger, or one change, when it ended."""
 
     verb: str

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 # No `from __future__ import annotations` here: to evaluate the annotations of thirty models from text takes longer.
 import json
-from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 from pydantic.json_schema import SkipJsonSchema
@@ -19,8 +18,7 @@ _Bytes = bytes
 SANDBOX_NOTE = "SANDBOX: nothing is real, nothing is charged."
 
 
-@dataclass(frozen=True, slots=True)
-class FileLink:
+class FileLink(NamedTuple):
     """A file that goes with a result."""
 
     url: str
@@ -29,8 +27,7 @@ class FileLink:
     size_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
+class Picture(NamedTuple):
     """An image that goes with a result."""
 
     data: bytes
@@ -216,8 +213,7 @@ class JoinedVideo(SavedVideo):
     clips: list[FilmClip]
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(NamedTuple):
     """A video of which frames are shown, and when in the video they are."""
 
     task_id: str

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import NamedTuple
 
 from seedance_mcp.catalogue.edition import Edition
 from seedance_mcp.catalogue.facts import RULES, Fact, MakingTime, Model
@@ -28,8 +28,7 @@ NAMED_MOST = 10
 """How many finished videos one warning names."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outlook:
+class Outlook(NamedTuple):
     """The grounds on which the end of a running task is forecast."""
 
     past_seconds: Sequence[float]
