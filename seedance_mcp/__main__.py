@@ -2,8 +2,10 @@
 
 import os
 import sys
+from collections.abc import Callable
+from functools import partial
 
-from seedance_mcp.instant.opening import serve_opening
+from seedance_mcp.instant.opening import Opening, serve_opening
 from seedance_mcp.instant.pipes import claim
 
 STDIO = ((), ("serve",), ("serve", "--transport", "stdio"), ("serve", "--transport=stdio"))
@@ -25,9 +27,20 @@ def main() -> int:
     from seedance_mcp.cli.loading import without_garbage_collection  # noqa: PLC0415 - an opening needs nothing of it
 
     with without_garbage_collection():
-        from seedance_mcp.cli import main  # noqa: PLC0415 - slow to load, and not every session needs it
+        run = _command_line() if opening is None else _server(opening)
+    return run()
 
-    return main.main(opening=opening)
+
+def _command_line() -> Callable[[], int]:
+    from seedance_mcp.cli.main import main  # noqa: PLC0415 - slow to load, and a client's server needs nothing of it
+
+    return main
+
+
+def _server(opening: Opening) -> Callable[[], int]:
+    from seedance_mcp.cli import running, serving  # noqa: PLC0415 - slow to load, and not every session needs it
+
+    return partial(running.run, partial(serving.serve_stdio, opening))
 
 
 if __name__ == "__main__":

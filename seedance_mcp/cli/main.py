@@ -4,45 +4,31 @@ from __future__ import annotations
 
 import argparse
 import errno
-import io
-import logging
 import os
-import signal
 import sys
-from collections.abc import AsyncGenerator, Generator, Sequence
-from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from importlib import import_module
 from typing import Any
 
 import anyio
 
 from seedance_mcp._version import __version__
 from seedance_mcp.catalogue.edition import load_edition
-from seedance_mcp.cli import telemetry
-from seedance_mcp.cli.invocation import as_typed
+from seedance_mcp.cli import serving
 from seedance_mcp.cli.loading import without_garbage_collection
 from seedance_mcp.cli.mcp_clients import BY_NAME as CLIENTS_BY_NAME
-from seedance_mcp.errors import InvalidRequest, SeedanceError, TaskNotFound
-from seedance_mcp.instant.opening import Opening
-from seedance_mcp.instant.pipes import claim
+from seedance_mcp.cli.running import EXIT_FAILED, read_settings, run
+from seedance_mcp.errors import InvalidRequest, TaskNotFound
 from seedance_mcp.money.ledger import Ledger, open_ledger
 from seedance_mcp.money.policy import spent
 from seedance_mcp.money.records import Film, Page, SumBy, Totals, Verdict, Wanted
 from seedance_mcp.money.sums import add_up
-from seedance_mcp.origin import install_command
-from seedance_mcp.server.log_lines import announce, write_log
-from seedance_mcp.settings import Settings, check_settings
+from seedance_mcp.settings import Settings
 from seedance_mcp.tools.times import read_time
-from seedance_mcp.tools.variables import ignored_variables
 
-EXIT_FAILED = 1
-EXIT_USAGE = 2
-EXIT_INTERRUPTED = 130
 FIRST_DAY = "1971-01-01"
-_EXTRAS = {"standardwebhooks": "notify"}
-"""Library → the extra that brings it, where that is not the sandbox's."""
 DAYS = 14
 """So many days, today among them, are shown with what they cost."""
 BAR_COLUMNS = 40
@@ -58,36 +44,21 @@ _INSTALL_OPTIONS = {
 }
 
 
-def main(argv: Sequence[str] | None = None, opening: Opening | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Args:
         argv: The words after `seedance-mcp`; by default those of this process.
-        opening: The messages of a client that were read, and partly answered, before the server was loaded.
 
     Returns:
-        The exit code: 0, `EXIT_FAILED`, `EXIT_USAGE` or `EXIT_INTERRUPTED`.
+        The exit code: 0, or one of those of `running`.
     """
-    _print_everything()
-    options = parser().parse_args(argv, argparse.Namespace(opening=opening or Opening({})))
-    try:
-        return options.run(options) or 0
-    except SeedanceError as error:
-        announce(as_typed(error.message), logging.ERROR)
-        return EXIT_USAGE
-    except ModuleNotFoundError as error:
-        announce(f"{error.name} is missing: {install_command(_EXTRAS.get(error.name or '', 'sandbox'))}", logging.ERROR)
-        return EXIT_USAGE
-    except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
 
+    def command() -> int | None:
+        options = parser().parse_args(argv)
+        return options.run(options)
 
-def _print_everything() -> None:
-    """Write what the encoding of a terminal or a pipe lacks as an escape: a prompt in Chinese ends no command."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            with suppress(OSError):  # a stream that takes nothing fails when it is written to
-                stream.reconfigure(errors="backslashreplace")
+    return run(command)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -225,15 +196,6 @@ def _bundle(options: argparse.Namespace) -> None:
     print(bundle.build(options.output))
 
 
-def _settings() -> Settings:
-    found = check_settings()
-    write_log(found.settings)  # before anything is refused, so that the refusal is a line of the log
-    settings = found.sound()
-    for told in ignored_variables():
-        announce(told, logging.WARNING)
-    return settings
-
-
 def _start(options: argparse.Namespace) -> None:
     """Serve a client on standard input; show a user who typed the bare command what to do next."""
     if not os.isatty(0):
@@ -246,65 +208,21 @@ def _start(options: argparse.Namespace) -> None:
 
 def _serve(options: argparse.Namespace) -> None:
     if options.transport == "stdio":
-        claim()
+        serving.serve_stdio(keep=options.keep)
+        return
     with without_garbage_collection():
-        from seedance_mcp.server import handlers  # noqa: PLC0415 - other commands do not need the SDK
-
-    settings = _prepared(keep=options.keep)
-    with telemetry.exported():
-        if options.transport == "stdio":
-            with _ended_like_an_interrupt(signal.SIGTERM):
-                anyio.run(handlers.serve_stdio, settings, options.opening)
-        else:
-            _serve_http(settings, options)
-
-
-def _prepared(*, keep: bool) -> Settings:
-    """Read the settings of a server or keeper, and raise `ModuleNotFoundError` for an extra that they need."""
-    settings = _settings()
-    if settings.sandbox:
-        _need_sandbox()
-    if settings.notify_url:
-        import_module("standardwebhooks")
-    return settings.model_copy(update={"auto_save": True}) if keep else settings
-
-
-def _keep(options: argparse.Namespace) -> None:
-    from seedance_mcp.server.background import keep  # noqa: PLC0415 - other commands do not need it
-
-    settings = _prepared(keep=True)
-    with telemetry.exported(), _ended_like_an_interrupt(signal.SIGTERM):
-        anyio.run(keep, settings)
-
-
-@contextmanager
-def _ended_like_an_interrupt(number: signal.Signals) -> Generator[None]:
-    """Let a signal end the server as an interrupt does: what was paid is written down first."""
-
-    def interrupt(_: int, __: object) -> None:
-        signal.raise_signal(signal.SIGINT)
-
-    before = signal.signal(number, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(number, before)
-
-
-def _serve_http(settings: Settings, options: argparse.Namespace) -> None:
-    from seedance_mcp.server import http  # noqa: PLC0415 - stdio does not need it
+        from seedance_mcp.server import http  # noqa: PLC0415 - stdio does not need it
 
     place = http.Place(options.host, options.port, options.tls_certificate, options.tls_key)
-    anyio.run(http.serve_http, settings, options.transport, place)
+    serving.serve_http(options.transport, place, keep=options.keep)
 
 
-def _need_sandbox() -> None:
-    """Raise `ModuleNotFoundError` for a missing extra before a protocol begins or a child process fails."""
-    import_module("seedance_mcp.sandbox.serve")
+def _keep(_: argparse.Namespace) -> None:
+    serving.keep_videos()
 
 
 def _demo(options: argparse.Namespace) -> None:
-    _need_sandbox()
+    serving.need_sandbox()
     from seedance_mcp.cli import demo  # noqa: PLC0415 - needs the sandbox extra
 
     demo.run(options.output)
@@ -314,7 +232,7 @@ def _sandbox(options: argparse.Namespace) -> None:
     from seedance_mcp.sandbox import serve  # noqa: PLC0415 - needs the sandbox extra
     from seedance_mcp.tools.session import offered_edition  # noqa: PLC0415 - slow to import
 
-    edition = offered_edition(_settings())
+    edition = offered_edition(read_settings())
     try:
         sandbox, bound = serve.make_sandbox(edition, options.fault), serve.listen(options.port)
     except ValueError as error:
@@ -329,12 +247,12 @@ def _models(options: argparse.Namespace) -> None:
     from seedance_mcp.server import resources  # noqa: PLC0415 - slow to import
     from seedance_mcp.tools.session import offered_edition  # noqa: PLC0415 - likewise
 
-    _show(resources.models_table(offered_edition(_settings())))
+    _show(resources.models_table(offered_edition(read_settings())))
 
 
 @asynccontextmanager
 async def _ledger() -> AsyncGenerator[tuple[Settings, Ledger]]:
-    settings = _settings()
+    settings = read_settings()
     async with aclosing(open_ledger(settings, lambda: datetime.now(UTC))) as ledger:
         yield settings, ledger
 
@@ -426,7 +344,7 @@ async def _show_assets(options: argparse.Namespace) -> None:
     from seedance_mcp.tools import cast  # noqa: PLC0415 - likewise
     from seedance_mcp.tools.session import Shared  # noqa: PLC0415 - likewise
 
-    async with aclosing(Shared(_settings())) as shared:
+    async with aclosing(Shared(read_settings())) as shared:
         session = shared.session(options.principal)
         if options.action == "remove":
             asset = await cast.find(session, options.name)
@@ -451,7 +369,7 @@ async def _write_gallery(options: argparse.Namespace) -> None:
 def _ledger_command(options: argparse.Namespace) -> None:
     from seedance_mcp.cli import ledger  # noqa: PLC0415 - the server does not need it
 
-    ledger.run(_settings(), options)
+    ledger.run(read_settings(), options)
 
 
 def _settle(options: argparse.Namespace) -> None:

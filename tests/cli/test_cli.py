@@ -18,7 +18,7 @@ from deadline import ran
 from mcp_types import CallToolResult, TextContent
 
 from seedance_mcp import __version__
-from seedance_mcp.cli import demo, main
+from seedance_mcp.cli import demo, main, running
 from seedance_mcp.cli.install import InstallOptions
 from seedance_mcp.cli.invocation import invocation
 from seedance_mcp.cli.mcp_clients import BY_NAME
@@ -111,7 +111,7 @@ def test_an_interrupt_ends_without_a_traceback(monkeypatch: pytest.MonkeyPatch) 
     def interrupted() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(main, "check_settings", interrupted)
+    monkeypatch.setattr(running, "check_settings", interrupted)
     assert main.main(["serve", "--transport", "http"]) == 130
 
 
