@@ -4,11 +4,11 @@ WORKDIR /src
 COPY pyproject.toml README.md LICENSE ./
 COPY deploy/constraints.txt deploy/constraints.txt
 COPY seedance_mcp seedance_mcp
-RUN pip wheel --no-cache-dir --constraint deploy/constraints.txt --wheel-dir /wheels ".[media,notify,otel,postgres]"
+RUN pip wheel --no-cache-dir --constraint deploy/constraints.txt --wheel-dir /wheels ".[media,notify,otel,postgres,storage]"
 
 FROM python:3.13-slim
 RUN --mount=type=bind,from=build,source=/wheels,target=/wheels \
-    pip install --no-cache-dir --no-index --find-links /wheels "seedance-mcp[media,notify,otel,postgres]" \
+    pip install --no-cache-dir --no-index --find-links /wheels "seedance-mcp[media,notify,otel,postgres,storage]" \
     && useradd --create-home --uid 1000 seedance \
     && install -d -o seedance -g seedance /data
 USER seedance

@@ -242,13 +242,26 @@ def _database(value: Any) -> Any:
     return text
 
 
+_BUCKET = re.compile(r"(s3|gs|az)://[A-Za-z0-9][\w.-]*(/[\w.-]+)*", re.ASCII)
+
+
+def _bucket(value: Any) -> Any:
+    """The address of a store of videos, which holds no secret."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip().rstrip("/")
+    if not _BUCKET.fullmatch(text):
+        raise ValueError("must be s3://bucket/prefix, gs://bucket/prefix or az://account/container/prefix, without query")
+    return text
+
+
 Amount = Annotated[Decimal | None, Field(ge=0), _allowed("a number from 0, in JimiCoin")]
 Switch = Annotated[bool, _allowed("1 or 0")]
 Folder = Annotated[Path, BeforeValidator(_path)]
 
 
 NEVER_SKIPPED = {
-    *("data_dir", "database_url", "output_dir", "media_roots", "prices", "edition", "models"),
+    *("data_dir", "database_url", "video_store", "output_dir", "media_roots", "prices", "edition", "models"),
     *("max_cost_per_video", "max_cost_per_day", "max_cost_total", "confirm_above"),
     *("max_cost_account_per_day", "max_cost_account_total"),
     *("http_tokens", "http_oauth_issuer", "http_oauth_audience"),
@@ -287,6 +300,8 @@ class Settings(BaseSettings):
     """`postgresql://…`: the ledger is kept in that database, which any number of servers share (extra `postgres`)."""
     output_dir: Folder = Field(default_factory=_default_output)
     """The only folder that videos are saved to."""
+    video_store: Annotated[str | None, BeforeValidator(_bucket)] = None
+    """`s3://bucket/prefix`, `gs://…` or `az://…`: finished videos are kept there instead (extra `storage`)."""
     auto_save: Switch = False
     """1: every finished video is saved without being asked, also while no call waits for it."""
     media_roots: Annotated[list[Path] | None, NoDecode, BeforeValidator(_paths)] = None

@@ -39,7 +39,7 @@ from seedance_mcp.server.handlers import build_server, open_shared
 from seedance_mcp.settings import Settings
 from seedance_mcp.storage.video_store import VideoStore
 from seedance_mcp.tools.observer import Observer
-from seedance_mcp.tools.session import Keep, OpenLedger, Reach, Shared, keep_on_disk, utc_now
+from seedance_mcp.tools.session import Keep, OpenLedger, Reach, Shared, keep_as_set, utc_now
 
 if TYPE_CHECKING:
     from postgres_server import Databases
@@ -284,7 +284,7 @@ def open_world(tmp_path: Path, open_ledger: OpenLedger) -> OpenWorld:
         usual["output_dir"] = tmp_path / "videos"
         resolve: Resolve = fields.pop("resolve", public_address)
         most_bytes: int = fields.pop("most_bytes", MOST_BYTES)
-        keep: Keep = fields.pop("keep", keep_on_disk)
+        keep: Keep = fields.pop("keep", keep_as_set)
         observers: Sequence[Observer] = fields.pop("observers", ())
 
         def connect(_: Settings) -> ProviderClient:

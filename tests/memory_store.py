@@ -22,6 +22,9 @@ class MemoryStore:
     def new(self, name: str, principal: str) -> _Pending:
         return _Pending(self, name, principal)
 
+    def holds(self, stored: Stored) -> bool:
+        return self.open(stored) is not None
+
     def open(self, stored: Stored) -> io.BytesIO | None:
         content = self.videos.get(stored.uri)
         return io.BytesIO(content) if content is not None and stored_as(stored.uri, content) == stored else None

@@ -22,7 +22,7 @@ tools: money provider media storage polling catalogue settings task errors origi
 money: catalogue settings task errors untrusted
 provider: catalogue settings task errors untrusted
 media: storage catalogue errors
-storage: errors
+storage: errors untrusted
 polling: errors
 catalogue:
 sandbox: catalogue

@@ -65,6 +65,8 @@ def _prepared(*, keep: bool) -> Settings:
         need_sandbox()
     if settings.notify_url:
         import_module("standardwebhooks")
+    if settings.video_store:
+        import_module("obstore")
     return settings.model_copy(update={"auto_save": True}) if keep else settings
 
 

@@ -49,7 +49,7 @@ SURE = {
     **dict.fromkeys([f"SEEDANCE_{name}" for name in ("POLL_FLOOR_SECONDS", "HTTP_REQUESTS_PER_MINUTE")], _POSITIVE),
     **dict.fromkeys([f"SEEDANCE_HTTP_{name}" for name in ("TOKENS", "OAUTH_ISSUER", "OAUTH_AUDIENCE", "HOSTS")], _NEVER),
     **dict.fromkeys(("SEEDANCE_NOTIFY_URL", "SEEDANCE_NOTIFY_SECRET"), _NEVER),
-    **dict.fromkeys([f"SEEDANCE_{name}" for name in ("PUBLIC_URL", "LINK_SECONDS")], _NEVER),
+    **dict.fromkeys([f"SEEDANCE_{name}" for name in ("PUBLIC_URL", "LINK_SECONDS", "VIDEO_STORE")], _NEVER),
     "SEEDANCE_DATABASE_URL": r"postgres(ql)?://[!-Z^-~]+",
     "SEEDANCE_MEDIA_ROOTS": f"{_FOLDER}({os.pathsep}{_FOLDER})*",
     "SEEDANCE_AUTO_SAVE": "0",

@@ -43,9 +43,16 @@ async def result_hosts(session: Session) -> list[str]:
     """Give the origins of videos: the provider's own, and those of the newest results, since an account may have its own."""
     base_url = session.settings.base_url
     usual = [_origin(base_url)] if is_loopback(base_url) else [_origin(base_url), *session.edition.result_hosts.value]
-    seen = [record.video_url or "" for record in (await session.ledger.page("completed", REMEMBERED)).records]
-    origins = [*usual, *(_origin(link) for link in seen if link.startswith("https:"))]
+    records = (await session.ledger.page("completed", REMEMBERED)).records
+    seen = [record.video_url or "" for record in records]
+    lent = [_lent(session, record.saved.uri) for record in records if record.saved]
+    origins = [*usual, *(_origin(link) for link in seen if link.startswith("https:")), *map(_origin, lent)]
     return list(dict.fromkeys(filter(None, origins)))
+
+
+def _lent(session: Session, uri: str) -> str:
+    """Give a URL that the video store lends, whose host the page may load from; an empty text where it lends none."""
+    return session.video_store.link(uri, session.settings.link_seconds) or ""
 
 
 def _origin(link: str) -> str:

@@ -2,6 +2,7 @@
 
 __all__ = [
     "asset_files",
+    "bucket",
     "dirfd",
     "file_lock",
     "local_disk",

@@ -45,6 +45,13 @@ class LocalDisk:
             stack.pop_all()
             return part
 
+    def holds(self, stored: Stored) -> bool:
+        """Read a file's bytes; see `VideoStore.holds`."""
+        file = self.open(stored)
+        if file:
+            file.close()
+        return file is not None
+
     def open(self, stored: Stored) -> BinaryIO | None:
         """Open a file; see `VideoStore.open`."""
         path = Path(stored.uri)

@@ -1,4 +1,4 @@
-"""The contract of every store of finished videos; `LocalDisk` is one.
+"""The contract of every store of finished videos: `LocalDisk`, and `Bucket`.
 
 A video becomes visible when it is whole: it is written to a `Pending`, which appears under its name on `commit` and leaves
 nothing on `abort`. Except `Pending.write`, every method may wait for a disk or a network: call it in a worker thread.
@@ -14,7 +14,7 @@ class Stored(NamedTuple):
     """A video that a store keeps."""
 
     uri: str
-    """What the store calls it, for good: on a disk its absolute path."""
+    """What the store calls it, for good: on a disk its absolute path, in a bucket its URL without a signature."""
     size_bytes: int
     sha256: str
     """Of the whole content, in hexadecimal."""
@@ -32,7 +32,7 @@ class Pending(Protocol):
         ...
 
     def commit(self) -> Stored:
-        """Give the video its name, or that name with a number where it is taken; what is there already stays.
+        """Give the video its name, or one like it where that is taken; what is there already stays.
 
         Raises:
             DownloadRefused: The store refused, and keeps nothing.
@@ -56,6 +56,14 @@ class VideoStore(Protocol):
 
         Raises:
             DownloadRefused: The store cannot be written to.
+        """
+        ...
+
+    def holds(self, stored: Stored) -> bool:
+        """Say whether a video is still there with the same bytes; a store that nobody else writes to may go by their number.
+
+        Raises:
+            DownloadFailed: The store does not answer.
         """
         ...
 

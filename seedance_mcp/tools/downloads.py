@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 from pathlib import PurePath
 from typing import Any, BinaryIO
 
@@ -35,9 +36,8 @@ from seedance_mcp.tools.arguments import DownloadVideo, PreviewVideo
 from seedance_mcp.tools.results import Preview, SavedVideo, Shown, Task
 from seedance_mcp.tools.session import Caller, Session
 from seedance_mcp.tools.tasks import poll_task
+from seedance_mcp.tools.views import iso
 
-LINK_SECONDS = 3600.0
-"""How long a download link of the video store lives."""
 _REPORT_SECONDS = 1.0
 """A transfer reports its progress at most this often."""
 _RE_READ_SECONDS = 0.5
@@ -73,9 +73,8 @@ async def download_video(session: Session, arguments: DownloadVideo, caller: Cal
 async def _saved_before(session: Session, record: Record, arguments: DownloadVideo, name: str) -> SavedVideo | None:
     """Give the video that is saved already, if its bytes are still there."""
     saved = (await session.ledger.get(record.request_id)).saved
-    if saved is None or not (file := await _open_saved(session, saved)):
+    if saved is None or not await anyio.to_thread.run_sync(session.video_store.holds, _stored(saved)):
         return None
-    file.close()
     is_elsewhere = arguments.filename and PurePath(saved.uri).stem != name
     note = f"already saved as {saved.uri}; filename ignored" if is_elsewhere else ""
     return _saved_video(session, record, saved, note)
@@ -106,7 +105,7 @@ async def _taken(turn: Turn, caller: Caller) -> PartFile:
 
 
 async def _save(session: Session, record: Record, name: str, part: PartFile, caller: Caller) -> SavedVideo:
-    stored = await _store(session, record, name, part, caller)
+    stored = await _kept(session, record, name, part, caller)
     part.drop()
     saved = Saved(stored.uri, stored.size_bytes, stored.sha256)
     with anyio.CancelScope(shield=True), suppress(LedgerUnusable):  # the video is there, and that matters more than the ledger
@@ -115,7 +114,7 @@ async def _save(session: Session, record: Record, name: str, part: PartFile, cal
     return _saved_video(session, record, saved)
 
 
-async def _store(session: Session, record: Record, name: str, part: PartFile, caller: Caller) -> Stored:
+async def _kept(session: Session, record: Record, name: str, part: PartFile, caller: Caller) -> Stored:
     """Fetch a video into the store; a call that fails or is cancelled leaves nothing there, and its part for the next call."""
     pending = await anyio.to_thread.run_sync(session.video_store.new, name, session.principal)
     try:
@@ -137,20 +136,19 @@ def _copy(part: PartFile, write: Callable[[bytes], object]) -> None:
 
 
 def _saved_video(session: Session, record: Record, saved: Saved, note: str = "") -> SavedVideo:
-    return SavedVideo(
-        path=saved.uri,
-        bytes=saved.size_bytes,
-        sha256=saved.sha256,
-        task_id=record.task_id or "",
-        note=note,
-        location=url_of(session, saved),
-    )
+    return SavedVideo(**place_of(session, saved), task_id=record.task_id or "", note=note)
 
 
-def url_of(session: Session, saved: Saved) -> str | None:
-    """Give the URL of a saved video: of its file on the disk, else one that the store lends for a time."""
-    path = session.video_store.path(saved.uri)
-    return path.as_uri() if path else session.video_store.link(saved.uri, LINK_SECONDS)
+def place_of(session: Session, saved: Saved) -> dict[str, Any]:
+    """Give the fields of a `SavedVideo` that say what is kept and where: a file of the disk, or a URL that the store lends."""
+    kept = {"bytes": saved.size_bytes, "sha256": saved.sha256}
+    if path := session.video_store.path(saved.uri):
+        return {**kept, "path": saved.uri, "location": path.as_uri()}
+    lent = session.settings.link_seconds
+    url, until = session.video_store.link(saved.uri, lent), session.now() + timedelta(seconds=lent)
+    if url is None:
+        return {**kept, "path": saved.uri}
+    return {**kept, "path": None, "url": url, "location": url, "expires_at": iso(until)}
 
 
 async def preview_video(session: Session, arguments: PreviewVideo, caller: Caller) -> Preview:
@@ -238,8 +236,11 @@ def _without_link(task: Task) -> DownloadFailed:
 
 async def _open_saved(session: Session, saved: Saved) -> BinaryIO | None:
     """Open a saved video; `None` where the store has not the same bytes any more."""
-    stored = Stored(saved.uri, saved.size_bytes, saved.sha256)
-    return await anyio.to_thread.run_sync(session.video_store.open, stored)
+    return await anyio.to_thread.run_sync(session.video_store.open, _stored(saved))
+
+
+def _stored(saved: Saved) -> Stored:
+    return Stored(saved.uri, saved.size_bytes, saved.sha256)
 
 
 @asynccontextmanager

@@ -37,7 +37,7 @@ from seedance_mcp.storage.video_names import video_name
 from seedance_mcp.storage.video_store import Stored
 from seedance_mcp.tools import gallery
 from seedance_mcp.tools.arguments import JoinVideos
-from seedance_mcp.tools.downloads import finished_record, open_video, url_of
+from seedance_mcp.tools.downloads import finished_record, open_video, place_of
 from seedance_mcp.tools.results import FilmClip, JoinedVideo
 from seedance_mcp.tools.sent_files import located, not_readable
 from seedance_mcp.tools.session import Caller, Session
@@ -191,14 +191,10 @@ def _stored(session: Session, name: str, path: Path) -> Stored:
 
 def _result(session: Session, film: Film, clips: list[tuple[Record, float]]) -> JoinedVideo:
     return JoinedVideo(
-        path=film.saved.uri,
-        bytes=film.saved.size_bytes,
-        sha256=film.saved.sha256,
+        **place_of(session, film.saved),
         task_id=film.film_id,
         seconds=round(film.seconds, 3),
         clips=[
             FilmClip(task_id=each.task_id or "", seconds=round(seconds, 3), cost=float(spent(each))) for each, seconds in clips
         ],
-        note="",
-        location=url_of(session, film.saved),
     )

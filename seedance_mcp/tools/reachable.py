@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from datetime import timedelta
 
 from seedance_mcp.tools.links import Link
 from seedance_mcp.tools.results import Result, SavedTask, SavedVideo, Task
@@ -24,5 +24,8 @@ def reachable(session: Session, result: Result, address: str | None) -> Result:
 
 
 def _link(session: Session, uri: str, address: str) -> Link | None:
-    path: Path | None = session.video_store.path(uri)
-    return session.shared.links.of_video(path, session.principal, address) if path else None
+    if path := session.video_store.path(uri):
+        return session.shared.links.of_video(path, session.principal, address)
+    lent = session.settings.link_seconds
+    url = session.video_store.link(uri, lent)
+    return Link(url, session.now() + timedelta(seconds=lent)) if url else None

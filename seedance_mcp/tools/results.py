@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from pathlib import PurePath
 from typing import Any, ClassVar, Literal, NamedTuple
+from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 from pydantic.json_schema import SkipJsonSchema
@@ -174,9 +175,9 @@ class TaskList(Result):
 
 
 class SavedVideo(Result):
-    """A finished video on this machine's disk; a caller over HTTP has a URL of it for a time."""
+    """A finished video: on this machine's disk, or with a URL that lives for a time (over HTTP, and from a bucket)."""
 
-    path: str
+    path: str | None
     bytes: int
     sha256: str
     mime_type: str = "video/mp4"
@@ -184,7 +185,7 @@ class SavedVideo(Result):
     note: SkipJsonSchema[str] = Field("", exclude=True)
     """A warning that only the text holds."""
     url: str | None = None
-    """Where a caller over HTTP can fetch it; `None` on the same machine."""
+    """Where it can be fetched; `None` for a file of the caller's own machine."""
     expires_at: str | None = None
     location: SkipJsonSchema[str | None] = Field(None, exclude=True)
     """Where the file can be opened, as a URL; `None` where the video store gives no address."""
@@ -195,7 +196,10 @@ class SavedVideo(Result):
 
     def attached(self) -> list[FileLink | Picture]:
         """The file itself."""
-        return [FileLink(self.location, PurePath(self.path).name, self.mime_type, self.bytes)] if self.location else []
+        if self.location is None:
+            return []
+        name = PurePath(self.path or unquote(urlsplit(self.location).path)).name
+        return [FileLink(self.location, name, self.mime_type, self.bytes)]
 
 
 class FilmClip(Part):

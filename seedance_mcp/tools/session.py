@@ -90,8 +90,12 @@ Keep = Callable[[Settings], VideoStore]
 """Gives the store of finished videos."""
 
 
-def keep_on_disk(settings: Settings) -> VideoStore:
-    """Keep finished videos in the output folder."""
+def keep_as_set(settings: Settings) -> VideoStore:
+    """Keep finished videos in the operator's bucket, or in the output folder where none is named."""
+    if settings.video_store:
+        from seedance_mcp.storage.bucket import open_bucket  # noqa: PLC0415 - needs the storage extra
+
+        return open_bucket(settings.video_store)
     from seedance_mcp.storage.local_disk import LocalDisk  # noqa: PLC0415 - most sessions save nothing
 
     return LocalDisk(settings.output_dir)
@@ -126,7 +130,7 @@ class Shared:
     connect: Connect = connect_to_provider
     now: Callable[[], datetime] = utc_now
     reach: Reach = reach_hosts
-    keep: Keep = keep_on_disk
+    keep: Keep = keep_as_set
     edition: Edition = field(default_factory=load_edition)
     """The catalogue; where it is left out, the settings choose it."""
     open_ledger: OpenLedger = open_ledger

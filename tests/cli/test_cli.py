@@ -148,15 +148,21 @@ def test_a_missing_extra_is_named_with_the_pip_command(command: str, sandbox: st
     assert not BY_NAME["cursor"].path().exists()
 
 
+NOTICES = {"SEEDANCE_NOTIFY_URL": "https://example.com/ended", "SEEDANCE_NOTIFY_SECRET": "whsec_" + "A" * 44}
+
+
 @pytest.mark.slow
-def test_without_the_library_of_notices_a_server_that_owes_them_does_not_start() -> None:
-    script = (
-        "import sys; sys.modules['standardwebhooks'] = None; from seedance_mcp.cli.main import main; sys.exit(main(['serve']))"
-    )
-    owed = {"SEEDANCE_NOTIFY_URL": "https://example.com/ended", "SEEDANCE_NOTIFY_SECRET": "whsec_" + "A" * 44}
+@pytest.mark.parametrize(
+    ("library", "extra", "owed"),
+    [("standardwebhooks", "notify", NOTICES), ("obstore", "storage", {"SEEDANCE_VIDEO_STORE": "s3://films"})],
+)
+def test_a_server_that_lacks_a_library_that_its_settings_need_does_not_start(
+    library: str, extra: str, owed: dict[str, str]
+) -> None:
+    script = f"import sys; sys.modules[{library!r}] = None; from seedance_mcp.cli.main import main; sys.exit(main(['serve']))"
     done = ran([sys.executable, "-c", script], env={**os.environ, **owed})
     assert (done.returncode, done.stdout) == (2, "")
-    assert install_command("notify") in done.stderr
+    assert install_command(extra) in done.stderr
 
 
 def filled_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:

@@ -295,7 +295,7 @@ def aliases() -> Iterator[str]:
 
 
 NEVER_SURE = {f"SEEDANCE_HTTP_{name}" for name in ("TOKENS", "OAUTH_ISSUER", "OAUTH_AUDIENCE", "HOSTS")} | {
-    f"SEEDANCE_{name}" for name in ("NOTIFY_URL", "NOTIFY_SECRET", "PUBLIC_URL", "LINK_SECONDS", "MODELS")
+    f"SEEDANCE_{name}" for name in ("NOTIFY_URL", "NOTIFY_SECRET", "PUBLIC_URL", "LINK_SECONDS", "VIDEO_STORE", "MODELS")
 }
 
 

@@ -24,7 +24,9 @@ from conftest import png
 from deadline import LONGEST_SECONDS
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
+from obstore.store import MemoryStore, S3Store
 from pydantic import ValidationError
+from s3 import s3
 from served import held_port, served
 from starlette.types import Message, Receive, Scope, Send
 
@@ -32,10 +34,11 @@ from seedance_mcp.errors import FileRejected
 from seedance_mcp.server.http_door import Doorkeeper
 from seedance_mcp.server.http_files import Bounds, Uploads, file_routes
 from seedance_mcp.settings import Settings
+from seedance_mcp.storage.bucket import Bucket
 from seedance_mcp.storage.upload_files import KEPT_MOST_BYTES, KEPT_SECONDS
 from seedance_mcp.tools.links import UPLOAD_SECONDS, Links
 from seedance_mcp.tools.reachable import reachable
-from seedance_mcp.tools.results import SavedVideo
+from seedance_mcp.tools.results import SavedTask, SavedVideo, Task
 from seedance_mcp.tools.sent_files import UPLOAD_MOST_BYTES, located, not_readable
 from seedance_mcp.tools.session import Shared
 
@@ -277,6 +280,17 @@ def test_results_have_a_url_only_over_http_and_only_of_what_lies_there(place: Pl
     assert reachable(session, elsewhere, HERE) is elsewhere
 
 
+def test_a_task_kept_in_a_bucket_has_a_url_of_the_bucket_over_http(place: Place) -> None:
+    place.shared.video_store = Bucket("s3://films", S3Store("films", access_key_id="key", secret_access_key=TOKEN))
+    task = Task(request_id="req_1", status="completed", currency="JimiCoin", saved_path="s3://films/anna/1/fox.mp4")
+    given = reachable(place.shared.session("anna"), task, HERE)
+    assert isinstance(given, SavedTask)
+    assert urlsplit(given.saved_url).path.endswith("/films/anna/1/fox.mp4")
+    assert given.saved_url_expires_at == "2026-07-01T13:00:00Z"
+    place.shared.video_store = Bucket("memory://", MemoryStore())
+    assert reachable(place.shared.session("anna"), task, HERE) is task
+
+
 # uploads
 
 
@@ -464,3 +478,27 @@ async def test_a_remote_client_brings_a_picture_makes_a_video_and_holds_its_byte
     assert stolen["error"]["code"] == "file_rejected"
     assert hashlib.sha256(film.content).hexdigest() == saved["sha256"]
     assert film.content[4:8] == b"ftyp"
+
+
+@pytest.mark.slow
+async def test_a_remote_client_of_a_server_with_a_bucket_has_urls_of_the_bucket(tmp_path: Path) -> None:
+    with s3() as store, held_port() as port:
+        environment = {**other_machine(tmp_path), **store.environment, "SEEDANCE_VIDEO_STORE": "s3://films"}
+        with served(port, environment) as (address, _):
+            async with (
+                httpx2.AsyncClient(headers={"Authorization": f"Bearer {TOKEN}"}, timeout=LONGEST_SECONDS) as http,
+                httpx.AsyncClient(timeout=LONGEST_SECONDS) as plain,
+                Client(streamable_http_client(address, http_client=http)) as client,
+            ):
+
+                async def call(tool: str, **arguments: Any) -> dict[str, Any]:
+                    return (await client.call_tool(tool, arguments)).structured_content or {}
+
+                task = await call("create_video", request={"model": "seedance2.0-md", "prompt": "a cat", "duration": 5})
+                await call("wait_for_video", task_id=task["task_id"], timeout_seconds=60)
+                saved = await call("download_video", task_id=task["task_id"])
+                film = (await plain.get(saved["url"])).content
+                again = await call("get_task", task_id=task["task_id"])
+                assert (await plain.get(again["saved_url"])).content == film
+    assert [len(film), hashlib.sha256(film).hexdigest()] == [saved["bytes"], saved["sha256"]]
+    assert list(store.objects.values()) == [film]
