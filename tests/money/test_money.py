@@ -318,6 +318,9 @@ async def test_until_a_charge_was_seen_a_quiet_account_proves_nothing(open_world
         assert again["deduplicated"] is True
         assert f"seedance-mcp settle {lost.error['request_id']} " in " ".join(again["warnings"])
         assert (again["next"]["tool"], again["next"]["after_seconds"]) == ("get_balance", 3600)
+        same = {"model": "seedance2.0-sp", "prompt": "a fox"}
+        dry = await world.call("create_video", {"request": same, "dry_run": True})
+        assert dry["next"] == again["next"]
         clock.pass_(seconds=7 * 86_400)
         assert (await world.call("get_balance"))["unclear"] == []
 
