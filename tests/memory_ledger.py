@@ -326,7 +326,15 @@ class MemoryLedger:
             ),
             hidden=any(each.state in RUNNING or policy.is_of_unknown_outcome(replace(each, overdue=True)) for each in before)
             or any(each.state == "unknown" and each.settled and each.created_at >= runs_since for each in before),
+            charges_before_end=self._charges_before_end(record.model),
         )
+
+    def _charges_before_end(self, model: str | None) -> bool:
+        newest = list(reversed(self._tables.requests.values()))[: policy.CHARGES_LOOKED_AT]
+        charged = [each for each in newest if each.task_id and each.settled and each.settled_by == "provider"]
+        told = next((each.request_id for each in charged if each.model == model), None)
+        events = [event.what for event in self._tables.events if event.request_id == told]
+        return next((what for what in events if what not in policy.BEFORE_END), None) == "settled by provider"
 
     async def judge(self, record: Record, used: Decimal, asked_at: datetime, *, only_one: bool) -> Record:
         before = self._known(record.request_id)

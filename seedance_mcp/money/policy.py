@@ -256,12 +256,20 @@ def judge(record: Record, used: Decimal, others: Movements, now: datetime, *, on
     moved_in_all = used - record.used_before
     moved = None if others.unclear else moved_in_all - others.charged
     most = None if moved is None else moved + others.returnable
-    quiet = (now - record.created_at).total_seconds() >= JUDGED_AFTER_SECONDS
-    if quiet and not others.hidden and 0 in {moved_in_all, most}:
+    age_seconds = (now - record.created_at).total_seconds()
+    if age_seconds >= quiet_seconds(others) and not others.hidden and 0 in {moved_in_all, most}:
         return Verdict("not charged", _NOTHING, "balance")
     if only_one and moved is not None and moved > 0:
         return Verdict("charged", moved, "balance")
     return Verdict("cannot tell")
+
+
+def quiet_seconds(others: Movements) -> float:
+    """Give how old a request has to be before an account that did not move proves that it was not charged.
+
+    A charge can come as late as the end of a task that nobody knows of, unless the provider was seen to charge earlier.
+    """
+    return JUDGED_AFTER_SECONDS if others.charges_before_end else RUNS_MOST_SECONDS
 
 
 def settled_anew(before: Record, after: Record) -> str | None:
@@ -273,6 +281,10 @@ def settled_anew(before: Record, after: Record) -> str | None:
 
 CHARGES = ("settled by provider", "settled by estimate")
 """Events at which a charge of a task may have moved the balance."""
+BEFORE_END = ("reserved", "sending", "queued", "processing")
+"""The events of a task that has not ended; a charge told after no others came before its end."""
+CHARGES_LOOKED_AT = 1000
+"""In how many of the newest requests it is looked up when the provider charges a model, since it may change that."""
 
 
 def settle(record: Record, verdict: Verdict) -> Record:

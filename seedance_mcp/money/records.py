@@ -14,7 +14,8 @@ from seedance_mcp.task import Status
 SENDING_SECONDS = 180.0
 """A request whose process has not said for this long that it awaits the answer was interrupted."""
 JUDGED_AFTER_SECONDS = 120.0
-"""A balance that has not moved for this long after a request of unknown outcome says that nothing was charged."""
+"""A balance that has not moved for this long after a request of unknown outcome says that nothing was charged, where the
+provider is known to charge before a task ends."""
 
 State = Literal["reserved", "sending", Status]
 """What the ledger keeps of a request: `reserved` until it is sent, `sending` until its answer is known, then its status."""
@@ -308,6 +309,8 @@ class Movements:
     """The part of `charged` that may have been given back: of tasks that run, failed, or are of unknown outcome."""
     hidden: bool = False
     """A task that was begun before may have failed unseen, so that an account that did not move proves nothing."""
+    charges_before_end: bool = False
+    """The newest charge that the provider told for this model was told while the task was still running."""
 
 
 class Verdict(NamedTuple):

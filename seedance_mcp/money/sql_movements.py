@@ -47,6 +47,7 @@ class Surroundings:
                 row,
             ),
             hidden=self._may_be_given_back(row),
+            charges_before_end=self._charges_before_end(),
         )
 
     def _place(self, table: str, more: str) -> int:
@@ -107,6 +108,23 @@ class Surroundings:
             )
             or self._happened_to_earlier(row, reserved, "IN (?, ?)", *policy.CHARGES)
         )
+
+    def _charges_before_end(self) -> bool:
+        """Say whether the newest charge that the provider told for this model came while the task was still running."""
+        newest = self.db.one(
+            f"SELECT request_id FROM requests WHERE {self.order} > (SELECT max({self.order}) FROM requests) - ? AND model = ?"
+            f" AND settled_by = 'provider' AND settled > 0 AND task_id IS NOT NULL ORDER BY {self.order} DESC LIMIT 1",
+            *(policy.CHARGES_LOOKED_AT, self.record.model),
+        )
+        if newest is None:
+            return False
+        early = self.db.one(
+            "SELECT 1 AS there FROM events AS told WHERE request_id = ? AND state = 'settled by provider' AND NOT EXISTS"
+            f" (SELECT 1 FROM events AS earlier WHERE earlier.request_id = told.request_id AND earlier.{self.order} <"
+            f" told.{self.order} AND earlier.state NOT IN (?, ?, ?, ?)) LIMIT 1",
+            *(newest["request_id"], *policy.BEFORE_END),
+        )
+        return early is not None
 
     def _sum(self, conditions: str, *values: object) -> Decimal:
         (sums,) = self.db.all(f"SELECT coalesce(sum(settled), 0) AS charged FROM requests WHERE {conditions}", *values)

@@ -107,7 +107,7 @@ _BUSY = Meaning(
     "maybe",
     "busy",
     "The provider is busy and made no task. Do not send it again at once: after two minutes get_balance tells whether money "
-    "went; where none did, the same request may go again.",
+    "went, or how to settle it; where none did, the same request may go again.",
 )
 
 PHRASES: tuple[tuple[str, Meaning], ...] = (

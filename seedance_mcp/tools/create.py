@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import traceback
 from contextlib import suppress
+from datetime import datetime
 from functools import partial
 
 import anyio
@@ -38,7 +39,7 @@ from seedance_mcp.tools.references import check_references
 from seedance_mcp.tools.results import Next, Task
 from seedance_mcp.tools.session import Caller, Session
 from seedance_mcp.tools.tasks import poll_some, running_tasks
-from seedance_mcp.tools.views import as_float
+from seedance_mcp.tools.views import as_float, settling_pause_seconds
 
 log = logging.getLogger(__name__)
 
@@ -91,8 +92,8 @@ def _check_strictly(session: Session, request: VideoRequest) -> None:
 _REPEATED = "The same request was made a short while ago and this is its task; allow_duplicate: true pays for another video."
 
 _UNSETTLED = (
-    "The same request was sent before and its money is not settled: get_balance, or the operator, settles it; after the user "
-    "agreed, allow_duplicate: true pays for another one."
+    "The same request was sent before and its money is not settled: get_balance, or the operator with `seedance-mcp settle`, "
+    "settles it; after the user agreed, allow_duplicate: true pays for another one."
 )
 REFRESH_MOST = 8
 """How many running tasks are polled before a create, the newest first."""
@@ -286,7 +287,7 @@ async def _would_send(session: Session, arguments: CreateVideo, estimate: Estima
         would_send=body,
         project=options.project,
         take=options.take,
-        next=None if obstacles else _next(earlier, allow_duplicate=options.allow_duplicate),
+        next=None if obstacles else _next(earlier, session.now(), allow_duplicate=options.allow_duplicate),
     )
 
 
@@ -314,9 +315,9 @@ _WOULD_REPEAT = (
 )
 
 
-def _next(earlier: Record | None, *, allow_duplicate: bool) -> Next:
+def _next(earlier: Record | None, now: datetime, *, allow_duplicate: bool) -> Next:
     """Give what to change in the call of a dry run; money that is not settled is settled before more of it goes."""
     if earlier and is_of_unknown_outcome(earlier) and not allow_duplicate:
-        return Next(tool="get_balance", arguments={}, after_seconds=JUDGED_AFTER_SECONDS)
+        return Next(tool="get_balance", arguments={}, after_seconds=settling_pause_seconds(earlier, now))
     again = {"allow_duplicate": True} if earlier or allow_duplicate else {}
     return Next(tool="create_video", arguments={"dry_run": False, **again}, after_seconds=0)

@@ -24,6 +24,8 @@ GIVEN_UP_SECONDS = 86_400.0
 """A task that has not ended after this time is not worth waiting for."""
 LONGEST_LINK_PAUSE_SECONDS = 3600.0
 """The longest pause between two polls for the link of a video that is finished and came without one."""
+LONGEST_SETTLING_PAUSE_SECONDS = 86_400.0
+"""The longest pause between two questions for the balance about a request whose charge it did not show."""
 NAMED_MOST = 10
 """How many finished videos one warning names."""
 
@@ -166,7 +168,7 @@ def task_of(
         project=record.project,
         take=record.take,
         parts=list(record.parts),
-        next=_next(record, forecast, polled=outlook.polled) or _ask_for_link(edition, record, now, outlook),
+        next=_next(record, forecast, now, polled=outlook.polled) or _ask_for_link(edition, record, now, outlook),
     )
 
 
@@ -180,14 +182,22 @@ def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 1)
 
 
-def _next(record: Record, forecast: Forecast | None, *, polled: bool) -> Next | None:
+def settling_pause_seconds(record: Record, now: datetime) -> float:
+    """Give the pause before the balance is asked about a request of unknown outcome: it grows where it showed nothing yet."""
+    if record.evidence is None:
+        return JUDGED_AFTER_SECONDS
+    age_seconds = (now - record.created_at).total_seconds()
+    return round(min(LONGEST_SETTLING_PAUSE_SECONDS, max(JUDGED_AFTER_SECONDS, age_seconds)), 1)
+
+
+def _next(record: Record, forecast: Forecast | None, now: datetime, *, polled: bool) -> Next | None:
     arguments = {"task_id": record.task_id or record.request_id}
     if record.status in RUNNING and not forecast and not polled:
         return Next(tool="get_task", arguments=arguments, after_seconds=0)
     if forecast:
         return Next(tool="wait_for_video", arguments=arguments, after_seconds=round(forecast.pause_seconds(), 1))
     if record.status == "unknown" and record.settled is None:
-        return Next(tool="get_balance", arguments={}, after_seconds=JUDGED_AFTER_SECONDS)
+        return Next(tool="get_balance", arguments={}, after_seconds=settling_pause_seconds(record, now))
     if record.status == "completed" and record.task_id and record.video_url and not record.saved:
         return Next(tool="download_video", arguments={"task_id": record.task_id}, after_seconds=0)
     return None
@@ -225,7 +235,8 @@ def _evidence(record: Record) -> list[str]:
     if record.status != "unknown" and record.evidence is None:
         return []
     evidence = _BALANCE_SAYS.get(record.evidence or "", "get_balance compares the account before and after.")
-    return [f"{_what_came(record)} {evidence} Do not send it again without asking the user."]
+    by_hand = _BY_HAND.format(record.request_id) if record.evidence == "cannot tell" else ""
+    return [f"{_what_came(record)} {evidence}{by_hand} Do not send it again without asking the user."]
 
 
 def _what_came(record: Record) -> str:
@@ -242,6 +253,10 @@ _BALANCE_SAYS = {
     "charged": "The balance shows that it was charged.",
     "cannot tell": "The balance does not show whether it was charged.",
 }
+_BY_HAND = (
+    " Whoever runs this server can look it up in the provider's console, and settle it with `seedance-mcp settle {} charged` "
+    "or `not-charged`."
+)
 
 
 def expiring(edition: Edition, page: Page) -> list[str]:

@@ -19,7 +19,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from seedance_mcp.catalogue.edition import load_edition
 from seedance_mcp.errors import SeedanceError, TaskNotFound
 from seedance_mcp.money.ledger import Ledger
-from seedance_mcp.money.policy import is_of_unknown_outcome
+from seedance_mcp.money.policy import RUNS_MOST_SECONDS, is_of_unknown_outcome
 from seedance_mcp.money.records import Record, Reservation
 from seedance_mcp.money.sql_ledger import Engine, SqlLedger
 from seedance_mcp.money.stores.sqlite import LEDGER_FILE, SqliteStore
@@ -194,7 +194,7 @@ class Provider:
         if not call.step.again and any(post.call.created_at > call.created_at for post in same):
             self.sent_late.append(call.name)
         post = Post(call, f"vid_{len(self.posts)}" if says in PAID else None)
-        if says in PAID and (self.nature.charged_at == "create" or says != "told"):
+        if says in PAID and self.nature.charged_at == "create":
             post.charged = self.price * self.nature.factor
         self.posts.append(post)
         if says in {"lost", "dropped"}:
@@ -218,6 +218,12 @@ class Provider:
         url = {"video_url": f"https://a.invalid/{task_id}.mp4"} if post.status == "completed" else {}
         cost = {"cost": str(post.charged)} if tells else {}
         return _ok({"task_id": task_id, "status": post.status, **url, **cost})
+
+    def give_up_old(self, now: datetime) -> None:
+        """No video is in the making for longer than the product takes for possible."""
+        for post in self.posts:
+            if post.status == "processing" and (now - post.call.created_at).total_seconds() >= RUNS_MOST_SECONDS:
+                post.status = "failed"
 
     def end(self, number: int, *, well: bool) -> None:
         """Let a running video end."""
@@ -380,6 +386,7 @@ class World:
             case _:
                 pass
         await self.idle()
+        self.provider.give_up_old(self.clock.now)
         await self.compare()
         for error in self.broken:
             raise error

@@ -99,6 +99,9 @@ def jumps(number: int) -> Step:
     return Step("jump", number=number)
 
 
+COMPLETES = Step("end", number=0, again=True)
+SEEN = [create(1, process=2), passes(1), COMPLETES, call("get"), passes(1)]
+"""A video whose charge was reported while it was made, where the provider does that."""
 FAILS, RELEASE = Step("end", number=0, again=False), Step("release")
 MARKING, POSTING, POSTED, ASKED = 6, 7, 8, 2
 """The steps of a create before it is marked as sent, before its POST and after it, and the one after the account answered."""
@@ -147,6 +150,21 @@ def test_a_request_of_a_process_that_died_is_judged_once_it_was_watched(engine: 
     watched = [passes(4), call("balance", process=1), passes(2), passes(1), call("balance", process=1)]
     for number, stopped in enumerate((POSTING, POSTED)):
         folder = tmp_path / str(number)
-        steps = [create(0, stop="die", at=stopped), *watched]
+        steps = [*SEEN, create(0, stop="die", at=stopped), *watched]
         evidence = live(Nature(), steps, folder, engine)
-        assert evidence == [["not charged"], ["charged"]][number]
+        assert evidence == [None, ["not charged", "charged"][number]]
+
+
+def test_a_quiet_account_proves_nothing_while_a_charge_may_come_at_the_end(engine: str, tmp_path: Path) -> None:
+    quiet = [create(0, "lost"), passes(4), call("balance")]
+    for number, (nature, steps, evidence) in enumerate(
+        [
+            (Nature(charged_at="end"), quiet, ["cannot tell"]),
+            (Nature(charged_at="end"), [*SEEN, *quiet], [None, "cannot tell"]),
+            (Nature(charged_at="end"), [*quiet, COMPLETES, call("balance")], ["charged"]),
+            (Nature(), [*SEEN, create(0, "dropped"), passes(4), call("balance")], [None, "not charged"]),
+            (Nature(at_create="nothing", at_query="end"), [*SEEN, create(0, "dropped"), *quiet[1:]], [None, "cannot tell"]),
+            (Nature(), [create(0, "dropped"), *quiet[1:], *[passes(6)] * 7, call("balance")], ["not charged"]),
+        ]
+    ):
+        assert live(nature, steps, tmp_path / str(number), engine) == evidence

@@ -210,13 +210,16 @@ async def test_an_unsettled_request_blocks_its_duplicate_at_any_age(open_world: 
 async def test_after_two_quiet_minutes_a_busy_answer_may_go_again_by_itself(open_world: OpenWorld) -> None:
     now = NOON
     async with open_world(clock=lambda: now) as world:
+        made = await world.create(prompt="seen: it is charged before it is ready")
+        now += timedelta(seconds=300)
+        assert (await world.call("wait_for_video", {"task_id": made["task_id"]}))["status"] == "completed"
         world.sandbox.faults = [Fault("busy", CREATE)]
         assert (await world.create()).error["charged"] == "maybe"
         now += timedelta(seconds=100)
         assert (await world.create())["deduplicated"] is True
         now += timedelta(seconds=21)
         assert (await world.create())["task_id"]
-        assert world.creates == 2
+        assert world.creates == 3
 
 
 @pytest.mark.parametrize(("gone", "left"), [(8, 2), (12, 0)])

@@ -300,23 +300,59 @@ async def test_a_lost_answer_that_was_charged_is_found_out_by_the_balance(open_w
         assert task["next"] is None
 
 
+async def seen(world: World, clock: Clock) -> None:
+    """Make a video, which the provider charges before it is ready."""
+    made = await world.create(prompt="seen")
+    clock.pass_(seconds=300)
+    assert (await world.call("wait_for_video", {"task_id": made["task_id"]}))["status"] == "completed"
+
+
+async def test_until_a_charge_was_seen_a_quiet_account_proves_nothing(open_world: OpenWorld, clock: Clock) -> None:
+    async with open_world(clock=clock) as world:
+        lost = await lose(world, "server_error")
+        clock.pass_(seconds=3600)
+        balance = await world.call("get_balance")
+        assert balance["unclear"] == [lost.error["request_id"]]
+        assert "`seedance-mcp settle REQUEST_ID charged` or `not-charged`" in balance["warnings"][0]
+        again = await world.create()
+        assert again["deduplicated"] is True
+        assert f"seedance-mcp settle {lost.error['request_id']} " in " ".join(again["warnings"])
+        assert (again["next"]["tool"], again["next"]["after_seconds"]) == ("get_balance", 3600)
+        same = {"model": "seedance2.0-sp", "prompt": "a fox"}
+        dry = await world.call("create_video", {"request": same, "dry_run": True})
+        assert dry["next"] == again["next"]
+        clock.pass_(seconds=7 * 86_400)
+        assert (await world.call("get_balance"))["unclear"] == []
+
+
+async def test_the_next_video_shows_when_this_provider_charges(open_world: OpenWorld, clock: Clock) -> None:
+    async with open_world(clock=clock) as world:
+        await lose(world, "server_error")
+        clock.pass_(seconds=3600)
+        assert len((await world.call("get_balance"))["unclear"]) == 1
+        await seen(world, clock)
+        clock.pass_(seconds=1)
+        assert (await world.call("get_balance"))["unclear"] == []
+
+
 async def test_a_lost_request_that_was_not_charged_is_released_after_two_minutes(open_world: OpenWorld, clock: Clock) -> None:
     async with open_world(clock=clock) as world:
+        await seen(world, clock)
         lost = await lose(world, "server_error")
         balance = await world.call("get_balance")
         assert balance["unclear"] == [lost.error["request_id"]]
         assert balance["spent_here"]["reserved"] == 0.25
-        (task,) = (await world.call("list_tasks", {"detail": "full"}))["tasks"]
+        (task, _) = (await world.call("list_tasks", {"detail": "full"}))["tasks"]
         assert "The balance does not show whether it was charged." in task["warnings"][0]
         clock.pass_(seconds=121)
         listed = await world.call("list_tasks", {"refresh": True, "detail": "full"})
-        (task,) = listed["tasks"]
+        (task, _) = listed["tasks"]
         assert task["status"] == "failed"
         assert "not charged" in task["warnings"][0]
         assert task["error"]["message"] == (
             "The answer to this request was lost. It was not charged: the request may be sent again."
         )
-        assert (await world.call("get_balance"))["spent_here"] == {"today": 0.0, "total": 0.0, "reserved": 0.0}
+        assert (await world.call("get_balance"))["spent_here"] == {"today": 0.25, "total": 0.25, "reserved": 0.0}
         assert (await world.create())["deduplicated"] is False
 
 

@@ -201,6 +201,15 @@ async def lost(ledger: Ledger, name: str, used: str = "10") -> Record:
     return await ledger.fail(f"req_{name}", OutcomeUnknown("lost", charged="maybe"))
 
 
+async def paid_at_once(ledger: Ledger) -> None:
+    """Let the ledger see that the provider charges this model before a task ends."""
+    request = NewRequest({"model": "m", "prompt": "seen"}, "seen", Decimal("2.5"), "req_seen")
+    await ledger.reserve(request, window_seconds=0, admit=admit)
+    await ledger.mark_sending("req_seen", Decimal("7.5"))
+    for status in ("queued", "completed"):
+        await ledger.observe("req_seen", ProviderTask("vid_seen", status, cost=Decimal("2.5")))
+
+
 async def test_a_request_under_way_or_changed_since_the_question_leaves_it_open(
     open_ledger: OpenLedger, tmp_path: Path
 ) -> None:
@@ -238,6 +247,7 @@ async def test_only_a_failure_of_a_task_begun_before_can_hide_a_charge(open_ledg
             await ledger.observe("req_two", ProviderTask("vid_2", "queued"))
             clock.now += timedelta(seconds=300)
 
+        await paid_at_once(ledger)
         if begun_before:
             await begin()
         record = await lost(ledger, "one")
@@ -251,9 +261,43 @@ async def test_only_a_failure_of_a_task_begun_before_can_hide_a_charge(open_ledg
         await ledger.aclose()
 
 
+TOLD = Decimal("2.5")
+RUNNING, ENDED = ProviderTask("vid_2", "processing", cost=TOLD), ProviderTask("vid_2", "completed", cost=TOLD)
+CAME_TO_NOTHING = ProviderTask("vid_2", "failed"), ProviderTask("vid_2", "failed", cost=Decimal(0))
+
+
+@pytest.mark.parametrize(
+    ("reports", "model", "evidence"),
+    [
+        ((RUNNING, ENDED), "m", "not charged"),
+        ((ENDED,), "m", "cannot tell"),
+        ((ENDED, RUNNING), "m", "cannot tell"),
+        ((CAME_TO_NOTHING[0], replace(ENDED, video_url="https://a.b/c")), "m", "cannot tell"),
+        ((CAME_TO_NOTHING[1],), "m", "not charged"),
+        ((ProviderTask("vid_2", "unknown", cost=TOLD), ENDED), "m", "cannot tell"),
+        ((ENDED,), "other", "not charged"),
+    ],
+)
+async def test_the_newest_charge_of_the_same_model_tells_when_the_provider_charges(
+    open_ledger: OpenLedger, tmp_path: Path, reports: tuple[ProviderTask, ...], model: str, evidence: str
+) -> None:
+    clock = Clock()
+    ledger = open_ledger(Settings(data_dir=tmp_path), clock)
+    await paid_at_once(ledger)
+    newest = NewRequest({"model": model, "prompt": "two"}, "two", TOLD, "req_two")
+    await ledger.for_principal("bob").reserve(newest, window_seconds=0, admit=admit)
+    for report in reports:
+        await ledger.for_principal("bob").observe("req_two", report)
+    record = await lost(ledger, "one")
+    clock.now += timedelta(seconds=300)
+    assert (await ledger.judge(record, Decimal(10), clock.now, only_one=True)).evidence == evidence
+    await ledger.aclose()
+
+
 async def test_an_answer_that_comes_after_the_judgement_wins(open_ledger: OpenLedger, tmp_path: Path) -> None:
     clock = Clock()
     ledger = open_ledger(Settings(data_dir=tmp_path), clock)
+    await paid_at_once(ledger)
     record = await lost(ledger, "one")
     clock.now += timedelta(seconds=300)
     judged = await ledger.judge(record, Decimal(10), clock.now, only_one=True)

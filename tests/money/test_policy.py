@@ -270,8 +270,10 @@ def test_a_request_that_is_awaited_is_never_overdue() -> None:
     assert policy.keep_awaiting(LOST, NOON) == LOST
 
 
-QUIET = Movements(unanswered=False, failed=False, unclear=False, charged=Decimal(0))
+QUIET = Movements(unanswered=False, failed=False, unclear=False, charged=Decimal(0), charges_before_end=True)
+AT_END = replace(QUIET, charges_before_end=False)
 LATER = NOON + timedelta(seconds=120)
+A_WEEK_LATER = NOON + timedelta(days=7)
 
 
 @pytest.mark.parametrize(
@@ -286,6 +288,10 @@ LATER = NOON + timedelta(seconds=120)
         ("10", QUIET, LATER, False, "not charged", "0"),
         ("10", QUIET, LATER - timedelta(seconds=1), True, "cannot tell", None),
         ("11", replace(QUIET, charged=Decimal(1)), LATER, True, "not charged", "0"),
+        ("10", AT_END, LATER, True, "cannot tell", None),
+        ("10", AT_END, A_WEEK_LATER - timedelta(seconds=1), True, "cannot tell", None),
+        ("10", AT_END, A_WEEK_LATER, True, "not charged", "0"),
+        ("12.5", AT_END, LATER, True, "charged", "2.5"),
         ("13.5", replace(QUIET, charged=Decimal(1)), NOON, True, "charged", "2.5"),
         ("10", replace(QUIET, unanswered=True), LATER, True, "cannot tell", None),
         ("10", replace(QUIET, failed=True), LATER, True, "cannot tell", None),
