@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import errno
-import os
 import sys
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, asynccontextmanager
@@ -65,7 +64,7 @@ def parser() -> argparse.ArgumentParser:
     """Give the parser of the whole command line; `options.run` is the function of the chosen command."""
     parser = argparse.ArgumentParser(prog="seedance-mcp", description="Seedance 2.0 video for MCP clients.")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    parser.set_defaults(run=_start, transport="stdio", keep=False)
+    parser.set_defaults(run=_welcome)
     commands = parser.add_subparsers(title="commands", metavar="")
     serve = commands.add_parser("serve", help="serve MCP (the default, over stdio)")
     serve.add_argument("--transport", choices=["stdio", "http", "sse"], default="stdio", help="default: stdio")
@@ -196,11 +195,8 @@ def _bundle(options: argparse.Namespace) -> None:
     print(bundle.build(options.output))
 
 
-def _start(options: argparse.Namespace) -> None:
-    """Serve a client on standard input; show a user who typed the bare command what to do next."""
-    if not os.isatty(0):
-        _serve(options)
-        return
+def _welcome(_: argparse.Namespace) -> None:
+    """Show a user who typed the bare command what to do next; a client's server never comes here."""
     from seedance_mcp.cli import welcome  # noqa: PLC0415 - a server does not need it
 
     print(welcome.text())

@@ -33,6 +33,9 @@ def terminal() -> Generator[tuple[int, int]]:
     os.close(follower)
 
 
+END = b"<end>\n"
+
+
 @pytest.fixture
 def printed(terminal: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> Printed:
     """Run a command with its output to a terminal; gives the lines."""
@@ -41,7 +44,11 @@ def printed(terminal: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> Print
         with os.fdopen(os.dup(terminal[1]), "w", encoding=encoding) as stream, monkeypatch.context() as patched:
             patched.setattr(sys, "stdout", stream)
             assert main.main(words) == 0
-        return os.read(terminal[0], 100_000).decode().replace("\r\n", "\n").splitlines()
+        os.write(terminal[1], END)
+        seen = b""
+        while not seen.endswith(END):  # a terminal passes on what was written in its own time
+            seen += os.read(terminal[0], 100_000).replace(b"\r\n", b"\n")
+        return seen.removesuffix(END).decode().splitlines()
 
     return run
 
