@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from seedance_mcp.catalogue.facts import Kind, Review
+from seedance_mcp.money.principals import Principal
 from seedance_mcp.task import Status
 
 SENDING_SECONDS = 180.0
@@ -270,6 +271,8 @@ class Spent:
     account_today: Decimal = Decimal(0)
     """Of every principal, like `account_total`."""
     account_total: Decimal = Decimal(0)
+    principal: Principal | None = None
+    """The row of whoever spends it, where the operator made one: its limits hold too."""
 
 
 @dataclass(frozen=True, slots=True)
