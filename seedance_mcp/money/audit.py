@@ -40,10 +40,10 @@ class Entry:
     """Chosen before the ledger is written, so that a second try adds nothing."""
 
 
-def of_request(action: Action, record: Record, at: datetime, **more: str | None) -> Entry:
+def of_request(action: Action, record: Record, at: datetime, code: str | None = None) -> Entry:
     """Give the entry of something that was done with a request."""
-    known = {"request_id": record.request_id, "model": record.model}
-    return Entry(at, record.principal, "caller", action, **known, **more, amount=record.estimate)
+    about = (record.request_id, record.model)
+    return Entry(at, record.principal, "caller", action, code, *about, amount=record.estimate)
 
 
 def of_change(before: Record, after: Record, at: datetime) -> list[Entry]:
@@ -62,8 +62,8 @@ def of_change(before: Record, after: Record, at: datetime) -> list[Entry]:
 
 def _settled(record: Record, at: datetime) -> Entry:
     actor = "operator" if record.settled_by == "person" else str(record.settled_by)
-    known = {"request_id": record.request_id, "model": record.model, "detail": record.evidence}
-    return Entry(at, record.principal, actor, "settled", **known, amount=record.settled)
+    about = (record.request_id, record.model, record.settled, record.evidence)
+    return Entry(at, record.principal, actor, "settled", None, *about)
 
 
 def of_refusal(principal: str, error: SeedanceError, model: str, amount: Decimal | None, at: datetime) -> Entry:

@@ -156,7 +156,7 @@ class Doorkeeper:
             return _REFUSED_FOR_NOW
         except PrincipalsAway:
             return _REFUSED_WITHOUT_LEDGER
-        if access is None and (self._is_closed or self._principals):
+        if access is None and (self._is_closed or self._principals.has_any):
             challenge = self._issuer.challenge(token_given=bool(token)) if self._issuer else "Bearer"
             return PlainTextResponse("A bearer token is needed.", 401, headers={"WWW-Authenticate": challenge})
         if wait_seconds := self._rate.seconds_to_wait(principal_of(access)):

@@ -52,7 +52,8 @@ class KnownPrincipals:
             log.warning("The principals cannot be read: %s", type(error).__name__)
         self._read_at = self._clock()
 
-    def __bool__(self) -> bool:
+    @property
+    def has_any(self) -> bool:
         """Whether there is any, disabled or not: then nobody comes in without a token."""
         return bool(self._rows)
 
