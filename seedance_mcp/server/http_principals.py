@@ -38,13 +38,19 @@ class KnownPrincipals:
         Raises:
             PrincipalsAway: They were never read.
         """
-        async with self._lock:
-            if self._clock() - self._read_at >= FRESH_SECONDS:
+        if self._is_old():
+            async with self._lock:
                 await self._read()
         if self._rows is None:
             raise PrincipalsAway
 
+    def _is_old(self) -> bool:
+        return self._clock() - self._read_at >= FRESH_SECONDS
+
     async def _read(self) -> None:
+        """Read the rows, unless another request did meanwhile."""
+        if not self._is_old():
+            return
         ledger = self._ledger()
         try:
             self._rows = await ledger.registered() if ledger else []

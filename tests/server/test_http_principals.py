@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+import anyio
 import httpx
 import pytest
 from pydantic import SecretStr
@@ -36,12 +37,13 @@ class Door:
     """The door before an application that names its caller, with a clock of its own."""
 
     def __init__(self, settings: Settings, ledger: Ledger) -> None:
-        self.now, self.is_away, self._ledger = 0.0, False, ledger
+        self.now, self.is_away, self.reads, self._ledger = 0.0, False, 0, ledger
         people = KnownPrincipals(lambda: cast("Ledger", self), lambda: self.now)
         door = Doorkeeper(self._inside, settings, "127.0.0.1", lambda: self.now, principals=people)
         self._http = httpx.AsyncClient(transport=httpx.ASGITransport(door), base_url="http://127.0.0.1")
 
     async def registered(self) -> list[Principal]:
+        self.reads += 1
         if self.is_away:
             raise LedgerUnusable("away")
         return await self._ledger.registered()
@@ -99,6 +101,12 @@ async def test_while_the_ledger_is_away_those_who_were_known_come_in(tmp_path: P
         assert await door.asks("one") == 503
         door.now += FRESH_SECONDS
         assert await door.asks("one") == "anna"
+        door.now += FRESH_SECONDS
+        before = door.reads
+        async with anyio.create_task_group() as group:
+            for _ in range(9):
+                group.start_soon(door.asks, "one")
+        assert door.reads == before + 1
         door.is_away, door.now = True, door.now + FRESH_SECONDS
         assert [await door.asks(token) for token in ("one", "two", "")] == ["anna", 401, 401]
 
