@@ -269,7 +269,7 @@ class MemoryLedger:
             total(policy.reserved(record) for record in mine),
             total(policy.spent(record) for record in everybodys if record.created_at.date() == today),
             total(policy.spent(record) for record in everybodys),
-            self._tables.principals.get(self._principal),
+            principal=self._tables.principals.get(self._principal),
         )
 
     async def used_before(self) -> Used:

@@ -271,7 +271,7 @@ class Spent:
     account_today: Decimal = Decimal(0)
     """Of every principal, like `account_total`."""
     account_total: Decimal = Decimal(0)
-    principal: Principal | None = None
+    principal: Principal | None = field(default=None, kw_only=True)
     """The row of whoever spends it, where the operator made one: its limits hold too."""
 
 

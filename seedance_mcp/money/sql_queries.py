@@ -191,7 +191,7 @@ class Reading:
         """Add up what was spent and what is reserved, by this principal and by all of them."""
         today, total, reserved = self._sums("scope = ?", self.principal)
         row = sql_people.find(self.db, self.principal)
-        return Spent(today, total, reserved, *self._sums("scope >= ''")[:2], row)
+        return Spent(today, total, reserved, *self._sums("scope >= ''")[:2], principal=row)
 
     def _sums(self, where: str, *values: object) -> tuple[Decimal, Decimal, Decimal]:
         (row,) = self.db.all(
