@@ -13,6 +13,8 @@ from typing import Any
 from seedance_mcp.errors import ConfirmationRequired, InvalidRequest, SeedanceError, TaskNotFound
 from seedance_mcp.money import policy, sums
 from seedance_mcp.money.amounts import exact
+from seedance_mcp.money.audit import Action, Entry, of_change, of_request
+from seedance_mcp.money.principals import Principal
 from seedance_mcp.money.records import (
     AssetReference,
     Film,
@@ -67,6 +69,8 @@ class Tables:
     saving_until: dict[str, datetime] = field(default_factory=dict[str, datetime])
     uploads: dict[tuple[str, str], Upload] = field(default_factory=dict[tuple[str, str], Upload])
     films: list[tuple[str, Film]] = field(default_factory=list[tuple[str, Film]])
+    principals: dict[str, Principal] = field(default_factory=dict[str, Principal])
+    audit: list[Entry] = field(default_factory=list[Entry])
 
 
 class MemoryLedger:
@@ -95,6 +99,7 @@ class MemoryLedger:
     def _write(self, after: Record, event: str | None = None) -> Record:
         before = self._tables.requests.get(after.request_id)
         self._tables.requests[after.request_id] = after
+        self._tables.audit += of_change(before, after, self._now()) if before is not None else []
         state = after.state if before is not None and before.state != after.state else None
         settled = policy.settled_anew(before, after) if before is not None else None
         for what in filter(None, [event] if event else [state, settled]):
@@ -117,6 +122,8 @@ class MemoryLedger:
             self._tables.tokens[token] = replace(self._tables.tokens[token], used=True)
         record = self._write(policy.reserve(request, self._principal, self._now()), "reserved")
         self._tables.bodies[record.request_id] = request.body
+        if token:
+            self._tables.audit.append(of_request("confirmed", record, self._now()))
         return Reservation(record, is_new=True)
 
     async def duplicated(self, fingerprint: str, window_seconds: float) -> Record | None:
@@ -150,6 +157,7 @@ class MemoryLedger:
         after = policy.settle(before, verdict)
         settled = (before.settled, before.settled_by) != (after.settled, after.settled_by)
         self._tables.requests[record.request_id] = after
+        self._tables.audit += of_change(before, after, self._now())
         return self._write(after, f"settled by {verdict.by}: {verdict.evidence}" if settled else None)
 
     async def adopt(self, task_id: str, made_at: datetime | None) -> Record:
@@ -261,6 +269,7 @@ class MemoryLedger:
             total(policy.reserved(record) for record in mine),
             total(policy.spent(record) for record in everybodys if record.created_at.date() == today),
             total(policy.spent(record) for record in everybodys),
+            principal=self._tables.principals.get(self._principal),
         )
 
     async def used_before(self) -> Used:
@@ -396,6 +405,43 @@ class MemoryLedger:
 
     async def remember_reference(self, made: AssetReference) -> None:
         self._tables.references[self._principal, made.name, made.route] = made
+
+    async def registration(self) -> Principal | None:
+        return self._tables.principals.get(self._principal)
+
+    async def registered(self) -> list[Principal]:
+        return [principal for _, principal in sorted(self._tables.principals.items())]
+
+    async def add_principal(self, principal: Principal) -> None:
+        known = self._tables.principals.get(principal.name)
+        if known not in {None, principal}:
+            raise InvalidRequest(f"{principal.name} is there already")
+        if known is None:
+            self._tables.principals[principal.name] = principal
+            self._enter_change(principal, "added", principal.at)
+
+    async def change_principal(self, name: str, change: Callable[[Principal], Principal], action: Action) -> Principal:
+        if name not in self._tables.principals:
+            raise InvalidRequest(f"{name} is no principal here")
+        before, after = self._tables.principals[name], change(self._tables.principals[name])
+        self._tables.principals[name] = after
+        if before != after:
+            self._enter_change(after, action, self._now())
+        return after
+
+    def _enter_change(self, principal: Principal, action: Action, at: datetime) -> None:
+        detail = str(principal.limits) if action in {"added", "limited"} else None
+        self._tables.audit.append(Entry(at, principal.name, "operator", action, detail=detail))
+
+    async def enter(self, entry: Entry) -> None:
+        if entry.entry_id not in {each.entry_id for each in self._tables.audit}:
+            self._tables.audit.append(entry)
+
+    async def audit(self, since: datetime | None, principal: str | None, limit: int) -> list[Entry]:
+        fitting = [
+            each for each in self._tables.audit if principal in {None, each.principal} and (not since or each.at >= since)
+        ]
+        return sorted(fitting, key=lambda each: each.at)[-limit:] if limit else []
 
     async def prune(self, before: datetime) -> int:
         known = self._tables.requests.values()

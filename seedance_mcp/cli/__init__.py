@@ -13,6 +13,7 @@ __all__ = [
     "loading",
     "main",
     "mcp_clients",
+    "principals",
     "remote",
     "running",
     "screen",

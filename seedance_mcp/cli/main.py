@@ -15,7 +15,7 @@ import anyio
 
 from seedance_mcp._version import __version__
 from seedance_mcp.catalogue.edition import load_edition
-from seedance_mcp.cli import serving
+from seedance_mcp.cli import principals, serving
 from seedance_mcp.cli.loading import without_garbage_collection
 from seedance_mcp.cli.mcp_clients import BY_NAME as CLIENTS_BY_NAME
 from seedance_mcp.cli.running import EXIT_FAILED, read_settings, run
@@ -90,6 +90,7 @@ def parser() -> argparse.ArgumentParser:
     models = commands.add_parser("models", help="list the models and their limits")
     models.set_defaults(run=_models)
     _add_money(commands)
+    principals.add_commands(commands, _principals, _audit)
     _add_ledger(commands)
     _add_setup(commands)
     return parser
@@ -360,6 +361,15 @@ async def _write_gallery(options: argparse.Namespace) -> None:
 
     async with _ledger() as (settings, ledger):
         await gallery.write(settings, await _views(ledger, options.principal) or {"": ledger}, renew=options.keep_updated)
+
+
+def _principals(options: argparse.Namespace) -> None:
+    principals.manage(read_settings(), lambda: datetime.now(UTC), options, _show)
+
+
+def _audit(options: argparse.Namespace) -> None:
+    since = read_time("--since", options.since, datetime.now(UTC)) if options.since else None
+    principals.audit(read_settings(), lambda: datetime.now(UTC), since, options, _show)
 
 
 def _ledger_command(options: argparse.Namespace) -> None:

@@ -2,10 +2,12 @@
 
 __all__ = [
     "amounts",
+    "audit",
     "gate",
     "ledger",
     "policy",
     "prices",
+    "principals",
     "reconcile",
     "records",
     "sql_assets",
@@ -14,6 +16,7 @@ __all__ = [
     "sql_ledger",
     "sql_lists",
     "sql_movements",
+    "sql_people",
     "sql_queries",
     "sql_rows",
     "stores",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal, NamedTuple
@@ -12,9 +13,11 @@ from typing import Literal, NamedTuple
 import anyio
 
 from seedance_mcp.catalogue.requests import VideoRequest
-from seedance_mcp.errors import BudgetExceeded, ConfirmationRequired
+from seedance_mcp.errors import BudgetExceeded, ConfirmationRequired, SeedanceError
+from seedance_mcp.money.audit import of_refusal
 from seedance_mcp.money.ledger import Ledger
 from seedance_mcp.money.prices import Estimate
+from seedance_mcp.money.principals import Limits, Principal, stricter
 from seedance_mcp.money.records import NewRequest, Reservation, Spent, Used, next_day
 from seedance_mcp.settings import Settings
 
@@ -53,28 +56,49 @@ def fingerprint(request: VideoRequest, take: int | None = None) -> str:
 
 
 def check_limits(settings: Settings, estimate: Estimate, spent: Spent, now: datetime, drift: Drift | None = None) -> None:
-    """Refuse a request that would pass a limit of the operator's.
+    """Refuse a request that would pass a limit of the operator's, of the settings or of the principal's row.
 
     Args:
-        settings: They hold the limits.
+        settings: They hold the limits of everybody.
         estimate: The price of the request; the part of it that is known counts, even where the whole is not.
-        spent: What is spent or reserved.
+        spent: What is spent or reserved, and the row of the principal.
         now: The time, which decides when the day renews.
         drift: What the account used beyond what the ledger knows.
 
     Raises:
-        BudgetExceeded: A limit would be passed or is used up, or is set and cannot be applied since the price is not known.
+        BudgetExceeded: A limit would be passed or is used up, or is set and cannot be applied since the price is not known;
+            or the principal is disabled.
     """
+    if spent.principal and spent.principal.disabled:
+        raise BudgetExceeded(
+            "The operator disabled this caller: no more videos can be made. Ask the operator.", allowed="nothing any more"
+        )
     for limit in _limits(settings, spent, now, drift or Drift()):
         if limit.is_passed_by(estimate):
             raise limit.refusal(estimate)
-    if estimate.certain is None and settings.limits and not settings.allow_unpriced:
+    if estimate.certain is None and limits_for(settings, spent.principal) and not settings.allow_unpriced:
         raise BudgetExceeded(
             "The operator has set a limit and the whole price of this request is not known, so the limit cannot be applied. "
             "Choose a model with a price (list_models), or the operator adds one (SEEDANCE_PRICES) or sets "
             "SEEDANCE_ALLOW_UNPRICED=1.",
             allowed="a request with a known price",
         )
+
+
+def limits_for(settings: Settings, principal: Principal | None) -> dict[str, Decimal]:
+    """Give the hard limits that hold for a principal, by the name of their setting: the stricter one of each kind."""
+    own, everybodys = _own(principal).by_setting(), settings.limits
+    names = [*everybodys, *(name for name in own if name not in everybodys)]
+    return {name: min(found[name] for found in (own, everybodys) if name in found) for name in names}
+
+
+def confirm_above(settings: Settings, principal: Principal | None) -> Decimal | None:
+    """Give the price above which the user of a principal has to agree first."""
+    return stricter(settings.confirm_above, _own(principal).confirm_above)
+
+
+def _own(principal: Principal | None) -> Limits:
+    return principal.limits if principal else Limits()
 
 
 class Drift(NamedTuple):
@@ -122,13 +146,16 @@ def _limits(settings: Settings, spent: Spent, now: datetime, drift: Drift) -> li
     day = f"The day renews at {next_day(now):%Y-%m-%dT%H:%M:%SZ}."
     never = "The total never renews: the operator would have to raise it."
     today, total = spent.today + drift.today, spent.total + drift.total
-    everybody, ever = spent.account_today + drift.today, spent.account_total + drift.total
+    own, everybody, ever = _own(spent.principal), spent.account_today + drift.today, spent.account_total + drift.total
     rows = (
         (settings.max_cost_per_video, "per video", Decimal(0), "The limit holds for every single video."),
         (settings.max_cost_per_day, "per day", today, day),
         (settings.max_cost_total, "in total", total, never),
         (settings.max_cost_account_per_day, "per day for the whole account", everybody, day),
         (settings.max_cost_account_total, "in total for the whole account", ever, never),
+        (own.per_video, "per video for this caller", Decimal(0), "The limit holds for every single video."),
+        (own.per_day, "per day for this caller", today, day),
+        (own.total, "in total for this caller", total, never),
     )
     return [_Limit(limit, name, gone, renewal) for limit, name, gone, renewal in rows if limit is not None]
 
@@ -136,9 +163,9 @@ def _limits(settings: Settings, spent: Spent, now: datetime, drift: Drift) -> li
 ONLY_DOCUMENTED = "only a page of its own names it, no list of the provider's does"
 
 
-def must_ask(settings: Settings, estimate: Estimate, request: VideoRequest) -> bool:
+def must_ask(settings: Settings, estimate: Estimate, request: VideoRequest, principal: Principal | None = None) -> bool:
     """Say whether the user has to agree first: to a high price or an unknown one, or to a model that is only documented."""
-    above = settings.confirm_above
+    above = confirm_above(settings, principal)
     if request.row.is_only_documented:
         return True
     return above is not None and (estimate.certain is None or estimate.certain > above)
@@ -157,6 +184,8 @@ class Gate(NamedTuple):
     ask: Ask
     reply: Reply | None = None
     drift: Drift | None = None
+    principal: str = ""
+    """Who asks, for the audit."""
 
     async def admit(
         self,
@@ -183,8 +212,24 @@ class Gate(NamedTuple):
             ConfirmationRequired: The user has to agree first, or declined; nothing was sent.
         """
         window_seconds = None if allow_duplicate else self.settings.dedupe_seconds
-        body, name, token = request.to_body(), fingerprint(request, take), None
+        body, name = request.to_body(), fingerprint(request, take)
         wanted = NewRequest(body, name, estimate.amount, project=project, take=take)
+        try:
+            return await self._admitted(wanted, request, estimate, window_seconds, confirm_token)
+        except (BudgetExceeded, ConfirmationRequired) as refusal:
+            await self._note(refusal, request, estimate)
+            raise
+
+    async def _admitted(
+        self,
+        wanted: NewRequest,
+        request: VideoRequest,
+        estimate: Estimate,
+        window_seconds: float | None,
+        confirm_token: str | None,
+    ) -> Reservation:
+        """Write the request down as soon as the user agreed, and wait for the answer to the one that it duplicates."""
+        token = None
         deadline = anyio.current_time() + IN_FLIGHT_SECONDS
         while True:
             try:
@@ -196,12 +241,17 @@ class Gate(NamedTuple):
                 return found
             await anyio.sleep(IN_FLIGHT_POLL_SECONDS)
 
+    async def _note(self, refusal: SeedanceError, request: VideoRequest, estimate: Estimate) -> None:
+        """Add a refusal to the audit; one that cannot be written down is a refusal all the same."""
+        with suppress(SeedanceError):
+            await self.ledger.enter(of_refusal(self.principal, refusal, request.model, estimate.amount, self.now()))
+
     async def _reserve(
         self, wanted: NewRequest, estimate: Estimate, request: VideoRequest, window_seconds: float | None, token: str | None
     ) -> Reservation:
         def admit(spent: Spent) -> None:
             check_limits(self.settings, estimate, spent, self.now(), self.drift)
-            if token is None and must_ask(self.settings, estimate, request):
+            if token is None and must_ask(self.settings, estimate, request, spent.principal):
                 raise _Unasked
 
         return await self.ledger.reserve(wanted, window_seconds=window_seconds, admit=admit, token=token)

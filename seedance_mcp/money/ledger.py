@@ -9,6 +9,8 @@ from functools import partial
 from typing import Any, Protocol
 
 from seedance_mcp.errors import LedgerUnusable, SeedanceError
+from seedance_mcp.money.audit import Action, Entry
+from seedance_mcp.money.principals import Principal
 from seedance_mcp.money.records import (
     AssetReference,
     Film,
@@ -266,11 +268,39 @@ class Ledger(Protocol):
         """Keep the reference that was made of a named asset for a route."""
         ...
 
+    async def registration(self) -> Principal | None:
+        """Give the row that the operator made for this principal."""
+        ...
+
+    async def registered(self) -> list[Principal]:
+        """Give the rows of all principals that the operator made, in the order of their names."""
+        ...
+
+    async def add_principal(self, principal: Principal) -> None:
+        """Keep a new principal; raises `InvalidRequest` where there is one of that name."""
+        ...
+
+    async def change_principal(self, name: str, change: Callable[[Principal], Principal], action: Action) -> Principal:
+        """Replace the row of a principal by what a function makes of it; the next reservation goes by the new one.
+
+        Raises:
+            InvalidRequest: There is no such row.
+        """
+        ...
+
+    async def enter(self, entry: Entry) -> None:
+        """Add an entry to the audit; changes of money and of principals add theirs by themselves."""
+        ...
+
+    async def audit(self, since: datetime | None, principal: str | None, limit: int) -> list[Entry]:
+        """Give the newest entries of the audit, the newest last: of one principal, or of all for `None`."""
+        ...
+
     async def prune(self, before: datetime) -> int:
         """Forget prompts, bodies and links of every principal's settled requests that were made before a time.
 
         What they cost, their states and their ids stay, and so do all sums. Old events, uploads and expired tokens go too,
-        unless a request of unknown outcome may still be judged by them.
+        unless a request of unknown outcome may still be judged by them. The audit stays: it says nothing of a prompt.
 
         Returns:
             Of how many requests something was forgotten.

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
 from seedance_mcp.catalogue.facts import Kind, Review
+from seedance_mcp.money.principals import Principal
 from seedance_mcp.task import Status
 
 SENDING_SECONDS = 180.0
@@ -260,6 +261,8 @@ class Spent(NamedTuple):
     account_today: Decimal = Decimal(0)
     """Of every principal, like `account_total`."""
     account_total: Decimal = Decimal(0)
+    principal: Principal | None = None
+    """The row of whoever spends it, where the operator made one: its limits hold too."""
 
 
 class Used(NamedTuple):

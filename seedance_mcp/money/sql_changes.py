@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from seedance_mcp.errors import ConfirmationRequired, LedgerUnusable, SeedanceError, TaskNotFound
-from seedance_mcp.money import policy
+from seedance_mcp.money import audit, policy, sql_people
 from seedance_mcp.money.records import Film, Media, NewRequest, Record, Reservation, Saved, Spent, Upload, Verdict
 from seedance_mcp.money.sql_queries import NO_SUCH_TASK, Reading
 from seedance_mcp.money.sql_rows import insert_event, insert_film, insert_record, update_record
@@ -39,6 +39,8 @@ class Changing:
             self._use_token(token_digest)
         record = policy.reserve(request, self.read.principal, self.read.now)
         insert_record(self.db, record, request)
+        if token_digest:
+            sql_people.enter(self.db, audit.of_request("confirmed", record, self.read.now))
         return Reservation(record, is_new=True)
 
     def _use_token(self, digest: str) -> None:
@@ -110,7 +112,7 @@ class Changing:
         """Take in what became of a request of unknown outcome."""
         before = self._known(request_id)
         after = policy.settle(before, verdict)
-        update_record(self.db, before, after)
+        self._update(before, after)
         if after.settled_by != before.settled_by or after.settled != before.settled:
             insert_event(self.db, request_id, f"settled by {verdict.by}: {verdict.evidence}", self.read.at)
         return after
@@ -125,11 +127,17 @@ class Changing:
 
     def _write(self, before: Record, after: Record) -> Record:
         """Write a change, and that it happened where it led to another state."""
-        update_record(self.db, before, after)
+        self._update(before, after)
         changed = (after.state if before.state != after.state else None, policy.settled_anew(before, after))
         for event in filter(None, changed):
             insert_event(self.db, after.request_id, event, self.read.at)
         return after
+
+    def _update(self, before: Record, after: Record) -> None:
+        """Write what changed in a row, and into the audit what concerns money in it."""
+        update_record(self.db, before, after)
+        for entry in audit.of_change(before, after, self.read.now):
+            sql_people.enter(self.db, entry)
 
     def _known(self, request_id: str) -> Record:
         found = self.read.find_anybodys("request_id", request_id)

@@ -15,7 +15,9 @@ import anyio
 import anyio.to_thread
 
 from seedance_mcp.errors import LedgerAway, SeedanceError
-from seedance_mcp.money import sql_assets, sql_lists
+from seedance_mcp.money import sql_assets, sql_lists, sql_people
+from seedance_mcp.money.audit import Action, Entry
+from seedance_mcp.money.principals import Principal
 from seedance_mcp.money.records import (
     AssetReference,
     Film,
@@ -338,6 +340,34 @@ class SqlLedger:
     async def remember_reference(self, made: AssetReference) -> None:
         """Keep a reference of a named asset."""
         await self._write(lambda ledger: sql_assets.remember_reference(ledger, made))
+
+    # principals whom the operator knows, and the audit
+
+    async def registration(self) -> Principal | None:
+        """Give the row of this principal."""
+        return await self._read(lambda ledger: sql_people.find(ledger.db, ledger.principal))
+
+    async def registered(self) -> list[Principal]:
+        """Give the rows of all principals."""
+        return await self._read(lambda ledger: sql_people.every(ledger.db))
+
+    async def add_principal(self, principal: Principal) -> None:
+        """Keep a new principal."""
+        await self._write(lambda ledger: sql_people.add(ledger.db, principal), concerns_all=_all)
+
+    async def change_principal(self, name: str, change: Callable[[Principal], Principal], action: Action) -> Principal:
+        """Replace the row of a principal."""
+        return await self._write(
+            lambda ledger: sql_people.change(ledger.db, name, change, action, ledger.read.now), concerns_all=_all
+        )
+
+    async def enter(self, entry: Entry) -> None:
+        """Add an entry to the audit."""
+        await self._write(lambda ledger: sql_people.enter(ledger.db, entry))
+
+    async def audit(self, since: datetime | None, principal: str | None, limit: int) -> list[Entry]:
+        """Give the newest entries of the audit."""
+        return await self._read(lambda ledger: sql_people.entries(ledger.db, ledger.insertion_order, since, principal, limit))
 
     async def prune(self, before: datetime) -> int:
         """Forget what old requests said, and nothing of what they cost."""

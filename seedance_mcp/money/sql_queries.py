@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from seedance_mcp.errors import TaskNotFound
-from seedance_mcp.money import policy, sums
+from seedance_mcp.money import policy, sql_people, sums
 from seedance_mcp.money.amounts import from_nano, from_text
 from seedance_mcp.money.records import Film, Media, ModelSpending, Movements, Page, Record, Spent, Took, Upload, Used
 from seedance_mcp.money.sql_films import Films
@@ -190,7 +190,8 @@ class Reading:
     def spent(self) -> Spent:
         """Add up what was spent and what is reserved, by this principal and by all of them."""
         today, total, reserved = self._sums("scope = ?", self.principal)
-        return Spent(today, total, reserved, *self._sums("scope >= ''")[:2])
+        row = sql_people.find(self.db, self.principal)
+        return Spent(today, total, reserved, *self._sums("scope >= ''")[:2], principal=row)
 
     def _sums(self, where: str, *values: object) -> tuple[Decimal, Decimal, Decimal]:
         (row,) = self.db.all(

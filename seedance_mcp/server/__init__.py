@@ -12,6 +12,7 @@ __all__ = [
     "http_files",
     "http_lists",
     "http_messages",
+    "http_principals",
     "log_lines",
     "loose_messages",
     "metrics",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import aclosing, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Literal
@@ -28,6 +28,7 @@ from seedance_mcp.server.http_door import HEALTH_PATH, READY_PATH, Doorkeeper, b
 from seedance_mcp.server.http_files import file_routes
 from seedance_mcp.server.http_lists import KeptLists
 from seedance_mcp.server.http_messages import MessageMiddleware
+from seedance_mcp.server.http_principals import KnownPrincipals
 from seedance_mcp.server.log_lines import announce
 from seedance_mcp.server.oauth import Issuer, issuer_of
 from seedance_mcp.settings import Settings, is_loopback_host
@@ -49,12 +50,17 @@ class Place:
     key: str | None = None
 
 
-def check_closed(settings: Settings, host: str) -> None:
-    """Raise `NotConfigured` where other machines reach the server and no token is asked for."""
-    if not is_loopback_host(host) and not settings.http_tokens and not settings.http_oauth_issuer:
+def needs_principals(settings: Settings, host: str) -> bool:
+    """Whether other machines reach the server and only principals of the ledger could have a token."""
+    return not is_loopback_host(host) and not settings.http_tokens and not settings.http_oauth_issuer
+
+
+def check_closed(settings: Settings, host: str, *, has_principals: bool = False) -> None:
+    """Raise `NotConfigured` where other machines reach the server and nobody has a token."""
+    if needs_principals(settings, host) and not has_principals:
         raise NotConfigured(
             f"Other machines reach {host}, so a token is needed: set SEEDANCE_HTTP_TOKENS (name:token pairs, comma separated) "
-            "or SEEDANCE_HTTP_OAUTH_ISSUER, or listen on 127.0.0.1."
+            "or SEEDANCE_HTTP_OAUTH_ISSUER, make one with seedance-mcp principals add, or listen on 127.0.0.1."
         )
 
 
@@ -97,6 +103,8 @@ def build_http_app(
     host: str,
     connect: Connect = connect_to_provider,
     trust: Callable[[Settings], Issuer | None] = issuer_of,
+    *,
+    has_principals: bool = False,
 ) -> Starlette:
     """Make the ASGI application of one transport, whose clients share one provider connection and one ledger.
 
@@ -106,16 +114,18 @@ def build_http_app(
         host: The address that the application listens on.
         connect: Makes the client of the provider.
         trust: Gives the OAuth issuer whose tokens are good, or `None`.
+        has_principals: Whether the ledger knows principals.
 
     Returns:
         The application; its `state.running` gives how many calls are being worked on.
 
     Raises:
-        NotConfigured: Other machines reach the host and no token is asked for.
+        NotConfigured: Other machines reach the host and nobody has a token.
     """
-    check_closed(settings, host)
+    check_closed(settings, host, has_principals=has_principals)
     issuer = trust(settings)
     opened: list[Shared] = []
+    principals = KnownPrincipals(lambda: opened[0].ledger if opened else None)
 
     server = build_server(settings, lambda: nullcontext(opened[0]))
     inner = _streamable(server) if transport == "http" else _older_sse(server)
@@ -130,7 +140,7 @@ def build_http_app(
     own = [*file_routes(opened), Route(HEALTH_PATH, _healthy), Route(READY_PATH, _readiness(opened))]
     app = Starlette(
         routes=[*own, *(issuer.routes() if issuer else []), Mount("/", app=inner)],
-        middleware=[Middleware(Doorkeeper, settings=settings, host=host, issuer=issuer)],
+        middleware=[Middleware(Doorkeeper, settings=settings, host=host, issuer=issuer, principals=principals)],
         lifespan=lifespan,
     )
     app.state.running = lambda: sum(each.calls_running for each in opened)
@@ -176,9 +186,15 @@ def _older_sse(server: Server[Shared]) -> Starlette:
     return Starlette(routes=routes, middleware=[Middleware(MessageMiddleware, path=path)])
 
 
+async def _has_principals(settings: Settings) -> bool:
+    async with aclosing(Shared(settings)) as shared:
+        return bool(await shared.ledger.registered())
+
+
 async def serve_http(settings: Settings, transport: Transport, place: Place) -> None:
     """Serve until a signal comes and the running calls have ended; writes the server's URL to standard error at the start."""
-    app = build_http_app(settings, transport, place.host)
+    has_principals = needs_principals(settings, place.host) and await _has_principals(settings)
+    app = build_http_app(settings, transport, place.host, has_principals=has_principals)
     most = connections_allowed()
     config = uvicorn.Config(
         app,

@@ -21,8 +21,9 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from seedance_mcp.server.client_session import principal_of
+from seedance_mcp.server.http_principals import FRESH_SECONDS, KnownPrincipals, PrincipalsAway
 from seedance_mcp.server.oauth import REFETCH_SECONDS, Issuer, IssuerAway
-from seedance_mcp.settings import Settings
+from seedance_mcp.settings import Settings, is_loopback_host
 from seedance_mcp.tools.links import FILES, UPLOADS
 from seedance_mcp.untrusted import sanitize
 
@@ -96,6 +97,7 @@ class Doorkeeper:
         host: str,
         clock: Callable[[], float] = anyio.current_time,
         issuer: Issuer | None = None,
+        principals: KnownPrincipals | None = None,
     ) -> None:
         """Stand before an application.
 
@@ -105,13 +107,16 @@ class Doorkeeper:
             host: The address that the application listens on.
             clock: Seconds that never run backwards.
             issuer: Whose tokens are good beside the operator's own.
+            principals: Those that the ledger knows, whose tokens are good too.
         """
         self._app, self._issuer = app, issuer
         named = {*settings.http_host_names, *map(_name_of_url, _own_urls(settings))} - {""}
         self._hosts = {*_LOOPBACK_NAMES, bracketed(host), *named}
         self._readable = _readable_for(named, self._admit)
         tokens = settings.http_token_pairs
-        self._verifiers: list[TokenVerifier] = [*([OperatorTokens(tokens)] if tokens else []), *([issuer] if issuer else [])]
+        self._principals = principals or KnownPrincipals(lambda: None, clock)
+        self._verifiers: list[TokenVerifier] = [OperatorTokens(tokens), self._principals, *([issuer] if issuer else [])]
+        self._is_closed = bool(tokens) or issuer is not None or not is_loopback_host(host)
         self._rate = RequestRate(settings.http_requests_per_minute, clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -145,10 +150,13 @@ class Doorkeeper:
         scheme, _, given = headers.get("authorization", "").partition(" ")
         token = given.strip() if scheme.lower() == "bearer" else ""
         try:
+            await self._principals.refresh()
             access = await self._verified(token)
         except IssuerAway:
             return _REFUSED_FOR_NOW
-        if self._verifiers and access is None:
+        except PrincipalsAway:
+            return _REFUSED_WITHOUT_LEDGER
+        if access is None and (self._is_closed or self._principals.has_any):
             challenge = self._issuer.challenge(token_given=bool(token)) if self._issuer else "Bearer"
             return PlainTextResponse("A bearer token is needed.", 401, headers={"WWW-Authenticate": challenge})
         if wait_seconds := self._rate.seconds_to_wait(principal_of(access)):
@@ -161,7 +169,7 @@ class Doorkeeper:
         """Verify a token with the operator's own first; raises `IssuerAway`."""
         for verifier in self._verifiers if token else ():
             if access := await verifier.verify_token(token):
-                return access
+                return None if self._principals.is_disabled(principal_of(access)) else access
         return None
 
 
@@ -169,6 +177,14 @@ _REFUSED_FOR_NOW = PlainTextResponse(
     "The keys of the OAuth issuer cannot be fetched, so that no token can be verified now. Try again in a minute.",
     503,
     headers={"Retry-After": str(int(REFETCH_SECONDS))},
+)
+
+
+_REFUSED_WITHOUT_LEDGER = PlainTextResponse(
+    "The ledger cannot be read, so that nobody can be let in now: the operator finds the reason in the log and by "
+    "seedance-mcp doctor. Try again in a minute.",
+    503,
+    headers={"Retry-After": str(int(FRESH_SECONDS))},
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from seedance_mcp.money.gate import limits_for
 from seedance_mcp.tools.arguments import NoArguments
 from seedance_mcp.tools.changes import judge_unknown
 from seedance_mcp.tools.results import AccountBalance, Balance, KeyBalance, Spending
@@ -25,7 +26,9 @@ async def get_balance(session: Session, arguments: NoArguments, caller: Caller) 
     account, key = await session.client.get_user_balance(), await session.client.get_key_balance()
     unknown = await judge_unknown(session, account.used, asked_at)
     unclear = [record.request_id for record in unknown if record.principal == session.principal]
-    spent, day = await session.ledger.spent(), session.settings.max_cost_per_day
+    spent = await session.ledger.spent()
+    limits = limits_for(session.settings, spent.principal)
+    day = limits.get("max_cost_per_day")
     return Balance(
         currency=session.edition.currency,
         account=AccountBalance(
@@ -41,7 +44,7 @@ async def get_balance(session: Session, arguments: NoArguments, caller: Caller) 
             unlimited=key.unlimited,
         ),
         spent_here=Spending(today=float(spent.today), total=float(spent.total), reserved=float(spent.reserved)),
-        limits={name: float(limit) for name, limit in session.settings.limits.items()},
+        limits={name: float(limit) for name, limit in limits.items()},
         left_today=None if day is None else float(max(Decimal(0), day - spent.today)),
         unclear=unclear,
         warnings=[*([_UNSETTLED] if unclear else []), *ignored_variables()],

@@ -65,7 +65,7 @@ async def create_video(session: Session, arguments: CreateVideo, caller: Caller)
         return await _would_send(session, arguments, estimate, warnings)
     session.client.require_key()
     drift = await _settle_what_can_be(session)
-    admission = gate.Gate(session.settings, session.ledger, session.now, caller.ask, caller.reply, drift)
+    admission = gate.Gate(session.settings, session.ledger, session.now, caller.ask, caller.reply, drift, session.principal)
     labels = options.model_dump(include={"allow_duplicate", "confirm_token", "project", "take"})
     admit = partial(admission.admit, request, estimate, **labels)
     found = await admit()
@@ -109,7 +109,7 @@ def _is_quiet(session: Session, record: Record) -> bool:
 async def _settle_what_can_be(session: Session) -> gate.Drift | None:
     """Learn what earlier requests cost, and what the account used beyond that, where the operator set a limit."""
     ledger = session.ledger
-    if not session.settings.limits:
+    if not gate.limits_for(session.settings, await session.registration()):
         return None
     await _poll_unsettled(session)
     asked_at, used = session.now(), await used_now(session)
@@ -133,9 +133,8 @@ async def _obstacles(session: Session, estimate: Estimate) -> list[str]:
     except NotConfigured as refusal:
         found.append(f"It cannot be sent: {refusal.message}")
     try:
-        if session.settings.limits:
-            drift = await _settle_what_can_be(session)
-            gate.check_limits(session.settings, estimate, await session.ledger.spent(), session.now(), drift)
+        drift = await _settle_what_can_be(session)
+        gate.check_limits(session.settings, estimate, await session.ledger.spent(), session.now(), drift)
     except BudgetExceeded as refusal:
         found.append(f"It would be refused: {refusal.message}")
     return found
@@ -273,7 +272,7 @@ async def _would_send(session: Session, arguments: CreateVideo, estimate: Estima
     obstacles = await _obstacles(session, estimate)
     question = (
         ["The user would be asked to confirm the price first."]
-        if gate.must_ask(session.settings, estimate, arguments.request)
+        if gate.must_ask(session.settings, estimate, arguments.request, await session.registration())
         else []
     )
     return Task(

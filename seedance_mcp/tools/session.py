@@ -18,6 +18,7 @@ from seedance_mcp.errors import NotConfigured
 from seedance_mcp.money.gate import Action, Reply
 from seedance_mcp.money.ledger import Ledger, open_ledger
 from seedance_mcp.money.prices import PriceBook, load_prices
+from seedance_mcp.money.principals import Principal
 from seedance_mcp.money.records import Record
 from seedance_mcp.polling.shared import Polls
 from seedance_mcp.settings import Settings
@@ -286,6 +287,10 @@ class Session:
     def ledger(self) -> Ledger:
         """The ledger as this principal sees it."""
         return self.shared.ledger.for_principal(self.principal)
+
+    async def registration(self) -> Principal | None:
+        """Give the row that the operator made for this principal; the user of this machine has none."""
+        return await self.ledger.registration() if self.principal else None
 
     def now(self) -> datetime:
         """Give the time."""

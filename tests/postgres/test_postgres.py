@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import anyio
 import httpx
+import psycopg
 import pytest
 from conftest import PROVIDER, no_film
 from cutting_proxy import cutting_proxy
@@ -23,6 +24,7 @@ from seedance_mcp.cli import main
 from seedance_mcp.errors import LedgerAway, LedgerUnusable
 from seedance_mcp.money import sql_ledger
 from seedance_mcp.money.ledger import Ledger, open_ledger
+from seedance_mcp.money.principals import Principal
 from seedance_mcp.money.records import NewRequest, Record, Spent
 from seedance_mcp.money.stores import postgres
 from seedance_mcp.provider.client import ProviderClient
@@ -63,6 +65,16 @@ def test_every_migration_is_a_numbered_file_that_is_shipped() -> None:
     folder = resources.files("seedance_mcp.money.stores") / "schema" / "postgres"
     names = [f"{number:03}.sql" for number in range(1, len(postgres.migrations()) + 1)]
     assert sorted(each.name for each in folder.iterdir()) == names
+
+
+@pytest.mark.parametrize("statement", ["DELETE FROM audit", "UPDATE audit SET principal = 'bert'", "TRUNCATE audit"])
+async def test_an_entry_of_the_audit_is_never_changed(databases: Databases, statement: str) -> None:
+    url = databases.new()
+    async with aclosing(opened(url)) as ledger:
+        await ledger.add_principal(Principal("anna", NOON))
+        with databases.connected(url) as db, pytest.raises(psycopg.errors.RaiseException, match="only added to"):
+            db.execute(statement.encode())
+        assert len(await ledger.audit(None, None, 9)) == 1
 
 
 async def test_a_database_without_a_schema_is_refused_until_it_is_migrated(databases: Databases) -> None:
