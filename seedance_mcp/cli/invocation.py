@@ -14,7 +14,7 @@ from seedance_mcp.origin import PACKAGE
 
 _COMMANDS = (
     *("serve", "keep", "demo", "sandbox", "models", "tasks", "spending"),
-    *("assets", "gallery", "settle", "ledger", "doctor", "install", "bundle"),
+    *("assets", "gallery", "settle", "principals", "audit", "ledger", "doctor", "install", "bundle"),
 )
 _NAMED = re.compile(rf"(?<![\w./-]){PACKAGE} (?=(?:{'|'.join(_COMMANDS)})\b)")
 """The program's name before one of its commands."""
