@@ -11,6 +11,7 @@ __all__ = [
     "sql_assets",
     "sql_changes",
     "sql_films",
+    "sql_leases",
     "sql_ledger",
     "sql_lists",
     "sql_movements",

@@ -93,24 +93,11 @@ class Changing:
         """Note where a joined film is kept."""
         insert_film(self.db, film, self.read.principal)
 
-    def claim_saving(self, request_id: str, seconds: float) -> bool:
-        """Take the saving of a finished video, unless it is saved or taken."""
-        claimed = self.db.run(
-            "UPDATE requests SET saving_until = ? WHERE request_id = ? AND kept = 0"
-            " AND (saving_until IS NULL OR saving_until <= ?)",
-            *(self.read.at + seconds, request_id, self.read.at),
-        )
-        return claimed == 1
-
-    def release_saving(self, request_id: str) -> None:
-        """Let others save a video."""
-        self.db.run("UPDATE requests SET saving_until = NULL WHERE request_id = ?", request_id)
-
     def settle(self, request_id: str, verdict: Verdict) -> Record:
         """Take in what became of a request of unknown outcome."""
         before = self._known(request_id)
         after = policy.settle(before, verdict)
-        update_record(self.db, before, after)
+        update_record(self.db, before, after, self.read.at)
         if after.settled_by != before.settled_by or after.settled != before.settled:
             insert_event(self.db, request_id, f"settled by {verdict.by}: {verdict.evidence}", self.read.at)
         return after
@@ -125,7 +112,7 @@ class Changing:
 
     def _write(self, before: Record, after: Record) -> Record:
         """Write a change, and that it happened where it led to another state."""
-        update_record(self.db, before, after)
+        update_record(self.db, before, after, self.read.at)
         changed = (after.state if before.state != after.state else None, policy.settled_anew(before, after))
         for event in filter(None, changed):
             insert_event(self.db, after.request_id, event, self.read.at)

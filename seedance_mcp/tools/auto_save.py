@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import secrets
 from dataclasses import dataclass, field
 
 import anyio
@@ -55,7 +56,8 @@ async def save(session: Session, record: Record) -> bool:
     Returns:
         Whether this call has saved it, or tried to.
     """
-    if not await session.ledger.claim_saving(record.request_id, CLAIM_SECONDS):
+    holder = f"save_{secrets.token_hex(8)}"
+    if not await session.ledger.claim_saving(record.request_id, holder, CLAIM_SECONDS):
         return False
     faults = session.shared.save_faults
     try:
@@ -66,7 +68,7 @@ async def save(session: Session, record: Record) -> bool:
         log.warning("Request %s: its video could not be saved (%s)", record.request_id, error.code)
     finally:
         with anyio.CancelScope(shield=True):  # else nobody could save it for a while
-            await session.ledger.release_saving(record.request_id)
+            await session.ledger.release_saving(record.request_id, holder)
     return True
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -145,6 +146,8 @@ class Shared:
     """Learns what happens; a server puts its subscriptions and log lines here."""
     watchers: list[Observer] = field(default_factory=list[Observer])
     """Observers that live as long as the process, such as its metrics: each server informs them too."""
+    process: str = field(default_factory=lambda: f"process_{secrets.token_hex(8)}")
+    """The name under which this process claims what one process does at a time."""
     calls_running: int = 0
     """How many tool calls are being worked on: a server that is asked to end lets them out."""
     _bodies: OrderedDict[str, dict[str, Any]] = field(default_factory=OrderedDict[str, dict[str, Any]])

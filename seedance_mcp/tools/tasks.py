@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 
 import anyio
@@ -14,7 +15,7 @@ from seedance_mcp.errors import (
     TaskNotFound,
 )
 from seedance_mcp.money.policy import CAME_TO_NOTHING
-from seedance_mcp.money.records import Record, Wanted
+from seedance_mcp.money.records import PollClaim, Record, Wanted
 from seedance_mcp.polling.schedule import Meter, wait
 from seedance_mcp.task import RUNNING, ProviderTask
 from seedance_mcp.tools import brief, views
@@ -82,10 +83,31 @@ async def poll_task(session: Session, known: Record | None, task_id: str, answer
     if known is None and (session.principal or not _ID.fullmatch(task_id) or await session.ledger.belongs_elsewhere(task_id)):
         raise TaskNotFound("There is no task of that id here; allowed: a task_id or request_id that list_tasks shows.")
     key = known.task_id if known and known.task_id else task_id
-    async with session.polls.acquire(key, until_due=known is None) as due:
+    others = Replicas(session, key)
+    async with session.polls.acquire(key, others, until_due=known is None) as due:
         if due or known is None or answers != session.polls.answers(key):
             known = await session.ledger.find(key)  # as the poll of another caller left it
         return await session.view(known, polled=True) if known and not due else await _poll(session, known, key)
+
+
+POLL_SECONDS = 15.0
+"""A process that polls has the poll to itself for so long at most: one that was killed meanwhile is then replaced."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replicas:
+    """All processes of one ledger, which share the polls of a task."""
+
+    session: Session
+    task_id: str
+
+    async def claim(self, pace_seconds: float) -> PollClaim:
+        """Claim the poll in the ledger."""
+        return await self.session.ledger.claim_poll(self.task_id, self.session.shared.process, POLL_SECONDS, pace_seconds)
+
+    async def release(self, seconds: float, *, answered: bool) -> None:
+        """End the claim in the ledger."""
+        await self.session.ledger.release_poll(self.task_id, self.session.shared.process, seconds, answered=answered)
 
 
 def _may_change(session: Session, known: Record) -> bool:

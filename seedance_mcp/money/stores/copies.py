@@ -21,6 +21,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "assets": ("bytes",),
     "asset_references": ("ready",),
     "films": ("saved_bytes",),
+    "pace": (),
 }
 """Every table, and its columns whose sums must come out the same."""
 AT_ONCE = 1000
