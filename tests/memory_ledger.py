@@ -75,6 +75,10 @@ class Tables:
     films: list[tuple[str, Film]] = field(default_factory=list[tuple[str, Film]])
 
 
+def _followed(record: Record) -> tuple[Any, ...]:
+    return record.task_id, record.state, record.progress, record.cost, record.evidence
+
+
 class MemoryLedger:
     """Nothing here waits, so every verb is a transaction."""
 
@@ -101,6 +105,8 @@ class MemoryLedger:
     def _write(self, after: Record, event: str | None = None) -> Record:
         before = self._tables.requests.get(after.request_id)
         self._tables.requests[after.request_id] = after
+        if before is not None and _followed(before) != _followed(after):
+            self._tables.changed_at[after.request_id] = self._now()
         state = after.state if before is not None and before.state != after.state else None
         settled = policy.settled_anew(before, after) if before is not None else None
         for what in filter(None, [event] if event else [state, settled]):
@@ -154,6 +160,8 @@ class MemoryLedger:
     async def settle(self, record: Record, verdict: Verdict) -> Record:
         before = self._known(record.request_id)
         after = policy.settle(before, verdict)
+        if _followed(before) != _followed(after):
+            self._tables.changed_at[after.request_id] = self._now()
         settled = (before.settled, before.settled_by) != (after.settled, after.settled_by)
         self._tables.requests[record.request_id] = after
         return self._write(after, f"settled by {verdict.by}: {verdict.evidence}" if settled else None)
@@ -417,6 +425,14 @@ class MemoryLedger:
 
     async def remember_reference(self, made: AssetReference) -> None:
         self._tables.references[self._principal, made.name, made.route] = made
+
+    async def changes_since(self, at: datetime) -> list[Record]:
+        order = list(self._tables.requests)
+        changed = [(when, order.index(name)) for name, when in self._tables.changed_at.items() if when >= at]
+        return [self._known(order[place]) for _, place in sorted(changed, reverse=True)]
+
+    async def listen(self) -> None:
+        """Nobody else changes this ledger."""
 
     async def prune(self, before: datetime) -> int:
         known = self._tables.requests.values()

@@ -2,6 +2,7 @@
 
 __all__ = [
     "amounts",
+    "announcements",
     "gate",
     "ledger",
     "policy",

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from seedance_mcp.errors import LedgerUnusable, SeedanceError
+from seedance_mcp.money.announcements import Announcements
 from seedance_mcp.money.records import (
     AssetReference,
     Film,
@@ -284,6 +285,14 @@ class Ledger(Protocol):
 
     async def remember_reference(self, made: AssetReference) -> None:
         """Keep the reference that was made of a named asset for a route."""
+        ...
+
+    async def changes_since(self, at: datetime) -> list[Record]:
+        """Give everybody's requests whose task, status, progress, cost or evidence changed since a time, newest first."""
+        ...
+
+    async def listen(self) -> Announcements | None:
+        """Begin to listen for changes by any process; `None` where none is announced, and `changes_since` has to be asked."""
         ...
 
     async def prune(self, before: datetime) -> int:

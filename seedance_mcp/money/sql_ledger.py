@@ -16,6 +16,7 @@ import anyio.to_thread
 
 from seedance_mcp.errors import LedgerAway, SeedanceError
 from seedance_mcp.money import sql_assets, sql_leases, sql_lists
+from seedance_mcp.money.announcements import Heard
 from seedance_mcp.money.records import (
     AssetReference,
     Film,
@@ -350,6 +351,15 @@ class SqlLedger:
     async def remember_reference(self, made: AssetReference) -> None:
         """Keep a reference of a named asset."""
         await self._write(lambda ledger: sql_assets.remember_reference(ledger, made))
+
+    async def changes_since(self, at: datetime) -> list[Record]:
+        """Give every principal's requests that changed since a time."""
+        return await self._read(lambda ledger: ledger.changes_since(at))
+
+    async def listen(self) -> Heard | None:
+        """Begin to listen for changes by any process."""
+        listener = await self._engine.read(lambda store: store.listener())
+        return Heard(listener) if listener else None
 
     async def prune(self, before: datetime) -> int:
         """Forget what old requests said, and nothing of what they cost."""

@@ -93,7 +93,7 @@ def insert_record(db: Transaction, record: Record, request: NewRequest | None = 
         insert_event(db, record.request_id, record.state, record.created_at.timestamp())
 
 
-FOLLOWED = {"task_id", "state", "progress", "cost", "evidence", "kept"}
+FOLLOWED = {"task_id", "state", "progress", "cost", "evidence"}
 """Columns whose change is of interest to whoever follows a task."""
 
 

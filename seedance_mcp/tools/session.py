@@ -27,6 +27,7 @@ from seedance_mcp.storage.video_store import VideoStore
 from seedance_mcp.task import RUNNING, ProviderTask
 from seedance_mcp.tools.observed_ledger import observed
 from seedance_mcp.tools.observer import LedgerCall, NoObserver, Observer
+from seedance_mcp.tools.other_processes import Changes
 from seedance_mcp.tools.results import Task
 from seedance_mcp.tools.views import Outlook, task_of
 
@@ -201,6 +202,14 @@ class Shared:
         from seedance_mcp.tools.links import Links  # noqa: PLC0415 - only the HTTP transports hand any out
 
         return Links(self.settings, self.now)
+
+    @cached_property
+    def changes(self) -> Changes:
+        """The changes that other processes make."""
+        return Changes(lambda: self.ledger, self.now, self._pass_on_change)
+
+    async def _pass_on_change(self, task: Record) -> None:
+        await self.observer.task_changed_elsewhere(task)  # likewise
 
     @cached_property
     def polls(self) -> Polls:

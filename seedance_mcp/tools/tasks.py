@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 
 import anyio
@@ -15,8 +14,8 @@ from seedance_mcp.errors import (
     TaskNotFound,
 )
 from seedance_mcp.money.policy import CAME_TO_NOTHING
-from seedance_mcp.money.records import PollClaim, Record, Wanted
-from seedance_mcp.polling.schedule import Meter, wait
+from seedance_mcp.money.records import Record, Wanted
+from seedance_mcp.polling.schedule import Meter, Source, wait
 from seedance_mcp.task import RUNNING, ProviderTask
 from seedance_mcp.tools import brief, views
 from seedance_mcp.tools.arguments import (
@@ -26,6 +25,7 @@ from seedance_mcp.tools.arguments import (
 )
 from seedance_mcp.tools.changes import publish_change, reconcile_account, sharing_warnings, write_again
 from seedance_mcp.tools.observer import Poll
+from seedance_mcp.tools.other_processes import Replicas
 from seedance_mcp.tools.results import Task, TaskList
 from seedance_mcp.tools.session import Caller, Session
 from seedance_mcp.tools.times import read_time
@@ -83,31 +83,11 @@ async def poll_task(session: Session, known: Record | None, task_id: str, answer
     if known is None and (session.principal or not _ID.fullmatch(task_id) or await session.ledger.belongs_elsewhere(task_id)):
         raise TaskNotFound("There is no task of that id here; allowed: a task_id or request_id that list_tasks shows.")
     key = known.task_id if known and known.task_id else task_id
-    others = Replicas(session, key)
+    others = Replicas(session.ledger, session.shared.process, key)
     async with session.polls.acquire(key, others, until_due=known is None) as due:
         if due or known is None or answers != session.polls.answers(key):
             known = await session.ledger.find(key)  # as the poll of another caller left it
         return await session.view(known, polled=True) if known and not due else await _poll(session, known, key)
-
-
-POLL_SECONDS = 15.0
-"""A process that polls has the poll to itself for so long at most: one that was killed meanwhile is then replaced."""
-
-
-@dataclass(frozen=True, slots=True)
-class Replicas:
-    """All processes of one ledger, which share the polls of a task."""
-
-    session: Session
-    task_id: str
-
-    async def claim(self, pace_seconds: float) -> PollClaim:
-        """Claim the poll in the ledger."""
-        return await self.session.ledger.claim_poll(self.task_id, self.session.shared.process, POLL_SECONDS, pace_seconds)
-
-    async def release(self, seconds: float, *, answered: bool) -> None:
-        """End the claim in the ledger."""
-        await self.session.ledger.release_poll(self.task_id, self.session.shared.process, seconds, answered=answered)
 
 
 def _may_change(session: Session, known: Record) -> bool:
@@ -180,14 +160,21 @@ async def wait_for_video(session: Session, arguments: WaitForVideo, caller: Call
         wanted = task.next.after_seconds if task.next else 0.0
         return session.polls.seconds_until_due(task.task_id, wanted, task.elapsed_seconds or 0.0)
 
-    return await wait(
-        lambda: _poll_known(session, arguments.task_id),
-        lambda task: task.status not in RUNNING,
-        report,
-        pause,
-        timeout_seconds=arguments.timeout_seconds,
-        seen=await _as_known(session, arguments.task_id),
-    )
+    async def sleep(task: Task, seconds: float) -> bool:
+        return await session.shared.changes.sleep(task.request_id, seconds)
+
+    async def reread() -> Task:
+        return await session.view(await session.ledger.get(arguments.task_id), polled=True)
+
+    with session.shared.changes.awaited():
+        return await wait(
+            Source(lambda: _poll_known(session, arguments.task_id), sleep, reread),
+            lambda task: task.status not in RUNNING,
+            report,
+            pause,
+            timeout_seconds=arguments.timeout_seconds,
+            seen=await _as_known(session, arguments.task_id),
+        )
 
 
 def unsaved_warnings(session: Session, records: list[Record]) -> list[str]:

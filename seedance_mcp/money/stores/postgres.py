@@ -54,6 +54,7 @@ class PostgresStore:
             LedgerAway: The database did not answer.
             LedgerUnusable: It refuses, or its schema is missing, too old or too new.
         """
+        self._url = url
         with _translated(), _connected(url) as db:
             _check(db)
         self._pool = ConnectionPool(
@@ -93,6 +94,13 @@ class PostgresStore:
         with _translated(), self._begun() as db:
             return _Transaction(db).one(statement, *values)
 
+    def listener(self) -> _Listener:
+        """Listen on a connection of its own; behind a pooler in transaction mode nothing is heard on it."""
+        with _translated():
+            db = Connection.connect(self._url, autocommit=True, prepare_threshold=None, row_factory=dict_row, **_SENSES_LOSS)
+            db.execute(f"LISTEN {CHANNEL}".encode())
+            return _Listener(db)
+
     def faults(self) -> list[str]:
         """Say whether the database takes writes; its files are the business of its own tools."""
         row = self.one("SELECT current_setting('transaction_read_only') AS read_only")
@@ -102,6 +110,27 @@ class PostgresStore:
 def _probe(db: Connection) -> None:
     """Raise where a connection that lay in the pool is broken."""
     db.execute("")
+
+
+class _Listener:
+    """The connection that changes are announced on."""
+
+    def __init__(self, db: Connection) -> None:
+        self._db = db
+
+    def fileno(self) -> int:
+        """Give the socket."""
+        return self._db.fileno()
+
+    def take(self) -> None:
+        """Take what was announced."""
+        with _translated():
+            for _ in self._db.notifies(timeout=0):
+                pass
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._db.close()
 
 
 class _Transaction:
