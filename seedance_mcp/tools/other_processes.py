@@ -122,8 +122,9 @@ class Changes(Observer):
 
     async def _note_earlier(self, since: datetime) -> None:
         """Keep what changed just before, which nobody waits for."""
+        recent = await self._ledger().changes_since(since - timedelta(seconds=OVERLAP_SECONDS))
         later = {task.request_id for task in await self._ledger().changes_since(since)}
-        for task in await self._ledger().changes_since(since - timedelta(seconds=OVERLAP_SECONDS)):
+        for task in recent:
             if task.request_id not in later:
                 self._is_new(task)
 
