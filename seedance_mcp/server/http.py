@@ -71,17 +71,25 @@ async def _healthy(request: Request) -> Response:
 class _Readiness:
     """Answers whether calls can be served: the ledger can be used, and the provider is configured."""
 
-    def __init__(self, opened: list[Shared], group: Callable[[], TaskGroup]) -> None:
-        """Take what the server shares, and where a question goes on that is answered late."""
-        self._opened, self._group = opened, group
+    def __init__(self, opened: list[Shared]) -> None:
+        """Take what the server shares."""
+        self._opened, self._groups = opened, list[TaskGroup]()
         self._answered, self._ledger = anyio.Event(), "unusable"
         self._answered.set()
+
+    @asynccontextmanager
+    async def open(self) -> AsyncGenerator[None]:
+        """Let a question go on that is answered late, until the server ends."""
+        async with anyio.create_task_group() as group:
+            self._groups.append(group)
+            yield
+            group.cancel_scope.cancel()
 
     async def answer(self, request: Request) -> Response:
         """Answer within `READY_SECONDS`; a question that the ledger has not answered yet is not asked twice."""
         if self._answered.is_set():
             self._answered = anyio.Event()
-            self._group().start_soon(self._ask, self._answered)
+            self._groups[0].start_soon(self._ask, self._answered)
         with anyio.move_on_after(READY_SECONDS) as late:
             await self._answered.wait()
         ledger = "unusable" if late.cancelled_caught else self._ledger
@@ -134,7 +142,7 @@ def build_http_app(
     check_closed(settings, host)
     issuer = trust(settings)
     opened: list[Shared] = []
-    groups: list[TaskGroup] = []
+    readiness = _Readiness(opened)
 
     server = build_server(settings, lambda: nullcontext(opened[0]))
     inner = _streamable(server) if transport == "http" else _older_sse(server)
@@ -143,16 +151,10 @@ def build_http_app(
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
         async with open_shared(Shared(settings, connect)) as shared:
             opened.append(shared)
-            async with inner.router.lifespan_context(inner), anyio.create_task_group() as group:
-                groups.append(group)
+            async with inner.router.lifespan_context(inner), readiness.open():
                 yield
-                group.cancel_scope.cancel()
 
-    own = [
-        *file_routes(opened),
-        Route(HEALTH_PATH, _healthy),
-        Route(READY_PATH, _Readiness(opened, lambda: groups[0]).answer),
-    ]
+    own = [*file_routes(opened), Route(HEALTH_PATH, _healthy), Route(READY_PATH, readiness.answer)]
     app = Starlette(
         routes=[*own, *(issuer.routes() if issuer else []), Mount("/", app=inner)],
         middleware=[Middleware(Doorkeeper, settings=settings, host=host, issuer=issuer)],

@@ -150,7 +150,8 @@ class _Listener:
     def take(self) -> None:
         """Take what was announced."""
         with _translated():
-            for _ in self._db.notifies(timeout=0):
+            self._db.pgconn.consume_input()
+            while self._db.pgconn.notifies():
                 pass
 
     def close(self) -> None:
