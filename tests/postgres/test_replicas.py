@@ -1,19 +1,17 @@
-"""Two servers on one database: one polls, both know; one that is killed is replaced; a database that hangs is told at once."""
+"""Two servers on one database: one polls, both know; one that is killed is replaced."""
 
 from __future__ import annotations
 
 import os
 import select
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import httpx
 import pytest
 from conftest import no_film
-from cutting_proxy import cutting_proxy
 from deadline import LONGEST_SECONDS
 from mcp import Client
 from mcp.shared.subscriptions import ResourceUpdated
@@ -22,6 +20,7 @@ from served import held_port, served
 
 from seedance_mcp.errors import LedgerAway
 from seedance_mcp.money.ledger import open_database
+from seedance_mcp.money.stores.store import Listener
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.sandbox.serve import run_in_background
 
@@ -45,7 +44,7 @@ class Counting(Sandbox):
 
 
 @contextmanager
-def replica(folder: Path, url: str, provider: str, interval_seconds: float) -> Iterator[tuple[str, Any]]:
+def replica(folder: Path, url: str, provider: str, interval_seconds: float) -> Generator[tuple[str, Any]]:
     environment = {
         **os.environ,
         "SEEDANCE_DATA_DIR": str(folder),
@@ -78,9 +77,8 @@ async def test_a_client_of_one_server_hears_what_the_other_saw_and_each_interval
                 async def wait(client: Client) -> None:
                     waited.append(await called(client, "wait_for_video", task_id=task_id, timeout_seconds=60))
 
-                uri = f"seedance://tasks/{task_id}"
+                began, uri = anyio.current_time(), f"seedance://tasks/{task_id}"
                 async with first.listen(resource_subscriptions=[uri]) as heard, anyio.create_task_group() as group:
-                    began = anyio.current_time()
                     group.start_soon(wait, first)
                     group.start_soon(wait, second)
                     event = await anext(heard)
@@ -115,44 +113,15 @@ async def test_a_server_that_is_killed_in_the_middle_of_a_wait_is_replaced_by_th
                             group.start_soon(wait, first)
                             await waits.wait()
                             process.kill()
-                    except* Exception as failures:  # likewise
-                        assert failures.exceptions
+                    except* (OSError, RuntimeError):  # likewise
+                        waits.set()
                 done = await called(second, "wait_for_video", task_id=task_id, timeout_seconds=60)
                 assert done["status"] == "completed"
 
 
-@asynccontextmanager
-async def asking(address: str) -> AsyncGenerator[httpx.AsyncClient]:
-    base = address.removesuffix("/mcp")
-    async with httpx.AsyncClient(base_url=base, timeout=LONGEST_SECONDS, trust_env=False) as http:
-        yield http
-
-
-async def until(http: httpx.AsyncClient, status: int) -> None:
-    while (await http.get("/readyz")).status_code != status:  # noqa: ASYNC110 - another process makes it true
-        await anyio.sleep(0.1)
-
-
-async def test_a_database_that_hangs_is_not_ready_and_ready_when_it_is_back(databases: Databases, tmp_path: Path) -> None:
-    url = databases.new()
-    port = int(databases.address.rpartition(":")[2])
-    with cutting_proxy(port) as proxy:
-        through = url.replace(f":{port}/", f":{proxy.port}/")
-        with replica(tmp_path, through, "http://127.0.0.1:9", 1) as (address, _):
-            async with asking(address) as http:
-                await until(http, 200)
-                proxy.is_silent = True
-                answer = await http.get("/readyz")
-                assert (answer.status_code, answer.json()["ledger"]) == (503, "unusable")
-                assert (await http.get("/healthz")).status_code == 200
-                proxy.is_silent = False
-                await until(http, 200)
-                databases.control("stop")
-                try:
-                    await until(http, 503)
-                finally:
-                    databases.control("start")
-                await until(http, 200)
+def hear_on(listener: Listener) -> None:
+    while select.select([listener], [], [], LONGEST_SECONDS)[0]:
+        listener.take()
 
 
 def test_a_listener_hears_and_knows_when_its_connection_is_lost(databases: Databases) -> None:
@@ -165,8 +134,7 @@ def test_a_listener_hears_and_knows_when_its_connection_is_lost(databases: Datab
     listener.take()
     with databases.connected(url) as db:
         db.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
-    select.select([listener], [], [], LONGEST_SECONDS)
     with pytest.raises(LedgerAway):
-        listener.take()
+        hear_on(listener)
     listener.close()
     store.close()
