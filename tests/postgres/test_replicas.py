@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import httpx2
 import pytest
 from conftest import no_film
 from deadline import LONGEST_SECONDS
@@ -113,7 +114,7 @@ async def test_a_server_that_is_killed_in_the_middle_of_a_wait_is_replaced_by_th
                             group.start_soon(wait, first)
                             await waits.wait()
                             process.kill()
-                    except* (OSError, RuntimeError):  # likewise
+                    except* (OSError, httpx2.HTTPError):  # likewise
                         waits.set()
                 done = await called(second, "wait_for_video", task_id=task_id, timeout_seconds=60)
                 assert done["status"] == "completed"
