@@ -26,6 +26,7 @@ from seedance_mcp.money.records import (
     NamedAsset,
     NewRequest,
     Page,
+    PollClaim,
     Record,
     Reservation,
     Saved,
@@ -66,11 +67,20 @@ class Tables:
     bodies: dict[str, dict[str, Any]] = field(default_factory=dict[str, "dict[str, Any]"])
     assets: dict[tuple[str, str], NamedAsset] = field(default_factory=dict[tuple[str, str], NamedAsset])
     references: dict[tuple[str, str, str], AssetReference] = field(default_factory=dict[tuple[str, str, str], AssetReference])
-    saving_until: dict[str, datetime] = field(default_factory=dict[str, datetime])
+    saving: dict[str, tuple[str, datetime]] = field(default_factory=dict[str, "tuple[str, datetime]"])
+    polls: dict[str, tuple[str, datetime, datetime | None]] = field(
+        default_factory=dict[str, "tuple[str, datetime, datetime | None]"]
+    )
+    pace: tuple[float, str, float] | None = None
+    changed_at: dict[str, datetime] = field(default_factory=dict[str, datetime])
     uploads: dict[tuple[str, str], Upload] = field(default_factory=dict[tuple[str, str], Upload])
     films: list[tuple[str, Film]] = field(default_factory=list[tuple[str, Film]])
     principals: dict[str, Principal] = field(default_factory=dict[str, Principal])
     audit: list[Entry] = field(default_factory=list[Entry])
+
+
+def _followed(record: Record) -> tuple[Any, ...]:
+    return record.task_id, record.state, record.progress, record.cost, record.evidence
 
 
 class MemoryLedger:
@@ -100,6 +110,8 @@ class MemoryLedger:
         before = self._tables.requests.get(after.request_id)
         self._tables.requests[after.request_id] = after
         self._tables.audit += of_change(before, after, self._now()) if before is not None else []
+        if before is not None and _followed(before) != _followed(after):
+            self._tables.changed_at[after.request_id] = self._now()
         state = after.state if before is not None and before.state != after.state else None
         settled = policy.settled_anew(before, after) if before is not None else None
         for what in filter(None, [event] if event else [state, settled]):
@@ -155,6 +167,8 @@ class MemoryLedger:
     async def settle(self, record: Record, verdict: Verdict) -> Record:
         before = self._known(record.request_id)
         after = policy.settle(before, verdict)
+        if _followed(before) != _followed(after):
+            self._tables.changed_at[after.request_id] = self._now()
         settled = (before.settled, before.settled_by) != (after.settled, after.settled_by)
         self._tables.requests[record.request_id] = after
         self._tables.audit += of_change(before, after, self._now())
@@ -226,15 +240,38 @@ class MemoryLedger:
     async def request_body(self, request_id: str) -> dict[str, Any] | None:
         return self._tables.bodies.get(request_id) if await self.find(request_id) else None
 
-    async def claim_saving(self, request_id: str, seconds: float) -> bool:
-        until = self._tables.saving_until
-        if sums.kept(self._known(request_id)) is not False or until.get(request_id, self._now()) > self._now():
+    async def claim_poll(self, task_id: str, holder: str, seconds: float, pace_seconds: float) -> PollClaim:
+        now, (by, until, polled_at) = self._now(), self._tables.polls.get(task_id, (holder, self._now(), None))
+        if by != holder and now < until < now + timedelta(hours=1):
+            ago = None if polled_at is None else max(0.0, (now - polled_at).total_seconds())
+            return PollClaim(is_mine=False, again_seconds=(until - now).total_seconds(), answered_seconds_ago=ago)
+        if any(record.task_id == task_id for record in self._tables.requests.values()):
+            self._tables.polls[task_id] = holder, now + timedelta(seconds=seconds), polled_at
+        return PollClaim(is_mine=True, place_seconds=self._place_seconds(holder, seconds, pace_seconds))
+
+    def _place_seconds(self, holder: str, seconds: float, pace_seconds: float) -> float:
+        at, (next_at, by, others_at) = self._now().timestamp(), self._tables.pace or (0.0, holder, 0.0)
+        place_at = next_at if at < next_at < at + 3600 else at
+        others_at = others_at if by == holder else at
+        self._tables.pace = place_at + pace_seconds, holder, others_at
+        return 0.0 if others_at < at - seconds else max(0.0, place_at + pace_seconds - pace_seconds - at)
+
+    async def release_poll(self, task_id: str, holder: str, seconds: float, *, answered: bool) -> None:
+        by, _, polled_at = self._tables.polls.get(task_id, ("", None, None))
+        if by == holder:
+            now = self._now()
+            self._tables.polls[task_id] = by, now + timedelta(seconds=seconds), now if answered else polled_at
+
+    async def claim_saving(self, request_id: str, holder: str, seconds: float) -> bool:
+        now, (by, until) = self._now(), self._tables.saving.get(request_id, (holder, self._now()))
+        if sums.kept(self._known(request_id)) is not False or (by != holder and now < until < now + timedelta(hours=1)):
             return False
-        until[request_id] = self._now() + timedelta(seconds=seconds)
+        self._tables.saving[request_id] = holder, now + timedelta(seconds=seconds)
         return True
 
-    async def release_saving(self, request_id: str) -> None:
-        self._tables.saving_until.pop(request_id, None)
+    async def release_saving(self, request_id: str, holder: str) -> None:
+        if self._tables.saving.get(request_id, ("",))[0] == holder:
+            del self._tables.saving[request_id]
 
     async def keys(self, part: str, limit: int) -> list[str]:
         names = list(dict.fromkeys(record.task_id or record.request_id for record in [*self._mine(), *await self._joined()]))
@@ -442,6 +479,14 @@ class MemoryLedger:
             each for each in self._tables.audit if principal in {None, each.principal} and (not since or each.at >= since)
         ]
         return sorted(fitting, key=lambda each: each.at)[-limit:] if limit else []
+
+    async def changes_since(self, at: datetime) -> list[Record]:
+        order = list(self._tables.requests)
+        changed = [(when, order.index(name)) for name, when in self._tables.changed_at.items() if when >= at]
+        return [self._known(order[place]) for _, place in sorted(changed, reverse=True)]
+
+    async def listen(self) -> None:
+        """Nobody else changes this ledger."""
 
     async def prune(self, before: datetime) -> int:
         known = self._tables.requests.values()

@@ -2,6 +2,7 @@
 
 __all__ = [
     "amounts",
+    "announcements",
     "audit",
     "gate",
     "ledger",
@@ -13,6 +14,7 @@ __all__ = [
     "sql_assets",
     "sql_changes",
     "sql_films",
+    "sql_leases",
     "sql_ledger",
     "sql_lists",
     "sql_movements",

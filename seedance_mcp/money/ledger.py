@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from seedance_mcp.errors import LedgerUnusable, SeedanceError
+from seedance_mcp.money.announcements import Announcements
 from seedance_mcp.money.audit import Action, Entry
 from seedance_mcp.money.principals import Principal
 from seedance_mcp.money.records import (
@@ -22,6 +23,7 @@ from seedance_mcp.money.records import (
     NamedAsset,
     NewRequest,
     Page,
+    PollClaim,
     Record,
     Reservation,
     Saved,
@@ -159,12 +161,31 @@ class Ledger(Protocol):
         """Give the body of a request as it was sent; `None` for a task that was made elsewhere."""
         ...
 
-    async def claim_saving(self, request_id: str, seconds: float) -> bool:
-        """Take the saving of a finished video for a time; `False` where it is saved, or another process has taken it."""
+    async def claim_poll(self, task_id: str, holder: str, seconds: float, pace_seconds: float) -> PollClaim:
+        """Take the poll of a task for a time, and a place in the rate of the polls of all processes.
+
+        Args:
+            task_id: The task; one that the ledger does not hold is given to everybody.
+            holder: The name of this process, whose own earlier claim is no obstacle.
+            seconds: How long no other process may poll the task, unless it is released before.
+            pace_seconds: The time between two polls, of whichever tasks and processes.
+        """
         ...
 
-    async def release_saving(self, request_id: str) -> None:
-        """Let others save a video whose saving was claimed."""
+    async def release_poll(self, task_id: str, holder: str, seconds: float, *, answered: bool) -> None:
+        """End the claim of a poll, after which no other process may poll the task for so many seconds."""
+        ...
+
+    async def claim_saving(self, request_id: str, holder: str, seconds: float) -> bool:
+        """Take the saving of a finished video for a time, or for longer where `holder` has it already.
+
+        Returns:
+            `False` where the video is saved, or another holder has taken it.
+        """
+        ...
+
+    async def release_saving(self, request_id: str, holder: str) -> None:
+        """Let others save a video whose saving this holder claimed."""
         ...
 
     async def keys(self, part: str, limit: int) -> list[str]:
@@ -266,6 +287,14 @@ class Ledger(Protocol):
 
     async def remember_reference(self, made: AssetReference) -> None:
         """Keep the reference that was made of a named asset for a route."""
+        ...
+
+    async def changes_since(self, at: datetime) -> list[Record]:
+        """Give everybody's requests whose task, status, progress, cost or evidence changed since a time, newest first."""
+        ...
+
+    async def listen(self) -> Announcements | None:
+        """Begin to listen for changes by any process; `None` where none is announced, and `changes_since` has to be asked."""
         ...
 
     async def registration(self) -> Principal | None:

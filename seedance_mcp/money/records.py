@@ -325,6 +325,18 @@ class Verdict(NamedTuple):
     by: SettledBy | None = None
 
 
+class PollClaim(NamedTuple):
+    """Whether this process may poll a task now, or another one polls it or has just done so."""
+
+    is_mine: bool
+    place_seconds: float = 0.0
+    """How far off its place is in the rate of all polls."""
+    again_seconds: float = 0.0
+    """How long another process has the poll to itself, if it is not ours."""
+    answered_seconds_ago: float | None = None
+    """When a poll was last answered, if it is not ours; `None` where none was."""
+
+
 class Health(NamedTuple):
     """How a ledger is."""
 

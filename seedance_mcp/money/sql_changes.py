@@ -95,19 +95,6 @@ class Changing:
         """Note where a joined film is kept."""
         insert_film(self.db, film, self.read.principal)
 
-    def claim_saving(self, request_id: str, seconds: float) -> bool:
-        """Take the saving of a finished video, unless it is saved or taken."""
-        claimed = self.db.run(
-            "UPDATE requests SET saving_until = ? WHERE request_id = ? AND kept = 0"
-            " AND (saving_until IS NULL OR saving_until <= ?)",
-            *(self.read.at + seconds, request_id, self.read.at),
-        )
-        return claimed == 1
-
-    def release_saving(self, request_id: str) -> None:
-        """Let others save a video."""
-        self.db.run("UPDATE requests SET saving_until = NULL WHERE request_id = ?", request_id)
-
     def settle(self, request_id: str, verdict: Verdict) -> Record:
         """Take in what became of a request of unknown outcome."""
         before = self._known(request_id)
@@ -135,7 +122,7 @@ class Changing:
 
     def _update(self, before: Record, after: Record) -> None:
         """Write what changed in a row, and into the audit what concerns money in it."""
-        update_record(self.db, before, after)
+        update_record(self.db, before, after, self.read.at)
         for entry in audit.of_change(before, after, self.read.now):
             sql_people.enter(self.db, entry)
 

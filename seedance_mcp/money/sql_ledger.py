@@ -15,7 +15,8 @@ import anyio
 import anyio.to_thread
 
 from seedance_mcp.errors import LedgerAway, SeedanceError
-from seedance_mcp.money import sql_assets, sql_lists, sql_people
+from seedance_mcp.money import sql_assets, sql_leases, sql_lists, sql_people
+from seedance_mcp.money.announcements import Heard
 from seedance_mcp.money.audit import Action, Entry
 from seedance_mcp.money.principals import Principal
 from seedance_mcp.money.records import (
@@ -29,6 +30,7 @@ from seedance_mcp.money.records import (
     NamedAsset,
     NewRequest,
     Page,
+    PollClaim,
     Record,
     Reservation,
     Saved,
@@ -233,13 +235,24 @@ class SqlLedger:
         """Give the body of a request as it was sent."""
         return await self._read(lambda ledger: ledger.request_body(request_id))
 
-    async def claim_saving(self, request_id: str, seconds: float) -> bool:
-        """Take the saving of a finished video for a time."""
-        return await self._write(lambda ledger: ledger.claim_saving(request_id, seconds))
+    async def claim_poll(self, task_id: str, holder: str, seconds: float, pace_seconds: float) -> PollClaim:
+        """Take the poll of a task for a time; one that another process has is only read."""
+        elsewhere = await self._read(lambda ledger: sql_leases.poll_elsewhere(ledger, task_id, holder))
+        return elsewhere or await self._write(
+            lambda ledger: sql_leases.claim_poll(ledger, task_id, holder, seconds, pace_seconds)
+        )
 
-    async def release_saving(self, request_id: str) -> None:
+    async def release_poll(self, task_id: str, holder: str, seconds: float, *, answered: bool) -> None:
+        """End the claim of a poll."""
+        await self._write(lambda ledger: sql_leases.release_poll(ledger, task_id, holder, seconds, answered=answered))
+
+    async def claim_saving(self, request_id: str, holder: str, seconds: float) -> bool:
+        """Take the saving of a finished video for a time."""
+        return await self._write(lambda ledger: sql_leases.claim_saving(ledger, request_id, holder, seconds))
+
+    async def release_saving(self, request_id: str, holder: str) -> None:
         """Let others save a video whose saving was claimed."""
-        await self._write(lambda ledger: ledger.release_saving(request_id))
+        await self._write(lambda ledger: sql_leases.release_saving(ledger, request_id, holder))
 
     async def keys(self, part: str, limit: int) -> list[str]:
         """Give ids that contain or begin with some characters."""
@@ -368,6 +381,15 @@ class SqlLedger:
     async def audit(self, since: datetime | None, principal: str | None, limit: int) -> list[Entry]:
         """Give the newest entries of the audit."""
         return await self._read(lambda ledger: sql_people.entries(ledger.db, ledger.insertion_order, since, principal, limit))
+
+    async def changes_since(self, at: datetime) -> list[Record]:
+        """Give every principal's requests that changed since a time."""
+        return await self._read(lambda ledger: ledger.changes_since(at))
+
+    async def listen(self) -> Heard | None:
+        """Begin to listen for changes by any process."""
+        listener = await self._engine.read(lambda store: store.listener())
+        return Heard(listener) if listener else None
 
     async def prune(self, before: datetime) -> int:
         """Forget what old requests said, and nothing of what they cost."""

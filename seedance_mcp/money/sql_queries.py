@@ -20,6 +20,8 @@ from seedance_mcp.task import Status
 
 ALIKE_MOST = 40
 """How many finished videos a forecast looks back on."""
+CHANGES_MOST = 1000
+"""How many changed requests are given at once."""
 NEWEST_KEYS = 1000
 """How many of the newest requests are searched for any part of an id."""
 EVERY = 2**62
@@ -95,6 +97,14 @@ class Reading:
         """Find the request of any principal by its `request_id` or `task_id`."""
         row = self.db.one(f"SELECT * FROM requests WHERE {column} = ?", value)
         return self.record(row) if row else None
+
+    def changes_since(self, at: datetime) -> list[Record]:
+        """Give the requests that changed since a time, whoever made them, newest first."""
+        rows = self.db.all(
+            f"SELECT * FROM requests WHERE changed_at >= ? ORDER BY changed_at DESC, {self.insertion_order} DESC LIMIT ?",
+            *(at.timestamp(), CHANGES_MOST),
+        )
+        return [self.record(row) for row in rows]
 
     def requests_of(self, task_id: str) -> list[Record]:
         """Give the requests of a task, whoever made them: nearly always one."""

@@ -93,12 +93,25 @@ def insert_record(db: Transaction, record: Record, request: NewRequest | None = 
         insert_event(db, record.request_id, record.state, record.created_at.timestamp())
 
 
-def update_record(db: Transaction, before: Record, after: Record) -> None:
-    """Write what changed in a row of `requests`, and what follows from that for totals and counts."""
+FOLLOWED = {"task_id", "state", "progress", "cost", "evidence"}
+"""Columns whose change is of interest to whoever follows a task."""
+
+
+def update_record(db: Transaction, before: Record, after: Record, at: float) -> None:
+    """Write what changed in a row of `requests`, and what follows from that for totals and counts.
+
+    Args:
+        db: The transaction.
+        before: The row as it is.
+        after: The row as it shall be.
+        at: The time, in seconds since 1970.
+    """
     known, new = _columns(before), _columns(after)
     changed = {name: value for name, value in new.items() if value != known[name]}
     if not changed:
         return
+    if FOLLOWED & changed.keys():
+        changed["changed_at"] = at
     assignments = ", ".join(f"{name} = ?" for name in changed)
     db.run(f"UPDATE requests SET {assignments} WHERE request_id = ?", *changed.values(), after.request_id)
     spent = to_nano(policy.spent(after)) - to_nano(policy.spent(before))

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import anyio
 
@@ -150,8 +150,24 @@ def _reweighted(kernel: LogNormal, by_progress: float, trust: float) -> LogNorma
     return LogNormal(kernel.log_seconds, kernel.width, 1 / disagreement)
 
 
+async def _undisturbed(_: object, seconds: float) -> bool:
+    await anyio.sleep(seconds)
+    return False
+
+
+class Source(NamedTuple, Generic[T]):
+    """Where the states of something come from: from polls, and from other processes that poll."""
+
+    poll: Callable[[], Awaitable[T]]
+    """Asks for the state now."""
+    sleep: Callable[[T, float], Awaitable[bool]] = _undisturbed
+    """Sleeps for so many seconds, or until another process saw a newer state, and says whether one did."""
+    reread: Callable[[], Awaitable[T]] | None = None
+    """Gives the newer state without a poll; the poll itself where it is left out."""
+
+
 async def wait(
-    poll: Callable[[], Awaitable[T]],
+    source: Source[T],
     is_done: Callable[[T], bool],
     report: Callable[[T], Awaitable[None]],
     pause: Callable[[T], float],
@@ -162,7 +178,7 @@ async def wait(
     """Poll until something is done or the time is up, and give its last state.
 
     Args:
-        poll: Asks for the state now.
+        source: Where the states come from.
         is_done: Whether a state is final.
         report: Reports a state to the client, after each poll and at least every `HEARTBEAT_SECONDS`.
         pause: How many seconds to leave between a state and the next poll.
@@ -177,15 +193,19 @@ async def wait(
     """
     deadline, is_late = anyio.current_time() + timeout_seconds, False
     if seen is None or is_done(seen):
-        seen = await _first_poll(poll, seen, deadline)
+        seen = await _first_poll(source.poll, seen, deadline)
         await report(seen)
     while not is_done(seen) and (left := deadline - anyio.current_time()) > 0:
-        await _sleep(min(pause(seen), left if is_late else max(0.0, left - LAST_POLL_SECONDS)), partial(report, seen))
+        seconds = min(pause(seen), left if is_late else max(0.0, left - LAST_POLL_SECONDS))
+        if await _sleep(seconds, partial(report, seen), partial(source.sleep, seen)):
+            seen = await (source.reread or source.poll)()
+            await report(seen)
+            continue
         if (now := anyio.current_time()) >= deadline:
             break
         is_late = now >= deadline - LAST_POLL_SECONDS
         with anyio.move_on_at(deadline):  # not around the sleep as well: of a thousand waits nearly all sleep
-            seen = await _poll_again(poll, seen)
+            seen = await _poll_again(source.poll, seen)
         await report(seen)
     return seen
 
@@ -208,13 +228,14 @@ async def _poll_again(poll: Callable[[], Awaitable[T]], seen: T) -> T:
         return seen
 
 
-async def _sleep(seconds: float, report: Callable[[], Awaitable[None]]) -> None:
-    """Sleep, with a report after every `HEARTBEAT_SECONDS`."""
+async def _sleep(seconds: float, report: Callable[[], Awaitable[None]], sleep: Callable[[float], Awaitable[bool]]) -> bool:
+    """Sleep, with a report after every `HEARTBEAT_SECONDS`; says whether another process ended it."""
     while seconds > HEARTBEAT_SECONDS:
-        await anyio.sleep(HEARTBEAT_SECONDS)
+        if await sleep(HEARTBEAT_SECONDS):
+            return True
         seconds -= HEARTBEAT_SECONDS
         await report()
-    await anyio.sleep(seconds)
+    return await sleep(seconds)
 
 
 class Meter:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import anyio
+
+from seedance_mcp.errors import SeedanceError
 
 TASKS_AT_MIN_INTERVAL = 50
 """So many tasks can be polled as often as the minimum poll interval allows; with more, polls queue for a place."""
@@ -16,6 +19,42 @@ SLEPT_SECONDS = 60.0
 """The wall's clock got ahead of the event loop's by so much: the machine slept, and every answer is old."""
 FORGOTTEN_AFTER_SECONDS = 3600.0
 """Longer than any poll interval: a task last polled before this may be polled at once, so its entry can be dropped."""
+
+
+class Claim(Protocol):
+    """The word of the other processes about one poll."""
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether this process may poll now."""
+        ...
+
+    @property
+    def place_seconds(self) -> float:
+        """Give how far off the place of this poll is in the rate of all processes."""
+        ...
+
+    @property
+    def again_seconds(self) -> float:
+        """Give how long another process has the poll to itself."""
+        ...
+
+    @property
+    def answered_seconds_ago(self) -> float | None:
+        """Give when another process last had an answer."""
+        ...
+
+
+class OtherProcesses(Protocol):
+    """All processes that may poll the same task."""
+
+    async def claim(self, pace_seconds: float) -> Claim:
+        """Claim the poll before all others, and a place in a rate of one poll in so many seconds."""
+        ...
+
+    async def release(self, seconds: float, *, answered: bool) -> None:
+        """End the claim; nobody else polls for so many seconds."""
+        ...
 
 
 @dataclass
@@ -39,6 +78,14 @@ class _PolledTask:
         """Note that a poll was answered just now, or failed."""
         self.answered_at, self.answers = anyio.current_time(), self.answers + 1
 
+    def note_elsewhere(self, claim: Claim, min_interval_seconds: float) -> None:
+        """Note that another process polls: the caller reads the ledger again when its answer is likely."""
+        now = anyio.current_time()
+        if claim.answered_seconds_ago is not None:
+            self.answered_at = max(self.answered_at, now - claim.answered_seconds_ago)
+        self.answers += 1
+        self.not_before = max(self.not_before, now + min(claim.again_seconds, min_interval_seconds))
+
 
 class Polls:
     """When each task was last polled by this process."""
@@ -52,11 +99,14 @@ class Polls:
         self._next_place_at = -math.inf
 
     @asynccontextmanager
-    async def acquire(self, key: str, *, until_due: bool = False) -> AsyncGenerator[bool]:
+    async def acquire(
+        self, key: str, others: OtherProcesses | None = None, *, until_due: bool = False
+    ) -> AsyncGenerator[bool]:
         """Acquire the poll lock of one task for the length of a `with` block.
 
         Args:
             key: The task.
+            others: All processes that may poll it, which then share its polls.
             until_due: Sleep until a poll is allowed; for callers that know no earlier state of the task.
 
         Yields:
@@ -66,10 +116,9 @@ class Polls:
         async with task.lock:
             if until_due:
                 await anyio.sleep(self.seconds_until_due(key))
-            if self.seconds_until_due(key) > 0:
+            if self.seconds_until_due(key) > 0 or not await self._place_taken(task, others):
                 yield False
                 return
-            await self._wait_for_place()
             task.polled_at = anyio.current_time()
             task.wall_ahead_seconds = self._wall_seconds() - task.polled_at
             try:
@@ -77,7 +126,16 @@ class Polls:
             except Exception:
                 task.note_answer()
                 raise
-            task.note_answer()
+            else:
+                task.note_answer()
+            finally:
+                if others:
+                    await self._released(key, task, others)
+
+    async def _released(self, key: str, task: _PolledTask, others: OtherProcesses) -> None:
+        answered = task.answered_at >= task.polled_at
+        with anyio.CancelScope(shield=True), suppress(SeedanceError):  # a claim ends by itself too
+            await others.release(self.seconds_until_due(key) if answered else 0.0, answered=answered)
 
     def seconds_since_answer(self, key: str) -> float:
         """Give how long ago a poll of a task was answered; 0 where this process saw no answer."""
@@ -124,9 +182,19 @@ class Polls:
             self._tasks = {**kept, key: _PolledTask()}
         return self._tasks[key]
 
-    async def _wait_for_place(self) -> None:
-        """Wait for a place in the rate of all polls; a caller that is cancelled while it waits takes none."""
+    async def _place_taken(self, task: _PolledTask, others: OtherProcesses | None) -> bool:
+        """Wait for a place in the rate of all polls; `False` where another process has the poll.
+
+        A caller that is cancelled while it waits takes no place.
+        """
+        interval_seconds = self._min_interval_seconds / TASKS_AT_MIN_INTERVAL
         async with self._rate_lock:
             await anyio.sleep_until(self._next_place_at)
-            interval_seconds = self._min_interval_seconds / TASKS_AT_MIN_INTERVAL
+            if others:
+                claim = await others.claim(interval_seconds)
+                if not claim.is_mine:
+                    task.note_elsewhere(claim, self._min_interval_seconds)
+                    return False
+                await anyio.sleep(claim.place_seconds)
             self._next_place_at = max(self._next_place_at, anyio.current_time()) + interval_seconds
+        return True

@@ -28,10 +28,8 @@ Job = Callable[[], Coroutine[Any, Any, None]]
 async def at_work(shared: Shared) -> AsyncGenerator[None]:
     """Work in the background for as long as the block lasts; what only watches is added to the shared parts."""
     reporting = _reporting(shared)
-    jobs = [*_following(shared), *_measuring(shared), *(each.run for each in reporting)]
-    if not jobs:
-        yield
-        return
+    jobs = [shared.changes.run, *_following(shared), *_measuring(shared), *(each.run for each in reporting)]
+    shared.watchers.append(shared.changes)
     async with anyio.create_task_group() as group:
         for job in jobs:
             group.start_soon(job)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Literal
 
+import anyio
 import uvicorn
+from anyio.abc import TaskGroup
 from mcp.server import Server
 from mcp.server.sse import SseServerTransport
 from starlette.applications import Starlette
@@ -64,29 +66,53 @@ def check_closed(settings: Settings, host: str, *, has_principals: bool = False)
         )
 
 
+READY_SECONDS = 0.8
+"""A ledger that has not answered by then is not ready: probes give up after a second."""
+
+
 async def _healthy(request: Request) -> Response:
     return JSONResponse({"status": "ok"})
 
 
-def _readiness(opened: list[Shared]) -> Callable[[Request], Awaitable[Response]]:
-    """Make the answer to whether calls can be served: the ledger can be used, and the provider is configured."""
+class _Readiness:
+    """Answers whether calls can be served: the ledger can be used, and the provider is configured."""
 
-    async def ready(request: Request) -> Response:
-        found = {"ledger": await _fault(opened[0].ledger.find(READY_PATH)), "provider": _provider_fault(opened[0])}
+    def __init__(self, opened: list[Shared]) -> None:
+        """Take what the server shares."""
+        self._opened, self._groups = opened, list[TaskGroup]()
+        self._answered, self._ledger = anyio.Event(), "unusable"
+        self._answered.set()
+
+    @asynccontextmanager
+    async def open(self) -> AsyncGenerator[None]:
+        """Let a question go on that is answered late, until the server ends."""
+        async with anyio.create_task_group() as group:
+            self._groups.append(group)
+            yield
+            group.cancel_scope.cancel()
+
+    async def answer(self, request: Request) -> Response:
+        """Answer within `READY_SECONDS`; a question that the ledger has not answered yet is not asked twice."""
+        if self._answered.is_set():
+            self._answered = anyio.Event()
+            self._groups[0].start_soon(self._ask, self._answered)
+        with anyio.move_on_after(READY_SECONDS) as late:
+            await self._answered.wait()
+        ledger = "unusable" if late.cancelled_caught else self._ledger
+        found = {"ledger": ledger, "provider": _provider_fault(self._opened[0])}
         status = 200 if set(found.values()) == {"ok"} else 503
         return JSONResponse({"status": "ok" if status == HTTPStatus.OK else "unavailable", **found}, status)
 
-    return ready
-
-
-async def _fault(question: Awaitable[object]) -> str:
-    """Ask the ledger; what is wrong with it is for the log, not for everybody."""
-    try:
-        await question
-    except Exception as error:  # noqa: BLE001 - whatever it is, no call can be served
-        log.warning("The ledger cannot be used: %s", type(error).__name__)
-        return "unusable"
-    return "ok"
+    async def _ask(self, answered: anyio.Event) -> None:
+        """Ask the ledger; what is wrong with it is for the log, not for everybody."""
+        try:
+            await self._opened[0].ledger.find(READY_PATH)
+            self._ledger = "ok"
+        except Exception as error:  # noqa: BLE001 - whatever it is, no call can be served
+            log.warning("The ledger cannot be used: %s", type(error).__name__)
+            self._ledger = "unusable"
+        finally:
+            answered.set()
 
 
 def _provider_fault(shared: Shared) -> str:
@@ -126,6 +152,7 @@ def build_http_app(
     issuer = trust(settings)
     opened: list[Shared] = []
     principals = KnownPrincipals(lambda: opened[0].ledger if opened else None)
+    readiness = _Readiness(opened)
 
     server = build_server(settings, lambda: nullcontext(opened[0]))
     inner = _streamable(server) if transport == "http" else _older_sse(server)
@@ -134,10 +161,10 @@ def build_http_app(
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
         async with open_shared(Shared(settings, connect)) as shared:
             opened.append(shared)
-            async with inner.router.lifespan_context(inner):
+            async with inner.router.lifespan_context(inner), readiness.open():
                 yield
 
-    own = [*file_routes(opened), Route(HEALTH_PATH, _healthy), Route(READY_PATH, _readiness(opened))]
+    own = [*file_routes(opened), Route(HEALTH_PATH, _healthy), Route(READY_PATH, readiness.answer)]
     app = Starlette(
         routes=[*own, *(issuer.routes() if issuer else []), Mount("/", app=inner)],
         middleware=[Middleware(Doorkeeper, settings=settings, host=host, issuer=issuer, principals=principals)],

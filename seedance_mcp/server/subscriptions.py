@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass, field
+from typing import Any
 
 import mcp_types as types
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated
@@ -12,6 +14,9 @@ from seedance_mcp.server.client_session import Context, session_of
 from seedance_mcp.server.uris import TASK
 from seedance_mcp.tools.observer import Observer
 
+STATES_KEPT = 1024
+"""Of how many tasks of a principal the last reported state is kept."""
+
 
 @dataclass
 class _Listeners:
@@ -19,9 +24,20 @@ class _Listeners:
 
     bus: InMemorySubscriptionBus = field(default_factory=InMemorySubscriptionBus)
     count: int = 0
+    told: OrderedDict[str, Any] = field(default_factory=OrderedDict[str, Any])
+    """By request id: what was reported last; the ledger reports changes of this process too."""
 
     def __post_init__(self) -> None:
         self.serve = ListenHandler(self.bus)
+
+    def is_news(self, task: Record) -> bool:
+        """Say whether a state of a task was not reported yet, and keep it."""
+        state = task.task_id, task.status, task.progress, task.cost, task.evidence
+        is_news = self.told.pop(task.request_id, None) != state
+        self.told[task.request_id] = state
+        if len(self.told) > STATES_KEPT:
+            self.told.popitem(last=False)
+        return is_news
 
 
 class TaskSubscriptions(Observer):
@@ -43,14 +59,20 @@ class TaskSubscriptions(Observer):
         listeners = self._listeners.setdefault(principal, _Listeners())
         listeners.count += 1
         try:
-            return await listeners.serve(ctx, params.model_copy(update={"notifications": kept}))
+            with ctx.lifespan_context.changes.followed():
+                return await listeners.serve(ctx, params.model_copy(update={"notifications": kept}))
         finally:
             listeners.count -= 1
             if not listeners.count:
                 del self._listeners[principal]
 
+    async def task_changed_elsewhere(self, task: Record) -> None:
+        """Report it as well."""
+        await self.task_changed(task)
+
     async def task_changed(self, task: Record) -> None:
         """Report to its principal that a task changed, under both of its names."""
-        if listeners := self._listeners.get(task.principal):
+        listeners = self._listeners.get(task.principal)
+        if listeners and listeners.is_news(task):
             for key in filter(None, (task.request_id, task.task_id)):
                 await listeners.bus.publish(ResourceUpdated(uri=f"{TASK}{key}"))

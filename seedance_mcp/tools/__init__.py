@@ -16,6 +16,7 @@ __all__ = [
     "models",
     "observed_ledger",
     "observer",
+    "other_processes",
     "picture_shapes",
     "reachable",
     "references",

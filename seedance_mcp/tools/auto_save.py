@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
+import secrets
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import anyio
@@ -20,8 +22,8 @@ from seedance_mcp.tools.views import GIVEN_UP_SECONDS
 
 log = logging.getLogger(__name__)
 
-CLAIM_SECONDS = 300.0
-"""How long one process has the saving of a video to itself; one that is killed meanwhile holds the others up for so long."""
+CLAIM_SECONDS = 15.0
+"""How long one process has the saving of a video to itself without a word; so long does one that is killed hold others up."""
 IDLE_SECONDS = 30.0
 """How often the ledger is read for work while there is none: another process may have begun a video."""
 AT_ONCE = 50
@@ -55,8 +57,29 @@ async def save(session: Session, record: Record) -> bool:
     Returns:
         Whether this call has saved it, or tried to.
     """
-    if not await session.ledger.claim_saving(record.request_id, CLAIM_SECONDS):
+    holder = f"save_{secrets.token_hex(8)}"
+    if not await session.ledger.claim_saving(record.request_id, holder, CLAIM_SECONDS):
         return False
+    try:
+        async with anyio.create_task_group() as group:
+            group.start_soon(_keep_claim, session, record.request_id, holder)
+            await _download(session, record)
+            group.cancel_scope.cancel()
+    finally:
+        with anyio.CancelScope(shield=True):  # else nobody could save it for a while
+            await session.ledger.release_saving(record.request_id, holder)
+    return True
+
+
+async def _keep_claim(session: Session, request_id: str, holder: str) -> None:
+    """Keep a claim for as long as this goes on."""
+    while True:
+        await anyio.sleep(CLAIM_SECONDS / 4)
+        with suppress(SeedanceError):
+            await session.ledger.claim_saving(request_id, holder, CLAIM_SECONDS)
+
+
+async def _download(session: Session, record: Record) -> None:
     faults = session.shared.save_faults
     try:
         await downloads.download_video(session, DownloadVideo(task_id=record.request_id), Nobody())
@@ -64,10 +87,6 @@ async def save(session: Session, record: Record) -> bool:
     except SeedanceError as error:
         faults[record.request_id] = error.message
         log.warning("Request %s: its video could not be saved (%s)", record.request_id, error.code)
-    finally:
-        with anyio.CancelScope(shield=True):  # else nobody could save it for a while
-            await session.ledger.release_saving(record.request_id)
-    return True
 
 
 async def saved(session: Session, task: Task) -> Task:

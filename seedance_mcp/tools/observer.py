@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from seedance_mcp.errors import SeedanceError
@@ -76,6 +76,9 @@ class Observer(Protocol):
     async def task_changed(self, task: Record) -> None:
         """Learn of a task's new state: its id, status, progress, cost or evidence changed."""
 
+    async def task_changed_elsewhere(self, task: Record) -> None:
+        """Learn of a task's new state that another process of the ledger saw and reported to its own observers."""
+
     def answer_lost(self, task: Record, error: SeedanceError) -> None:
         """Learn of a paid request whose answer was lost."""
 
@@ -116,9 +119,16 @@ class Observers(Observer):
 
     async def task_changed(self, task: Record) -> None:
         """Pass it on."""
+        await self._told(lambda each: each.task_changed(task))
+
+    async def task_changed_elsewhere(self, task: Record) -> None:
+        """Pass it on."""
+        await self._told(lambda each: each.task_changed_elsewhere(task))
+
+    async def _told(self, event: Callable[[Observer], Awaitable[None]]) -> None:
         for each in self._observers:
             try:
-                await each.task_changed(task)
+                await event(each)
             except Exception as error:  # noqa: BLE001 - an observer must not stop a paid request
                 _log_fault(each, error)
 

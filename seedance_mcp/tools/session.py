@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from seedance_mcp.storage.video_store import VideoStore
 from seedance_mcp.task import RUNNING, ProviderTask
 from seedance_mcp.tools.observed_ledger import observed
 from seedance_mcp.tools.observer import LedgerCall, NoObserver, Observer
+from seedance_mcp.tools.other_processes import Changes
 from seedance_mcp.tools.results import Task
 from seedance_mcp.tools.views import Outlook, task_of
 
@@ -150,6 +152,8 @@ class Shared:
     """Learns what happens; a server puts its subscriptions and log lines here."""
     watchers: list[Observer] = field(default_factory=list[Observer])
     """Observers that live as long as the process, such as its metrics: each server informs them too."""
+    process: str = field(default_factory=lambda: f"process_{secrets.token_hex(8)}")
+    """The name under which this process claims what one process does at a time."""
     calls_running: int = 0
     """How many tool calls are being worked on: a server that is asked to end lets them out."""
     _bodies: OrderedDict[str, dict[str, Any]] = field(default_factory=OrderedDict[str, dict[str, Any]])
@@ -203,6 +207,14 @@ class Shared:
         from seedance_mcp.tools.links import Links  # noqa: PLC0415 - only the HTTP transports hand any out
 
         return Links(self.settings, self.now)
+
+    @cached_property
+    def changes(self) -> Changes:
+        """The changes that other processes make."""
+        return Changes(lambda: self.ledger, self.now, self._pass_on_change)
+
+    async def _pass_on_change(self, task: Record) -> None:
+        await self.observer.task_changed_elsewhere(task)  # likewise
 
     @cached_property
     def polls(self) -> Polls:

@@ -15,7 +15,7 @@ from seedance_mcp.errors import (
 )
 from seedance_mcp.money.policy import CAME_TO_NOTHING
 from seedance_mcp.money.records import Record, Wanted
-from seedance_mcp.polling.schedule import Meter, wait
+from seedance_mcp.polling.schedule import Meter, Source, wait
 from seedance_mcp.task import RUNNING, ProviderTask
 from seedance_mcp.tools import brief, views
 from seedance_mcp.tools.arguments import (
@@ -25,6 +25,7 @@ from seedance_mcp.tools.arguments import (
 )
 from seedance_mcp.tools.changes import publish_change, reconcile_account, sharing_warnings, write_again
 from seedance_mcp.tools.observer import Poll
+from seedance_mcp.tools.other_processes import Replicas
 from seedance_mcp.tools.results import Task, TaskList
 from seedance_mcp.tools.session import Caller, Session
 from seedance_mcp.tools.times import read_time
@@ -82,7 +83,8 @@ async def poll_task(session: Session, known: Record | None, task_id: str, answer
     if known is None and (session.principal or not _ID.fullmatch(task_id) or await session.ledger.belongs_elsewhere(task_id)):
         raise TaskNotFound("There is no task of that id here; allowed: a task_id or request_id that list_tasks shows.")
     key = known.task_id if known and known.task_id else task_id
-    async with session.polls.acquire(key, until_due=known is None) as due:
+    others = Replicas(session.ledger, session.shared.process, key)
+    async with session.polls.acquire(key, others, until_due=known is None) as due:
         if due or known is None or answers != session.polls.answers(key):
             known = await session.ledger.find(key)  # as the poll of another caller left it
         return await session.view(known, polled=True) if known and not due else await _poll(session, known, key)
@@ -158,14 +160,21 @@ async def wait_for_video(session: Session, arguments: WaitForVideo, caller: Call
         wanted = task.next.after_seconds if task.next else 0.0
         return session.polls.seconds_until_due(task.task_id, wanted, task.elapsed_seconds or 0.0)
 
-    return await wait(
-        lambda: _poll_known(session, arguments.task_id),
-        lambda task: task.status not in RUNNING,
-        report,
-        pause,
-        timeout_seconds=arguments.timeout_seconds,
-        seen=await _as_known(session, arguments.task_id),
-    )
+    async def sleep(task: Task, seconds: float) -> bool:
+        return await session.shared.changes.sleep(task.request_id, seconds)
+
+    async def reread() -> Task:
+        return await session.view(await session.ledger.get(arguments.task_id), polled=True)
+
+    with session.shared.changes.awaited():
+        return await wait(
+            Source(lambda: _poll_known(session, arguments.task_id), sleep, reread),
+            lambda task: task.status not in RUNNING,
+            report,
+            pause,
+            timeout_seconds=arguments.timeout_seconds,
+            seen=await _as_known(session, arguments.task_id),
+        )
 
 
 def unsaved_warnings(session: Session, records: list[Record]) -> list[str]:

@@ -31,7 +31,7 @@ from seedance_mcp.media.prepare import Wish, open_made, prepared
 from seedance_mcp.media.probe import MediaFile, check_bounds, unknown_measures
 from seedance_mcp.money.records import Media, NamedAsset, Upload
 from seedance_mcp.origin import advice
-from seedance_mcp.polling.schedule import Meter, wait
+from seedance_mcp.polling.schedule import Meter, Source, wait
 from seedance_mcp.provider import reviews
 from seedance_mcp.provider.answers import AssetReview, NoAsset
 from seedance_mcp.tools import cast, downloads, views
@@ -357,7 +357,7 @@ async def _reviewed(
 
     if review.stage == "processing" and arguments.wait_seconds:
         review = await wait(
-            poll,
+            Source(poll),
             lambda seen: seen.stage != "processing",
             report,
             lambda _: min(session.settings.min_poll_interval_seconds, REVIEW_POLL_SECONDS),

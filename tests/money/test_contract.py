@@ -233,6 +233,7 @@ async def walked(ledger: Ledger, wanted: Wanted) -> list[Record]:
 async def told(ledger: Ledger) -> list[Any]:
     """Everything that a ledger says."""
     found: list[Any] = [[seen(record) for record in await ledger.unknown_outcomes()]]
+    found.append([seen(record) for record in await ledger.changes_since(NOON)])
     for principal in PRINCIPALS:
         mine = ledger.for_principal(principal)
         for status in (None, *get_args(Status)):
@@ -253,10 +254,20 @@ async def told(ledger: Ledger) -> list[Any]:
                 list((await mine.spending(by, since)).items()) for since in (NOON.date(), NOON.date() + timedelta(days=1))
             ]
         for record in (await mine.page()).records:
-            found += [await mine.request_body(record.request_id), await mine.claim_saving(record.request_id, 60)]
-            found.append(await mine.claim_saving(record.request_id, 60))
-            await mine.release_saving(record.request_id)
-            found.append(await mine.claim_saving(record.request_id, 60))
+            found += [await mine.request_body(record.request_id), await mine.claim_saving(record.request_id, "one", 60)]
+            found += [await mine.claim_saving(record.request_id, holder, 60) for holder in ("one", "other")]
+            await mine.release_saving(record.request_id, "other")
+            found.append(await mine.claim_saving(record.request_id, "other", 60))
+            await mine.release_saving(record.request_id, "one")
+            found.append(await mine.claim_saving(record.request_id, "other", 60))
+            key = record.task_id or record.request_id
+            for holder in ("one", "other", "one"):
+                found.append(await mine.claim_poll(key, holder, 15, 0.1))
+            await mine.release_poll(key, "other", 3, answered=True)
+            await mine.release_poll(key, "one", 5, answered=True)
+            found += [await mine.claim_poll(key, holder, 15, 0.1) for holder in ("other", "one")]
+            await mine.release_poll(key, "one", 0, answered=False)
+            found.append(await mine.claim_poll(key, "other", 15, 0.1))
         found += [await mine.keys("vid_", 5), await mine.keys("film", 5), await mine.find("film_00")]
     return found
 

@@ -9,7 +9,7 @@ import pytest
 from conftest import OpenWorld
 
 from seedance_mcp.errors import ProviderFailed, TaskNotFound
-from seedance_mcp.polling.schedule import HEARTBEAT_SECONDS, LAST_POLL_SECONDS, Forecast, Meter, wait
+from seedance_mcp.polling.schedule import HEARTBEAT_SECONDS, LAST_POLL_SECONDS, Forecast, Meter, Source, wait
 
 
 def never(seen: object) -> bool:
@@ -35,7 +35,7 @@ async def test_it_polls_after_each_pause_and_reports_in_between() -> None:
         told.append(anyio.current_time())
 
     start = anyio.current_time()
-    assert await wait(poll, never, tell, lambda _: 12.0, timeout_seconds=300) == len(polls)
+    assert await wait(Source(poll), never, tell, lambda _: 12.0, timeout_seconds=300) == len(polls)
     assert anyio.current_time() == start + 300
     *gaps, last = (later - earlier for earlier, later in pairwise(polls))
     assert gaps == pytest.approx([12] * 24)
@@ -56,7 +56,7 @@ async def test_a_poll_that_outlasts_the_deadline_is_cancelled() -> None:
         """Nobody listens."""
 
     start = anyio.current_time()
-    assert await wait(poll, never, tell, every_five, timeout_seconds=45) == "poll 1"
+    assert await wait(Source(poll), never, tell, every_five, timeout_seconds=45) == "poll 1"
     assert anyio.current_time() == start + 45
 
 
@@ -72,7 +72,7 @@ async def test_a_retryable_failure_is_ignored_and_a_final_one_ends_the_wait() ->
         """Nobody listens."""
 
     with pytest.raises(TaskNotFound):
-        await wait(poll, never, tell, every_five, timeout_seconds=45)
+        await wait(Source(poll), never, tell, every_five, timeout_seconds=45)
 
 
 async def test_a_first_poll_that_fails_is_reported_at_once() -> None:
@@ -83,7 +83,7 @@ async def test_a_first_poll_that_fails_is_reported_at_once() -> None:
         """Nobody listens."""
 
     with pytest.raises(ProviderFailed):
-        await wait(poll, never, tell, every_five, timeout_seconds=45)
+        await wait(Source(poll), never, tell, every_five, timeout_seconds=45)
 
 
 async def test_cancelling_the_call_stops_the_polls(open_world: OpenWorld) -> None:

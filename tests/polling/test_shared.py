@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import anyio
 import httpx
 import pytest
-from conftest import PROVIDER, OpenWorld, no_film
+from conftest import PROVIDER, Answer, OpenWorld, World, no_film
 
 from seedance_mcp.money.ledger import open_ledger
 from seedance_mcp.money.records import NewRequest, Record
@@ -173,3 +174,22 @@ async def test_a_change_is_published_though_its_poll_is_cancelled(tmp_path: Path
         await poll_task(session, await session.ledger.find(task.task_id), task.task_id)
     assert told == ["completed"]
     await shared.aclose()
+
+
+async def test_servers_of_one_ledger_poll_a_task_once_per_interval(open_world: OpenWorld) -> None:
+    sandbox = slow(2)
+    fields: dict[str, Any] = {"sandbox": sandbox, "poll_floor_seconds": MIN_INTERVAL_SECONDS}
+    async with open_world(**fields) as one, open_world(**fields) as other:
+        task_id = (await one.create())["task_id"]
+        answers: list[Answer] = []
+
+        async def get(world: World) -> None:
+            answers.append(await world.call("get_task", {"task_id": task_id}))
+
+        async with anyio.create_task_group() as group:
+            for world in (one, other, one, other):
+                group.start_soon(get, world)
+        assert len(sandbox.asked) == 1
+        await get(other)
+        assert {answer["status"] for answer in answers[-3:]} == {"processing"}
+        assert len(sandbox.asked) == 1

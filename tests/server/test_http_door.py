@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 from conftest import no_film
 from pydantic import SecretStr, ValidationError
 
+from seedance_mcp.money.stores.sqlite import LEDGER_FILE
 from seedance_mcp.provider.client import ProviderClient
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.server.http import build_http_app
@@ -127,6 +130,22 @@ async def test_probes_are_answered_under_any_host_and_without_a_token(tmp_path: 
             ready = await http.get("/readyz", headers={"Host": host, "Origin": "https://evil.example"})
             assert (ready.status_code, ready.json()) == (200, {"status": "ok", "ledger": "ok", "provider": "ok"})
             assert "Access-Control-Allow-Origin" not in ready.headers
+
+
+async def test_a_ledger_that_hangs_is_not_ready_until_it_answers(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    with closing(sqlite3.connect(folder / LEDGER_FILE, isolation_level=None)) as other:
+        other.execute("PRAGMA journal_mode = WAL")
+        other.execute("BEGIN IMMEDIATE")
+        async with door(tmp_path, data_dir=folder) as http:
+            for _ in range(2):
+                ready = await http.get("/readyz")
+                assert (ready.status_code, ready.json()["ledger"]) == (503, "unusable")
+            assert (await http.get("/healthz")).status_code == 200
+            other.execute("ROLLBACK")
+            while (await http.get("/readyz")).status_code != 200:  # noqa: ASYNC110 - another thread makes it true
+                await anyio.sleep(0.1)
 
 
 async def test_a_server_that_can_serve_no_call_is_alive_and_not_ready(tmp_path: Path) -> None:

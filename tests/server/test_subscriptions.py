@@ -23,7 +23,7 @@ from seedance_mcp.tools.observer import Observer
 from seedance_mcp.tools.session import Shared
 
 pytestmark = pytest.mark.anyio
-SILENCE_SECONDS = 3600.0
+SILENCE_SECONDS = 600.0
 
 
 def uri_of(key: str) -> str:
@@ -157,3 +157,12 @@ async def test_what_becomes_of_a_request_on_its_way_is_told(open_world: OpenWorl
             assert await heard(subscription) == uri_of(sending["request_id"])
             (sent,) = (await world.call("list_tasks", {"detail": "full"}))["tasks"]
             assert sent["status"] == status
+
+
+async def test_what_another_server_of_the_ledger_saw_is_told(open_world: OpenWorld) -> None:
+    sandbox = Sandbox(no_film)
+    async with open_world(sandbox=sandbox) as one, open_world(sandbox=sandbox) as other:
+        task = await other.create()
+        async with one.client.listen(resource_subscriptions=[uri_of(task["task_id"])]) as subscription:
+            await finish(other, task["task_id"])
+            assert await heard(subscription) == uri_of(task["task_id"])

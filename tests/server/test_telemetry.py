@@ -26,7 +26,8 @@ from seedance_mcp.sandbox.faults import Fault
 from seedance_mcp.server import metrics as instruments
 from seedance_mcp.server.metrics import Metrics
 from seedance_mcp.server.spans import traces_are_taken, without_messages
-from seedance_mcp.tools.session import Shared
+from seedance_mcp.settings import Settings
+from seedance_mcp.tools.session import OpenLedger, Shared
 
 pytestmark = pytest.mark.anyio
 PROMPT = "a fox that no collector may see"
@@ -137,24 +138,33 @@ async def test_only_the_newest_requests_are_kept(measured: Measured, monkeypatch
     assert measured.read(*REQUESTS) == {(SP, "accepted"): 3}
 
 
-async def test_the_gauges_show_what_is_open_and_nothing_while_the_ledger_cannot_say(
-    open_world: OpenWorld, measured: Measured, tmp_path: Path
-) -> None:
+async def test_the_gauges_show_what_is_open(open_world: OpenWorld, open_ledger: OpenLedger, measured: Measured) -> None:
     assert measured.read("seedance.unsettled") == measured.read("seedance.links.expiring") == {}
     now = datetime.now(UTC)
-    (tmp_path / "data").write_text("no folder")
     async with open_world(observers=[measured.observer], clock=lambda: now) as world, anyio.create_task_group() as group:
-        shared = Shared(world.settings, now=lambda: now)
+        shared = Shared(world.settings, now=lambda: now, open_ledger=open_ledger)
         group.start_soon(measured.observer.count, shared)
-        await anyio.sleep(1)
-        assert measured.read("seedance.unsettled") == {}
-        (tmp_path / "data").unlink()
         await world.call("wait_for_video", {"task_id": (await world.create())["task_id"]})
         world.sandbox.faults = [Fault("lost", "/seedance/videos")]
         await world.create(prompt="an owl")
         now += timedelta(days=2.5)
         await anyio.sleep(120)
         assert measured.read("seedance.unsettled") == measured.read("seedance.links.expiring") == {(): 1}
+        await shared.aclose()
+        group.cancel_scope.cancel()
+
+
+@pytest.mark.sqlite_file
+async def test_the_gauges_show_nothing_while_the_ledger_cannot_say(measured: Measured, tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("no folder")
+    async with anyio.create_task_group() as group:
+        shared = Shared(Settings(data_dir=tmp_path / "data"))
+        group.start_soon(measured.observer.count, shared)
+        await anyio.sleep(1)
+        assert measured.read("seedance.unsettled") == {}
+        (tmp_path / "data").unlink()
+        await anyio.sleep(120)
+        assert measured.read("seedance.unsettled") == {(): 0}
         await shared.aclose()
         group.cancel_scope.cancel()
 

@@ -23,6 +23,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "films": ("saved_bytes",),
     "principals": ("disabled",),
     "audit": (),
+    "pace": (),
 }
 """Every table, and its columns whose sums must come out the same."""
 AT_ONCE = 1000

@@ -7,21 +7,26 @@ from __future__ import annotations
 
 import hashlib
 import re
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
+from psycopg.abc import PQGen
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from seedance_mcp.errors import LedgerAway, LedgerUnusable
 from seedance_mcp.money.stores.store import Row, schema_scripts
 
+T = TypeVar("T")
 CHANNEL = "seedance_requests"
 """Where the request ids of changed requests are announced."""
 CONNECT_SECONDS, POOL_SECONDS = 5, 5.0
 """How long a new connection, and one from the pool, is waited for."""
+SILENT_SECONDS = 18.0
+"""How long an answer is waited for: longer than the database itself lets a statement take."""
 LOCK_SECONDS, STATEMENT_SECONDS, IDLE_SECONDS = 8, 15, 15
 """How long the transaction of another may be waited for, how long one statement may take, and how long a process may stop
 inside a transaction until the database ends it; ours take milliseconds."""
@@ -39,7 +44,27 @@ _SENSES_LOSS: dict[str, Any] = {
 }
 """A network that swallows everything is noticed."""
 
-Connection = psycopg.Connection[DictRow]
+
+class Connection(psycopg.Connection[DictRow]):
+    """A connection that does not wait for ever for a database that says nothing."""
+
+    def wait(self, gen: PQGen[T], *arguments: Any, **options: Any) -> T:
+        """Run what psycopg waits with; a database that is silent for too long is taken for gone."""
+        return super().wait(self._in_time(gen), *arguments, **options)
+
+    def _in_time(self, gen: PQGen[T]) -> PQGen[T]:
+        last = time.monotonic() + SILENT_SECONDS
+        try:
+            awaited = next(gen)
+            while True:
+                ready = yield awaited
+                if not ready and time.monotonic() > last:
+                    self.pgconn.finish()
+                    raise psycopg.OperationalError("the database is silent")
+                awaited = gen.send(ready)
+        except StopIteration as end:
+            result: T = end.value
+            return result
 
 
 class PostgresStore:
@@ -54,6 +79,7 @@ class PostgresStore:
             LedgerAway: The database did not answer.
             LedgerUnusable: It refuses, or its schema is missing, too old or too new.
         """
+        self._url = url
         with _translated(), _connected(url) as db:
             _check(db)
         self._pool = ConnectionPool(
@@ -93,6 +119,13 @@ class PostgresStore:
         with _translated(), self._begun() as db:
             return _Transaction(db).one(statement, *values)
 
+    def listener(self) -> _Listener:
+        """Listen on a connection of its own; behind a pooler in transaction mode nothing is heard on it."""
+        with _translated():
+            db = Connection.connect(self._url, autocommit=True, prepare_threshold=None, row_factory=dict_row, **_SENSES_LOSS)
+            db.execute(f"LISTEN {CHANNEL}".encode())
+            return _Listener(db)
+
     def faults(self) -> list[str]:
         """Say whether the database takes writes; its files are the business of its own tools."""
         row = self.one("SELECT current_setting('transaction_read_only') AS read_only")
@@ -102,6 +135,28 @@ class PostgresStore:
 def _probe(db: Connection) -> None:
     """Raise where a connection that lay in the pool is broken."""
     db.execute("")
+
+
+class _Listener:
+    """The connection that changes are announced on."""
+
+    def __init__(self, db: Connection) -> None:
+        self._db = db
+
+    def fileno(self) -> int:
+        """Give the socket."""
+        return self._db.fileno()
+
+    def take(self) -> None:
+        """Take what was announced."""
+        with _translated():
+            self._db.pgconn.consume_input()
+            while self._db.pgconn.notifies():
+                pass
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._db.close()
 
 
 class _Transaction:

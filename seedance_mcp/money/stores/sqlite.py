@@ -105,6 +105,9 @@ class SqliteStore:
                 self._reader.db.backup(copy)
                 copy.execute("PRAGMA journal_mode = DELETE")  # one file, which needs no other beside it
 
+    def listener(self) -> None:
+        """Give none: SQLite calls no other process."""
+
     def faults(self) -> list[str]:
         """Describe what SQLite finds damaged in the file."""
         found: list[str] = [row["integrity_check"] for row in self.all("PRAGMA integrity_check")]
@@ -135,7 +138,7 @@ class _Connection:
         return self.db.execute(statement, values).rowcount
 
     def notify(self, request_id: str) -> None:
-        """Do nothing: SQLite cannot call other processes, they read the table `events`."""
+        """Do nothing: SQLite cannot call other processes, they read what changed."""
 
 
 def _refuse_network(path: Path) -> None:

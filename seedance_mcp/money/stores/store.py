@@ -44,6 +44,22 @@ class Transaction(Queries, Protocol):
         ...
 
 
+class Listener(Protocol):
+    """A connection on which changes are announced that any process commits."""
+
+    def fileno(self) -> int:
+        """Give the socket, which can be read when something is announced or the connection is lost."""
+        ...
+
+    def take(self) -> None:
+        """Take all that was announced; raises `LedgerAway` where the connection is lost."""
+        ...
+
+    def close(self) -> None:
+        """Close the connection."""
+        ...
+
+
 class Store(Queries, Protocol):
     """One opened engine.
 
@@ -62,6 +78,10 @@ class Store(Queries, Protocol):
         One of no principal excludes those of all: it reads what others spent, or writes their rows. What is raised inside a
         transaction undoes it.
         """
+        ...
+
+    def listener(self) -> Listener | None:
+        """Begin to listen for changes; `None` where the engine announces none, so that they have to be read."""
         ...
 
     def faults(self) -> list[str]:

@@ -1,0 +1,78 @@
+"""Leases in the ledger's tables: what one process does at a time, until it says so no longer."""
+
+from __future__ import annotations
+
+from seedance_mcp.money.records import PollClaim
+from seedance_mcp.money.sql_changes import Changing
+from seedance_mcp.money.sql_queries import Reading
+
+FAR_SECONDS = 3600.0
+"""No lease is as long as this: one that ends later was written before somebody set the clock back."""
+
+
+def poll_elsewhere(ledger: Reading, task_id: str, holder: str) -> PollClaim | None:
+    """Say which other process polls a task or has just done it; `None` where none does."""
+    row = ledger.db.one(
+        "SELECT poll_until, polled_at FROM requests WHERE task_id = ? AND poll_by <> ? AND poll_until > ? AND poll_until < ?",
+        *(task_id, holder, ledger.at, ledger.at + FAR_SECONDS),
+    )
+    if row is None:
+        return None
+    polled_at = row["polled_at"]
+    return PollClaim(
+        is_mine=False,
+        again_seconds=row["poll_until"] - ledger.at,
+        answered_seconds_ago=None if polled_at is None else max(0.0, ledger.at - polled_at),
+    )
+
+
+def claim_poll(ledger: Changing, task_id: str, holder: str, seconds: float, pace_seconds: float) -> PollClaim:
+    """Take the poll of a task, and a place in the rate of all polls, unless another process polls it."""
+    at = ledger.read.at
+    claimed = ledger.db.run(
+        "UPDATE requests SET poll_by = ?, poll_until = ? WHERE task_id = ?"
+        " AND (poll_until IS NULL OR poll_by = ? OR poll_until <= ? OR poll_until >= ?)",
+        *(holder, at + seconds, task_id, holder, at, at + FAR_SECONDS),
+    )
+    elsewhere = None if claimed else poll_elsewhere(ledger.read, task_id, holder)
+    return elsewhere or PollClaim(is_mine=True, place_seconds=_place_seconds(ledger, holder, seconds, pace_seconds))
+
+
+def _place_seconds(ledger: Changing, holder: str, seconds: float, pace_seconds: float) -> float:
+    """Take the next place, and give how far off it is; a process that polls alone keeps the rate by itself."""
+    at = ledger.read.at
+    row = ledger.db.all(
+        "INSERT INTO pace (name, next_at, taken_by, others_at) VALUES ('polls', ?, ?, 0) ON CONFLICT (name) DO UPDATE SET"
+        " next_at = CASE WHEN pace.next_at > ? AND pace.next_at < ? THEN pace.next_at + ? ELSE excluded.next_at END,"
+        " others_at = CASE WHEN pace.taken_by = excluded.taken_by THEN pace.others_at ELSE ? END,"
+        " taken_by = excluded.taken_by RETURNING next_at, others_at",
+        *(at + pace_seconds, holder, at, at + FAR_SECONDS, pace_seconds, at),
+    )[0]
+    is_alone = row["others_at"] < at - seconds
+    return 0.0 if is_alone else max(0.0, row["next_at"] - pace_seconds - at)
+
+
+def release_poll(ledger: Changing, task_id: str, holder: str, seconds: float, *, answered: bool) -> None:
+    """Let nobody poll a task for a time, since it was polled just now."""
+    at = ledger.read.at
+    ledger.db.run(
+        "UPDATE requests SET poll_until = ?, polled_at = CASE WHEN ? = 1 THEN ? ELSE polled_at END"
+        " WHERE task_id = ? AND poll_by = ?",
+        *(at + seconds, int(answered), at, task_id, holder),
+    )
+
+
+def claim_saving(ledger: Changing, request_id: str, holder: str, seconds: float) -> bool:
+    """Take the saving of a finished video, or keep it for longer, unless it is saved or another call has taken it."""
+    at = ledger.read.at
+    claimed = ledger.db.run(
+        "UPDATE requests SET saving_by = ?, saving_until = ? WHERE request_id = ? AND kept = 0"
+        " AND (saving_until IS NULL OR saving_by = ? OR saving_until <= ? OR saving_until >= ?)",
+        *(holder, at + seconds, request_id, holder, at, at + FAR_SECONDS),
+    )
+    return claimed == 1
+
+
+def release_saving(ledger: Changing, request_id: str, holder: str) -> None:
+    """Let others save a video, if this call still has its saving."""
+    ledger.db.run("UPDATE requests SET saving_until = NULL WHERE request_id = ? AND saving_by = ?", request_id, holder)

@@ -1,0 +1,187 @@
+"""What other processes of a ledger change is known in this one while somebody wants to know."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncGenerator, Awaitable
+from contextlib import aclosing, asynccontextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from seedance_mcp.errors import LedgerAway
+from seedance_mcp.money.announcements import Announcements, Heard
+from seedance_mcp.money.ledger import Ledger
+from seedance_mcp.money.records import NewRequest, Record
+from seedance_mcp.settings import Settings
+from seedance_mcp.task import ProviderTask
+from seedance_mcp.tools import other_processes
+from seedance_mcp.tools.other_processes import Changes
+from seedance_mcp.tools.session import OpenLedger, utc_now
+
+pytestmark = pytest.mark.anyio
+
+
+class Line:
+    """A listener whose engine is the test."""
+
+    def __init__(self) -> None:
+        self.ours, self.theirs = socket.socketpair()
+
+    def fileno(self) -> int:
+        return self.ours.fileno()
+
+    def take(self) -> None:
+        if not self.ours.recv(100):
+            raise LedgerAway("cut")
+
+    def close(self) -> None:
+        self.ours.close()
+
+
+class Announced:
+    """A ledger that announces its changes, or whose connection cannot be opened."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger, self.lines, self.is_away = ledger, list[Line](), False
+
+    def __getattr__(self, verb: str) -> Any:
+        return getattr(self.ledger, verb)
+
+    async def listen(self) -> Announcements | None:
+        if self.is_away:
+            raise LedgerAway("away")
+        self.lines.append(Line())
+        return Heard(self.lines[-1])
+
+
+class Told:
+    """Keeps what was reported."""
+
+    def __init__(self) -> None:
+        self.progress: list[int] = []
+
+    async def __call__(self, task: Record) -> None:
+        self.progress.append(task.progress)
+
+
+@asynccontextmanager
+async def reading(ledger: Any, told: Told) -> AsyncGenerator[Changes]:
+    """Read the changes of a ledger in the background."""
+    changes = Changes(lambda: ledger, utc_now, told)
+    async with anyio.create_task_group() as group:
+        group.start_soon(changes.run)
+        yield changes
+        group.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def with_task(open_ledger: OpenLedger, folder: Path) -> AsyncGenerator[Ledger]:
+    async with aclosing(open_ledger(Settings(data_dir=folder), lambda: datetime.now(UTC))) as ledger:
+        request = NewRequest({"model": "m", "prompt": "a fox"}, "a fox", Decimal(2), request_id="req_1")
+        await ledger.reserve(request, window_seconds=None, admit=lambda _: None)
+        yield ledger
+
+
+async def progress(ledger: Ledger, percent: int) -> Record:
+    return await ledger.observe("req_1", ProviderTask("vid_1", "processing", progress=percent))
+
+
+async def woken(changes: Changes, change: Awaitable[Record]) -> bool:
+    """Say whether a change wakes a call that sleeps."""
+    ended: list[bool] = []
+
+    async def sleep() -> None:
+        ended.append(await changes.sleep("req_1", 600))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(sleep)
+        await anyio.wait_all_tasks_blocked()
+        await change
+    return ended == [True]
+
+
+async def test_a_change_is_read_while_somebody_follows_and_a_sleep_ends_with_it(
+    open_ledger: OpenLedger, tmp_path: Path
+) -> None:
+    told = Told()
+    async with with_task(open_ledger, tmp_path) as ledger, reading(ledger, told) as changes:
+        await progress(ledger, 10)
+        with changes.followed():
+            await changes.task_changed(await progress(ledger, 20))
+            await anyio.sleep(60)
+            assert await woken(changes, progress(ledger, 30))
+            assert not await changes.sleep("req_1", 60)
+            assert told.progress[-1] == 30
+            seen = len(told.progress)
+        await progress(ledger, 40)
+        await anyio.sleep(60)
+        assert len(told.progress) == seen
+        with changes.awaited():
+            await progress(ledger, 50)
+            await anyio.sleep(60)
+        assert told.progress[-1] == 50
+
+
+async def test_only_the_newest_states_are_kept(
+    open_ledger: OpenLedger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(other_processes, "STATES_KEPT", 0)
+    told = Told()
+    async with with_task(open_ledger, tmp_path) as ledger, reading(ledger, told) as changes:
+        with changes.followed():
+            await progress(ledger, 10)
+            await anyio.sleep(30)
+        assert set(told.progress) == {10}
+
+
+async def test_an_announcement_is_heard_and_a_lost_connection_replaced(open_ledger: OpenLedger, tmp_path: Path) -> None:
+    told = Told()
+    async with with_task(open_ledger, tmp_path) as made, reading(ledger := Announced(made), told) as changes:
+        with changes.followed():
+            await anyio.sleep(0.5)
+            (line,) = ledger.lines
+            await progress(ledger.ledger, 10)
+            line.theirs.send(b"changed")
+            await anyio.sleep(1)
+            assert told.progress == [10]
+            ledger.is_away = True
+            line.theirs.close()
+            await anyio.sleep(10)
+            await progress(ledger.ledger, 20)
+            await anyio.sleep(10)
+            assert told.progress == [10, 20]
+            ledger.is_away = False
+            await anyio.sleep(10)
+            assert len(ledger.lines) == 2
+        await anyio.sleep(1)
+        assert [each.ours.fileno() for each in ledger.lines] == [-1, -1]
+        for each in ledger.lines:
+            each.theirs.close()
+
+
+async def test_a_ledger_that_is_away_for_a_while_ends_nothing(open_ledger: OpenLedger, tmp_path: Path) -> None:
+    told = Told()
+    async with with_task(open_ledger, tmp_path) as made:
+
+        class Away(Announced):
+            async def changes_since(self, at: datetime) -> list[Record]:
+                if self.is_away:
+                    raise LedgerAway("away")
+                return await self.ledger.changes_since(at)
+
+        ledger = Away(made)
+        ledger.is_away = True
+        async with reading(ledger, told) as changes:
+            with changes.followed():
+                await progress(made, 10)
+                await anyio.sleep(30)
+                ledger.is_away = False
+                await anyio.sleep(30)
+        for each in ledger.lines:
+            each.theirs.close()
+    assert told.progress == [10]
