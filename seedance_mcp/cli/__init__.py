@@ -4,6 +4,7 @@ __all__ = [
     "bundle",
     "demo",
     "doctor",
+    "drift",
     "gallery",
     "install",
     "installed",

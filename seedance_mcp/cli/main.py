@@ -118,6 +118,7 @@ def parser() -> argparse.ArgumentParser:
     )
     sandbox.set_defaults(run=_sandbox)
     models = commands.add_parser("models", help="list the models and their limits")
+    models.add_argument("--drift", action="store_true", help="ask for the provider's price list, and show what changed")
     models.set_defaults(run=_models)
     _add_money(commands)
     _add_ledger(commands)
@@ -329,7 +330,13 @@ def _models(options: argparse.Namespace) -> None:
     from seedance_mcp.server import resources  # noqa: PLC0415 - slow to import
     from seedance_mcp.tools.session import offered_edition  # noqa: PLC0415 - likewise
 
-    _show(resources.models_table(offered_edition(_settings())))
+    settings = _settings()
+    if options.drift:
+        from seedance_mcp.cli import drift  # noqa: PLC0415 - only this option asks the provider
+
+        _show(anyio.run(drift.report, settings))
+        return
+    _show(resources.models_table(offered_edition(settings)))
 
 
 @asynccontextmanager

@@ -5,6 +5,7 @@ __all__ = [
     "gate",
     "ledger",
     "policy",
+    "price_lists",
     "prices",
     "reconcile",
     "records",

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import anyio
+import anyio.to_thread
 
 from seedance_mcp.catalogue.edition import Edition
 from seedance_mcp.catalogue.facts import Model, Unit
 from seedance_mcp.catalogue.requests import VideoRequest
 from seedance_mcp.errors import NotConfigured, SeedanceError
+from seedance_mcp.money.price_lists import KeptLists, PriceList, lists, read_names
 from seedance_mcp.untrusted import read_amount
 
 LIVE_SECONDS = 3600.0
@@ -109,6 +111,9 @@ class ListedPrice(Protocol):
     @property
     def unit_price(self) -> Decimal | None: ...  # noqa: D102
 
+    @property
+    def is_video(self) -> bool: ...  # noqa: D102
+
 
 def read_price_list(rows: Iterable[ListedPrice], seen: datetime) -> dict[str, Price]:
     """Read the provider's own price list: the rows that a request has a price or a bound by.
@@ -138,10 +143,11 @@ Fetch = Callable[[], Awaitable[Iterable[ListedPrice]]]
 class PriceBook:
     """Finds prices: in the operator's file, then in the provider's live list, then in our dated file."""
 
-    def __init__(self, own: dict[str, Price], fetch: Fetch | None = None) -> None:
-        """Take the operator's prices by billing name, and the call that gets the live list."""
-        self._own, self._fetch, self._ours = own, fetch, load_prices()
+    def __init__(self, own: dict[str, Price], fetch: Fetch | None = None, kept: KeptLists | None = None) -> None:
+        """Take the operator's prices by billing name, the call that gets the live list, and where that is kept."""
+        self._own, self._fetch, self._ours, self._kept = own, fetch, load_prices(), kept
         self._live: dict[str, Price] = {}
+        self._names: PriceList | None = None
         self._next_fetch_at = float("-inf")
         self._fetching = anyio.Lock()
         self.live_as_of: str | None = None
@@ -162,12 +168,20 @@ class PriceBook:
 
     async def _refresh(self, fetch: Fetch) -> None:
         try:
-            seen = datetime.now(UTC)
-            self._live = read_price_list(await fetch(), seen)
-            self.live_as_of = seen.isoformat(timespec="seconds")
-            self._next_fetch_at = anyio.current_time() + LIVE_SECONDS
+            rows, seen = [*await fetch()], datetime.now(UTC)
         except SeedanceError:
-            self._next_fetch_at = anyio.current_time() + SILENT_SECONDS
+            rows, seen = [], datetime.now(UTC)
+        self._next_fetch_at = anyio.current_time() + (LIVE_SECONDS if rows else SILENT_SECONDS)
+        if not rows:  # an empty list is no evidence: the last one stays
+            return
+        self._live, self.live_as_of = read_price_list(rows, seen), seen.isoformat(timespec="seconds")
+        self._names = read_names(rows, self.live_as_of)
+        if self._kept:
+            await anyio.to_thread.run_sync(self._kept.keep, self._names)
+
+    def is_listed(self, model: Model) -> bool | None:
+        """Say whether the provider's list names a model; `None` where no list is known that could tell."""
+        return lists(model, self._names.rows) if self._names else None
 
     def find(self, names: Iterable[str]) -> Price | None:
         """Give the first price there is for these billing names."""

@@ -96,6 +96,8 @@ class Sandbox:
     """The form of success (a key of `ENVELOPES`) where the documentation does not fix one."""
     token_factor: float = 1.0
     """How many tokens a video takes in the end, as a part of what was charged first."""
+    price_rows: list[dict[str, Any]] | None = None
+    """The rows of the price list in place of those of the edition."""
     kept: TaskFolder | None = None
     """Where tasks outlive this process; without it they are in memory only."""
 
@@ -135,7 +137,8 @@ class Sandbox:
     async def _answer(self, request: httpx.Request, fault: str) -> httpx.Response:
         path = request.url.path
         if path == "/api/openapi/model/catalog":
-            return success({"list": price_list(self.edition)}, self.envelope)
+            rows = price_list(self.edition) if self.price_rows is None else self.price_rows
+            return success({"list": rows}, self.envelope)
         if path.startswith("/results/"):
             return await self._video(path, fault)
         if request.headers.get("Authorization") != f"Bearer {KEY}":
@@ -389,10 +392,8 @@ def _tokens(edition: Edition, body: Body, seconds: int) -> float:
 
 
 def price_list(edition: Edition) -> list[dict[str, Any]]:
-    """Give the rows of the public price list, each billing name once; one row has a price mode that needs tokens."""
-    rows: dict[str, dict[str, Any]] = {
-        "seedance2.0-gz-720p": {"model_name": "seedance2.0-gz-720p", "price_mode": "per_million_tokens", "unit_price": 7.0}
-    }
+    """Give the rows of the public price list, each billing name once; types are singular and plural, as at the provider."""
+    rows: dict[str, dict[str, Any]] = {}
     for model in edition.models:
         for resolution in model.resolutions:
             unit, mode = _unit_price(model, resolution), f"per_{model.per}".replace(" ", "_")

@@ -59,7 +59,7 @@ async def create_video(session: Session, arguments: CreateVideo, caller: Caller)
     reference = billed_video(request)
     billed = await session.ledger.media(reference) if reference else None
     estimate = session.prices.estimate(request, billed and billed.seconds)
-    warnings = [*unknown, *_warnings(request, estimate)]
+    warnings = [*unknown, *_warnings(request, estimate, _unlisted(session, request))]
     if options.dry_run:
         return await _would_send(session, arguments, estimate, warnings)
     session.client.require_key()
@@ -248,8 +248,16 @@ def _log_unforeseen(failure: Exception) -> None:
     log.error("%s while a request was under way:\n%s", type(failure).__name__, where)
 
 
-def _warnings(request: VideoRequest, estimate: Estimate) -> list[str]:
-    found = [*conflicting_sources(request), *_availability(request)]
+def _unlisted(session: Session, request: VideoRequest) -> list[str]:
+    """Say that the provider's price list names a model no longer."""
+    if session.prices.is_listed(request.row) is not False:
+        return []
+    as_of = session.prices.live_as_of
+    return [f"{request.model}: the provider's price list of {as_of} does not name it. It may be retired: ask the user first."]
+
+
+def _warnings(request: VideoRequest, estimate: Estimate, unlisted: list[str]) -> list[str]:
+    found = [*conflicting_sources(request), *_availability(request), *unlisted]
     if request.orientation and request.ratio:
         found.append("orientation has no effect: ratio wins over it.")
     return [*found, f"Estimate: {estimate.message}"]

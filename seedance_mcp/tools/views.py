@@ -84,6 +84,7 @@ def model_info(edition: Edition, model: Model, prices: PriceBook, *, with_schema
         billing=_billing(model, prices),
         prices=prices_of(model, prices),
         purpose=f"{route.purpose} (our advice)",
+        listed=prices.is_listed(model),
         notes=notes_of(edition, model),
         request_schema=model_schema(edition, model) if with_schema else None,
     )
