@@ -15,8 +15,10 @@ __all__ = [
     "main",
     "mcp_clients",
     "remote",
+    "sandbox",
     "screen",
     "tables",
     "telemetry",
+    "verify",
     "welcome",
 ]

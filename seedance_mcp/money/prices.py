@@ -143,7 +143,7 @@ Fetch = Callable[[], Awaitable[Iterable[ListedPrice]]]
 class PriceBook:
     """Finds prices: in the operator's file, then in the provider's live list, then in our dated file."""
 
-    def __init__(self, own: dict[str, Price], fetch: Fetch | None = None, kept: KeptLists | None = None) -> None:
+    def __init__(self, own: dict[str, Price], fetch: Fetch, kept: KeptLists) -> None:
         """Take the operator's prices by billing name, the call that gets the live list, and where that is kept."""
         self._own, self._fetch, self._ours, self._kept = own, fetch, load_prices(), kept
         self._live: dict[str, Price] = {}
@@ -157,18 +157,18 @@ class PriceBook:
 
         It takes two seconds at most and raises nothing. Calls that come meanwhile wait for the same answer.
         """
-        if self._fetch is None or anyio.current_time() < self._next_fetch_at:
+        if anyio.current_time() < self._next_fetch_at:
             return
         with anyio.move_on_after(PATIENCE_SECONDS) as scope:
             async with self._fetching:
                 if anyio.current_time() >= self._next_fetch_at:
-                    await self._refresh(self._fetch)
+                    await self._refresh()
         if scope.cancelled_caught:
             self._next_fetch_at = anyio.current_time() + SILENT_SECONDS
 
-    async def _refresh(self, fetch: Fetch) -> None:
+    async def _refresh(self) -> None:
         try:
-            rows, seen = [*await fetch()], datetime.now(UTC)
+            rows, seen = [*await self._fetch()], datetime.now(UTC)
         except SeedanceError:
             rows, seen = [], datetime.now(UTC)
         self._next_fetch_at = anyio.current_time() + (LIVE_SECONDS if rows else SILENT_SECONDS)
@@ -176,8 +176,7 @@ class PriceBook:
             return
         self._live, self.live_as_of = read_price_list(rows, seen), seen.isoformat(timespec="seconds")
         self._names = read_names(rows, self.live_as_of)
-        if self._kept:
-            await anyio.to_thread.run_sync(self._kept.keep, self._names)
+        await anyio.to_thread.run_sync(self._kept.keep, self._names)
 
     def is_listed(self, model: Model) -> bool | None:
         """Say whether the provider's list names a model; `None` where no list is known that could tell."""
