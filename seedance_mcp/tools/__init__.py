@@ -14,6 +14,7 @@ __all__ = [
     "gallery_page",
     "links",
     "models",
+    "observations",
     "observed_ledger",
     "observer",
     "picture_shapes",

@@ -25,6 +25,7 @@ from seedance_mcp.settings import Settings
 from seedance_mcp.storage.video_names import folder_name
 from seedance_mcp.storage.video_store import VideoStore
 from seedance_mcp.task import RUNNING, ProviderTask
+from seedance_mcp.tools.observations import Observations
 from seedance_mcp.tools.observed_ledger import observed
 from seedance_mcp.tools.observer import LedgerCall, NoObserver, Observer
 from seedance_mcp.tools.results import Task
@@ -198,6 +199,11 @@ class Shared:
 
         own = load_prices(self.settings.prices) if self.settings.prices else {}
         return PriceBook(own, fetch, kept_price_lists(self.settings))
+
+    @cached_property
+    def observations(self) -> Observations:
+        """What the provider did with disputed values."""
+        return Observations(self.settings.ledger_dir)
 
     @cached_property
     def links(self) -> Links:

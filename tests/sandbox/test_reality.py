@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -26,7 +26,9 @@ COMPLETED = """{"code":20000,"data":{"task_id":"videos_0a","status":"completed",
 
 def shape(value: Any) -> Any:
     """Give the names and types of an answer."""
-    return {name: shape(each) for name, each in value.items()} if isinstance(value, dict) else type(value).__name__
+    if isinstance(value, dict):
+        return {name: shape(each) for name, each in cast("dict[str, Any]", value).items()}
+    return type(value).__name__
 
 
 async def answered(sandbox: Sandbox, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
