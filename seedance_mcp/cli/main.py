@@ -18,7 +18,6 @@ from typing import Any
 import anyio
 
 from seedance_mcp._version import __version__
-from seedance_mcp.catalogue.edition import load_edition
 from seedance_mcp.cli import telemetry
 from seedance_mcp.cli.invocation import as_typed
 from seedance_mcp.cli.loading import without_garbage_collection
@@ -398,8 +397,10 @@ def _spending(options: argparse.Namespace) -> None:
 
 async def _print_spending(options: argparse.Namespace) -> None:
     from seedance_mcp.cli import tables  # noqa: PLC0415 - slow to import
+    from seedance_mcp.tools.session import offered_edition  # noqa: PLC0415 - likewise
 
     async with _ledger() as (settings, ledger):
+        edition = offered_edition(settings)
         views = await _views(ledger, options.principal)
         if options.since or options.by == "project":
             since = read_time("--since", options.since or FIRST_DAY, datetime.now(UTC)).date()
@@ -413,7 +414,7 @@ async def _print_spending(options: argparse.Namespace) -> None:
     shown = tables.callers_table(spent) if options.by == "principal" else tables.models_spending_table(models)
     if any(each.count for each in days.values()):
         _show(f"{tables.days_table(days, BAR_COLUMNS if sys.stdout.isatty() else 0)}\n")
-    _show(f"{shown}\n{tables.spending_totals(list(spent.values()), settings.limits, load_edition().currency)}")
+    _show(f"{shown}\n{tables.spending_totals(list(spent.values()), settings.limits, edition.currency)}")
 
 
 async def _days(views: list[Ledger]) -> dict[date, Totals]:

@@ -10,11 +10,13 @@ from typing import Any, Protocol
 
 from seedance_mcp.errors import LedgerUnusable, SeedanceError
 from seedance_mcp.money.records import (
+    EVERY_MODEL,
     AssetReference,
     Film,
     Health,
     Listed,
     Media,
+    Models,
     ModelSpending,
     Movements,
     NamedAsset,
@@ -172,7 +174,7 @@ class Ledger(Protocol):
         """
         ...
 
-    async def expiring(self, age_seconds: float, lifetime_seconds: float, limit: int) -> Page:
+    async def expiring(self, age_seconds: float, lifetime_seconds: float, limit: int, models: Models = EVERY_MODEL) -> Page:
         """Give finished videos that are not saved and ended between `lifetime_seconds` and `age_seconds` ago, oldest first."""
         ...
 

@@ -6,7 +6,7 @@ import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from seedance_mcp.catalogue.facts import Kind, Review
 from seedance_mcp.task import Status
@@ -197,6 +197,16 @@ class Reservation:
     record: Record
     is_new: bool
     """Whether the request is to be sent; else `record` is the earlier one that it duplicates."""
+
+
+class Models(NamedTuple):
+    """Some models by name, or all but these."""
+
+    names: tuple[str, ...] = ()
+    others: bool = True
+
+
+EVERY_MODEL = Models()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,13 @@ import anyio.to_thread
 from seedance_mcp.errors import LedgerAway, SeedanceError
 from seedance_mcp.money import sql_assets, sql_lists
 from seedance_mcp.money.records import (
+    EVERY_MODEL,
     AssetReference,
     Film,
     Health,
     Listed,
     Media,
+    Models,
     ModelSpending,
     Movements,
     NamedAsset,
@@ -243,9 +245,9 @@ class SqlLedger:
         """Give ids that contain or begin with some characters."""
         return await self._read(lambda ledger: ledger.keys(part, limit))
 
-    async def expiring(self, age_seconds: float, lifetime_seconds: float, limit: int) -> Page:
+    async def expiring(self, age_seconds: float, lifetime_seconds: float, limit: int, models: Models = EVERY_MODEL) -> Page:
         """Give finished videos that are not saved and of an age between two."""
-        return await self._read(lambda ledger: ledger.expiring(age_seconds, lifetime_seconds, limit))
+        return await self._read(lambda ledger: ledger.expiring(age_seconds, lifetime_seconds, limit, models))
 
     async def similar_durations(self, record: Record) -> list[float]:
         """Give the seconds that finished tasks like one took."""

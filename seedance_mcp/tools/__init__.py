@@ -9,6 +9,7 @@ __all__ = [
     "changes",
     "create",
     "downloads",
+    "expiring",
     "film",
     "gallery",
     "gallery_page",

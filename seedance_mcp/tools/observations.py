@@ -1,4 +1,4 @@
-"""Observations: what the provider did with a value that its sources dispute, kept with the day in the data folder."""
+"""Keeps what became of values that the sources dispute, with the day, in the data folder."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What became of a request with a disputed value."""
+    """The end of a request with a disputed value: it was accepted or refused."""
 
     model: str
     field: str

@@ -202,7 +202,7 @@ class Shared:
 
     @cached_property
     def observations(self) -> Observations:
-        """What the provider did with disputed values."""
+        """The values that sources dispute and the provider accepted or refused."""
         return Observations(self.settings.ledger_dir)
 
     @cached_property
