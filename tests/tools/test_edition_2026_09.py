@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from contextlib import aclosing
 from datetime import timedelta
@@ -255,6 +256,14 @@ async def test_warnings_and_the_gallery_go_by_the_lifetime_of_the_row(open_world
     assert last == []
     text = page.path.read_text("utf-8")
     assert len(set(re.findall(r"Link until.{0,40}?(\d{4}-\d\d-\d\d)", text, re.DOTALL))) == 2
+
+
+async def test_a_list_of_all_models_is_as_short_as_twice_as_many_allow(open_world: OpenWorld) -> None:
+    async with open_world(edition=EDITION) as world:
+        every = await world.call("list_models")
+        routes = [await world.call("list_models", {"route": name}) for name in EDITION.route_names]
+    assert max(len(json.dumps(every.content)), len(every.text)) <= 10_000
+    assert max(len(json.dumps(each.content)) for each in routes) <= 2000
 
 
 async def test_only_the_models_that_the_operator_names_are_offered(open_world: OpenWorld) -> None:
