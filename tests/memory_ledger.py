@@ -16,11 +16,13 @@ from seedance_mcp.money.amounts import exact
 from seedance_mcp.money.audit import Action, Entry, of_change, of_request
 from seedance_mcp.money.principals import Principal
 from seedance_mcp.money.records import (
+    EVERY_MODEL,
     AssetReference,
     Film,
     Health,
     Listed,
     Media,
+    Models,
     ModelSpending,
     Movements,
     NamedAsset,
@@ -277,12 +279,13 @@ class MemoryLedger:
         names = list(dict.fromkeys(record.task_id or record.request_id for record in [*self._mine(), *await self._joined()]))
         return [name for name in names if part.lower() in name.lower()][:limit]
 
-    async def expiring(self, age_seconds: float, lifetime_seconds: float, limit: int) -> Page:
+    async def expiring(self, age_seconds: float, lifetime_seconds: float, limit: int, models: Models = EVERY_MODEL) -> Page:
         oldest, newest = (self._now() - timedelta(seconds=seconds) for seconds in (lifetime_seconds, age_seconds))
         ended = [
             (record.completed_at, record)
             for record in reversed(self._mine())
             if record.state == "completed" and record.saved is None and record.completed_at
+            if (record.model in models.names) is not models.others
         ]
         fitting = [record for at, record in sorted(ended, key=lambda each: each[0]) if oldest <= at <= newest]
         return Page(fitting[:limit], len(fitting))

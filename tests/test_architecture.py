@@ -16,8 +16,9 @@ ROOT = Path(seedance_mcp.__file__).parent
 PACKAGE = "seedance_mcp"
 
 ARROWS = """
-cli: server tools money sandbox instant catalogue settings errors untrusted origin _version
+cli: server proof tools money sandbox instant catalogue settings errors untrusted origin _version
 server: tools money provider polling sandbox instant catalogue settings task errors _version untrusted
+proof: tools money provider catalogue task errors untrusted
 tools: money provider media storage polling catalogue settings task errors origin untrusted
 money: catalogue settings task errors untrusted
 provider: catalogue settings task errors untrusted
@@ -46,6 +47,7 @@ HTTPX = {
     "provider.result_hosts",
     "server.notices",
     "server.oauth",
+    "sandbox.cassette",
     "sandbox.faults",
     "sandbox.provider",
     "sandbox.serve",

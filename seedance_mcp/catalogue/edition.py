@@ -76,6 +76,15 @@ class Edition:
         own = model.route.url_lifetime_seconds if model else None
         return (own or self.url_lifetime_seconds).value
 
+    @cached_property
+    def own_lifetimes(self) -> Mapping[int, tuple[str, ...]]:
+        """The lifetimes in seconds that are not the edition's, each with the models whose URLs have it."""
+        found: dict[int, tuple[str, ...]] = {}
+        for model in self.models:
+            if (lives := self.url_lifetime_seconds_of(model.name)) != self.url_lifetime_seconds.value:
+                found[lives] = (*found.get(lives, ()), model.name)
+        return found
+
     def models_of(self, route: Route) -> tuple[Model, ...]:
         """Give the models of one route."""
         return tuple(model for model in self.models if model.route is route)

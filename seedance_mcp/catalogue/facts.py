@@ -328,6 +328,12 @@ class Model:
         names = (self.video_billing if with_videos else ()) or (*self.billing, *self.route.billing.value)
         return tuple(name.format(model=self.name, resolution=resolution) for name in names)
 
+    @property
+    def price_list_names(self) -> frozenset[str]:
+        """Every name that a price list may have the model under."""
+        billed = (self.billing_names(each, with_videos=videos) for each in self.resolutions for videos in (False, True))
+        return frozenset({self.name, *(alias.name for alias in self.aliases), *(name for names in billed for name in names)})
+
 
 RULES = {
     "images_or_frames": "images cannot be combined with first_image or last_image",

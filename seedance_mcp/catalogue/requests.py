@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Annotated, Any, ClassVar, cast
+from typing import Annotated, Any, ClassVar, NamedTuple, cast
 
 from pydantic import (
     AfterValidator,
@@ -297,15 +297,28 @@ def request_model(edition: Edition, route: Route) -> type[VideoRequest]:
     return made
 
 
-def conflicting_sources(request: VideoRequest) -> list[str]:
-    """Give a sentence for each source that would refuse the request, although the edition allows it."""
+class Dispute(NamedTuple):
+    """A value of a request that the edition allows and another source refuses."""
+
+    field: str
+    asked: Any
+    """The value, in the shape of `ConflictingSource.value`."""
+    sentence: str
+
+
+def disputes(request: VideoRequest) -> list[Dispute]:
+    """Give each source that would refuse the request, although the edition allows it."""
     edition, conflicting = request.edition, request.route.conflicting(request.model)
     return [
-        f"{name}: {other.statement} ({edition.sources[other.source]}); the edition {edition.name} allows it.{undisputed}"
+        Dispute(
+            name,
+            asked(request),
+            f"{name}: {other.statement} ({edition.sources[other.source]}); the edition {edition.name} allows it.{undisputed}",
+        )
         for name, asked in _ASKED.items()
         for undisputed in [_undisputed(request, name, conflicting.get(name, []))]
         for other in conflicting.get(name, ())
-        if _outside(asked(request), other.value)
+        if is_outside(asked(request), other.value)
     ]
 
 
@@ -320,7 +333,7 @@ def _undisputed(request: VideoRequest, name: str, sources: list[ConflictingSourc
         return f" Nobody disputes {low} to {high}."
     lists = [_listed(value) for value in values if not isinstance(value, int)]
     if len(lists) == len(values):
-        common = [each for each in lists[-1] if all(_outside(each, value) is False for value in values)]
+        common = [each for each in lists[-1] if all(is_outside(each, value) is False for value in values)]
         return f" Nobody disputes {' or '.join(map(str, common))}."
     counts = [value for value in values if isinstance(value, int) and not isinstance(value, bool)]
     return f" Nobody disputes up to {min(counts)}." if len(counts) == len(values) and min(counts) else ""
@@ -348,7 +361,8 @@ _ASKED: dict[str, Callable[[VideoRequest], Any]] = {
 """Field of `Route` → what a request asks of it, in the shape of `ConflictingSource.value`."""
 
 
-def _outside(asked: Any, allowed: Any) -> bool:
+def is_outside(asked: Any, allowed: Any) -> bool:
+    """Say whether a value is none of those that a source allows."""
     match allowed:
         case Span():
             return asked not in allowed

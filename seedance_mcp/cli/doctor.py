@@ -24,17 +24,19 @@ from typing import Literal, TypeVar
 import anyio
 
 from seedance_mcp._version import __version__
+from seedance_mcp.catalogue.edition import load_edition
 from seedance_mcp.cli.installed import ClientFile, client_files, without_ours
 from seedance_mcp.cli.invocation import as_typed
 from seedance_mcp.cli.mcp_clients import TOKEN
 from seedance_mcp.errors import NotConfigured, SeedanceError
 from seedance_mcp.money.ledger import open_ledger
+from seedance_mcp.money.price_lists import ListedRow, changes, earlier_than, read_names
 from seedance_mcp.money.prices import load_prices
 from seedance_mcp.money.stores.sqlite import LEDGER_FILE
 from seedance_mcp.origin import PACKAGE, PUBLISHED, install_command
 from seedance_mcp.server.handlers import open_shared
 from seedance_mcp.settings import Settings, check_settings
-from seedance_mcp.tools.session import Connect, Shared, connect_to_provider, utc_now
+from seedance_mcp.tools.session import Connect, Shared, connect_to_provider, kept_price_lists, utc_now
 from seedance_mcp.tools.variables import ignored_variables
 from seedance_mcp.untrusted import sanitize
 
@@ -343,15 +345,28 @@ async def _provider(shared: Shared) -> list[Finding]:
     """Ask for the public price list, and with a key for the account; both are free."""
     where = "the embedded sandbox" if shared.settings.sandbox else shared.settings.base_url
     remedy = "check the network, a proxy, and SEEDANCE_BASE_URL"
-    found = [
-        await _ask("provider", where, shared.client.list_prices, lambda rows: f"{where} lists {len(rows)} prices", remedy)
-    ]
+    listed: list[ListedRow] = []
+
+    async def list_prices() -> list[ListedRow]:
+        listed.extend(await shared.client.list_prices())
+        return listed
+
+    found = [await _ask("provider", where, list_prices, lambda rows: f"{where} lists {len(rows)} prices", remedy)]
+    found += _drift(shared, listed)
     if shared.settings.api_key and found[0].mark == "ok":
         remedy = "compare SEEDANCE_API_KEY with the provider's console"
         describe = partial(_play_money if shared.settings.sandbox else _balance, shared.edition.currency)
         ask = shared.client.get_user_balance
         found.append(await _ask("account", "the key", ask, lambda account: describe(account.available), remedy))
     return found
+
+
+def _drift(shared: Shared, listed: Iterable[ListedRow]) -> Iterable[Finding]:
+    """Compare the price list with the edition and with the list before, one finding for each change."""
+    new = read_names(listed, utc_now().isoformat(timespec="seconds"))
+    earlier = earlier_than(new, kept_price_lists(shared.settings).read())
+    for each in changes(load_edition(shared.edition.name), new, earlier):
+        yield Finding("warn", "price list", f"{each.kind}: {each.name}: {each.fact}", each.remedy)
 
 
 async def _ask(what: str, where: str, ask: Callable[[], Awaitable[T]], describe: Callable[[T], str], remedy: str) -> Finding:

@@ -6,12 +6,12 @@ import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from seedance_mcp.catalogue.edition import load_edition
 from seedance_mcp.cli.invocation import as_typed
 from seedance_mcp.money.ledger import Ledger
 from seedance_mcp.origin import install_command
 from seedance_mcp.settings import Settings
 from seedance_mcp.tools.gallery import SHOWN_MOST, Gallery, Written
+from seedance_mcp.tools.session import offered_edition
 
 
 async def write(settings: Settings, views: Mapping[str, Ledger], *, renew: bool) -> None:
@@ -21,7 +21,7 @@ async def write(settings: Settings, views: Mapping[str, Ledger], *, renew: bool)
         DownloadRefused: A page cannot be written.
     """
     for name, ledger in views.items():
-        gallery = Gallery(ledger, name, settings, load_edition())
+        gallery = Gallery(ledger, name, settings, offered_edition(settings))
         written = await gallery.write(datetime.now(UTC), renew=renew, posters_most=SHOWN_MOST, drawn=_show)
         print(_report(written))
     if renew:

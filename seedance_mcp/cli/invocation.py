@@ -13,7 +13,7 @@ from pathlib import Path
 from seedance_mcp.origin import PACKAGE
 
 _COMMANDS = (
-    *("serve", "keep", "demo", "sandbox", "models", "tasks", "spending"),
+    *("serve", "keep", "demo", "sandbox", "models", "verify", "tasks", "spending"),
     *("assets", "gallery", "settle", "principals", "audit", "ledger", "doctor", "install", "bundle"),
 )
 _NAMED = re.compile(rf"(?<![\w./-]){PACKAGE} (?=(?:{'|'.join(_COMMANDS)})\b)")

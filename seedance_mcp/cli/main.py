@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import sys
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, asynccontextmanager
@@ -14,7 +13,6 @@ from typing import Any
 import anyio
 
 from seedance_mcp._version import __version__
-from seedance_mcp.catalogue.edition import load_edition
 from seedance_mcp.cli import principals, serving
 from seedance_mcp.cli.loading import without_garbage_collection
 from seedance_mcp.cli.mcp_clients import BY_NAME as CLIENTS_BY_NAME
@@ -81,19 +79,33 @@ def parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="make three videos on the sandbox: no key, no cost")
     demo.add_argument("--output", help="folder for the videos; default: ./seedance-videos")
     demo.set_defaults(run=_demo)
-    sandbox = commands.add_parser("sandbox", help="run only the sandbox, an imitation of the provider, on loopback")
-    sandbox.add_argument("--port", type=int, default=8930, help="default: 8930; 0 takes a free one")
-    sandbox.add_argument(
-        *("--fault", "--mood"), action="append", default=[], metavar="NAME[:PATH[:TIMES]]", help="misbehave on purpose"
-    )
-    sandbox.set_defaults(run=_sandbox)
-    models = commands.add_parser("models", help="list the models and their limits")
-    models.set_defaults(run=_models)
+    _add_provider(commands)
     _add_money(commands)
     principals.add_commands(commands, _principals, _audit)
     _add_ledger(commands)
     _add_setup(commands)
     return parser
+
+
+def _add_provider(commands: Any) -> None:
+    """Add the commands about the provider, its imitation and its models."""
+    sandbox = commands.add_parser("sandbox", help="run only the sandbox, an imitation of the provider, on loopback")
+    sandbox.add_argument("--port", type=int, default=8930, help="default: 8930; 0 takes a free one")
+    sandbox.add_argument(
+        *("--fault", "--mood"), action="append", default=[], metavar="NAME[:PATH[:TIMES]]", help="misbehave on purpose"
+    )
+    sandbox.add_argument("--pace", choices=["quick", "real"], default="quick", help="real: as long as published making times")
+    sandbox.add_argument("--cassette", help="replay the answers in a file that `seedance-mcp verify` wrote")
+    sandbox.set_defaults(run=_sandbox)
+    models = commands.add_parser("models", help="list the models and their limits")
+    models.add_argument("--drift", action="store_true", help="ask for the provider's price list, and show what changed")
+    models.set_defaults(run=_models)
+    verify = commands.add_parser("verify", help="hold the provider to its documents, free unless you say otherwise")
+    verify.add_argument("--creates", action="store_true", help="also send creates that are documented to be refused for free")
+    verify.add_argument("--spend", metavar="MODEL", help="also pay for one shortest video of this model")
+    verify.add_argument("--max", type=Decimal, metavar="COST", help="with --spend: JimiCoin that it may cost at most")
+    verify.add_argument("--output", default="seedance-verify", help="folder of the report; default: ./seedance-verify")
+    verify.set_defaults(run=_verify)
 
 
 def _add_money(commands: Any) -> None:
@@ -226,25 +238,29 @@ def _demo(options: argparse.Namespace) -> None:
 
 
 def _sandbox(options: argparse.Namespace) -> None:
-    from seedance_mcp.sandbox import serve  # noqa: PLC0415 - needs the sandbox extra
-    from seedance_mcp.tools.session import offered_edition  # noqa: PLC0415 - slow to import
+    from seedance_mcp.cli import sandbox  # noqa: PLC0415 - needs the sandbox extra
 
-    edition = offered_edition(read_settings())
-    try:
-        sandbox, bound = serve.make_sandbox(edition, options.fault), serve.listen(options.port)
-    except ValueError as error:
-        raise InvalidRequest(f"Invalid --fault: {error}.") from error
-    except (OSError, OverflowError) as error:
-        fault = "is in use" if getattr(error, "errno", 0) == errno.EADDRINUSE else f"cannot be used ({error})"
-        raise InvalidRequest(f"Port {options.port} {fault}: give another with --port; 0 takes a free one.") from error
-    serve.run(sandbox, bound)
+    sandbox.run(read_settings(), options)
 
 
 def _models(options: argparse.Namespace) -> None:
     from seedance_mcp.server import resources  # noqa: PLC0415 - slow to import
     from seedance_mcp.tools.session import offered_edition  # noqa: PLC0415 - likewise
 
-    _show(resources.models_table(offered_edition(read_settings())))
+    settings = read_settings()
+    if options.drift:
+        from seedance_mcp.cli import drift  # noqa: PLC0415 - only this option asks the provider
+
+        _show(anyio.run(drift.report, settings))
+        return
+    _show(resources.models_table(offered_edition(settings)))
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from seedance_mcp.cli import verify  # noqa: PLC0415 - a server does not need it
+
+    wanted = verify.VerifyOptions(options.creates, options.spend, options.max, options.output)
+    return EXIT_FAILED if anyio.run(verify.run_and_tell, read_settings(), wanted, _show) else 0
 
 
 @asynccontextmanager
@@ -296,8 +312,10 @@ def _spending(options: argparse.Namespace) -> None:
 
 async def _print_spending(options: argparse.Namespace) -> None:
     from seedance_mcp.cli import tables  # noqa: PLC0415 - slow to import
+    from seedance_mcp.tools.session import offered_edition  # noqa: PLC0415 - likewise
 
     async with _ledger() as (settings, ledger):
+        edition = offered_edition(settings)
         views = await _views(ledger, options.principal)
         if options.since or options.by == "project":
             since = read_time("--since", options.since or FIRST_DAY, datetime.now(UTC)).date()
@@ -311,7 +329,7 @@ async def _print_spending(options: argparse.Namespace) -> None:
     shown = tables.callers_table(spent) if options.by == "principal" else tables.models_spending_table(models)
     if any(each.count for each in days.values()):
         _show(f"{tables.days_table(days, BAR_COLUMNS if sys.stdout.isatty() else 0)}\n")
-    _show(f"{shown}\n{tables.spending_totals(list(spent.values()), settings.limits, load_edition().currency)}")
+    _show(f"{shown}\n{tables.spending_totals(list(spent.values()), settings.limits, edition.currency)}")
 
 
 async def _days(views: list[Ledger]) -> dict[date, Totals]:

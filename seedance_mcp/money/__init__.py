@@ -7,6 +7,7 @@ __all__ = [
     "gate",
     "ledger",
     "policy",
+    "price_lists",
     "prices",
     "principals",
     "reconcile",

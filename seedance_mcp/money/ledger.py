@@ -13,11 +13,13 @@ from seedance_mcp.money.announcements import Announcements
 from seedance_mcp.money.audit import Action, Entry
 from seedance_mcp.money.principals import Principal
 from seedance_mcp.money.records import (
+    EVERY_MODEL,
     AssetReference,
     Film,
     Health,
     Listed,
     Media,
+    Models,
     ModelSpending,
     Movements,
     NamedAsset,
@@ -195,7 +197,7 @@ class Ledger(Protocol):
         """
         ...
 
-    async def expiring(self, age_seconds: float, lifetime_seconds: float, limit: int) -> Page:
+    async def expiring(self, age_seconds: float, lifetime_seconds: float, limit: int, models: Models = EVERY_MODEL) -> Page:
         """Give finished videos that are not saved and ended between `lifetime_seconds` and `age_seconds` ago, oldest first."""
         ...
 

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import anyio
+import anyio.to_thread
 
 from seedance_mcp.catalogue.edition import Edition
 from seedance_mcp.catalogue.facts import Model, Unit
 from seedance_mcp.catalogue.requests import VideoRequest
 from seedance_mcp.errors import NotConfigured, SeedanceError
+from seedance_mcp.money.price_lists import KeptLists, PriceList, lists, read_names
 from seedance_mcp.untrusted import read_amount
 
 LIVE_SECONDS = 3600.0
@@ -108,6 +110,9 @@ class ListedPrice(Protocol):
     @property
     def unit_price(self) -> Decimal | None: ...  # noqa: D102
 
+    @property
+    def is_video(self) -> bool: ...  # noqa: D102
+
 
 def read_price_list(rows: Iterable[ListedPrice], seen: datetime) -> dict[str, Price]:
     """Read the provider's own price list: the rows that a request has a price or a bound by.
@@ -137,10 +142,11 @@ Fetch = Callable[[], Awaitable[Iterable[ListedPrice]]]
 class PriceBook:
     """Finds prices: in the operator's file, then in the provider's live list, then in our dated file."""
 
-    def __init__(self, own: dict[str, Price], fetch: Fetch | None = None) -> None:
-        """Take the operator's prices by billing name, and the call that gets the live list."""
-        self._own, self._fetch, self._ours = own, fetch, load_prices()
+    def __init__(self, own: dict[str, Price], fetch: Fetch, kept: KeptLists) -> None:
+        """Take the operator's prices by billing name, the call that gets the live list, and where that is kept."""
+        self._own, self._fetch, self._ours, self._kept = own, fetch, load_prices(), kept
         self._live: dict[str, Price] = {}
+        self._names: PriceList | None = None
         self._next_fetch_at = float("-inf")
         self._fetching = anyio.Lock()
         self.live_as_of: str | None = None
@@ -150,23 +156,30 @@ class PriceBook:
 
         It takes two seconds at most and raises nothing. Calls that come meanwhile wait for the same answer.
         """
-        if self._fetch is None or anyio.current_time() < self._next_fetch_at:
+        if anyio.current_time() < self._next_fetch_at:
             return
         with anyio.move_on_after(PATIENCE_SECONDS) as scope:
             async with self._fetching:
                 if anyio.current_time() >= self._next_fetch_at:
-                    await self._refresh(self._fetch)
+                    await self._refresh()
         if scope.cancelled_caught:
             self._next_fetch_at = anyio.current_time() + SILENT_SECONDS
 
-    async def _refresh(self, fetch: Fetch) -> None:
+    async def _refresh(self) -> None:
         try:
-            seen = datetime.now(UTC)
-            self._live = read_price_list(await fetch(), seen)
-            self.live_as_of = seen.isoformat(timespec="seconds")
-            self._next_fetch_at = anyio.current_time() + LIVE_SECONDS
+            rows, seen = [*await self._fetch()], datetime.now(UTC)
         except SeedanceError:
-            self._next_fetch_at = anyio.current_time() + SILENT_SECONDS
+            rows, seen = [], datetime.now(UTC)
+        self._next_fetch_at = anyio.current_time() + (LIVE_SECONDS if rows else SILENT_SECONDS)
+        if not rows:  # an empty list is no evidence: the last one stays
+            return
+        self._live, self.live_as_of = read_price_list(rows, seen), seen.isoformat(timespec="seconds")
+        self._names = read_names(rows, self.live_as_of)
+        await anyio.to_thread.run_sync(self._kept.keep, self._names)
+
+    def is_listed(self, model: Model) -> bool | None:
+        """Say whether the provider's list names a model; `None` where no list is known that could tell."""
+        return lists(model, self._names.rows) if self._names else None
 
     def find(self, names: Iterable[str]) -> Price | None:
         """Give the first price there is for these billing names."""

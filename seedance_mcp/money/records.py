@@ -194,6 +194,16 @@ class Reservation(NamedTuple):
     """Whether the request is to be sent; else `record` is the earlier one that it duplicates."""
 
 
+class Models(NamedTuple):
+    """Some models by name, or all but these."""
+
+    names: tuple[str, ...] = ()
+    others: bool = True
+
+
+EVERY_MODEL = Models()
+
+
 class Page(NamedTuple):
     """Some requests of many."""
 

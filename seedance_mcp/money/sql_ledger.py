@@ -20,11 +20,13 @@ from seedance_mcp.money.announcements import Heard
 from seedance_mcp.money.audit import Action, Entry
 from seedance_mcp.money.principals import Principal
 from seedance_mcp.money.records import (
+    EVERY_MODEL,
     AssetReference,
     Film,
     Health,
     Listed,
     Media,
+    Models,
     ModelSpending,
     Movements,
     NamedAsset,
@@ -258,9 +260,9 @@ class SqlLedger:
         """Give ids that contain or begin with some characters."""
         return await self._read(lambda ledger: ledger.keys(part, limit))
 
-    async def expiring(self, age_seconds: float, lifetime_seconds: float, limit: int) -> Page:
+    async def expiring(self, age_seconds: float, lifetime_seconds: float, limit: int, models: Models = EVERY_MODEL) -> Page:
         """Give finished videos that are not saved and of an age between two."""
-        return await self._read(lambda ledger: ledger.expiring(age_seconds, lifetime_seconds, limit))
+        return await self._read(lambda ledger: ledger.expiring(age_seconds, lifetime_seconds, limit, models))
 
     async def similar_durations(self, record: Record) -> list[float]:
         """Give the seconds that finished tasks like one took."""

@@ -11,7 +11,20 @@ from typing import Any
 from seedance_mcp.errors import TaskNotFound
 from seedance_mcp.money import policy, sql_people, sums
 from seedance_mcp.money.amounts import from_nano, from_text
-from seedance_mcp.money.records import Film, Media, ModelSpending, Movements, Page, Record, Spent, Took, Upload, Used
+from seedance_mcp.money.records import (
+    EVERY_MODEL,
+    Film,
+    Media,
+    Models,
+    ModelSpending,
+    Movements,
+    Page,
+    Record,
+    Spent,
+    Took,
+    Upload,
+    Used,
+)
 from seedance_mcp.money.sql_films import Films
 from seedance_mcp.money.sql_movements import Surroundings
 from seedance_mcp.money.sql_rows import DAY_SECONDS, day_of, read_media, read_record, read_token, read_upload
@@ -188,10 +201,13 @@ class Reading:
     def _names(self, statement: str, *values: object) -> list[str]:
         return [row["name"] for row in self.db.all(statement, *values)]
 
-    def expiring(self, age_seconds: float, lifetime_seconds: float, limit: int) -> Page:
+    def expiring(self, age_seconds: float, lifetime_seconds: float, limit: int, models: Models = EVERY_MODEL) -> Page:
         """Give finished videos that are not saved and of an age between two, oldest first."""
         where = "scope = ? AND state = 'completed' AND saved_path IS NULL AND completed_at BETWEEN ? AND ?"
-        values = (self.principal, self.at - lifetime_seconds, self.at - age_seconds)
+        values = (self.principal, self.at - lifetime_seconds, self.at - age_seconds, *models.names)
+        if models.names:
+            named = f"IN ({', '.join('?' * len(models.names))})"
+            where += f" AND (model IS NULL OR model NOT {named})" if models.others else f" AND model {named}"
         order = f"completed_at, {self.insertion_order}"
         rows = self.db.all(f"SELECT * FROM requests WHERE {where} ORDER BY {order} LIMIT ?", *values, limit)
         (count,) = self.db.all(f"SELECT count(*) AS requests FROM requests WHERE {where}", *values)

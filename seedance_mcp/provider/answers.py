@@ -97,6 +97,8 @@ class PriceRow(NamedTuple):
     """What the price is multiplied by, for example `per_second` or `per_task`."""
     unit_price: Decimal | None
     """In JimiCoin; `None` where it is no number from 0."""
+    is_video: bool = True
+    """Whether its type is video or videos, as the provider writes both."""
 
 
 def read_task(data: Data, base_url: str) -> ProviderTask:
@@ -208,4 +210,5 @@ def _price_row(row: Data) -> PriceRow:
         name=sanitize(row.get("model_name", ""), NAME_MOST_CHARS),
         mode=sanitize(row.get("price_mode"), NAME_MOST_CHARS),
         unit_price=read_amount(row.get("unit_price")),
+        is_video=str(row.get("model_type")).lower() in {"video", "videos"},
     )

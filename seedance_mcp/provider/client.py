@@ -80,6 +80,22 @@ def _ignore(exchange: Exchange) -> None:
     """Take no note of a request."""
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One whole answer as it came, with what was asked: for a proof against the provider, never for a log."""
+
+    method: str
+    path: str
+    sent: bytes | None
+    """The JSON that was sent; `None` for none, or for a file."""
+    status: int
+    body: bytes
+
+
+def _ignore_answer(heard: Heard) -> None:
+    """Take no note of an answer."""
+
+
 class TooLarge(Exception):
     """An answer has more than `BODY_MAX_BYTES`."""
 
@@ -106,6 +122,8 @@ class ProviderClient:
         self._key = key
         self.on_exchange: Callable[[Exchange], None] = _ignore
         """Learns of every request."""
+        self.on_answer: Callable[[Heard], None] = _ignore_answer
+        """Learns of every answer, with what may be secret in it."""
         self._http = open_client(
             base_url=base_url,
             timeout=_TIMEOUT,
@@ -271,6 +289,7 @@ class ProviderClient:
                 status = response.status_code
                 body = await read_body(response)
                 headers = response.headers
+                self.on_answer(Heard(method, path, options.get("content"), status, body))
                 return Reply(status, body, _retry_after(headers.get("Retry-After")), _origin(response))
         finally:
             self.on_exchange(Exchange(method, path, status, anyio.current_time() - began))

@@ -49,6 +49,8 @@ ANSWERS: dict[str, Callable[[], httpx.Response]] = {
     "redirect": lambda: httpx.Response(302, headers={"Location": "https://elsewhere.invalid/"}),
     "no_task_id": lambda: httpx.Response(200, json={"code": 0, "msg": "ok", "data": {}}),
     "busy": lambda: refusal(-1, "server error"),
+    "busy_in_words": lambda: refusal(-1, "系统繁忙，请稍后重试"),
+    "too_frequent": lambda: refusal(-1, "请求过于频繁"),
     "unauthorized": lambda: refusal(20001, "authentication failed"),
     "forbidden": lambda: refusal(20001, "authentication failed", 403),
     "no_balance": lambda: refusal(-1, "余额不足 insufficient balance"),
@@ -68,9 +70,20 @@ BROKEN_CONNECTIONS: dict[str, type[httpx.TransportError]] = {
 }
 """Transport failures: `lost` and `hang` after the request had its effect, `unreachable` before."""
 
+TASK_FAILURES = {
+    "content_refused": "content policy: the prompt was refused",
+    "brand_refused": "[SY_ERR:10] PROVIDER_MODERATION_ERROR: TRADEMARK",
+    "output_refused": "[SY_ERR:10] PROVIDER_MODERATION_ERROR",
+    "upstream_timeout": "[SY_ERR:10] Read timed out",
+    "storage_failed": "s3 upload failed",
+    "media_unreachable": "connection reset by peer",
+    "media_too_long": "video_reference DURATION_TOO_LONG",
+}
+"""Faults of a create whose task fails, and the words of each: the first is ours, the others were recorded at the provider."""
+
 ODD_CONTENTS = (
     "falling_progress",
-    "content_refused",
+    *TASK_FAILURES,
     "asset_rejected",
     "audit_refused",
     "expired_link",

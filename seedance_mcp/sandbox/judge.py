@@ -21,7 +21,7 @@ def judge(edition: Edition, body: Any) -> str | None:
         return "the body must be a JSON object"
     fields = cast("Body", body)
     model = edition.find(fields.get("model"))
-    return next(_reasons(model, fields), None) if model else "unknown model"
+    return next(_reasons(model, fields), None) if model else "不支持的模型参数 unknown model"
 
 
 def _reasons(model: Model, body: Body) -> Iterator[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import math
+import random
 import secrets
 import time
 from collections.abc import Awaitable, Callable
@@ -19,7 +21,8 @@ import httpx
 
 from seedance_mcp.catalogue.edition import Edition, load_edition
 from seedance_mcp.catalogue.facts import Model
-from seedance_mcp.sandbox.faults import ANSWERS, BROKEN_CONNECTIONS, ENVELOPES, Fault, refusal, success
+from seedance_mcp.sandbox.cassette import Cassette
+from seedance_mcp.sandbox.faults import ANSWERS, BROKEN_CONNECTIONS, ENVELOPES, TASK_FAILURES, Fault, refusal, success
 from seedance_mcp.sandbox.judge import judge
 from seedance_mcp.sandbox.kept_tasks import KeptTask, TaskFolder
 from seedance_mcp.sandbox.order import Order, order_of
@@ -35,6 +38,10 @@ _PRICES = {"480p": 0.02, "720p": 0.05, "1080p": 0.11, "2k": 0.2, "4k": 0.4}
 """JimiCoin per second by resolution; invented, like the others: no source publishes prices."""
 _PRICE_OF_ANOTHER_RESOLUTION = 1.0
 _PRICE_PER_TASK = 0.3
+_USUAL_SECONDS, _USUAL_WIDTH = 180.0, 0.4
+"""Of a video whose making time nobody published; invented."""
+_SISTERS = {"minimax": "/minimax/videos", "kling": "/kling/videos", "wan": "/wan/videos", "flux3": "/flux3/videos"}
+"""How the names of other lines begin, and their endpoints, which the sandbox has not."""
 _PRICE_PER_MILLION_TOKENS = 7.0
 
 Body = dict[str, Any]
@@ -82,6 +89,8 @@ class Sandbox:
     edition: Edition = field(default_factory=load_edition)
     queue_seconds: float = 0.5
     work_seconds: float = 3.0
+    real_pace: bool = False
+    """Whether making takes as long as was published, in place of `work_seconds`."""
     review_seconds: float = 1.0
     balance: float = 100.0
     used: float = 0.0
@@ -92,10 +101,14 @@ class Sandbox:
     assets: dict[str, SandboxAsset] = field(default_factory=dict[str, SandboxAsset])
     uploads: dict[str, bytes] = field(default_factory=dict[str, bytes])
     """Content by URL."""
-    envelope: str = "code_0"
+    envelope: str = "code_20000"
     """The form of success (a key of `ENVELOPES`) where the documentation does not fix one."""
     token_factor: float = 1.0
     """How many tokens a video takes in the end, as a part of what was charged first."""
+    cassette: Cassette | None = None
+    """Recorded answers, which go before those of the sandbox itself."""
+    price_rows: list[dict[str, Any]] | None = None
+    """The rows of the price list in place of those of the edition."""
     kept: TaskFolder | None = None
     """Where tasks outlive this process; without it they are in memory only."""
 
@@ -133,12 +146,17 @@ class Sandbox:
         return ""
 
     async def _answer(self, request: httpx.Request, fault: str) -> httpx.Response:
-        path = request.url.path
+        path, key = request.url.path, request.headers.get("Authorization")
+        if self.cassette:
+            recorded = self.cassette.answer(request, await request.aread(), wrong_key=key not in {None, f"Bearer {KEY}"})
+            if recorded:
+                return recorded
         if path == "/api/openapi/model/catalog":
-            return success({"list": price_list(self.edition)}, self.envelope)
+            rows = price_list(self.edition) if self.price_rows is None else self.price_rows
+            return success({"list": rows}, self.envelope)
         if path.startswith("/results/"):
             return await self._video(path, fault)
-        if request.headers.get("Authorization") != f"Bearer {KEY}":
+        if key != f"Bearer {KEY}":
             return refusal(20001, "authentication failed")
         return self._keyed(request, await request.aread(), fault)
 
@@ -169,25 +187,24 @@ class Sandbox:
             return refusal(20002, "invalid parameters")
 
     def _create_video(self, path: str, body: Any, fault: str) -> httpx.Response:
-        if (model := self._served_elsewhere(path, body)) is not None:
-            right = f"POST {_V1}{model.route.path}"
-            return refusal(20002, f"model {model.name} 请改用 {right}，勿使用 {path}")
+        if right := self._served_elsewhere(path, body):
+            return refusal(20002, f"model {body['model']} 请改用 POST {_V1}{right}，勿使用 {path}")
         if reason := judge(self.edition, body):
             return refusal(20002, f"invalid parameters: {reason}")
         cost = price_of(self.edition, body)
         if cost > self.balance - self.used:
             return refusal(-1, "余额不足 insufficient balance")
         self.used += cost
-        start = anyio.current_time() + self.queue_seconds
+        start, model = anyio.current_time() + self.queue_seconds, self.edition.by_name[body["model"]]
         task = SandboxTask(
             task_id=f"vid_{secrets.token_hex(8)}",
             body=body,
             cost=cost,
             created_at=int(time.time()),
             starts_at=start,
-            ends_at=start + self.work_seconds,
-            settled=self.edition.by_name[body["model"]].per != "million tokens",
-            failure="content policy: the prompt was refused" if fault == "content_refused" else self._asset_failure(body),
+            ends_at=start + (making_seconds(model) if self.real_pace else self.work_seconds),
+            settled=model.per != "million tokens",
+            failure=TASK_FAILURES.get(fault) or self._asset_failure(body),
         )
         self.tasks[task.task_id] = task
         self._keep(task)
@@ -200,10 +217,13 @@ class Sandbox:
             after = round(task.cost * self.token_factor, 6)
             self.used, task.cost, task.settled = self.used + after - task.cost, after, True
 
-    def _served_elsewhere(self, path: str, body: Any) -> Model | None:
-        """Give the model of a body that another endpoint serves."""
-        model = self.edition.find(cast("Body", body).get("model")) if isinstance(body, dict) else None
-        return model if model and model.route.path != path else None
+    def _served_elsewhere(self, path: str, body: Any) -> str | None:
+        """Give the other endpoint that serves the model of a body; `None` where this one does, or none."""
+        name = cast("Body", body).get("model") if isinstance(body, dict) else None
+        model = self.edition.find(name)
+        sister = next((served for begin, served in _SISTERS.items() if str(name).startswith(begin)), None)
+        served = model.route.path if model else sister
+        return served if served != path else None
 
     def _keep(self, task: SandboxTask) -> None:
         """Keep a task where another process finds it, by the wall's clock."""
@@ -229,6 +249,8 @@ class Sandbox:
                 return f"素材未通过审核 asset is not active: {reference}"
             if urlsplit(reference).hostname in _PAGES:
                 return f"下载失败 failed to download, a page and no media: {reference}"
+            if not _is_reachable(reference) or (reference.startswith(UPLOADS) and reference not in self.uploads):
+                return TASK_FAILURES["media_unreachable"]
         return None
 
     def _get_task(self, task_id: str, fault: str, host: str) -> httpx.Response:
@@ -245,7 +267,7 @@ class Sandbox:
         if status == "completed":
             path = f"results/{task_id}.mp4?signature={secrets.token_hex(8)}"
             data["completed_at"] = task.created_at + math.ceil(task.ends_at - task.starts_at + self.queue_seconds)
-            data["result"] = {"video_url": path if fault == "relative_link" else host + path}
+            data["result"] = {"image_url": "", "video_url": path if fault == "relative_link" else host + path}
         elif status == "failed":
             data["error_message"] = task.failure
         return success({**data, "status": "melting"} if fault == "strange_status" else data, self.envelope)
@@ -361,6 +383,22 @@ class Sandbox:
         return success(data, "code_20000")
 
 
+def _is_reachable(reference: str) -> bool:
+    """Say whether the provider could fetch a URL: no name or address of a private network."""
+    host = urlsplit(reference).hostname or ""
+    try:
+        return reference.startswith("asset://") or ipaddress.ip_address(host).is_global
+    except ValueError:
+        return "." in host and not host.endswith((".local", ".internal", ".localhost"))
+
+
+def making_seconds(model: Model) -> float:
+    """Draw how long making a video takes: around the published time, or around a usual one where none is published."""
+    published = model.route.making_time
+    seconds, width = (published.seconds, published.width) if published else (_USUAL_SECONDS, _USUAL_WIDTH)
+    return random.lognormvariate(math.log(seconds), width)
+
+
 def _references(body: Body) -> list[str]:
     single = [body[name] for name in ("first_image", "last_image") if name in body]
     return [*single, *(each for name in ("images", "reference_videos", "reference_audios") for each in body.get(name, []))]
@@ -389,10 +427,8 @@ def _tokens(edition: Edition, body: Body, seconds: int) -> float:
 
 
 def price_list(edition: Edition) -> list[dict[str, Any]]:
-    """Give the rows of the public price list, each billing name once; one row has a price mode that needs tokens."""
-    rows: dict[str, dict[str, Any]] = {
-        "seedance2.0-gz-720p": {"model_name": "seedance2.0-gz-720p", "price_mode": "per_million_tokens", "unit_price": 7.0}
-    }
+    """Give the rows of the public price list, each billing name once; types are singular and plural, as at the provider."""
+    rows: dict[str, dict[str, Any]] = {}
     for model in edition.models:
         for resolution in model.resolutions:
             unit, mode = _unit_price(model, resolution), f"per_{model.per}".replace(" ", "_")

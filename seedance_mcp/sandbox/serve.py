@@ -32,12 +32,15 @@ async def render_in_thread(order: Order, pictures: list[bytes]) -> bytes:
     return await anyio.to_thread.run_sync(render, order, pictures)
 
 
-def make_sandbox(edition: Edition, faults: Sequence[str] = (), folder: Path | None = None) -> Sandbox:
+def make_sandbox(
+    edition: Edition, faults: Sequence[str] = (), folder: Path | None = None, *, real_pace: bool = False
+) -> Sandbox:
     """Make a sandbox that renders real videos.
 
     Args:
         edition: The catalogue that it enforces.
         faults: Each written as `name`, `name:path` or `name:path:times`.
+        real_pace: Whether videos take as long as was published, and not seconds.
         folder: Where its tasks are kept, so that another process knows them too; where it cannot be made they are not.
 
     Raises:
@@ -47,7 +50,8 @@ def make_sandbox(edition: Edition, faults: Sequence[str] = (), folder: Path | No
     kept: TaskFolder | None = None
     with suppress(OSError):
         kept = TaskFolder(folder) if folder else None
-    return Sandbox(render_in_thread, edition, faults=[read_fault(text) for text in faults], kept=kept)
+    made = [read_fault(text) for text in faults]
+    return Sandbox(render_in_thread, edition, faults=made, kept=kept, real_pace=real_pace)
 
 
 class BrokenOnPurpose(Exception):

@@ -22,6 +22,7 @@ from seedance_mcp.errors import SeedanceError
 from seedance_mcp.money.records import Record
 from seedance_mcp.provider.client import Exchange
 from seedance_mcp.task import RUNNING
+from seedance_mcp.tools.expiring import find_expiring
 from seedance_mcp.tools.observer import LedgerCall, Observer, ToolCall
 from seedance_mcp.tools.session import Shared
 from seedance_mcp.tools.tasks import EXPIRES_SOON_SECONDS
@@ -159,9 +160,8 @@ class Metrics(Observer):
 
 async def _expiring(shared: Shared) -> int:
     """Count the videos of all principals that are not saved and whose links expire soon."""
-    lifetime_seconds = shared.edition.url_lifetime_seconds.value
     views = [shared.ledger.for_principal(name) for name in await shared.ledger.principals()]
-    pages = [await each.expiring(lifetime_seconds - EXPIRES_SOON_SECONDS, lifetime_seconds, 1) for each in views]
+    pages = [await find_expiring(each, shared.edition, lambda lives: lives - EXPIRES_SOON_SECONDS, 1) for each in views]
     return sum(page.total for page in pages)
 
 

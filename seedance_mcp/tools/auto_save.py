@@ -15,6 +15,7 @@ from seedance_mcp.money.gate import Action, Reply
 from seedance_mcp.money.records import Record
 from seedance_mcp.tools import downloads
 from seedance_mcp.tools.arguments import DownloadVideo
+from seedance_mcp.tools.expiring import find_expiring
 from seedance_mcp.tools.results import Task
 from seedance_mcp.tools.session import Session, Shared
 from seedance_mcp.tools.tasks import poll_task, running_tasks, unsaved_warnings
@@ -142,7 +143,7 @@ class AutoSave:
     async def _unsaved(self, session: Session) -> list[Record]:
         if not self.saves:
             return []
-        return (await session.ledger.expiring(-AHEAD_SECONDS, session.edition.url_lifetime_seconds.value, AT_ONCE)).records
+        return (await find_expiring(session.ledger, session.edition, lambda _: -AHEAD_SECONDS, AT_ONCE)).records
 
     async def _poll(self, session: Session, record: Record) -> None:
         name, now = record.request_id, anyio.current_time()

@@ -44,7 +44,14 @@ def list_of_models(edition: Edition, models: Sequence[Model], prices: PriceBook)
 
 def _model_row(model: Model, prices: PriceBook) -> ModelRow:
     most = model.route.reference_videos.value if model.takes_videos else None
-    return ModelRow(model=model.name, route=model.route.name, price=prices_of(model, prices), videos=most)
+    unlisted = prices.is_listed(model) is False  # that of all others would take every tenth character
+    return ModelRow(
+        model=model.name,
+        route=model.route.name,
+        price=prices_of(model, prices),
+        videos=most,
+        listed=False if unlisted else None,
+    )
 
 
 def _route_row(route: Route, models: Sequence[Model]) -> RouteRow:

@@ -9,8 +9,9 @@ from datetime import datetime
 from functools import partial
 
 import anyio
+import anyio.to_thread
 
-from seedance_mcp.catalogue.requests import VideoRequest, conflicting_sources
+from seedance_mcp.catalogue.requests import VideoRequest, disputes
 from seedance_mcp.errors import (
     BudgetExceeded,
     InvalidRequest,
@@ -34,6 +35,7 @@ from seedance_mcp.tools.changes import (
     sharing_warnings,
     used_now,
 )
+from seedance_mcp.tools.observations import Observed, sentences
 from seedance_mcp.tools.picture_shapes import cropped_pictures
 from seedance_mcp.tools.references import check_references
 from seedance_mcp.tools.results import Next, Task
@@ -60,7 +62,8 @@ async def create_video(session: Session, arguments: CreateVideo, caller: Caller)
     reference = billed_video(request)
     billed = await session.ledger.media(reference) if reference else None
     estimate = session.prices.estimate(request, billed and billed.seconds)
-    warnings = [*unknown, *_warnings(request, estimate)]
+    told = [*await _disputed(session, request), *_unlisted(session, request)]
+    warnings = [*unknown, *_warnings(request, estimate, told)]
     if options.dry_run:
         return await _would_send(session, arguments, estimate, warnings)
     session.client.require_key()
@@ -83,8 +86,8 @@ async def create_video(session: Session, arguments: CreateVideo, caller: Caller)
 
 def _check_strictly(session: Session, request: VideoRequest) -> None:
     """Refuse what a source disputes, where the operator wants that; raises `InvalidRequest`."""
-    if session.settings.strict and (disputed := conflicting_sources(request)):
-        name = disputed[0].partition(":")[0]
+    if session.settings.strict and (found := disputes(request)):
+        name, disputed = found[0].field, [each.sentence for each in found]
         allowed = "what no source disputes (SEEDANCE_STRICT=1)"
         raise InvalidRequest(f"{' '.join(disputed)} Allowed: {allowed}. Nothing was sent.", field=name, allowed=allowed)
 
@@ -152,6 +155,8 @@ async def _send(session: Session, record: Record, request: VideoRequest) -> Reco
             session.observer.answer_lost(record, error)
         with suppress(LedgerUnusable):  # that money may have gone matters more than a ledger that cannot be written
             await publish_change(session, record, await session.ledger.fail(request_id, error))
+        if isinstance(error, InvalidRequest) and not error.details.get("cause"):
+            await _observe(session, request, accepted=False)
         if error is failure:
             raise
         raise error from failure
@@ -165,6 +170,7 @@ async def _send(session: Session, record: Record, request: VideoRequest) -> Reco
             charged="yes",
             request_id=request_id,
         ) from error
+    await _observe(session, request, accepted=True)
     return await publish_change(session, record, after)
 
 
@@ -248,8 +254,33 @@ def _log_unforeseen(failure: Exception) -> None:
     log.error("%s while a request was under way:\n%s", type(failure).__name__, where)
 
 
-def _warnings(request: VideoRequest, estimate: Estimate) -> list[str]:
-    found = [*conflicting_sources(request), *_availability(request)]
+async def _disputed(session: Session, request: VideoRequest) -> list[str]:
+    """Say what sources dispute, or what this account showed about it."""
+    found = disputes(request)
+    known = await anyio.to_thread.run_sync(session.shared.observations.read) if found else {}
+    return sentences(found, request.model, known)
+
+
+async def _observe(session: Session, request: VideoRequest, *, accepted: bool) -> None:
+    """Keep what the provider did with disputed values; a refusal shows something only where one value is disputed."""
+    found = {each.field: each.asked for each in disputes(request)}
+    if not found or (len(found) > 1 and not accepted):
+        return
+    day = f"{session.now():%Y-%m-%d}"
+    seen = [Observed(request.model, field, value, accepted, day) for field, value in found.items()]
+    await anyio.to_thread.run_sync(session.shared.observations.note, seen)
+
+
+def _unlisted(session: Session, request: VideoRequest) -> list[str]:
+    """Say that the provider's price list names a model no longer."""
+    if session.prices.is_listed(request.row) is not False:
+        return []
+    as_of = session.prices.live_as_of
+    return [f"{request.model}: the provider's price list of {as_of} does not name it. It may be retired: ask the user first."]
+
+
+def _warnings(request: VideoRequest, estimate: Estimate, told: list[str]) -> list[str]:
+    found = [*_availability(request), *told]
     if request.orientation and request.ratio:
         found.append("orientation has no effect: ratio wins over it.")
     return [*found, f"Estimate: {estimate.message}"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import anyio
@@ -73,8 +73,7 @@ class Gallery:
         """
         newest = (await self.ledger.tasks(Wanted(), SHOWN_MOST)).records
         totals = await self.ledger.totals(Wanted())
-        lifetime = timedelta(seconds=self.edition.url_lifetime_seconds.value)
-        facts = Facts(totals, self.edition.currency, lifetime, now, renew, self.settings.sandbox)
+        facts = Facts(totals, self.edition, now, renew, self.settings.sandbox)
         return await anyio.to_thread.run_sync(self._write, newest, facts, posters_most, drawn)
 
     def is_renewed(self) -> bool:

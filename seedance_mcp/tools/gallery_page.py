@@ -14,6 +14,7 @@ from importlib.resources import files
 from pathlib import PurePath
 from urllib.parse import unquote
 
+from seedance_mcp.catalogue.edition import Edition
 from seedance_mcp.money import policy
 from seedance_mcp.money.records import Record, Totals
 from seedance_mcp.task import RUNNING
@@ -67,8 +68,8 @@ class Facts:
 
     totals: Totals
     """Over all requests, also those that are too old for the page."""
-    currency: str
-    url_lifetime: timedelta
+    edition: Edition
+    """Its currency, and how long the URLs of finished videos work."""
     now: datetime
     is_renewed: bool
     """Whether each saved video renews the page."""
@@ -137,7 +138,7 @@ def _time(at: datetime) -> str:
 
 
 def _coins(amount: Decimal, facts: Facts) -> str:
-    return f"{amount.normalize():f} {_text(facts.currency)}"
+    return f"{amount.normalize():f} {_text(facts.edition.currency)}"
 
 
 def _options(names: Iterable[str]) -> str:
@@ -236,7 +237,8 @@ def _reason(entry: Entry) -> str:
 def _lines(entry: Entry, facts: Facts) -> list[tuple[str, str]]:
     record, ends = entry.record, ""
     if entry.status == "unsaved" and record.completed_at and not record.parts:
-        ends = _time(record.completed_at + facts.url_lifetime)
+        lives = timedelta(seconds=facts.edition.url_lifetime_seconds_of(record.model))
+        ends = _time(record.completed_at + lives)
     return [
         ("Made", _time(record.created_at)),
         ("Model", _text(record.model or "")),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import anyio.to_thread
+
 from seedance_mcp.catalogue.facts import Model
 from seedance_mcp.errors import InvalidRequest
 from seedance_mcp.tools import brief, views
@@ -24,6 +26,7 @@ async def list_models(session: Session, arguments: ListModels, caller: Caller) -
         edition,
         fitting,
         session.prices,
+        observed=[*(await anyio.to_thread.run_sync(session.shared.observations.read)).values()],
         with_schema=arguments.model is not None,
         sandbox=session.settings.sandbox,
     )

@@ -310,17 +310,22 @@ class ModelInfo(Part):
     billing: Billing
     prices: dict[str, float | None]
     purpose: str
+    listed: bool | None
     notes: list[str]
     request_schema: dict[str, Any] | None = None
 
 
 class ModelRow(Row):
-    """One model in a list: `price` by resolution, for its route's unit; `videos` where it takes reference videos."""
+    """One model in a list: `price` by resolution, for its route's unit; `videos` where it takes reference videos.
+
+    `listed` is false where the provider's price list of `prices_as_of` does not name it, and is else left out.
+    """
 
     model: str
     route: str
     price: dict[str, float | None]
     videos: int | None = None
+    listed: bool | None = None
 
 
 class RouteRow(Row):

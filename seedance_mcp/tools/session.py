@@ -18,6 +18,7 @@ from seedance_mcp.catalogue.edition import Edition, load_edition, narrowed
 from seedance_mcp.errors import NotConfigured
 from seedance_mcp.money.gate import Action, Reply
 from seedance_mcp.money.ledger import Ledger, open_ledger
+from seedance_mcp.money.price_lists import KeptLists
 from seedance_mcp.money.prices import PriceBook, load_prices
 from seedance_mcp.money.principals import Principal
 from seedance_mcp.money.records import Record
@@ -26,6 +27,7 @@ from seedance_mcp.settings import Settings
 from seedance_mcp.storage.video_names import folder_name
 from seedance_mcp.storage.video_store import VideoStore
 from seedance_mcp.task import RUNNING, ProviderTask
+from seedance_mcp.tools.observations import Observations
 from seedance_mcp.tools.observed_ledger import observed
 from seedance_mcp.tools.observer import LedgerCall, NoObserver, Observer
 from seedance_mcp.tools.other_processes import Changes
@@ -125,6 +127,11 @@ def offered_edition(settings: Settings) -> Edition:
         raise NotConfigured(f"SEEDANCE_MODELS: {error}") from error
 
 
+def kept_price_lists(settings: Settings) -> KeptLists:
+    """Give the price lists that are kept of the provider; the embedded sandbox has another port each time."""
+    return KeptLists(settings.ledger_dir, "sandbox" if settings.sandbox else settings.base_url)
+
+
 @dataclass
 class Shared:
     """The parts that one process shares among all its callers; each is opened at first use."""
@@ -199,7 +206,13 @@ class Shared:
         async def fetch() -> list[PriceRow]:
             return await self.client.list_prices()
 
-        return PriceBook(load_prices(self.settings.prices) if self.settings.prices else {}, fetch)
+        own = load_prices(self.settings.prices) if self.settings.prices else {}
+        return PriceBook(own, fetch, kept_price_lists(self.settings))
+
+    @cached_property
+    def observations(self) -> Observations:
+        """The values that sources dispute and the provider accepted or refused."""
+        return Observations(self.settings.ledger_dir)
 
     @cached_property
     def links(self) -> Links:

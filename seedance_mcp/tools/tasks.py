@@ -24,6 +24,7 @@ from seedance_mcp.tools.arguments import (
     WaitForVideo,
 )
 from seedance_mcp.tools.changes import publish_change, reconcile_account, sharing_warnings, write_again
+from seedance_mcp.tools.expiring import find_expiring
 from seedance_mcp.tools.observer import Poll
 from seedance_mcp.tools.other_processes import Replicas
 from seedance_mcp.tools.results import Task, TaskList
@@ -199,8 +200,8 @@ async def list_tasks(session: Session, arguments: ListTasks, caller: Caller) -> 
     late = [] if not arguments.refresh or await _refresh(session) else [_NOT_ALL_POLLED]
     found = await session.ledger.tasks(wanted, arguments.limit, arguments.cursor)
     totals = await session.ledger.totals(wanted)
-    edition, lifetime_seconds = session.edition, session.edition.url_lifetime_seconds.value
-    expiring = await session.ledger.expiring(lifetime_seconds - EXPIRES_SOON_SECONDS, lifetime_seconds, views.NAMED_MOST)
+    edition = session.edition
+    expiring = await find_expiring(session.ledger, edition, lambda lives: lives - EXPIRES_SOON_SECONDS, views.NAMED_MOST)
     is_brief = arguments.detail == "brief"
     return TaskList(
         tasks=[brief.task_row(record) if is_brief else await session.view(record) for record in found.records],

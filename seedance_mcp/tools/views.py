@@ -9,14 +9,16 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from seedance_mcp.catalogue.edition import Edition
-from seedance_mcp.catalogue.facts import RULES, Fact, MakingTime, Model
+from seedance_mcp.catalogue.facts import RULES, ConflictingSource, Fact, MakingTime, Model
 from seedance_mcp.catalogue.profiles import model_schema
+from seedance_mcp.catalogue.requests import is_outside
 from seedance_mcp.money.policy import is_forgotten
 from seedance_mcp.money.prices import PriceBook
 from seedance_mcp.money.records import JUDGED_AFTER_SECONDS, Page, Record
 from seedance_mcp.polling.schedule import Forecast, LogNormal
 from seedance_mcp.provider.failures import advice_for_failed_task, cause_of, cause_of_refusal
 from seedance_mcp.task import RUNNING
+from seedance_mcp.tools.observations import Observed
 from seedance_mcp.tools.results import Billing, Failure, Frames, MediaLimit, ModelInfo, ModelList, Next, Options, Range, Task
 
 PROMPT_SHOWN_CHARS = 200
@@ -57,15 +59,23 @@ class Outlook(NamedTuple):
 
 
 def list_of_models(
-    edition: Edition, models: Sequence[Model], prices: PriceBook, *, with_schema: bool = False, sandbox: bool = False
+    edition: Edition,
+    models: Sequence[Model],
+    prices: PriceBook,
+    *,
+    observed: Sequence[Observed] = (),
+    with_schema: bool = False,
+    sandbox: bool = False,
 ) -> ModelList:
-    """Give rows of the catalogue as agents read them."""
-    infos = [model_info(edition, model, prices, with_schema=with_schema) for model in models]
+    """Give rows of the catalogue as agents read them, with what was observed of them."""
+    infos = [model_info(edition, model, prices, observed, with_schema=with_schema) for model in models]
     as_of = prices.live_as_of
     return ModelList(edition=edition.name, currency=edition.currency, prices_as_of=as_of, models=[*infos], sandbox=sandbox)
 
 
-def model_info(edition: Edition, model: Model, prices: PriceBook, *, with_schema: bool = False) -> ModelInfo:
+def model_info(
+    edition: Edition, model: Model, prices: PriceBook, observed: Sequence[Observed] = (), *, with_schema: bool = False
+) -> ModelInfo:
     """Give one row of the catalogue as agents read it; `with_schema` adds its request schema."""
     route, span = model.route, model.route.duration.value
     return ModelInfo(
@@ -85,7 +95,8 @@ def model_info(edition: Edition, model: Model, prices: PriceBook, *, with_schema
         billing=_billing(model, prices),
         prices=prices_of(model, prices),
         purpose=f"{route.purpose} (our advice)",
-        notes=notes_of(edition, model),
+        listed=prices.is_listed(model),
+        notes=notes_of(edition, model, observed),
         request_schema=model_schema(edition, model) if with_schema else None,
     )
 
@@ -110,15 +121,23 @@ def prices_of(model: Model, prices: PriceBook) -> dict[str, float | None]:
     return {resolution: float(price.unit) if price else None for resolution, price in found.items()}
 
 
-def notes_of(edition: Edition, model: Model) -> list[str]:
-    """Give a model's notes, and the sources that conflict with its limits."""
-    conflicting = model.route.conflicting(model.name)
+def notes_of(edition: Edition, model: Model, observed: Sequence[Observed] = ()) -> list[str]:
+    """Give a model's notes, and the sources that conflict with its limits, or what was observed in their place."""
+    own = [each for each in observed if each.model == model.name]
     quoted = [
-        f"Conflicting source on {field}: {each.statement} ({edition.sources[each.source]})."
-        for field, sources in conflicting.items()
+        sentence
+        for field, sources in model.route.conflicting(model.name).items()
         for each in sources
+        for sentence in _seen(own, field, each)
+        or [f"Conflicting source on {field}: {each.statement} ({edition.sources[each.source]})."]
     ]
-    return [*model.route.notes, *quoted]
+    return list(dict.fromkeys((*model.route.notes, *quoted)))
+
+
+def _seen(observed: Sequence[Observed], field: str, source: ConflictingSource) -> list[str]:
+    """Give what was observed of values that a source refuses."""
+    disputed = (each for each in observed if each.field == field and source.value is not None)
+    return [each.sentence for each in disputed if is_outside(each.value, source.value)]
 
 
 def task_of(

@@ -58,7 +58,7 @@ async def test_a_complete_installation_has_no_faults(env: Env) -> None:
     sandbox = Sandbox(no_film)
     found = await examined(sandbox)
     assert {each.mark for each in found.values()} == {"ok"}
-    assert "lists 37 prices" in found["provider"].fact
+    assert "lists 36 prices" in found["provider"].fact
     assert found["account"].fact == "the key works, 100.0 JimiCoin left"
     assert found["limits"].fact == "max_cost_per_day 5 (this shell's; a client's entry may differ)"
     assert "(made at first use)" in found["data folder"].fact

@@ -28,7 +28,19 @@ from seedance_mcp.errors import (
     TaskNotFound,
 )
 from seedance_mcp.money.ledger import Ledger, open_ledger
-from seedance_mcp.money.records import Film, Media, NewRequest, Record, Saved, Spent, Upload, Verdict, Wanted
+from seedance_mcp.money.records import (
+    EVERY_MODEL,
+    Film,
+    Media,
+    Models,
+    NewRequest,
+    Record,
+    Saved,
+    Spent,
+    Upload,
+    Verdict,
+    Wanted,
+)
 from seedance_mcp.money.stores.sqlite import LEDGER_FILE
 from seedance_mcp.settings import Settings
 from seedance_mcp.task import ProviderTask, Status
@@ -244,8 +256,9 @@ async def told(ledger: Ledger) -> list[Any]:
             found += [seen(await mine.get(key)), await mine.similar_durations(record), await mine.belongs_elsewhere(key)]
             found.append(await mine.sharing(record))
             found.append(await mine.movements(record, NOON + timedelta(seconds=60)) if record.settled is None else None)
-        expiring = await mine.expiring(100, 90_000, 3)
-        found += [expiring.total, [seen(record) for record in expiring.records]]
+        for models in (EVERY_MODEL, Models(("m", "n"), others=False), Models(("m",))):
+            expiring = await mine.expiring(100, 90_000, 3, models)
+            found += [expiring.total, [seen(record) for record in expiring.records]]
         found += [await mine.spent(), await mine.spending_by_model(), (await mine.health()).requests]
         for wanted in FILTERS:
             found += [await mine.totals(wanted), [seen(record) for record in await walked(mine, wanted)]]

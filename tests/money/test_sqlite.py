@@ -24,7 +24,7 @@ from trio.testing import wait_all_tasks_blocked
 from seedance_mcp.errors import LedgerUnusable
 from seedance_mcp.money import sql_lists
 from seedance_mcp.money.ledger import Ledger, open_ledger
-from seedance_mcp.money.records import NewRequest, Record, Spent, Totals, Wanted
+from seedance_mcp.money.records import Models, NewRequest, Record, Spent, Totals, Wanted
 from seedance_mcp.money.sql_queries import Reading
 from seedance_mcp.money.stores.sqlite import LEDGER_FILE, SqliteStore, migrations
 from seedance_mcp.money.stores.store import Row
@@ -238,6 +238,7 @@ def test_whatever_an_agent_asks_for_is_found_by_an_index(tmp_path: Path) -> None
         read.same_requests("x", NOON)
         read.keys("vid", 100)
         read.expiring(1, 2, 10)
+        read.expiring(1, 2, 10, Models(("m",)))
         read.spent()
         read.similar_durations(record)
         read.unknown_outcomes()

@@ -191,7 +191,15 @@ def test_an_upload_without_a_safe_url_has_none(url: Any) -> None:
 
 def test_prices_are_read_row_by_row() -> None:
     rows = [{"model_name": "a\x00", "price_mode": "per_task", "unit_price": "0.5"}, {"unit_price": -1}, "x"]
-    assert read_prices({"list": rows}) == [PriceRow("a", "per_task", Decimal("0.5")), PriceRow("", "None", None)]
+    nobodys = PriceRow("", "None", None, is_video=False)
+    assert read_prices({"list": rows}) == [PriceRow("a", "per_task", Decimal("0.5"), is_video=False), nobodys]
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_video"), [("video", True), ("videos", True), ("Videos", True), ("images", False), (1, False)]
+)
+def test_a_type_of_the_price_list_is_read_in_singular_and_plural(kind: Any, is_video: bool) -> None:  # noqa: FBT001 - a row
+    assert [row.is_video for row in read_prices({"list": [{"model_name": "a", "model_type": kind}]})] == [is_video]
     assert read_prices({"list": {}}) == read_prices({}) == []
 
 

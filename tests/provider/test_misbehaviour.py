@@ -35,6 +35,8 @@ ON_CREATE: dict[str, tuple[str, str]] = {
     "redirect": ("outcome_unknown", "maybe"),
     "no_task_id": ("outcome_unknown", "maybe"),
     "busy": ("provider_error", "maybe"),
+    "busy_in_words": ("provider_error", "maybe"),
+    "too_frequent": ("rate_limited", "no"),
     "unauthorized": ("auth_failed", "no"),
     "forbidden": ("auth_failed", "no"),
     "no_balance": ("insufficient_balance", "no"),

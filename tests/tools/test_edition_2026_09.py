@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
 import re
+from contextlib import aclosing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +18,14 @@ from mcp_types import TextResourceContents
 
 from seedance_mcp.catalogue.edition import load_edition
 from seedance_mcp.errors import NotConfigured
+from seedance_mcp.money.ledger import open_ledger
 from seedance_mcp.sandbox.film import render
 from seedance_mcp.sandbox.order import Order
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.settings import Settings
 from seedance_mcp.tools.arguments import allowing
-from seedance_mcp.tools.session import offered_edition
+from seedance_mcp.tools.gallery import Gallery
+from seedance_mcp.tools.session import offered_edition, utc_now
 
 pytestmark = pytest.mark.anyio
 EDITION = load_edition("2026-09")
@@ -224,6 +229,41 @@ async def test_the_video_url_of_each_line_lives_as_long_as_its_page_says(open_wo
         sp, _ = await made_and_saved(world, {"model": "seedance2.0-sp", "prompt": "a fox"})
     assert gz["completed_at"][:8] == sp["completed_at"][:8]
     assert gz["video_url_expires_at"] < sp["video_url_expires_at"]
+
+
+async def test_warnings_and_the_gallery_go_by_the_lifetime_of_the_row(open_world: OpenWorld) -> None:
+    ago = timedelta(0)
+    async with open_world(edition=EDITION, clock=lambda: utc_now() + ago) as world:
+        made = {
+            model: (await world.call("create_video", {"request": {"model": model, "prompt": "a fox"}}))["task_id"]
+            for model in ("seedance2.0-gz", "seedance2.0-sp")
+        }
+        for task_id in made.values():
+            await world.call("wait_for_video", {"task_id": task_id})
+        gz, sp = made.values()
+        ago = timedelta(minutes=1)
+        first = " ".join((await world.call("list_tasks"))["warnings"])
+        async with aclosing(open_ledger(world.settings, utc_now)) as ledger:
+            page = await Gallery(ledger, "", world.settings, EDITION).write(utc_now(), renew=False, posters_most=0)
+        ago = timedelta(hours=49)
+        later = " ".join((await world.call("list_tasks"))["warnings"])
+        ago = timedelta(hours=73)
+        last = (await world.call("list_tasks"))["warnings"]
+    assert gz in first
+    assert sp not in first
+    assert sp in later
+    assert gz not in later
+    assert last == []
+    text = page.path.read_text("utf-8")
+    assert len(set(re.findall(r"Link until.{0,40}?(\d{4}-\d\d-\d\d)", text, re.DOTALL))) == 2
+
+
+async def test_a_list_of_all_models_is_as_short_as_twice_as_many_allow(open_world: OpenWorld) -> None:
+    async with open_world(edition=EDITION) as world:
+        every = await world.call("list_models")
+        routes = [await world.call("list_models", {"route": name}) for name in EDITION.route_names]
+    assert max(len(json.dumps(every.content)), len(every.text)) <= 10_000
+    assert max(len(json.dumps(each.content)) for each in routes) <= 2000
 
 
 async def test_only_the_models_that_the_operator_names_are_offered(open_world: OpenWorld) -> None:
