@@ -19,6 +19,7 @@ __all__ = [
     "picture_shapes",
     "reachable",
     "references",
+    "remedies",
     "results",
     "sent_files",
     "session",

@@ -61,7 +61,7 @@ async def create_video(session: Session, arguments: CreateVideo, caller: Caller)
     estimate = session.prices.estimate(request, billed and billed.seconds)
     warnings = [*unknown, *_warnings(request, estimate)]
     if options.dry_run:
-        return await _would_send(session, arguments, estimate, warnings)
+        return _estimated(await _would_send(session, arguments, estimate, warnings), estimate)
     session.client.require_key()
     drift = await _settle_what_can_be(session)
     admission = gate.Gate(session.settings, session.ledger, session.now, caller.ask, caller.reply, drift)
@@ -77,7 +77,7 @@ async def create_video(session: Session, arguments: CreateVideo, caller: Caller)
     record = found.record
     with anyio.CancelScope(shield=True):  # a request that was sent is recorded, whatever the caller does
         record = await _send(session, record, request)
-    return await _told(session, record, warnings)
+    return _estimated(await _told(session, record, warnings), estimate)
 
 
 def _check_strictly(session: Session, request: VideoRequest) -> None:
@@ -252,7 +252,12 @@ def _warnings(request: VideoRequest, estimate: Estimate) -> list[str]:
     found = [*conflicting_sources(request), *_availability(request)]
     if request.orientation and request.ratio:
         found.append("orientation has no effect: ratio wins over it.")
-    return [*found, f"Estimate: {estimate.message}"]
+    return [*found, *([] if estimate.amount is not None else [estimate.message])]
+
+
+def _estimated(task: Task, estimate: Estimate) -> Task:
+    """Put what the estimate is made of beside the cost; an unknown one is among the warnings."""
+    return task.model_copy(update={"estimate": estimate.message if estimate.amount is not None else None})
 
 
 def _availability(request: VideoRequest) -> list[str]:
