@@ -440,8 +440,9 @@ class _Problem:
             return ""
         if self.field == "duration":
             return remedies.of_length(self.value, self.row.route.duration.value.max)
-        is_media = self.field in MEDIA_FIELDS and isinstance(self.value, str)
-        return remedies.of_media(self.row, self.field, self.value) if is_media else ""
+        if self.field not in MEDIA_FIELDS or not isinstance(self.value, str):
+            return ""
+        return remedies.of_media(self.row, self.field, self.value)
 
 
 _MEANT = {
