@@ -79,6 +79,8 @@ class Clip:
     options: tuple[tuple[str, str], ...] = ()
     title: str = ""
     start: int = 0
+    """The frame's number of the first picture: others of its kind are late, or early."""
+    sound_start_seconds: float = 0.0
     space: str = ""
     is_noise: bool = False
     is_sparse: bool = False
@@ -155,7 +157,8 @@ def _sing(container: Any, stream: Any, clip: Clip) -> None:
     for start in range(0, int(clip.sound_seconds * stream.rate), 960):
         samples = min(960, int(clip.sound_seconds * stream.rate) - start)
         frame: Any = av.AudioFrame(format="s16", layout="mono", samples=samples)
-        frame.sample_rate, frame.pts, frame.time_base = stream.rate, start, Fraction(1, stream.rate)
+        frame.sample_rate, frame.time_base = stream.rate, Fraction(1, stream.rate)
+        frame.pts = start + round(clip.sound_start_seconds * stream.rate)
         container.mux(stream.encode(frame))
     container.mux(stream.encode())
 

@@ -322,6 +322,11 @@ def disputes(request: VideoRequest) -> list[Dispute]:
     ]
 
 
+def is_disputed(model: Model, name: str, value: object) -> bool:
+    """Say whether a source would refuse a value of one model's field, although the edition allows it."""
+    return any(_outside(value, each.value) for each in model.route.conflicting(model.name).get(name, ()))
+
+
 def _undisputed(request: VideoRequest, name: str, sources: list[ConflictingSource]) -> str:
     """Say which values every source allows; empty where it cannot be said shortly."""
     if not sources:

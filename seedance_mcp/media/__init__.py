@@ -1,6 +1,7 @@
 """Local files and URLs: their format and measures, and whether they may be sent."""
 
 __all__ = [
+    "clock",
     "colours",
     "contact_sheet",
     "decoder",
@@ -20,6 +21,7 @@ __all__ = [
     "signatures",
     "sizes",
     "sound",
+    "source_frames",
     "still",
     "urls",
     "worker",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import wave
 from collections import deque
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -20,9 +21,12 @@ from seedance_mcp.media.decoder import Unreadable
 from seedance_mcp.media.pictures import Screen
 from seedance_mcp.media.sizes import Target, canvas, refuse, size_faults
 from seedance_mcp.media.sound import Form
+from seedance_mcp.media.source_frames import Open, beginning_of, frames_from, pictures_of, sound_of
 
 Report = Callable[[float], object]
 _HERTZ_MOST, _HERTZ_LEAST, _STEREO = 48_000, 16_000, 2
+_ROLL_SECONDS = 0.5
+"""Decoding begins this long before what is wanted, since a coded frame may lean on earlier ones."""
 _SPARE = 0.9
 """The share of the allowed bytes that a second try aims at."""
 _SOUND_BITS = 192_000
@@ -46,40 +50,58 @@ class Wish:
     known_seconds: float | None
 
 
-def fit_film(container: Any, wish: Wish, report: Report) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Original:
+    """The pictures and the sound of a source, as they are."""
+
+    begins: float
+    """When its first frame is shown, on the file's own clock."""
+    shown: tuple[int, int]
+    is_turned: bool
+    pixel_aspect: Any
+    rate: Fraction | None
+    hdr: str
+    form: Form | None
+    """Of its sound; `None` where it has none."""
+
+
+def _original(container: Any) -> _Original:
+    beginning, audio = beginning_of(container), sound_of(container)
+    first, stream = beginning.frame, beginning.stream
+    aspect, is_turned = stream.sample_aspect_ratio, round(first.rotation) % 360 != 0
+    size = pictures.shown_size(first, aspect)
+    form = _form_of(audio) if audio else None
+    return _Original(float(first.time or 0), size, is_turned, aspect, beginning.rate, colours.hdr_of(stream), form)
+
+
+def fit_film(source: Open, wish: Wish, report: Report) -> dict[str, Any]:
     """Write an MP4 that fits; gives its `ending` and the `changes`.
 
     Raises:
         Unreadable: It is too short, too long, too small or too narrow, and may not be cut; all of that is named.
     """
-    stream = container.streams.video[0]
-    pictures.open_pictures(stream)
-    first = next(iter(container.decode(stream)))
-    begins = float(first.time or 0)
-    shown = pictures.shown_size(first, stream.sample_aspect_ratio)
-    refuse([*_span_faults(wish), *size_faults(*shown, wish.target, wish.shape)])
+    with source() as container:
+        film = _original(container)
+    refuse([*_span_faults(wish), *size_faults(*film.shown, wish.target, wish.shape)])
     cut, seconds, cut_words = _span(wish)
-    screen, shape_words = _screen(shown, stream, wish)
+    screen, shape_words = _screen(film, wish)
     count = max(1, int(seconds * screen.rate + Fraction(1, 1000))) if cut_words else max(1, round(seconds * screen.rate))
-    audio = next(iter(container.streams.audio), None)
-    form, track = _film_sound(container, audio, begins + cut, Fraction(count) / screen.rate)
+    form, track = _film_sound(source, film, cut, Fraction(count) / screen.rate)
     draft = _Draft(screen, count, track, form)
 
     def write(bits: int | None) -> int:
-        frames = _from(container, stream, begins + cut)
-        drawn = pictures.drawn(frames, stream.sample_aspect_ratio, screen, begins + cut, count)
-        _write_film(output, drawn, draft, bits, report)
+        with closing(frames_from(source, pictures_of, film.begins + cut)) as frames:
+            drawn = pictures.drawn(frames, film.pixel_aspect, screen, film.begins + cut, count)
+            _write_film(output, drawn, draft, bits, report)
         return output.stat().st_size
 
     output, most_bytes = Path(f"{wish.output}.mp4"), wish.target.bytes.high
     if write(None) > most_bytes and write(draft.bits_for(most_bytes)) > most_bytes:
         write(draft.bits_for(most_bytes / 2))
-    rate_words = _rate_words(stream, screen)
-    turned = ["turned upright"] if round(first.rotation) % 360 else []
-    hdr = colours.hdr_of(stream)
-    paler = [f"HDR ({hdr}) became the colours of usual screens (BT.709): it may be paler"] if hdr else []
+    turned = ["turned upright"] if film.is_turned else []
+    paler = [f"HDR ({film.hdr}) became the colours of usual screens (BT.709): it may be paler"] if film.hdr else []
     made = f"converted from {wish.title} to an MP4 video (H.264{', AAC' if track else ''})"
-    return {"ending": "mp4", "changes": [made, *turned, *cut_words, *shape_words, *rate_words, *paler]}
+    return {"ending": "mp4", "changes": [made, *turned, *cut_words, *shape_words, *_rate_words(film, screen), *paler]}
 
 
 def _span_faults(wish: Wish) -> list[str]:
@@ -109,9 +131,9 @@ def _span(wish: Wish) -> tuple[float, float, list[str]]:
 TRIM_IT = "Call again with fit: trim, which cuts it; #t=SECONDS behind the path begins there"
 
 
-def _screen(shown: tuple[int, int], stream: Any, wish: Wish) -> tuple[Screen, list[str]]:
+def _screen(film: _Original, wish: Wish) -> tuple[Screen, list[str]]:
     """Give size and rate of the film, and describe what changes by them."""
-    width, height = shown
+    shown = width, height = film.shown
     aspect = wish.target.aspect_for(width, height)
     words = list[str]()
     inside = shown
@@ -121,28 +143,26 @@ def _screen(shown: tuple[int, int], stream: Any, wish: Wish) -> tuple[Screen, li
     size = wish.target.size_for(*inside, step=2)
     if size != shown:
         words.append(f"size changed from {width} x {height} to {size[0]} x {size[1]} px")
-    return Screen(*size, pictures.usual_rate(stream.average_rate), wish.shape or "pad"), words
+    return Screen(*size, pictures.usual_rate(film.rate), wish.shape or "pad"), words
 
 
-def _rate_words(stream: Any, screen: Screen) -> list[str]:
-    before = float(stream.average_rate or 0)
+def _rate_words(film: _Original, screen: Screen) -> list[str]:
+    before = float(film.rate or 0)
     is_same = abs(before - float(screen.rate)) < 0.01  # noqa: PLR2004 - of rounding
     return [] if is_same or not before else [f"frame rate changed from {before:.4g} to {float(screen.rate):.4g}"]
 
 
-def _from(container: Any, stream: Any, seconds: float) -> Any:
-    """Decode from the last key frame before a moment."""
-    container.seek(max(0, int(seconds / stream.time_base)), stream=stream)
-    return container.decode(stream)
-
-
-def _film_sound(container: Any, audio: Any, start: float, seconds: Fraction) -> tuple[Form, bytes]:
+def _film_sound(source: Open, film: _Original, cut: float, seconds: Fraction) -> tuple[Form, bytes]:
     """Give the sound that goes with the frames; empty where the film has none."""
-    if audio is None:
+    if film.form is None:
         return Form(_HERTZ_MOST, _STEREO), b""
-    form = _form_of(audio)
-    container.seek(0)
-    return form, bytes(sound.decoded(container, audio, form, start, form.samples_in(seconds)))
+    return film.form, _heard(source, film.form, film.begins + cut, seconds)
+
+
+def _heard(source: Open, form: Form, start: float, seconds: Fraction) -> bytes:
+    """Decode sound from a moment, with what a coded frame may lean on before it."""
+    with closing(frames_from(source, sound_of, start - _ROLL_SECONDS)) as frames:
+        return bytes(sound.laid(frames, form, start, form.samples_in(seconds)))
 
 
 def _form_of(audio: Any) -> Form:
@@ -186,16 +206,16 @@ def _write_film(output: Path, frames: Any, draft: _Draft, bits: int | None, repo
         container.mux(list(waiting))
 
 
-def fit_sound(container: Any, wish: Wish, report: Report) -> dict[str, Any]:
+def fit_sound(source: Open, wish: Wish, report: Report) -> dict[str, Any]:
     """Write a WAV, or an MP3 of what is too long for one; gives its `ending` and the `changes`."""
-    if not container.streams.audio:
-        raise Unreadable("holds no sound that can be decoded")
-    audio = container.streams.audio[0]
+    with source() as container:
+        audio = sound_of(container)
+        if audio is None:
+            raise Unreadable("holds no sound that can be decoded")
+        form, begins = _form_of(audio), float((audio.start_time or 0) * audio.time_base)
     refuse(_span_faults(wish))
     cut, seconds, words = _span(wish)
-    begins = float((audio.start_time or 0) * audio.time_base)
-    form = _form_of(audio)
-    track = bytes(sound.decoded(container, audio, form, begins + cut, form.samples_in(Fraction(seconds))))
+    track = _heard(source, form, begins + cut, Fraction(seconds))
     report(50)
     is_wave = seconds <= _MP3_SECONDS and len(track) + 100 <= wish.target.bytes.high
     ending = "wav" if is_wave else "mp3"

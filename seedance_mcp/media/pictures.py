@@ -12,6 +12,7 @@ from typing import Any
 
 from av.filter import Graph
 
+from seedance_mcp.media.clock import seconds_since
 from seedance_mcp.media.colours import FULL_RANGE, matrix_of, tag_709
 from seedance_mcp.media.sizes import is_same_aspect
 
@@ -79,7 +80,7 @@ def _at_rate(frames: Iterator[Any], rate: Fraction, start: float, count: int | N
     """Give for each moment of the rate the frame that is shown then."""
     shown, number, ends = None, 0, 0.0
     for frame in frames:
-        at = float(frame.time or 0) - start
+        at = seconds_since(start, float(frame.time or 0))
         while shown is not None and (number + 0.5) / rate <= at and (count is None or number < count):
             yield shown
             number += 1

@@ -106,7 +106,7 @@ def _argument(found: MediaFile, model: Model, limits: UploadLimits, wish: Wish, 
         "output": str(output),
         "start_seconds": wish.start_seconds,
         "may_cut": wish.fit == "trim",
-        "known_seconds": found.seconds,
+        "known_seconds": None if found.content.header_seconds else found.seconds,  # pictures may begin late, and last less
     }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
@@ -19,6 +19,8 @@ from av.error import BlockingIOError as NothingYet
 from av.error import EOFError as NothingMore
 from av.filter import Graph
 
+from seedance_mcp.media.clock import seconds_since
+
 _FRAME_SAMPLES = 1024
 _SAMPLE_BYTES = 2
 _LOUDEST = 32767
@@ -26,8 +28,6 @@ _GAP_SECONDS = 0.04
 """A hole of this length in the times of the packets is filled with silence; less is rounding."""
 _EDGE_SECONDS = 0.006
 """Sound rises from nothing and falls to nothing for so long where two clips meet: no jump, no click."""
-_ROLL_SECONDS = 0.5
-"""Decoding begins this long before what is wanted, since a coded frame may lean on earlier ones."""
 MUSIC_IN_SECONDS, MUSIC_OUT_SECONDS = 1.0, 2.5
 
 
@@ -53,15 +53,18 @@ class Form:
 
 
 def decoded(container: Any, stream: Any, form: Form, start: float, samples: int) -> bytearray:
-    """Decode exactly so many samples from a moment of the file's own clock; silence stands where the file has none."""
+    """Decode exactly so many samples from a moment of the file's own clock: of a container that stands at its beginning."""
     if form.channels > 1 == stream.codec_context.channels:
         return _doubled(decoded(container, stream, Form(form.hertz, 1), start, samples))
+    return laid(container.decode(stream), form, start, samples)
+
+
+def laid(frames: Iterable[Any], form: Form, start: float, samples: int) -> bytearray:
+    """Lay decoded frames in a row of so many samples from a moment; silence stands where there are none."""
     sound = bytearray(form.bytes_of(samples))
-    if start > _ROLL_SECONDS:
-        container.seek(int((start - _ROLL_SECONDS) * 1e6))
     place, is_first = 0, True
-    for frame in _resampled(container, stream, form):
-        at = place if frame.time is None else form.samples_in(float(frame.time) - start)
+    for frame in _resampled(frames, form):
+        at = place if frame.time is None else form.samples_in(seconds_since(start, float(frame.time)))
         place = at if is_first or abs(at - place) > form.samples_in(_GAP_SECONDS) else place
         is_first = False
         _put(sound, bytes(frame.planes[0])[: form.bytes_of(frame.samples)], form.bytes_of(place))
@@ -78,9 +81,9 @@ def _doubled(sound: bytearray) -> bytearray:
     return bytearray(twice.tobytes())
 
 
-def _resampled(container: Any, stream: Any, form: Form) -> Iterator[Any]:
+def _resampled(frames: Iterable[Any], form: Form) -> Iterator[Any]:
     resampler = AudioResampler(format="s16", layout=form.layout, rate=form.hertz)
-    for frame in container.decode(stream):
+    for frame in frames:
         yield from resampler.resample(frame)
     yield from resampler.resample(None)
 

@@ -9,9 +9,12 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
+from fractions import Fraction
+from functools import partial
 from itertools import islice
 from typing import Any, BinaryIO
 
+from seedance_mcp.media.clock import rate_of, seconds_since
 from seedance_mcp.media.decoder import Unreadable
 
 _PACKETS_MOST = 300_000
@@ -79,7 +82,7 @@ def _stream(form: str, file: BinaryIO) -> dict[str, Any]:
         tracks = [_Track(each) for each in (*moving[:1], *container.streams.audio[:1])]
         is_whole = _read_packets(container, tracks)
         declared = (container.duration or 0) / 1e6 if form in _WITH_LENGTH else 0.0
-        longest = max((each.seconds for each in tracks), default=0.0)
+        longest = max((float(each.end) for each in tracks), default=0.0)
         at_least = declared if declared > longest + _SLACK_SECONDS or not is_whole else 0.0
         return {each.stream.type: each.described(at_least) for each in tracks}
 
@@ -88,6 +91,7 @@ def open_stream(form: str, file: BinaryIO) -> Any:
     """Open a file for PyAV by its descriptor, and no other file that it may name."""
     import av  # noqa: PLC0415 - an optional extra, and slow to import
 
+    os.lseek(file.fileno(), 0, os.SEEK_SET)  # the library begins where the descriptor stands
     options = {"fd": str(file.fileno()), "protocol_whitelist": "fd"}
     return av.open("fd:", format=form, options=options, metadata_errors="replace")
 
@@ -97,7 +101,8 @@ class _Track:
 
     def __init__(self, stream: Any) -> None:
         self.stream = stream
-        self.start, self.last, self.end, self.packets = math.inf, -math.inf, -math.inf, 0
+        self.start, self.end, self.times = math.inf, -math.inf, list[int | None]()
+        self.first: Fraction | None = None
         self.is_turned: bool | None = None if stream.type == "video" else False
         stream.codec_context.thread_count = 1  # each more takes memory
 
@@ -113,10 +118,10 @@ class _Track:
             return
         frame_seconds = 1 / self.stream.average_rate if self.stream.type == "video" and self.stream.average_rate else 0
         length = packet.duration * packet.time_base if packet.duration else frame_seconds
-        self.packets += 1
-        self.start = min(self.start, at * packet.time_base)
-        self.last = max(self.last, at * packet.time_base)
-        self.end = max(self.end, at * packet.time_base + length)
+        self.times.append(packet.pts)
+        first = self.first = at * packet.time_base if self.first is None else self.first
+        shown = first + seconds_since(first, at * packet.time_base)
+        self.start, self.end = min(self.start, shown), max(self.end, shown + length)
         if self.is_turned is None:
             self.is_turned = _is_turned(packet)
 
@@ -136,7 +141,7 @@ class _Track:
     def _frames_per_second(self) -> float | None:
         """Give the rate that the header states, unless the packets come at quite another one."""
         stated = float(self.stream.average_rate or 0)
-        counted = (self.packets - 1) / float(self.last - self.start) if self.packets > 1 and self.last > self.start else stated
+        counted = float(rate_of(self.times, self.stream.time_base) or stated)
         return (stated if abs(stated - counted) < counted / 10 else counted) or None
 
 
@@ -205,9 +210,7 @@ def _moving(argument: str, file: BinaryIO) -> dict[str, Any]:
     fit = fit_film if kind == "video" else fit_sound
     if wanted["known_seconds"] is None:
         wanted["known_seconds"] = _stream(form, file).get(kind, {}).get("seconds")
-        os.lseek(file.fileno(), 0, os.SEEK_SET)  # the library begins where the descriptor stands
-    with open_stream(form, file) as container:
-        return fit(container, Wish(target=Target.from_json(wanted.pop("target")), **wanted), _report)
+    return fit(partial(open_stream, form, file), Wish(target=Target.from_json(wanted.pop("target")), **wanted), _report)
 
 
 def _report(percent: float) -> None:

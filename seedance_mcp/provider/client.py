@@ -80,8 +80,7 @@ def _ignore(exchange: Exchange) -> None:
     """Take no note of a request."""
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(NamedTuple):
     """One whole answer as it came, with what was asked: for a proof against the provider, never for a log."""
 
     method: str

@@ -189,7 +189,7 @@ TOOLS: tuple[ToolSpec, ...] = (
     ToolSpec(
         name="preview_video",
         title="Preview a video",
-        description="See first, middle and last frame of up to four finished videos as one picture. Free.",
+        description="See first, middle and last frame of up to four completed videos. Free.",
         icon="M0 2h2v4H0zM3 2h2v4H3zM6 2h2v4H6z",
         read=_reads(arguments.PreviewVideo),
         run=_preview_video,
@@ -200,7 +200,7 @@ TOOLS: tuple[ToolSpec, ...] = (
     ToolSpec(
         name="join_videos",
         title="Join videos",
-        description="Join finished videos to one film on disk. Free. Unequal clips get size and rate of the first.",
+        description="Join videos that wait_for_video completed. Free. Unequal ones get the first's size and rate.",
         icon="M0 1h3v6H0zM5 1h3v6H5zM3 3h2v2H3z",
         read=_reads(arguments.JoinVideos),
         run=_join_videos,

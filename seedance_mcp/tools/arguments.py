@@ -12,12 +12,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import ErrorDetails
 
 from seedance_mcp.catalogue.edition import Edition, edition_names, load_edition, newer_than
-from seedance_mcp.catalogue.facts import KIND_OF_FIELD, LIST_FIELDS, MEDIA_FIELDS, RULES, Kind, Model
+from seedance_mcp.catalogue.facts import MEDIA_FIELDS, RULES, Kind, Model
 from seedance_mcp.catalogue.json_schema import Schema, describe, schema_of
 from seedance_mcp.catalogue.profiles import model_schema
 from seedance_mcp.catalogue.requests import VideoRequest, request_model
 from seedance_mcp.errors import InvalidRequest
 from seedance_mcp.task import Status
+from seedance_mcp.tools import remedies
 
 Fit = Literal["convert", "trim", "none"]
 Takes = Literal["images", "frames", "reference_videos", "reference_audios", "https", "asset"]
@@ -25,7 +26,6 @@ Detail = Literal["brief", "full"]
 _SHOWN_CHARS = 80
 _FAULTS_MOST = 6
 """How many faults one refusal names."""
-_SCHEME = re.compile(r"[a-z][a-z0-9+.-]+", re.IGNORECASE)
 
 
 def _printable(label: str) -> str:
@@ -392,7 +392,7 @@ class _Problem:
     def sentence(self) -> str:
         if self.rule:
             named = "" if self.allowed().startswith(self.field) else f"{self.field}: "
-            return f"{named}{self.allowed()}.{self._conflicting()}{self._newer()}"
+            return f"{named}{self.allowed()}.{self._conflicting()}{self._newer()}{remedies.OF_RULES.get(self.rule, '')}"
         if self.type in {"extra_forbidden", "none_required"}:
             return self._no_such_field()
         if self.type == "missing":
@@ -433,43 +433,15 @@ class _Problem:
         return "".join(f" (Conflicting source: {each}.)" for each in quoted)
 
     def _remedy(self) -> str:
-        """Give the exact call that turns the value into what the route takes."""
-        if self._is_broken() or not (self.row and self.field in MEDIA_FIELDS and isinstance(self.value, str)):
+        """Give the call that turns the value into what the route takes, or the way around the limit."""
+        if self._is_broken() or not self.row:
             return ""
-        task = _TASK.fullmatch(self.value)
-        return self._frame_call(self.row, task) if task else self._url_call(self.row, self.value)
+        if self.field == "duration":
+            return remedies.of_length(self.value, self.row.route.duration.value.max)
+        if self.field not in MEDIA_FIELDS or not isinstance(self.value, str):
+            return ""
+        return remedies.of_media(self.row, self.field, self.value)
 
-    def _url_call(self, row: Model, value: str) -> str:
-        scheme, _, rest = value.partition("://")
-        if scheme in row.route.schemes.value and rest:
-            return f" Put it into a list: {json.dumps([value])}." if self.field in LIST_FIELDS else ""
-        if scheme == "asset":
-            return " This route takes no assets: give the https:// URL itself."
-        if not value or scheme.startswith("data:") or len(value) > _SHOWN_CHARS * 4:
-            return " Bring the file itself with upload_asset and put the reference it gives here."
-        if rest and _SCHEME.fullmatch(scheme) and scheme.lower() not in {"https", "file"}:
-            return " Only https:// URLs can be read: use the https:// address, or bring the file itself with upload_asset."
-        named = {"reference": value, "model": row.name}
-        source = {"source": value, "model": row.name, "kind": KIND_OF_FIELD[self.field]}
-        tool, arguments = ("get_asset", named) if value.startswith("@") else ("upload_asset", source)
-        call = json.dumps(arguments, ensure_ascii=False)
-        return f" Call {tool} with {call} and put the reference it gives here."
-
-    def _frame_call(self, row: Model, task: re.Match[str]) -> str:
-        """Give the call that turns a frame of a task's video into a reference."""
-        kind = KIND_OF_FIELD[self.field]
-        if kind != "image":
-            call = json.dumps({"task_id": task["id"]})
-            return (
-                f" Save its video by download_video with {call}, call upload_asset with the path, and put the reference here."
-            )
-        moment = task["moment"] or ("first" if self.field == "last_image" else "last")
-        call = json.dumps({"source": f"task:{task['id']}#{moment}", "model": row.name})
-        return f" Call upload_asset with {call}: it brings that frame of the video; put the reference it gives here."
-
-
-_TASK = re.compile(r"(task:)?(?P<id>(vid|videos?|film|task|req)_[\w-]+)(#(?P<moment>first|last|[\d.]+))?")
-"""A task id, which the provider writes in these ways, a film's id, or a frame as `upload_asset` takes one."""
 
 _MEANT = {
     "seconds": "duration",

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from seedance_mcp.catalogue.edition import Edition
 from seedance_mcp.catalogue.facts import Model, Route
+from seedance_mcp.catalogue.requests import is_disputed
 from seedance_mcp.money import records, sums
 from seedance_mcp.money.prices import PriceBook, clip_price
 from seedance_mcp.tools.results import ModelList, ModelRow, RouteRow, TaskRow, Totals
@@ -73,8 +74,15 @@ def _route_row(route: Route, models: Sequence[Model]) -> RouteRow:
 
 
 def _cheapest(edition: Edition, models: Sequence[Model], prices: PriceBook) -> dict[str, str]:
-    """Give, for each resolution, the model with the lowest published price of a clip, and how many cost the same."""
-    found = {size: _lowest(_clips(edition, models, size, prices)) for size in edition.resolutions}
+    """Give, for each resolution, the model with the lowest published price of a clip, and how many cost the same.
+
+    A model whose resolution a source disputes is named only where there is no other.
+    """
+    found = dict[str, str]()
+    for size in edition.resolutions:
+        agreed = [model for model in models if not is_disputed(model, "resolution", size)]
+        lowest, disputed = _lowest(_clips(edition, agreed, size, prices)), _lowest(_clips(edition, models, size, prices))
+        found[size] = lowest or (disputed and f"{disputed}; {size} is disputed")
     return {size: cheapest for size, cheapest in found.items() if cheapest}
 
 

@@ -65,7 +65,7 @@ async def create_video(session: Session, arguments: CreateVideo, caller: Caller)
     told = [*await _disputed(session, request), *_unlisted(session, request)]
     warnings = [*unknown, *_warnings(request, estimate, told)]
     if options.dry_run:
-        return await _would_send(session, arguments, estimate, warnings)
+        return _estimated(await _would_send(session, arguments, estimate, warnings), estimate)
     session.client.require_key()
     drift = await _settle_what_can_be(session)
     admission = gate.Gate(session.settings, session.ledger, session.now, caller.ask, caller.reply, drift, session.principal)
@@ -81,7 +81,7 @@ async def create_video(session: Session, arguments: CreateVideo, caller: Caller)
     record = found.record
     with anyio.CancelScope(shield=True):  # a request that was sent is recorded, whatever the caller does
         record = await _send(session, record, request)
-    return await _told(session, record, warnings)
+    return _estimated(await _told(session, record, warnings), estimate)
 
 
 def _check_strictly(session: Session, request: VideoRequest) -> None:
@@ -283,7 +283,12 @@ def _warnings(request: VideoRequest, estimate: Estimate, told: list[str]) -> lis
     found = [*_availability(request), *told]
     if request.orientation and request.ratio:
         found.append("orientation has no effect: ratio wins over it.")
-    return [*found, f"Estimate: {estimate.message}"]
+    return [*found, *([] if estimate.amount is not None else [estimate.message])]
+
+
+def _estimated(task: Task, estimate: Estimate) -> Task:
+    """Put what the estimate is made of beside the cost; an unknown one is among the warnings."""
+    return task.model_copy(update={"estimate": estimate.message if estimate.amount is not None else None})
 
 
 def _availability(request: VideoRequest) -> list[str]:

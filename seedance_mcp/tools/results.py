@@ -116,6 +116,7 @@ class Task(Result):
     saved_path: str | None = None
     cost: float | None = None
     estimated_cost: float | None = None
+    estimate: str | None = None
     currency: str
     error: Failure | None = None
     warnings: list[str] = []

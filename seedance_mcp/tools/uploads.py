@@ -285,6 +285,8 @@ def _unchecked(found: MediaFile, model: Model, *, remote: bool) -> str:
     """Name the bounds of the route that nobody could hold against the file; empty where all were."""
     unknown = " and ".join(unknown_measures(found, model))
     remedy = "" if is_installed() else f" To have it checked, {advice('media', remote=remote)}"
+    if found.content.form.ending == "svg":
+        return "An SVG goes as it is, not looked at as a picture; a PNG is surer."
     return f"Not checked, because it cannot be read here: {unknown}.{remedy}" if unknown else ""
 
 
@@ -382,7 +384,7 @@ def _asset(session: Session, model: Model, review: AssetReview, kind: Kind | Non
         expires_at=views.iso(_expires_at(session, brought, review)),
         bytes=brought.size_bytes if brought else None,
         use_in=_use_in(model, kind),
-        note=brought.note if brought else "",
+        note=f"Good for every model of the route {model.route.name}. {brought.note if brought else ''}".rstrip(),
         changes=list(brought.changes) if brought else [],
         next=again if review.stage == "processing" else None,
     )

@@ -6,8 +6,9 @@ import json
 import shutil
 import subprocess
 from dataclasses import dataclass
-from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from workshop import unavailable
@@ -26,7 +27,7 @@ class Judged:
     seconds: float
     """From the begin of the first frame to the end of the last one."""
     frame_seconds: float
-    """How long the longest frame lasts."""
+    """How long one frame lasts, without the pauses between some of them."""
 
 
 def program(name: str) -> str:
@@ -40,8 +41,8 @@ def program(name: str) -> str:
 def judge(path: Path, kind: str) -> Judged:
     """Have the pictures or the sound of a file decoded."""
     entries = (
-        "stream=codec_name,width,height,sample_aspect_ratio,sample_rate,avg_frame_rate:stream_side_data=rotation"
-        ":stream_tags=rotate:frame=best_effort_timestamp_time,nb_samples"
+        "stream=codec_name,width,height,sample_aspect_ratio,sample_rate:stream_side_data=rotation"
+        ":stream_tags=rotate:frame=best_effort_timestamp_time,pkt_duration_time,duration_time,nb_samples"
     )
     words = ("-v", "error", "-select_streams", f"{'a' if kind == 'audio' else 'v'}:0", "-show_entries", entries, "-of", "json")
     said: Any = json.loads(subprocess.run([program("ffprobe"), *words, str(path)], check=True, capture_output=True).stdout)
@@ -49,10 +50,13 @@ def judge(path: Path, kind: str) -> Judged:
     if kind == "audio":
         samples, hertz = [int(frame["nb_samples"]) for frame in frames], int(stream["sample_rate"])
         return Judged(stream["codec_name"], None, sum(samples) / hertz, max(samples) / hertz)
+    size = _shown(stream)
+    if kind == "image":
+        return Judged(stream["codec_name"], size, 0.0, 0.0)
     times = [float(frame["best_effort_timestamp_time"]) for frame in frames if "best_effort_timestamp_time" in frame]
-    one = 1 / float(Fraction(stream["avg_frame_rate"])) if kind == "video" else 0.0
-    seconds = times[-1] - times[0] + one if times else 0.0
-    return Judged(stream["codec_name"], _shown(stream), seconds, one)
+    one = median(after - before for before, after in pairwise(times))  # the average of the stream counts a pause as a frame
+    last = float(frames[-1].get("duration_time") or frames[-1].get("pkt_duration_time") or one)
+    return Judged(stream["codec_name"], size, times[-1] - times[0] + last, one)
 
 
 def _shown(stream: Any) -> tuple[float, float]:

@@ -57,7 +57,7 @@ KINDS = {
     "matroska": ("libx264", "libx265", "mpeg4", "libvpx-vp9", "mjpeg"),
     "webm": ("libvpx-vp9", "libvpx"),
     "avi": ("mpeg4", "libx264", "mjpeg"),
-    "flv": ("libx264",),
+    "flv": ("libx264", "flv"),
     "mpegts": ("libx264",),
     "mpeg": ("mpeg2video", "mpeg1video"),
     "asf": ("wmv2", "wmv1"),
@@ -90,6 +90,18 @@ def _clips() -> Iterator[tuple[str, Clip]]:
     yield "pictures longer than sound", replace(BASE, sound_seconds=1.0)
     for flags in ("frag_keyframe+empty_moov", "frag_every_frame+empty_moov", "faststart"):
         yield flags, replace(BASE, options=(("movflags", flags),))
+        yield f"{flags} late", replace(BASE, options=(("movflags", flags),), start=25)
+    yield "mp4 without edit list, late", replace(BASE, options=(("use_editlist", "0"),), start=25)
+    for container, codecs in KINDS.items():
+        clip = replace(
+            BASE, container=container, video=codecs[0], audio={"webm": "libopus", "mpeg": "mp2"}.get(container, "aac")
+        )
+        yield f"{container} late pictures", replace(clip, start=50)
+        yield f"{container} early pictures", replace(clip, start=-5)
+        if container != "3gp":
+            yield f"{container} late sound", replace(clip, sound_start_seconds=1.0, sound_seconds=1.4)
+    yield "live webm", replace(BASE, container="webm", video="libvpx", audio="libopus", options=(("live", "1"),))
+    yield "live matroska", replace(BASE, container="matroska", options=(("live", "1"),))
 
 
 SOUNDS = (
@@ -133,11 +145,19 @@ def _upright(stored: Image.Image, orientation: int) -> Image.Image:
     return mirrored.rotate(turns, expand=True)
 
 
+def _frames_shown(clip: Clip) -> int:
+    """Count the frames of a clip: without an edit list, its first one is shown until the second; with one, none before zero is."""
+    is_held = clip.container == "avi" or dict(clip.options) not in ({}, {"movflags": "faststart"}, {"live": "1"})
+    if clip.start > 0:
+        return clip.frames + is_held * clip.start
+    return clip.frames + min(clip.start, 0) * (clip.container in {"mp4", "mov", "3gp"})
+
+
 def cases() -> Iterator[Case]:
     for name, clip in _clips():
         width, height = clip.size_px[0] * clip.pixel_aspect[0] / clip.pixel_aspect[1], float(clip.size_px[1])
         shown = (height, width) if clip.turned % 180 else (width, height)
-        yield Case(name, "video", partial(film, clip), clip.frames / clip.rate, 1 / clip.rate, shown)
+        yield Case(name, "video", partial(film, clip), _frames_shown(clip) / clip.rate, 1 / clip.rate, shown)
     for (container, audio), seconds in itertools.product(SOUNDS, (2.5, 1.0, 16.0)):
         content = partial(film, Clip(container, None, audio, sound_seconds=seconds))
         yield Case(f"{container} {audio} {seconds}", "audio", content, seconds)
@@ -193,9 +213,16 @@ def _converted(case: Case, source: Path, made: Path) -> Iterator[str]:
             yield f"lasts {seen.seconds} s"
         if abs(seen.seconds - before.seconds) > max(seen.frame_seconds, before.frame_seconds) + 0.001:
             yield f"lasted {before.seconds} s and lasts {seen.seconds} s"
+    if case.kind == "video" and not _is_rate_kept(1 / seen.frame_seconds, 1 / case.frame_seconds):
+        yield f"had {1 / case.frame_seconds:.4g} frames per second and has {1 / seen.frame_seconds:.4g}"
     if seen.size_px:
         yield from _wrong_size(case, seen.size_px)
         yield from _wrong_picture(case, source, made)
+
+
+def _is_rate_kept(now: float, before: float) -> bool:
+    """Say whether a rate is the one before, its double or its half."""
+    return any(abs(now - before * factor) < 0.02 * now for factor in (0.5, 1, 2))
 
 
 def _wrong_size(case: Case, size_px: tuple[float, float]) -> Iterator[str]:

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from conftest import PROVIDER, no_film, public_address
 
-from seedance_mcp.cli import main, verify
+from seedance_mcp.cli import main, running, verify
 from seedance_mcp.cli.verify import CASSETTE, REPORT, VerifyOptions
 from seedance_mcp.errors import InvalidRequest, NotConfigured
 from seedance_mcp.money.ledger import open_ledger
@@ -265,7 +265,7 @@ async def test_a_file_that_is_no_cassette_is_refused(tmp_path: Path) -> None:
         file.write_text(content, "utf-8")
         with pytest.raises(ValueError, match=r"."):
             Cassette.read(file)
-        assert main.main(["sandbox", "--port", "0", "--cassette", str(file)]) == main.EXIT_USAGE
+        assert main.main(["sandbox", "--port", "0", "--cassette", str(file)]) == running.EXIT_USAGE
     file.write_text('{"version": 1, "exchanges": []}', "utf-8")
     asked = Sandbox(no_film, cassette=Cassette.read(file))
     answer = await asked(httpx.Request("POST", f"{PROVIDER}/x", headers={"Content-Type": "application/json"}, content=b"{"))
