@@ -324,7 +324,7 @@ def disputes(request: VideoRequest) -> list[Dispute]:
 
 def is_disputed(model: Model, name: str, value: object) -> bool:
     """Say whether a source would refuse a value of one model's field, although the edition allows it."""
-    return any(_outside(value, each.value) for each in model.route.conflicting(model.name).get(name, ()))
+    return any(is_outside(value, each.value) for each in model.route.conflicting(model.name).get(name, ()))
 
 
 def _undisputed(request: VideoRequest, name: str, sources: list[ConflictingSource]) -> str:
