@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
+import anyio.to_thread
 import httpx
 import trio
 from memory_ledger import MemoryLedger, Tables
@@ -396,9 +397,9 @@ class World:
         self.steady.jump(seconds)
 
     async def idle(self) -> None:
-        await wait_all_tasks_blocked()
+        await _all_blocked()
         self._pass(0.01)  # what is shared out to all polls
-        await wait_all_tasks_blocked()
+        await _all_blocked()
 
     def _kill(self, process: Process) -> None:
         process.is_dead = True
@@ -576,6 +577,13 @@ class World:
             await self.idle()
         for ledger in self._opened:
             await ledger.aclose()
+
+
+async def _all_blocked() -> None:
+    """Wait until every task waits for another one or for the clock, and none for a thread."""
+    await wait_all_tasks_blocked()
+    while anyio.to_thread.current_default_thread_limiter().borrowed_tokens:
+        await wait_all_tasks_blocked()
 
 
 async def _tell(nature: Nature, steps: list[Step], folder: Path, engine: str, steady: MockClock) -> list[str | None]:
