@@ -292,6 +292,27 @@ async def test_what_is_allowed_is_said_once(open_world: OpenWorld, fields: dict[
     assert answer.error["allowed"]
 
 
+@pytest.mark.parametrize(
+    ("fields", "call"),
+    [
+        ({"first_image": "vid_1"}, 'upload_asset with {"source": "task:vid_1#last", "model": "seedance2.0-sp"}'),
+        ({"images": ["film_1"]}, 'upload_asset with {"source": "task:film_1#last", "model": "seedance2.0-sp"}'),
+        ({"last_image": "task:vid_1"}, 'upload_asset with {"source": "task:vid_1#first", "model": "seedance2.0-sp"}'),
+        ({"last_image": "task:vid_1#2.5"}, 'upload_asset with {"source": "task:vid_1#2.5", "model": "seedance2.0-sp"}'),
+        ({"reference_videos": ["vid_1#last"]}, 'download_video with {"task_id": "vid_1"}, call upload_asset with the path'),
+        ({"images": HTTPS}, f'Put it into a list: ["{HTTPS}"].'),
+    ],
+)
+async def test_a_task_in_a_media_field_leads_to_its_frame_or_its_file(
+    open_world: OpenWorld, fields: dict[str, Any], call: str
+) -> None:
+    async with open_world() as world:
+        refused = await world.create(**fields)
+        assert world.creates == 0
+    assert refused.error["field"] == next(iter(fields))
+    assert call in refused.text
+
+
 @pytest.mark.parametrize("model", ["seedance2.0-sp", "sd2_mx_720p", "seedance2.0-std"])
 async def test_pictures_to_see_and_a_first_frame_together_are_refused_with_the_difference(
     open_world: OpenWorld, model: str
