@@ -460,4 +460,4 @@ async def test_the_first_reference_video_is_priced_when_its_length_is_known(
     assert known["estimated_cost"] == 0.45
     assert "4 of the seconds are the first reference video's" in known["estimate"]
     assert unknown["estimated_cost"] == 0.25
-    assert "not known here" in unknown["warnings"][-1]
+    assert "not known here" in unknown["estimate"]
