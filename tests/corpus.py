@@ -236,6 +236,19 @@ def edited(header: bytes, name: bytes, at: int, form: str, value: int) -> bytes:
     return header[:place] + struct.pack(form, value) + header[place + struct.calcsize(form) :]
 
 
+def without_index(avi: bytes) -> bytes:
+    """Take the index out of an AVI, as a recorder leaves it that was switched off: only its header and its chunks remain."""
+    kept, at = b"", 12
+    while at < len(avi):
+        size = 8 + int.from_bytes(avi[at + 4 : at + 8], "little")
+        size += size % 2
+        kept += b"" if avi[at : at + 4] == b"idx1" else avi[at : at + size]
+        at += size
+    assert len(kept) + 12 < len(avi)
+    flags = int.from_bytes(avi[avi.index(b"avih") + 20 :][:4], "little")
+    return edited(b"RIFF" + struct.pack("<I", len(kept) + 4) + b"AVI " + kept, b"avih", 16, "<I", flags & ~0x10)
+
+
 VIDEO_BRANDS = b"isom iso2 iso3 iso4 iso5 iso6 iso7 iso8 iso9 mp41 mp42 avc1 dash cmfc cmf2 MSNV NDSC NDXC XAVC F4V  f4v  mmp9 msdh hvc1 av01 dby1 MFSM CAEP niko pana Leic".split(
     b" "
 )
@@ -436,6 +449,9 @@ def containers() -> Iterator[Sample]:
     mkv = film(replace(BASE, container="matroska"))
     yield Sample("mkv cut", mkv[: len(mkv) // 2], "mkv", is_damaged=True)
     avi = film(replace(BASE, container="avi", video="mpeg4", audio=None))
+    yield Sample("avi without an index", without_index(avi), "avi", codec="mpeg4", **facts)
+    loud = film(replace(BASE, container="avi", video="mjpeg", audio="mp3"))
+    yield Sample("avi with sound without an index", without_index(loud), "avi", codec="mjpeg", **facts)
     yield Sample("avi cut", avi[: len(avi) // 2], "avi", is_damaged=True)
     yield Sample("ogg theora", ogg_page(b"\x80theora\x03\x02\x01" + bytes(31)) + ogg_page(b"\x01vorbis" + bytes(23)), "ogv")
 

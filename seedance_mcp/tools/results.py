@@ -64,7 +64,7 @@ def _says(value: Any) -> bool:
 def _line(value: Any) -> str:
     if type(value) is int:
         return str(value)
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 class Part(BaseModel):

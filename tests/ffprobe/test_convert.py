@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import OpenWorld
-from corpus import Clip, encoded, film, marked
+from corpus import Clip, encoded, film, marked, without_index
 from judge import GRID, judge, patches
 from PIL import Image, ImageOps
 from reel import decode_here
@@ -158,10 +158,17 @@ def cases() -> Iterator[Case]:
         width, height = clip.size_px[0] * clip.pixel_aspect[0] / clip.pixel_aspect[1], float(clip.size_px[1])
         shown = (height, width) if clip.turned % 180 else (width, height)
         yield Case(name, "video", partial(film, clip), _frames_shown(clip) / clip.rate, 1 / clip.rate, shown)
+    for video, audio in (("mpeg4", "aac"), ("libx264", "mp3"), ("mjpeg", None)):
+        clip = replace(BASE, container="avi", video=video, audio=audio, size_px=SIZES[2])
+        yield Case(f"avi {video} without an index", "video", partial(_avi_without_index, clip), 2.4, 1 / 25, SIZES[2])
     for (container, audio), seconds in itertools.product(SOUNDS, (2.5, 1.0, 16.0)):
         content = partial(film, Clip(container, None, audio, sound_seconds=seconds))
         yield Case(f"{container} {audio} {seconds}", "audio", content, seconds)
     yield from _stills()
+
+
+def _avi_without_index(clip: Clip) -> bytes:
+    return without_index(film(clip))
 
 
 @pytest.fixture(autouse=True)

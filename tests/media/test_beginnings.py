@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from conftest import Answer, OpenWorld, World
-from corpus import Clip, film
+from corpus import Clip, film, without_index
 from reel import Seen, Shot, clip, decode_here, loudness, seen
 
 from seedance_mcp.media import long_jobs
@@ -61,6 +61,24 @@ async def test_a_film_without_an_index_is_cut_late(open_world: OpenWorld, tmp_pa
         made = sent(world)
     assert made.seconds == pytest.approx(2.0, abs=0.05)
     assert len(made.sound) / made.hertz == pytest.approx(2.0, abs=0.05)
+
+
+@pytest.mark.parametrize("codec", ["mpeg4", "mjpeg"])
+@pytest.mark.slow
+async def test_an_avi_without_an_index_is_cut_late_and_converted_whole(
+    open_world: OpenWorld, tmp_path: Path, codec: str
+) -> None:
+    whole = Clip("avi", codec, "mp3", frames=13 * 25, rate=25, sound_seconds=13, size_px=(640, 640))
+    async with open_world() as world:
+        await bring(world, tmp_path, without_index(film(whole)), "#t=11", fit="trim")
+        cut = sent(world)
+    async with open_world(data_dir=tmp_path / "other") as world:
+        await bring(world, tmp_path, without_index(film(whole)))
+        made = sent(world)
+    for film_, seconds in ((cut, 2), (made, 13)):
+        assert film_.seconds == pytest.approx(seconds, abs=0.05)
+        assert len(film_.sound) / film_.hertz == pytest.approx(seconds, abs=0.06)
+        assert len(film_.times) == pytest.approx(25 * seconds, abs=1)
 
 
 @pytest.mark.parametrize(

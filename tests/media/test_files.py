@@ -187,7 +187,7 @@ async def test_an_upload_is_held_against_what_the_file_is(
         arguments = {"source": str(tmp_path / "file"), "model": model, "wait_seconds": 0, "fit": "none"}
         done = await world.call("upload_asset", arguments)
         if words is None:
-            assert done["note"] == ""
+            assert done["note"] == "Good for every model of the route std."
             assert list(world.sandbox.uploads.values()) == [content]
         else:
             assert done.error["code"] == "file_rejected"
@@ -206,7 +206,7 @@ async def test_a_clip_is_priced_by_the_longer_of_header_and_tracks(open_world: O
             priced = await world.call(
                 "create_video", {"request": {**request, "reference_videos": [brought["reference"]]}, "dry_run": True}
             )
-            assert "7 of the seconds are the first reference video's" in priced["warnings"][-1]
+            assert "7 of the seconds are the first reference video's" in priced["estimate"]
 
 
 @pytest.mark.anyio

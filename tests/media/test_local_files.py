@@ -454,10 +454,10 @@ async def test_the_first_reference_video_is_priced_when_its_length_is_known(
             )
             for each in (clip, odd)
         ]
-    assert clip["note"] == ""
-    assert odd["note"].startswith("Not checked, because it cannot be read here: length and size in pixels. ")
+    assert clip["note"] == "Good for every model of the route mini."
+    assert "route mini. Not checked, because it cannot be read here: length and size in pixels. " in odd["note"]
     assert install_command("media") in odd["note"]
     assert known["estimated_cost"] == 0.45
-    assert "4 of the seconds are the first reference video's" in known["warnings"][-1]
+    assert "4 of the seconds are the first reference video's" in known["estimate"]
     assert unknown["estimated_cost"] == 0.25
-    assert "not known here" in unknown["warnings"][-1]
+    assert "not known here" in unknown["estimate"]

@@ -292,6 +292,40 @@ async def test_what_is_allowed_is_said_once(open_world: OpenWorld, fields: dict[
     assert answer.error["allowed"]
 
 
+@pytest.mark.parametrize(
+    ("fields", "call"),
+    [
+        ({"first_image": "vid_1"}, 'upload_asset with {"source": "task:vid_1#last", "model": "seedance2.0-sp"}'),
+        ({"images": ["film_1"]}, 'upload_asset with {"source": "task:film_1#last", "model": "seedance2.0-sp"}'),
+        ({"last_image": "task:vid_1"}, 'upload_asset with {"source": "task:vid_1#first", "model": "seedance2.0-sp"}'),
+        ({"last_image": "task:vid_1#2.5"}, 'upload_asset with {"source": "task:vid_1#2.5", "model": "seedance2.0-sp"}'),
+        ({"reference_videos": ["vid_1#last"]}, 'download_video with {"task_id": "vid_1"}, call upload_asset with the path'),
+        ({"images": HTTPS}, f'Put it into a list: ["{HTTPS}"].'),
+    ],
+)
+async def test_a_task_in_a_media_field_leads_to_its_frame_or_its_file(
+    open_world: OpenWorld, fields: dict[str, Any], call: str
+) -> None:
+    async with open_world() as world:
+        refused = await world.create(**fields)
+        assert world.creates == 0
+    assert refused.error["field"] == next(iter(fields))
+    assert call in refused.text
+
+
+@pytest.mark.parametrize("model", ["seedance2.0-sp", "sd2_mx_720p", "seedance2.0-std"])
+async def test_pictures_to_see_and_a_first_frame_together_are_refused_with_the_difference(
+    open_world: OpenWorld, model: str
+) -> None:
+    media = HTTPS if model == "seedance2.0-std" else "asset://a"
+    async with open_world() as world:
+        both = await world.create(model=model, images=[media], first_image=media)
+        assert world.creates == 0
+    assert both.error["code"] == "invalid_request"
+    assert "Keep one: first_image is how the video begins, images what is seen in it." in both.text
+    assert len(both.text) < 1200
+
+
 async def test_models_are_filtered_by_what_is_needed(open_world: OpenWorld) -> None:
     async with open_world() as world:
 
@@ -356,6 +390,19 @@ async def test_one_list_answers_what_is_cheapest_and_best_at_a_resolution(open_w
     assert any("our advice" in note for note in listed["notes"])
     assert {route["route"] for route in listed["routes"]} == set(load_edition().route_names)
     assert [row["model"] for row in mini["models"]] == ["seedance2.0-mini"]
+
+
+async def test_a_disputed_resolution_is_called_cheapest_only_where_no_other_model_has_it_and_says_so(
+    open_world: OpenWorld,
+) -> None:
+    async with open_world() as world:
+        mini = await world.call("list_models", {"route": "mini"})
+        every = await world.call("list_models")
+    assert mini["cheapest"]["1080p"] == "seedance2.0-mini 0.55; 1080p is disputed"
+    assert "1080p is disputed" in mini.text
+    assert "disputed" not in mini["cheapest"]["720p"]
+    assert "seedance2.0-mini " not in every["cheapest"]["1080p"]
+    assert not any("disputed" in cheapest for cheapest in every["cheapest"].values())
 
 
 async def test_without_prices_no_model_is_called_the_cheapest(open_world: OpenWorld) -> None:
@@ -585,6 +632,33 @@ async def test_a_portrait_is_for_sp_alone(open_world: OpenWorld) -> None:
     assert answer.error["field"] == "portrait"
     assert "seedance2.0-of-sp" in answer.error["allowed"]
     assert world.sandbox.requests == []
+
+
+@pytest.mark.parametrize(("model", "route"), [("seedance2.0-std", "std"), ("sd2_mx_720p", "full"), ("seedance2.0-sp", "sp")])
+async def test_an_upload_says_for_which_models_its_reference_is_good(
+    open_world: OpenWorld, tmp_path: Path, model: str, route: str
+) -> None:
+    (tmp_path / "cat.png").write_bytes(PNG)
+    async with open_world() as world:
+        of_file = await world.call("upload_asset", {"source": str(tmp_path / "cat.png"), "model": model})
+        of_url = await world.call("upload_asset", {"source": HTTPS, "model": model})
+        seen = await world.call("get_asset", {"reference": of_file["reference"], "model": model})
+    for asset in (of_file, of_url) if model == "seedance2.0-std" else (of_file, of_url, seen):
+        assert asset["note"] == f"Good for every model of the route {route}."
+        assert asset["note"] in asset.text
+
+
+async def test_an_svg_is_sent_as_it_is_and_the_answer_says_that_nobody_looked_at_it(
+    open_world: OpenWorld, tmp_path: Path
+) -> None:
+    drawing = b'<svg xmlns="http://www.w3.org/2000/svg" width="640" height="480"><rect width="9" height="9"/></svg>'
+    (tmp_path / "fox.svg").write_bytes(drawing)
+    async with open_world() as world:
+        asset = await world.call("upload_asset", {"source": str(tmp_path / "fox.svg"), "model": "sd2_mx_720p"})
+        assert list(world.sandbox.uploads.values()) == [drawing]
+    assert asset["note"] == (
+        "Good for every model of the route full. An SVG goes as it is, not looked at as a picture; a PNG is surer."
+    )
 
 
 async def test_a_kind_that_the_file_is_not_is_refused(open_world: OpenWorld, tmp_path: Path) -> None:
