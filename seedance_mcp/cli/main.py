@@ -218,7 +218,11 @@ def _welcome(_: argparse.Namespace) -> None:
 def _serve(options: argparse.Namespace) -> None:
     if options.transport == "stdio":
         serving.serve_stdio(keep=options.keep)
-        return
+    else:
+        _serve_http(options)
+
+
+def _serve_http(options: argparse.Namespace) -> None:
     with without_garbage_collection():
         from seedance_mcp.server import http  # noqa: PLC0415 - stdio does not need it
 
@@ -252,8 +256,8 @@ def _models(options: argparse.Namespace) -> None:
         from seedance_mcp.cli import drift  # noqa: PLC0415 - only this option asks the provider
 
         _show(anyio.run(drift.report, settings))
-        return
-    _show(resources.models_table(offered_edition(settings)))
+    else:
+        _show(resources.models_table(offered_edition(settings)))
 
 
 def _verify(options: argparse.Namespace) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,8 +24,8 @@ class _Listeners:
 
     bus: InMemorySubscriptionBus = field(default_factory=InMemorySubscriptionBus)
     count: int = 0
-    told: OrderedDict[str, Any] = field(default_factory=OrderedDict[str, Any])
-    """By request id: what was reported last; the ledger reports changes of this process too."""
+    told: deque[tuple[str, Any]] = field(default_factory=lambda: deque[tuple[str, Any]](maxlen=STATES_KEPT))
+    """What was reported of which request, the newest last; the ledger reports changes of this process too."""
 
     def __post_init__(self) -> None:
         self.serve = ListenHandler(self.bus)
@@ -33,11 +33,9 @@ class _Listeners:
     def is_news(self, task: Record) -> bool:
         """Say whether a state of a task was not reported yet, and keep it."""
         state = task.task_id, task.status, task.progress, task.cost, task.evidence
-        is_news = self.told.pop(task.request_id, None) != state
-        self.told[task.request_id] = state
-        if len(self.told) > STATES_KEPT:
-            self.told.popitem(last=False)
-        return is_news
+        before = next((told for request_id, told in reversed(self.told) if request_id == task.request_id), None)
+        self.told.append((task.request_id, state))
+        return before != state
 
 
 class TaskSubscriptions(Observer):

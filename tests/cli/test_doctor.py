@@ -80,6 +80,7 @@ async def test_a_complete_installation_has_no_faults(env: Env) -> None:
         ("HTTP_OAUTH_ISSUER", "https://issuer.example.com", "setting", "fail", "must be set together"),
         ("HTTP_OAUTH_ISSUER", "issuer", "setting", "fail", "SEEDANCE_HTTP_OAUTH_ISSUER: "),
         ("QQQ", "5", "setting", "warn", "SEEDANCE_QQQ: unknown variable"),
+        ("EDITION", "2031-01", "provider", "fail", "there is no edition"),
         ("BASE_URL", "http://example.com", "provider", "fail", "not checked: its address is invalid"),
         ("PRICES", "/nowhere/prices.toml", "price file", "fail", "cannot be used"),
         ("OUTPUT_DIR", "/dev/null/videos", "output folder", "fail", "/dev/null cannot be written to"),

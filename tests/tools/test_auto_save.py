@@ -75,6 +75,21 @@ async def test_two_servers_of_one_ledger_save_a_video_once(open_world: OpenWorld
 
 
 @pytest.mark.slow
+async def test_a_transfer_longer_than_a_claim_is_not_begun_by_another_server(open_world: OpenWorld) -> None:
+    async def slow(order: Order, pictures: list[bytes]) -> bytes:
+        await anyio.sleep(3 * auto_save.CLAIM_SECONDS)
+        return await film(order, pictures)
+
+    sandbox = Sandbox(slow)
+    async with open_world(sandbox=sandbox, auto_save=True) as one, open_world(sandbox=sandbox, auto_save=True) as other:
+        task = await one.create()
+        for world in (one, other):
+            await world.call("wait_for_video", {"task_id": task["task_id"]})
+        assert len(kept(one)) == 1
+    assert sum(path.startswith("/results/") for _, path in sandbox.requests) == 1
+
+
+@pytest.mark.slow
 async def test_what_cannot_be_saved_is_told_and_tried_again_later(open_world: OpenWorld, tmp_path: Path) -> None:
     (tmp_path / "videos").write_text("no folder")
     async with open_world(sandbox=provider(), auto_save=True) as world:
