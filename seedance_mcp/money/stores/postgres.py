@@ -89,6 +89,7 @@ class PostgresStore:
             min_size=1,
             max_size=most_connections,
             timeout=POOL_SECONDS,
+            reconnect_timeout=POOL_SECONDS,  # else the pauses between its tries grow as long as the database was away
             check=_probe,
             open=True,
         )
