@@ -85,7 +85,11 @@ def cutting_proxy(to: int) -> Generator[Cutting]:
             with suppress(OSError):
                 while True:
                     client, _ = listener.accept()
-                    pair = _Pair(client, socket.create_connection(("127.0.0.1", to)))
+                    try:
+                        pair = _Pair(client, socket.create_connection(("127.0.0.1", to)))
+                    except ConnectionRefusedError:  # the database is stopped, and will be back
+                        client.close()
+                        continue
                     cutting.pairs.append(pair)
                     pumps: list[threading.Thread] = [
                         threading.Thread(target=pair.pump_up, args=(cutting,)),

@@ -53,18 +53,17 @@ class Connection(psycopg.Connection[DictRow]):
         return super().wait(self._in_time(gen), *arguments, **options)
 
     def _in_time(self, gen: PQGen[T]) -> PQGen[T]:
+        """Pass on what a generator of psycopg waits for; an answer that is there counts, however late it is looked at."""
         last = time.monotonic() + SILENT_SECONDS
         try:
             awaited = next(gen)
-            while True:
-                ready = yield awaited
-                if not ready and time.monotonic() > last:
-                    self.pgconn.finish()
-                    raise psycopg.OperationalError("the database is silent")
-                awaited = gen.send(ready)
+            while time.monotonic() < last:
+                awaited = gen.send((yield awaited))  # on a mere pause too, which psycopg before 3.3 may call ready
         except StopIteration as end:
             result: T = end.value
             return result
+        self.pgconn.finish()
+        raise psycopg.OperationalError("the database is silent")
 
 
 class PostgresStore:
@@ -89,6 +88,7 @@ class PostgresStore:
             min_size=1,
             max_size=most_connections,
             timeout=POOL_SECONDS,
+            reconnect_timeout=POOL_SECONDS,  # else the pauses between its tries grow as long as the database was away
             check=_probe,
             open=True,
         )
