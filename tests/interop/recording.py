@@ -15,6 +15,7 @@ from typing import Any, Literal, cast
 SNAPSHOTS = Path(__file__).parents[1] / "server" / "snapshots" / "tools"
 BOUNDS = {"minimum", "maximum", "maxItems", "maxLength"}
 LIMITS_IN_WORDS = "4-12: full; 4-15: sp mini mini-sp std; 1-15: md fast-i2v"
+DESCRIBED_BOUND = re.compile(rf"\b({'|'.join(BOUNDS)}): ([0-9.]+)")
 CHARGED = re.compile(r"charged\W+(no|yes|maybe)\b")
 JPEG = b"\xff\xd8\xff"
 
@@ -25,8 +26,8 @@ class Shown:
 
     form: Literal["flat", "union"]
     """`union`: the fields of `create_video` are listed for each route; `flat`: once, with the limits of each route in words."""
-    bounds: bool
-    """Whether the numeric bounds that the server lists stand in the schemas."""
+    bounds: Literal["as numbers", "in descriptions", "stripped"]
+    """Where the numeric bounds that the server lists stand: in the schemas, or in the description of each field."""
     picture: bool
     """Whether the preview comes as a picture, and not as letters or not at all."""
     forms_over: tuple[str, ...]
@@ -36,7 +37,7 @@ class Shown:
 
     def row(self) -> list[str]:
         """What the table in docs/clients.md says of it."""
-        limits = "as numbers" if self.bounds else "in words"
+        limits = "as numbers" if self.bounds == "as numbers" else "in words"
         asks = {"": "in the chat", "stdio": "by a form; over HTTP in the chat"}.get(" ".join(self.forms_over), "by a form")
         return [limits, "yes" if self.picture else "NO", asks, f"{self.about_chars:,}"]
 
@@ -44,9 +45,11 @@ class Shown:
 def judge_recording(expected: Shown, record: dict[str, Any], transport: str) -> None:
     """Compare the recording of one run with what is expected of its client."""
     listed, snapshots = record["listed"], _snapshots(expected.form)
-    assert _bounds(listed) == (_bounds(snapshots) if expected.bounds else Counter())
-    assert _descriptions(snapshots) <= _descriptions(listed)
-    assert (LIMITS_IN_WORDS in _descriptions(listed)) is (expected.form == "flat")
+    bounds, described = _bounds(snapshots), _descriptions(listed)
+    assert _bounds(listed) == (bounds if expected.bounds == "as numbers" else Counter())
+    assert _described_bounds(described) == (bounds if expected.bounds == "in descriptions" else Counter())
+    assert {text for text in _descriptions(snapshots) if not any(each.startswith(text) for each in described)} == set()
+    assert (LIMITS_IN_WORDS in described) is (expected.form == "flat")
     size_chars = len(json.dumps(listed, separators=(",", ":"), ensure_ascii=False))
     assert abs(size_chars - expected.about_chars) < expected.about_chars / 10, size_chars
     assert [_is_picture(text) for text in _strings(record["preview"]) if "/9j/" in text] == [True] * expected.picture
@@ -79,10 +82,16 @@ def _bounds(tools: Any) -> Counter[tuple[str, float]]:
     return Counter((name, value) for name, value in _fields(tools) if name in BOUNDS)
 
 
-def _descriptions(tools: Any) -> set[str]:
+def _described_bounds(descriptions: list[str]) -> Counter[tuple[str, float]]:
+    """Read the bounds that a client took out of the schemas and put behind the descriptions."""
+    found = (match for text in descriptions for match in DESCRIBED_BOUND.findall(text))
+    return Counter((name, float(number)) for name, number in found)
+
+
+def _descriptions(tools: Any) -> list[str]:
     """Every description, with dots for the ellipsis as one client writes it."""
     found = (value for name, value in _fields(tools) if name == "description" and isinstance(value, str))
-    return {text.replace("…", "...") for text in found}
+    return [text.replace("…", "...") for text in found]
 
 
 def _strings(value: Any) -> list[str]:

@@ -94,14 +94,14 @@ CLIENTS = (
         "codex.mjs",
         "@openai/codex",
         "0.169.0",
-        shown=Shown("flat", bounds=False, picture=True, forms_over=("stdio",), about_chars=7_900),
+        shown=Shown("flat", bounds="stripped", picture=True, forms_over=("stdio",), about_chars=7_900),
     ),
     Spec(
         "Claude Code",
         "claude_code.mjs",
         "@anthropic-ai/claude-code",
         "2.1.330",
-        shown=Shown("union", bounds=True, picture=True, forms_over=("stdio", "http"), about_chars=14_800),
+        shown=Shown("union", bounds="as numbers", picture=True, forms_over=("stdio", "http"), about_chars=14_800),
     ),
     Spec(
         "Gemini CLI",
@@ -109,14 +109,21 @@ CLIENTS = (
         "@google/gemini-cli",
         "0.61.0",
         refusal="duration was 15; allowed: a whole number from 4 to 12.",
-        shown=Shown("flat", bounds=True, picture=True, forms_over=(), about_chars=11_600),
+        shown=Shown("flat", bounds="as numbers", picture=True, forms_over=(), about_chars=11_600),
     ),
     Spec(
         "opencode",
         "opencode.mjs",
         "opencode-ai",
         "1.18.33",
-        shown=Shown("union", bounds=True, picture=True, forms_over=(), about_chars=14_700),
+        shown=Shown("union", bounds="as numbers", picture=True, forms_over=(), about_chars=14_700),
+    ),
+    Spec(
+        "Copilot CLI",
+        "copilot.mjs",
+        "@github/copilot",
+        "1.0.102",
+        shown=Shown("union", bounds="in descriptions", picture=False, forms_over=("stdio", "http"), about_chars=16_600),
     ),
 )
 RUNS = [(spec, transport) for transport in TRANSPORTS for spec in CLIENTS if transport in spec.over]
