@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from recording import Shown, judge_recording
 from workshop import ENVIRONMENT, NEWEST, closed_environment, node, node_modules, sandboxed, serving, venv
 
 from seedance_mcp.server.tool_table import TOOLS
@@ -25,6 +26,7 @@ DRIVERS = Path(__file__).parent / "drivers"
 TABLE = ENVIRONMENT.get("SEEDANCE_INTEROP_TABLE")
 SERVER = Path(sys.executable).with_name("seedance-mcp")
 DRIVER_SECONDS = 120
+ASKING = {"SEEDANCE_CONFIRM_ABOVE": "0.5"}  # in JimiCoin: one request of the journey is above it
 
 Transport = Literal["stdio", "http", "sse"]
 TRANSPORTS: tuple[Transport, ...] = ("stdio", "http", "sse")
@@ -43,6 +45,8 @@ class Spec:
     """What bounds the newest version of this client, where a later one is another client."""
     over: tuple[Transport, ...] = ("stdio", "http")
     refusal: str = "duration was 99; allowed: a whole number from 1 to 15."
+    shown: Shown | None = None
+    """What a model behind it gets to see, where it is run with one."""
 
     @cached_property
     def home(self) -> Path:
@@ -85,16 +89,42 @@ CLIENTS = (
     Spec("OpenAI Agents SDK", "openai_agents.py", "openai-agents", "0.24.0"),
     Spec("LangChain MCP adapters", "langchain_adapters.py", "langchain-mcp-adapters", "0.3.2"),
     Spec("LlamaIndex MCP tools", "llama_index_client.py", "llama-index-tools-mcp", "0.6.0"),
-    Spec("Codex", "codex.mjs", "@openai/codex", "0.169.0"),
-    Spec("Claude Code", "claude_code.mjs", "@anthropic-ai/claude-code", "2.1.330"),
+    Spec(
+        "Codex",
+        "codex.mjs",
+        "@openai/codex",
+        "0.169.0",
+        shown=Shown("flat", bounds="stripped", picture=True, forms_over=("stdio",), about_chars=7_900),
+    ),
+    Spec(
+        "Claude Code",
+        "claude_code.mjs",
+        "@anthropic-ai/claude-code",
+        "2.1.330",
+        shown=Shown("union", bounds="as numbers", picture=True, forms_over=("stdio", "http"), about_chars=14_800),
+    ),
     Spec(
         "Gemini CLI",
         "gemini_cli.mjs",
         "@google/gemini-cli",
         "0.61.0",
         refusal="duration was 15; allowed: a whole number from 4 to 12.",
+        shown=Shown("flat", bounds="as numbers", picture=True, forms_over=(), about_chars=11_600),
     ),
-    Spec("opencode", "opencode.mjs", "opencode-ai", "1.18.33"),
+    Spec(
+        "opencode",
+        "opencode.mjs",
+        "opencode-ai",
+        "1.18.33",
+        shown=Shown("union", bounds="as numbers", picture=True, forms_over=(), about_chars=14_700),
+    ),
+    Spec(
+        "Copilot CLI",
+        "copilot.mjs",
+        "@github/copilot",
+        "1.0.102",
+        shown=Shown("union", bounds="in descriptions", picture=False, forms_over=("stdio", "http"), about_chars=16_600),
+    ),
 )
 RUNS = [(spec, transport) for transport in TRANSPORTS for spec in CLIENTS if transport in spec.over]
 
@@ -115,7 +145,7 @@ class Hall:
         """Where the server of one transport is reached."""
         if transport not in self._addresses:
             tokens = ",".join(f"client{number}:{self.token(spec)}" for number, spec in enumerate(CLIENTS))
-            served = serving(self._folder / transport, transport, SEEDANCE_HTTP_TOKENS=tokens)
+            served = serving(self._folder / transport, transport, SEEDANCE_HTTP_TOKENS=tokens, **ASKING)
             self._addresses[transport] = self._stack.enter_context(served)
         return self._addresses[transport]
 
@@ -146,7 +176,7 @@ def play(spec: Spec, scratch: Path, target: dict[str, str]) -> dict[str, Any]:
     else:
         program, drivers = spec.home / "bin" / "python", DRIVERS
     settings = {"PATH": os.pathsep.join(path), "TERM": "dumb", "DO_NOT_TRACK": "1", "DISABLE_TELEMETRY": "1"}
-    environment = closed_environment(scratch, **settings, **sandboxed(scratch), **target)
+    environment = closed_environment(scratch, **settings, **sandboxed(scratch), **ASKING, **target)
     command = [str(program), str(drivers / spec.driver), spec.mode]
     pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, env=environment, cwd=scratch, start_new_session=True, **pipes) as driver:
@@ -159,12 +189,23 @@ def play(spec: Spec, scratch: Path, target: dict[str, str]) -> dict[str, Any]:
     return json.loads(told.splitlines()[-1])
 
 
-def judge(spec: Spec, line: dict[str, Any]) -> None:
+SHOWN = [(spec, spec.shown) for spec in CLIENTS if spec.shown]
+
+
+def test_the_documents_say_what_a_model_is_shown() -> None:
+    told = (Path(__file__).parents[2] / "docs" / "clients.md").read_text("utf-8")
+    rows = [f"| {' | '.join([f'{spec.name} {spec.version}', *shown.row()])} |\n" for spec, shown in SHOWN]
+    assert "".join(rows) in told
+
+
+def judge(spec: Spec, line: dict[str, Any], transport: Transport) -> None:
     """It lists every tool, calls, makes a video to a link that serves an MP4, and shows a refusal's words."""
     assert line["lists"] == len(TOOLS)
     assert line["calls"] is True
     assert line["video"] is True
     assert spec.refusal in line["error"]
+    if spec.shown:
+        judge_recording(spec.shown, line["shown"], transport)
 
 
 @pytest.mark.parametrize(("spec", "transport"), RUNS, ids=[f"{spec.driver} {spec.mode} {over}" for spec, over in RUNS])
@@ -176,7 +217,7 @@ def test_a_client(spec: Spec, transport: Transport, hall: Hall, tmp_path: Path, 
     seen = hall.seen.setdefault(spec, {})
     seen[transport] = False
     try:
-        judge(spec, play(spec, tmp_path, target))
+        judge(spec, play(spec, tmp_path, target), transport)
         seen[transport] = True
     except Exception as error:
         if not NEWEST:

@@ -3,7 +3,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { nextTurn, serve } from "./model.mjs";
-import { environment, headers, server, url, walk } from "./steps.mjs";
+import { environment, facts, headers, server, url, walk } from "./steps.mjs";
 
 const PREFIX = "mcp__seedance__";
 const events = (block) => {
@@ -51,10 +51,10 @@ const call = async (tool, input) => {
   turn = await nextTurn();
   const shown = turn.body.messages.flatMap(({ content }) => content).find((block) => block.tool_use_id === id);
   const text = typeof shown.content === "string" ? shown.content : shown.content.map((block) => block.text).join("");
-  return { isError: shown.is_error === true, content: [{ text }], structuredContent: shown.is_error ? undefined : JSON.parse(text) };
+  return { isError: shown.is_error === true, content: [{ text }], structuredContent: facts(text), raw: shown };
 };
 const tools = turn.body.tools.filter(({ name }) => name.startsWith(PREFIX));
-await walk(tools.map(({ name, input_schema }) => ({ name: name.slice(PREFIX.length), inputSchema: input_schema })), call);
+await walk(tools.map(({ name, input_schema }) => ({ name: name.slice(PREFIX.length), inputSchema: input_schema })), call, { listed: tools });
 turn.say(events({ type: "text", text: "done" }));
 await ended;
 model.stop();

@@ -31,10 +31,11 @@ const call = async (tool, args) => {
   turn = await nextTurn();
   const { response } = turn.body.contents.at(-1).parts.find((each) => each.functionResponse).functionResponse;
   const text = response.error ?? response.output;
-  return { isError: "error" in response, content: [{ text }], structuredContent: facts(text) };
+  return { isError: "error" in response, content: [{ text }], structuredContent: facts(text), raw: turn.body.contents.at(-1) };
 };
 const tools = declared(turn.body).map((tool) => ({ name: tool.name.slice(PREFIX.length), inputSchema: tool.parametersJsonSchema ?? tool.parameters }));
-await walk(tools, call, { model: "sd2_mx_720p", duration: 15 }); // Gemini CLI itself refuses what breaks the listed schema
+const bad = { model: "sd2_mx_720p", duration: 15 }; // Gemini CLI itself refuses what breaks the listed schema
+await walk(tools, call, { bad, listed: declared(turn.body) });
 turn.say(part({ text: "done" }));
 await ended;
 model.stop();

@@ -16,7 +16,7 @@ const model = await serve(/\/chat\/completions$/, (body) => declared(body).lengt
 const home = `${process.env.HOME}/.config/opencode`;
 mkdirSync(home, { recursive: true });
 const seedance = url ? { type: "remote", url, headers, oauth: false } : { type: "local", command: [server], environment };
-const stub = { npm: "@ai-sdk/openai-compatible", options: { baseURL: model.address, apiKey: "none" }, models: { stub: { tool_call: true } } };
+const stub = { npm: "@ai-sdk/openai-compatible", options: { baseURL: model.address, apiKey: "none" }, models: { stub: { tool_call: true, attachment: true, modalities: { input: ["text", "image"], output: ["text"] } } } };
 writeFileSync(`${home}/opencode.json`, JSON.stringify({ mcp: { seedance }, provider: { stub }, autoupdate: false, share: "disabled" }));
 
 const opencode = spawn("opencode", ["run", "--model", "stub/stub", "--auto", "go"], {
@@ -32,11 +32,13 @@ const call = async (tool, given) => {
   const id = `call_${(count += 1)}`;
   turn.say(ask(id, PREFIX + tool, given));
   turn = await nextTurn();
-  const { content } = turn.body.messages.find((message) => message.tool_call_id === id);
-  return { isError: content.includes("code: "), content: [{ text: content }], structuredContent: facts(content) };
+  const place = turn.body.messages.findIndex((message) => message.tool_call_id === id);
+  const { content } = turn.body.messages[place];
+  const raw = turn.body.messages.slice(place); // a picture may come in a message of its own
+  return { isError: content.includes("code: "), content: [{ text: content }], structuredContent: facts(content), raw };
 };
 const tools = declared(turn.body).map((tool) => ({ name: tool.name.slice(PREFIX.length), inputSchema: tool.parameters }));
-await walk(tools, call);
+await walk(tools, call, { listed: declared(turn.body) });
 turn.say(part({ content: "done" }, "stop"));
 await ended;
 model.stop();

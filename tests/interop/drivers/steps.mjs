@@ -22,7 +22,7 @@ const fact = (result, name) => {
 };
 
 // What a result says in words, for clients that show a model the text alone.
-export const facts = (words) => Object.fromEntries(words.split("\n").map((line) => line.split(/: (.*)/, 2)));
+export const facts = (words) => (words.startsWith("{") ? JSON.parse(words) : Object.fromEntries(words.split("\n").map((line) => line.split(/: (.*)/, 2))));
 
 const isFilm = async (url) => {
   const film = Buffer.from(await (await fetch(url)).arrayBuffer());
@@ -31,12 +31,20 @@ const isFilm = async (url) => {
 
 export const tell = (seen) => console.log(JSON.stringify({ connects: true, ...seen }));
 
-// Call each tool that a video takes and print the line; `call(name, arguments)` gives the raw result, `bad` is to be refused.
-export const walk = async (tools, call, bad = { duration: 99 }) => {
+// What a model behind an agent is shown after the video: a preview, a refusal, and a request above the price that a user is to agree to.
+const journey = async (call, creator, task_id, refused) => {
+  const preview = await call("preview_video", { task_id });
+  const asked = await call("create_video", request(creator, { model: "sd2_mx_720p", duration: 12 }));
+  return { preview: preview.raw, refused: refused.raw, asked: asked.raw };
+};
+
+// Call each tool that a video takes and print the line; `call(name, arguments)` gives the raw result, `bad` is to be refused; `listed` is what a model is shown of the tools, where there is one.
+export const walk = async (tools, call, { bad = { duration: 99 }, listed } = {}) => {
   const creator = tools.find((tool) => tool.name === "create_video");
   const models = await call("list_models", { route: "fast-i2v" });
   const made = await call("create_video", request(creator, { duration: 1 }));
-  const done = await call("wait_for_video", { task_id: fact(made, "task_id") });
+  const task_id = fact(made, "task_id");
+  const done = await call("wait_for_video", { task_id });
   const video = fact(done, "status") === "completed" && (await isFilm(fact(done, "video_url")));
   const refused = await call("create_video", request(creator, bad));
   tell({
@@ -44,6 +52,7 @@ export const walk = async (tools, call, bad = { duration: 99 }) => {
     calls: !models.isError && models.content[0].text.includes("seedance2.0-fast-i2v"),
     video,
     error: refused.isError ? refused.content[0].text : "",
+    shown: listed && { listed, ...(await journey(call, creator, task_id, refused)) },
   });
 };
 
