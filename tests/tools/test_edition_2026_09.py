@@ -200,6 +200,15 @@ async def test_a_disputed_value_is_sent_with_a_dated_warning_or_refused_strictly
     assert taken["task_id"]
 
 
+async def test_a_resolution_that_only_the_larger_models_of_a_route_have_is_refused_with_those_of_the_model(
+    open_world: OpenWorld,
+) -> None:
+    async with open_world(edition=EDITION) as world:
+        refused = await world.call("create_video", {"request": {**GZ, "model": "seedance2.0-gz-mini", "resolution": "1080p"}})
+        assert world.creates == 0
+    assert (refused.error["field"], refused.error["allowed"]) == ("resolution", "one of 480p, 720p")
+
+
 async def test_what_both_sources_refuse_is_refused(open_world: OpenWorld) -> None:
     async with open_world(edition=EDITION) as world:
         answer = await world.call("create_video", {"request": {"model": "sd2_mx_720p", "prompt": "a fox", "duration": 16}})

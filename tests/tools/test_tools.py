@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from conftest import OpenWorld, png
+from corpus import Clip, film
 
 from seedance_mcp.catalogue.edition import load_edition
 from seedance_mcp.sandbox.faults import Fault
@@ -533,6 +534,22 @@ async def test_a_local_picture_becomes_a_link_where_the_route_takes_links(open_w
         as_link = await world.call("upload_asset", {**source, "source": f"file://{tmp_path}/my%20cat.png"})
         assert as_link["reference"]
         assert (await world.create(model="seedance2.0-std", images=[asset["reference"]]))["task_id"]
+
+
+@pytest.mark.slow
+async def test_a_conversion_reports_its_progress(open_world: OpenWorld, tmp_path: Path) -> None:
+    (tmp_path / "fox.flv").write_bytes(film(Clip("flv", "flv", frames=75, rate=25, sound_seconds=3, size_px=(320, 320))))
+    seen: list[tuple[float, str | None]] = []
+
+    async def on_progress(progress: float, total: float | None, message: str | None) -> None:
+        seen.append((progress, message))
+
+    async with open_world() as world:
+        source = {"source": str(tmp_path / "fox.flv"), "model": "seedance2.0-std"}
+        asset = await world.call("upload_asset", source, progress_callback=on_progress)
+    assert asset["changes"][0].startswith("converted from an FLV video")
+    assert seen == sorted(seen)
+    assert {message for _, message in seen} == {"converting"}
 
 
 @pytest.mark.parametrize(("model", "portrait"), [("sd2_mx_720p", False), ("seedance2.0-sp", False), ("seedance2.0-sp", True)])
