@@ -339,7 +339,7 @@ FLAT: dict[str, tuple[str, dict[str, Any], str]] = {
     "balance": ("/user/balance", {"balance": 1}, "get_balance"),
     "total_quota": ("/key/balance", {"total_quota": 1}, "get_balance"),
     "url": ("/files/upload", {"url": "https://a.b/c.png"}, "upload_file"),
-    "list": ("/model/catalog", {"list": []}, "list_models"),
+    "list": ("/model/catalog", {"list": [{"model_name": "seedance2.0-sp", "model_type": "video"}]}, "list_models"),
 }
 
 
