@@ -579,11 +579,17 @@ class World:
             await ledger.aclose()
 
 
+QUIET_ROUNDS = 2
+"""A thread that ends lets its task go on a moment later, which may ask another one."""
+
+
 async def _all_blocked() -> None:
-    """Wait until every task waits for another one or for the clock, and none for a thread."""
-    await wait_all_tasks_blocked()
-    while anyio.to_thread.current_default_thread_limiter().borrowed_tokens:
+    """Wait until every task waits for another one or for the clock, and none for a thread, twice in a row."""
+    threads, quiet = anyio.to_thread.current_default_thread_limiter(), 0
+    while quiet < QUIET_ROUNDS:
+        busy = threads.borrowed_tokens
         await wait_all_tasks_blocked()
+        quiet = 0 if busy or threads.borrowed_tokens else quiet + 1
 
 
 async def _tell(nature: Nature, steps: list[Step], folder: Path, engine: str, steady: MockClock) -> list[str | None]:
