@@ -42,6 +42,7 @@ from seedance_mcp.money.records import (
     Verdict,
     Wanted,
 )
+from seedance_mcp.money.sql_leases import FAR_SECONDS
 from seedance_mcp.task import RUNNING, ProviderTask, Status
 from seedance_mcp.tools.session import OpenLedger
 
@@ -244,7 +245,7 @@ class MemoryLedger:
 
     async def claim_poll(self, task_id: str, holder: str, seconds: float, pace_seconds: float) -> PollClaim:
         now, (by, until, polled_at) = self._now(), self._tables.polls.get(task_id, (holder, self._now(), None))
-        if by != holder and now < until < now + timedelta(hours=1):
+        if by != holder and now < until < now + timedelta(seconds=FAR_SECONDS):
             ago = None if polled_at is None else max(0.0, (now - polled_at).total_seconds())
             return PollClaim(is_mine=False, again_seconds=(until - now).total_seconds(), answered_seconds_ago=ago)
         if any(record.task_id == task_id for record in self._tables.requests.values()):
@@ -253,7 +254,7 @@ class MemoryLedger:
 
     def _place_seconds(self, holder: str, seconds: float, pace_seconds: float) -> float:
         at, (next_at, by, others_at) = self._now().timestamp(), self._tables.pace or (0.0, holder, 0.0)
-        place_at = next_at if at < next_at < at + 3600 else at
+        place_at = next_at if at < next_at < at + FAR_SECONDS else at
         others_at = others_at if by == holder else at
         self._tables.pace = place_at + pace_seconds, holder, others_at
         return 0.0 if others_at < at - seconds else max(0.0, place_at + pace_seconds - pace_seconds - at)
@@ -266,7 +267,9 @@ class MemoryLedger:
 
     async def claim_saving(self, request_id: str, holder: str, seconds: float) -> bool:
         now, (by, until) = self._now(), self._tables.saving.get(request_id, (holder, self._now()))
-        if sums.kept(self._known(request_id)) is not False or (by != holder and now < until < now + timedelta(hours=1)):
+        if sums.kept(self._known(request_id)) is not False or (
+            by != holder and now < until < now + timedelta(seconds=FAR_SECONDS)
+        ):
             return False
         self._tables.saving[request_id] = holder, now + timedelta(seconds=seconds)
         return True

@@ -6,8 +6,8 @@ from seedance_mcp.money.records import PollClaim
 from seedance_mcp.money.sql_changes import Changing
 from seedance_mcp.money.sql_queries import Reading
 
-FAR_SECONDS = 3600.0
-"""No lease is as long as this: one that ends later was written before somebody set the clock back."""
+FAR_SECONDS = 120.0
+"""A lease that ends later than this, or a place so far off, was written before somebody set the clock back."""
 
 
 def poll_elsewhere(ledger: Reading, task_id: str, holder: str) -> PollClaim | None:
