@@ -7,7 +7,6 @@ import json
 import shutil
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from datetime import timedelta
 from pathlib import PurePath
 from typing import Any, BinaryIO
 
@@ -33,6 +32,7 @@ from seedance_mcp.storage.video_names import video_name
 from seedance_mcp.storage.video_store import Pending, Stored
 from seedance_mcp.tools import gallery
 from seedance_mcp.tools.arguments import DownloadVideo, PreviewVideo
+from seedance_mcp.tools.links import lent
 from seedance_mcp.tools.results import Preview, SavedVideo, Shown, Task
 from seedance_mcp.tools.session import Caller, Session
 from seedance_mcp.tools.tasks import poll_task
@@ -144,11 +144,10 @@ def place_of(session: Session, saved: Saved) -> dict[str, Any]:
     kept = {"bytes": saved.size_bytes, "sha256": saved.sha256}
     if path := session.video_store.path(saved.uri):
         return {**kept, "path": saved.uri, "location": path.as_uri()}
-    lent = session.settings.link_seconds
-    url, until = session.video_store.link(saved.uri, lent), session.now() + timedelta(seconds=lent)
-    if url is None:
+    link = lent(session.video_store, saved.uri, session.settings.link_seconds, session.now())
+    if link is None:
         return {**kept, "path": saved.uri}
-    return {**kept, "path": None, "url": url, "location": url, "expires_at": iso(until)}
+    return {**kept, "path": None, "url": link.url, "location": link.url, "expires_at": iso(link.expires_at)}
 
 
 async def preview_video(session: Session, arguments: PreviewVideo, caller: Caller) -> Preview:

@@ -13,7 +13,7 @@ import secrets
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -27,6 +27,7 @@ from seedance_mcp.storage.upload_files import Incoming as Incoming
 from seedance_mcp.storage.upload_files import TooMuchKept as TooMuchKept
 from seedance_mcp.storage.upload_files import UploadFiles, folder_of
 from seedance_mcp.storage.video_names import ENDING, folder_name
+from seedance_mcp.storage.video_store import VideoStore
 
 FILES, UPLOADS = "/files/", "/uploads/"
 UPLOAD_SECONDS = 600.0
@@ -43,6 +44,12 @@ class Link(NamedTuple):
 
     url: str
     expires_at: datetime
+
+
+def lent(store: VideoStore, uri: str, seconds: float, now: datetime) -> Link | None:
+    """Give the URL that a video store lends for so many seconds; `None` where it lends none."""
+    url = store.link(uri, seconds)
+    return Link(url, now + timedelta(seconds=seconds)) if url else None
 
 
 class Links:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
-from seedance_mcp.tools.links import Link
+from seedance_mcp.tools.links import Link, lent
 from seedance_mcp.tools.results import Result, SavedTask, SavedVideo, Task
 from seedance_mcp.tools.session import Session
 from seedance_mcp.tools.views import iso
@@ -26,6 +24,4 @@ def reachable(session: Session, result: Result, address: str | None) -> Result:
 def _link(session: Session, uri: str, address: str) -> Link | None:
     if path := session.video_store.path(uri):
         return session.shared.links.of_video(path, session.principal, address)
-    lent = session.settings.link_seconds
-    url = session.video_store.link(uri, lent)
-    return Link(url, session.now() + timedelta(seconds=lent)) if url else None
+    return lent(session.video_store, uri, session.settings.link_seconds, session.now())
