@@ -57,6 +57,10 @@ class Exchange:
         return f"HTTP {self.status}, code {sanitize(json.dumps(self.code), 20)}, data: {names}"
 
 
+_DEEPEST = 40
+"""An answer that nests deeper is none of the provider's; the newest Pythons read thousands of levels without a fault."""
+
+
 class Recorder:
     """Takes note of each answer under the name of the probe that runs."""
 
@@ -128,7 +132,22 @@ def _host_only(url: re.Match[str]) -> str:
 
 
 def _json(content: bytes) -> Any:
+    """Read JSON; `None` for what is none, or nests deeper than any answer does."""
     try:
-        return json.loads(content)
+        found = json.loads(content)
     except (ValueError, RecursionError):
         return None
+    return None if _is_deep(found) else found
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [inner for each in level for inner in _inside(each)]
+    return bool(level)
+
+
+def _inside(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return [*cast("dict[str, Any]", value).values()]
+    return cast("list[Any]", value) if isinstance(value, list) else []
