@@ -24,6 +24,7 @@ from mcp import Client
 from mcp.client.session import ElicitationFnT
 from mcp_types import ContentBlock, Implementation, TextContent
 from memory_ledger import memory_ledgers
+from s3 import S3, s3
 from trio.abc import Instrument
 from trio.lowlevel import Task
 from trio.testing import MockClock, active_thread_count
@@ -189,6 +190,15 @@ def databases() -> Generator[Databases]:
 
     with running_postgres() as server:
         yield server
+
+
+@pytest.fixture
+def endpoint(monkeypatch: pytest.MonkeyPatch) -> Generator[S3]:
+    """An object store on loopback, which the environment leads to."""
+    with s3() as endpoint:
+        for name, value in endpoint.environment.items():
+            monkeypatch.setenv(name, value)
+        yield endpoint
 
 
 @pytest.fixture

@@ -291,6 +291,11 @@ class Model:
         return self.unit or self.route.per
 
     @property
+    def price_mode(self) -> str:
+        """The unit as the provider's price list writes it, such as `per_second`."""
+        return f"per_{self.per}".replace(" ", "_")
+
+    @property
     def is_only_documented(self) -> bool:
         """Whether only a page of its own names it, and no list of the provider's."""
         return self.availability is not None and self.availability.value == "documented"

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, cast
 
@@ -29,7 +30,7 @@ class ListedRow(Protocol):
     def mode(self) -> str: ...  # noqa: D102
 
     @property
-    def unit_price(self) -> Any: ...  # noqa: D102
+    def unit_price(self) -> Decimal | None: ...  # noqa: D102
 
     @property
     def is_video(self) -> bool: ...  # noqa: D102
@@ -191,5 +192,5 @@ def _stated_modes(edition: Edition) -> dict[str, set[str]]:
         for resolution in model.resolutions:
             for videos in (False, True):
                 name = model.billing_names(resolution, with_videos=videos)[0]
-                found.setdefault(name, set()).add(f"per_{model.per}".replace(" ", "_"))
+                found.setdefault(name, set()).add(model.price_mode)
     return found

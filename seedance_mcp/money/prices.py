@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from decimal import ROUND_UP, Decimal
 from importlib import resources
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import anyio
 import anyio.to_thread
@@ -19,7 +19,7 @@ from seedance_mcp.catalogue.edition import Edition
 from seedance_mcp.catalogue.facts import Model, Unit
 from seedance_mcp.catalogue.requests import VideoRequest
 from seedance_mcp.errors import NotConfigured, SeedanceError
-from seedance_mcp.money.price_lists import KeptLists, PriceList, lists, read_names
+from seedance_mcp.money.price_lists import KeptLists, ListedRow, PriceList, lists, read_names
 from seedance_mcp.untrusted import read_amount
 
 LIVE_SECONDS = 3600.0
@@ -98,23 +98,7 @@ def _from_file(row: dict[str, Any]) -> Price:
     return Price(str(row["name"]), row["per"], unit, str(row.get("source", "the operator")), str(row.get("seen", "")))
 
 
-class ListedPrice(Protocol):
-    """One row of the provider's own price list, as `provider.answers.PriceRow` has it."""
-
-    @property
-    def name(self) -> str: ...  # noqa: D102
-
-    @property
-    def mode(self) -> str: ...  # noqa: D102
-
-    @property
-    def unit_price(self) -> Decimal | None: ...  # noqa: D102
-
-    @property
-    def is_video(self) -> bool: ...  # noqa: D102
-
-
-def read_price_list(rows: Iterable[ListedPrice], seen: datetime) -> dict[str, Price]:
+def read_price_list(rows: Iterable[ListedRow], seen: datetime) -> dict[str, Price]:
     """Read the provider's own price list: the rows that a request has a price or a bound by.
 
     Args:
@@ -128,14 +112,14 @@ def read_price_list(rows: Iterable[ListedPrice], seen: datetime) -> dict[str, Pr
     return {price.name: price for price in found if price}
 
 
-def _from_list(row: ListedPrice, seen: datetime) -> Price | None:
+def _from_list(row: ListedRow, seen: datetime) -> Price | None:
     per, unit = _PER.get(row.mode), row.unit_price
     if per is None or unit is None:
         return None
     return Price(row.name, per, unit, "the provider's price list", seen.isoformat(timespec="seconds"))
 
 
-Fetch = Callable[[], Awaitable[Iterable[ListedPrice]]]
+Fetch = Callable[[], Awaitable[Iterable[ListedRow]]]
 """Asks the provider for its own price list."""
 
 

@@ -185,6 +185,11 @@ class Record:
             return "unknown" if self.overdue else "queued"
         return self.state
 
+    @property
+    def news(self) -> tuple[Any, ...]:
+        """What whoever follows the task is told when it changes; a URL that was signed again is not in it."""
+        return self.task_id, self.status, self.progress, self.cost, self.evidence
+
 
 class Reservation(NamedTuple):
     """What came of asking for a place in the ledger."""

@@ -431,9 +431,9 @@ def price_list(edition: Edition) -> list[dict[str, Any]]:
     rows: dict[str, dict[str, Any]] = {}
     for model in edition.models:
         for resolution in model.resolutions:
-            unit, mode = _unit_price(model, resolution), f"per_{model.per}".replace(" ", "_")
+            unit = _unit_price(model, resolution)
             kind = "videos" if model.per == "million tokens" else "video"
             for name in {model.billing_names(resolution, with_videos=videos)[0] for videos in (False, True)}:
                 rows[name] = {"model_name": name, "display_name": model.title, "model_type": kind}
-                rows[name] |= {"price_mode": mode, "unit_price": unit, "remark": "sandbox", "group": "video"}
+                rows[name] |= {"price_mode": model.price_mode, "unit_price": unit, "remark": "sandbox", "group": "video"}
     return list(rows.values())

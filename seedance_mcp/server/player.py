@@ -45,8 +45,9 @@ async def result_hosts(session: Session) -> list[str]:
     usual = [_origin(base_url)] if is_loopback(base_url) else [_origin(base_url), *session.edition.result_hosts.value]
     records = (await session.ledger.page("completed", REMEMBERED)).records
     seen = [record.video_url or "" for record in records]
-    lent = [_lent(session, record.saved.uri) for record in records if record.saved]
-    origins = [*usual, *(_origin(link) for link in seen if link.startswith("https:")), *map(_origin, lent)]
+    saved = [record.saved.uri for record in records if record.saved][:1]  # every URL of one store has the same host
+    own = [link for link in seen if link.startswith("https:")] + [_lent(session, uri) for uri in saved]
+    origins = [*usual, *map(_origin, own)]
     return list(dict.fromkeys(filter(None, origins)))
 
 

@@ -32,10 +32,9 @@ class _Listeners:
 
     def is_news(self, task: Record) -> bool:
         """Say whether a state of a task was not reported yet, and keep it."""
-        state = task.task_id, task.status, task.progress, task.cost, task.evidence
         before = next((told for request_id, told in reversed(self.told) if request_id == task.request_id), None)
-        self.told.append((task.request_id, state))
-        return before != state
+        self.told.append((task.request_id, task.news))
+        return before != task.news
 
 
 class TaskSubscriptions(Observer):

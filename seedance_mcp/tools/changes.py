@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 import anyio
 
@@ -22,7 +21,7 @@ async def publish_change(session: Session, before: Record, after: Record) -> Rec
 
     A new status, progress, cost, task id or evidence is a change; a URL that was signed again is none.
     """
-    if _state(before) != _state(after):
+    if before.news != after.news:
         with anyio.CancelScope(shield=True):  # no later poll would find this change
             await session.observer.task_changed(after)
     if after.settled is not None and (before.settled, before.settled_by) != (after.settled, after.settled_by):
@@ -45,10 +44,6 @@ async def sharing_warnings(session: Session, record: Record) -> list[str]:
     others = await session.ledger.sharing(record)
     told = "The provider gave this task id to other requests as well ({}): tell the user, each may have been charged."
     return [told.format(", ".join(others))] if others else []
-
-
-def _state(record: Record) -> tuple[Any, ...]:
-    return record.task_id, record.status, record.progress, record.cost, record.evidence
 
 
 async def judge_unknown(session: Session, used: Decimal | None, asked_at: datetime) -> list[Record]:

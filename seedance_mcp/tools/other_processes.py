@@ -156,10 +156,9 @@ class Changes(Observer):
 
     def _is_new(self, task: Record) -> bool:
         """Keep the state of a task, and say whether it is another one than before."""
-        state = task.task_id, task.status, task.progress, task.cost, task.evidence
-        if self._states.get(task.request_id) == state:
+        if self._states.get(task.request_id) == task.news:
             return False
-        self._states[task.request_id] = state
+        self._states[task.request_id] = task.news
         self._states.move_to_end(task.request_id)
         if len(self._states) > STATES_KEPT:
             self._states.popitem(last=False)

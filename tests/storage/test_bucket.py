@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator
 
 import pytest
-from s3 import S3, s3
+from s3 import S3
 
 from seedance_mcp.errors import DownloadFailed, DownloadRefused, NotConfigured
 from seedance_mcp.storage.bucket import Bucket, open_bucket
 from seedance_mcp.storage.video_store import Stored
-
-
-@pytest.fixture
-def endpoint(monkeypatch: pytest.MonkeyPatch) -> Generator[S3]:
-    with s3() as endpoint:
-        for name, value in endpoint.environment.items():
-            monkeypatch.setenv(name, value)
-        yield endpoint
 
 
 @pytest.fixture

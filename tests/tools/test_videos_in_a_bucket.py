@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -11,7 +10,7 @@ import httpx
 import pytest
 from conftest import OpenWorld, World
 from mcp_types import ResourceLink, TextResourceContents
-from s3 import S3, s3
+from s3 import S3
 
 from seedance_mcp.sandbox.order import Order
 from seedance_mcp.sandbox.provider import Sandbox
@@ -24,14 +23,6 @@ async def film(order: Order, pictures: list[bytes]) -> bytes:
 
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def endpoint(monkeypatch: pytest.MonkeyPatch) -> Generator[S3]:
-    with s3() as endpoint:
-        for name, value in endpoint.environment.items():
-            monkeypatch.setenv(name, value)
-        yield endpoint
 
 
 async def saved(world: World) -> tuple[str, dict[str, Any], list[Any]]:
