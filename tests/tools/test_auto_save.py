@@ -83,8 +83,9 @@ async def test_a_transfer_longer_than_a_claim_is_not_begun_by_another_server(ope
     sandbox = Sandbox(slow)
     async with open_world(sandbox=sandbox, auto_save=True) as one, open_world(sandbox=sandbox, auto_save=True) as other:
         task = await one.create()
-        for world in (one, other):
-            await world.call("wait_for_video", {"task_id": task["task_id"]})
+        async with anyio.create_task_group() as group:  # at least one of them finds the saving taken, and waits for its end
+            for world in (one, other):
+                group.start_soon(world.call, "wait_for_video", {"task_id": task["task_id"]})
         assert len(kept(one)) == 1
     assert sum(path.startswith("/results/") for _, path in sandbox.requests) == 1
 
