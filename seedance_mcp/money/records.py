@@ -112,8 +112,7 @@ class AssetReference(NamedTuple):
     expires_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """A confirmation of the user: good for one request at one price, once, for a time."""
 
     fingerprint: str
@@ -123,8 +122,7 @@ class Token:
     used: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One request and everything that is known about it; amounts are JimiCoin, times are UTC."""
 
     request_id: str
@@ -311,8 +309,7 @@ class Took(NamedTuple):
     """Seconds of its video, where they are known."""
 
 
-@dataclass(frozen=True, slots=True)
-class Movements:
+class Movements(NamedTuple):
     """What else may have moved the account's balance since shortly before a request was sent, of every principal."""
 
     unanswered: bool

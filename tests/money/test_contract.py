@@ -155,7 +155,7 @@ def adopts(principal: str, number: int) -> Step:
     async def step(ledger: Ledger, play: Play) -> Any:
         task_id = f"vid_elsewhere_{number}"
         try:
-            return replace(await ledger.for_principal(principal).adopt(task_id, None), request_id="")  # made by chance
+            return (await ledger.for_principal(principal).adopt(task_id, None))._replace(request_id="")  # made by chance
         except TaskNotFound:
             return None
 
@@ -215,7 +215,7 @@ steps: st.SearchStrategy[Step] = st.one_of(
 
 def seen(record: Record) -> Record:
     """A record as every ledger has it: the id of an adopted one is made by chance."""
-    return replace(record, request_id=record.request_id if record.fingerprint else "")
+    return record._replace(request_id=record.request_id if record.fingerprint else "")
 
 
 TIMES = (None, NOON, NOON + timedelta(seconds=100), NOON + timedelta(days=1), NOON + timedelta(days=2, seconds=1))
