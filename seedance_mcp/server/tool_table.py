@@ -200,7 +200,7 @@ TOOLS: tuple[ToolSpec, ...] = (
     ToolSpec(
         name="join_videos",
         title="Join videos",
-        description="Join videos that wait_for_video completed. Free. Unequal ones get the first's size and rate.",
+        description="Join completed videos. Free. Unequal ones get the first's size and rate.",
         icon="M0 1h3v6H0zM5 1h3v6H5zM3 3h2v2H3z",
         read=_reads(arguments.JoinVideos),
         run=_join_videos,
