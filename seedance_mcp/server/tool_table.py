@@ -164,7 +164,7 @@ TOOLS: tuple[ToolSpec, ...] = (
         title="Wait for a video",
         description=(
             "Wait until a task is finished. Free. Out of time, it is still running: call again. "
-            "Next, when completed: download_video."
+            "Next, when completed and not saved: download_video."
         ),
         icon="M1 0h6L4 4l3 4H1l3-4z",
         read=_reads(arguments.WaitForVideo),
@@ -224,7 +224,8 @@ TOOLS: tuple[ToolSpec, ...] = (
         name="list_tasks",
         title="List tasks",
         description=(
-            "Tasks made here, newest first, also from earlier sessions. Free. Next: wait_for_video for a running one."
+            "Tasks made here, newest first, from earlier sessions too, with the sum of their cost and how many are unsaved. "
+            "Free. Next: wait_for_video for a running one."
         ),
         icon="M0 1h2v2H0zM3 1h5v2H3zM0 5h2v2H0zM3 5h5v2H3z",
         read=_reads(arguments.ListTasks),
