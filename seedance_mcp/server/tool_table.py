@@ -224,8 +224,8 @@ TOOLS: tuple[ToolSpec, ...] = (
         name="list_tasks",
         title="List tasks",
         description=(
-            "Tasks made here, newest first, from earlier sessions too, with the sum of their cost and how many are unsaved. "
-            "Free. Next: wait_for_video for a running one."
+            "Tasks made here, newest first, from earlier sessions too, with totals (cost, unsaved). Free. "
+            "Next: wait_for_video for a running one."
         ),
         icon="M0 1h2v2H0zM3 1h5v2H3zM0 5h2v2H0zM3 5h5v2H3z",
         read=_reads(arguments.ListTasks),
