@@ -83,6 +83,7 @@ async def test_the_same_request_again_is_the_same_task(open_world: OpenWorld, cl
         assert again["task_id"] == first["task_id"]
         assert again["deduplicated"] is True
         assert first["deduplicated"] is False
+        assert "made a short while ago" in again["warnings"][-1]
         assert "allow_duplicate" in again["warnings"][-1]
         assert world.creates == 1
         at = anyio.current_time()
