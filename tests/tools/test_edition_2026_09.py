@@ -104,6 +104,19 @@ async def test_a_933_video_from_frames_is_made_and_saved(open_world: OpenWorld) 
     assert done["cost"] == pytest.approx(4 * 0.02)
 
 
+async def test_an_option_at_its_default_makes_no_other_request(open_world: OpenWorld) -> None:
+    request = {"model": "seedance2.0-933", "prompt": "a fox"}
+    usual = {"face_processing": True, "reference_mode": "image", "generate_audio": False}
+    async with open_world(edition=EDITION, sandbox=Sandbox(Films(), EDITION)) as world:
+        made = await world.call("create_video", {"request": request})
+        again = [await world.call("create_video", {"request": {**request, name: value}}) for name, value in usual.items()]
+        again.append(await world.call("create_video", {"request": {**usual, **request}}))
+        assert [each["task_id"] for each in again] == [made["task_id"]] * 4
+        other = await world.call("create_video", {"request": {**request, "generate_audio": True}})
+        assert other["deduplicated"] is False
+        assert world.creates == 2
+
+
 async def test_an_endpoint_of_another_family_names_the_right_one() -> None:
     headers = {"Authorization": f"Bearer {KEY}"}
     url, wrong = "https://provider.invalid/api/open-api/v1/seedance/videos", {"model": "seedance-2.5", "prompt": "a fox"}
