@@ -43,6 +43,7 @@ from seedance_mcp.money.records import (
     Used,
     Verdict,
     Wanted,
+    new_request_id,
 )
 from seedance_mcp.money.sql_changes import Changing
 from seedance_mcp.money.sql_queries import Reading
@@ -186,7 +187,7 @@ class SqlLedger:
 
     async def adopt(self, task_id: str, made_at: datetime | None) -> Record:
         """Take in a task that was made elsewhere."""
-        request_id = f"req_{secrets.token_hex(16)}"
+        request_id = new_request_id()
         return await self._write(lambda ledger: ledger.adopt(request_id, task_id, made_at), concerns_all=_all)
 
     async def save(self, request_id: str, saved: Saved) -> Record:
