@@ -337,6 +337,13 @@ class MemoryLedger:
             found[name] = found.get(name, Totals()) + sums.totals_of(record)
         return dict(sorted(found.items()))
 
+    async def spending_by_day(self, since: date) -> dict[date, Totals]:
+        found: dict[date, Totals] = {}
+        for record in reversed(self._mine()):
+            if (day := record.created_at.date()) >= since:
+                found[day] = found.get(day, Totals()) + sums.totals_of(record)
+        return found
+
     async def unknown_outcomes(self) -> list[Record]:
         return [record for record in reversed(self._everybodys()) if policy.is_of_unknown_outcome(record)]
 

@@ -224,6 +224,10 @@ class Ledger(Protocol):
         """
         ...
 
+    async def spending_by_day(self, since: date) -> dict[date, Totals]:
+        """Sum all requests by the UTC day on which they were made, from one day on; a day without any may be left out."""
+        ...
+
     async def unknown_outcomes(self) -> list[Record]:
         """Give every principal's requests whose money is still reserved though no answer is awaited, oldest first."""
         ...

@@ -6,7 +6,7 @@ import hashlib
 import secrets
 import time
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from threading import Event, Lock
 from typing import Any, TypeVar
@@ -286,6 +286,11 @@ class SqlLedger:
     async def spending(self, by: SumBy, since: date) -> dict[str, Totals]:
         """Sum requests by project or model since a UTC day."""
         return await self._read(lambda ledger: sql_lists.spending(ledger, by, (since - EPOCH).days))
+
+    async def spending_by_day(self, since: date) -> dict[date, Totals]:
+        """Sum requests by day."""
+        found = await self._read(lambda ledger: sql_lists.spending_by_day(ledger, (since - EPOCH).days))
+        return {EPOCH + timedelta(days=day): totals for day, totals in found.items()}
 
     async def unknown_outcomes(self) -> list[Record]:
         """Give every principal's requests of unknown outcome."""

@@ -166,3 +166,11 @@ def spending(read: Reading, by: SumBy, since: int) -> dict[str, Totals]:
         *(read.principal, since),
     )
     return {row["name"]: _totals(row) for row in rows}
+
+
+def spending_by_day(read: Reading, since: int) -> dict[int, Totals]:
+    """Sum all requests by UTC day since one, each counted from 1970."""
+    rows = read.db.all(
+        f"SELECT day, {_DAY_SUMS} FROM days WHERE scope = ? AND day >= ? GROUP BY day ORDER BY day", read.principal, since
+    )
+    return {row["day"]: _totals(row) for row in rows}

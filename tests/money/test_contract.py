@@ -262,6 +262,7 @@ async def told(ledger: Ledger) -> list[Any]:
         found += [await mine.spent(), await mine.spending_by_model(), (await mine.health()).requests]
         for wanted in FILTERS:
             found += [await mine.totals(wanted), [seen(record) for record in await walked(mine, wanted)]]
+        found += [await mine.spending_by_day(NOON.date()), await mine.spending_by_day(NOON.date() + timedelta(days=1))]
         for by in ("project", "model"):
             found += [
                 list((await mine.spending(by, since)).items()) for since in (NOON.date(), NOON.date() + timedelta(days=1))
