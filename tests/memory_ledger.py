@@ -493,9 +493,9 @@ class MemoryLedger:
         ]
         return sorted(fitting, key=lambda each: each.at)[-limit:] if limit else []
 
-    async def changes_since(self, at: datetime) -> list[Record]:
-        order = list(self._tables.requests)
-        changed = [(when, order.index(name)) for name, when in self._tables.changed_at.items() if when >= at]
+    async def changes_since(self, at: datetime, until: datetime | None = None) -> list[Record]:
+        order, every = list(self._tables.requests), self._tables.changed_at.items()
+        changed = [(when, order.index(name)) for name, when in every if when >= at and (until is None or when < until)]
         return [self._known(order[place]) for _, place in sorted(changed, reverse=True)]
 
     async def listen(self) -> None:

@@ -295,8 +295,13 @@ class Ledger(Protocol):
         """Keep the reference that was made of a named asset for a route."""
         ...
 
-    async def changes_since(self, at: datetime) -> list[Record]:
-        """Give everybody's requests whose task, status, progress, cost or evidence changed since a time, newest first."""
+    async def changes_since(self, at: datetime, until: datetime | None = None) -> list[Record]:
+        """Give everybody's requests whose task, status, progress, cost or evidence changed since a time, newest first.
+
+        Args:
+            at: The time.
+            until: Only requests that have not changed from this time on.
+        """
         ...
 
     async def listen(self) -> Announcements | None:

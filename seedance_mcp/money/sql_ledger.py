@@ -390,9 +390,9 @@ class SqlLedger:
         """Give the newest entries of the audit."""
         return await self._read(lambda ledger: sql_people.entries(ledger.db, ledger.insertion_order, since, principal, limit))
 
-    async def changes_since(self, at: datetime) -> list[Record]:
+    async def changes_since(self, at: datetime, until: datetime | None = None) -> list[Record]:
         """Give every principal's requests that changed since a time."""
-        return await self._read(lambda ledger: ledger.changes_since(at))
+        return await self._read(lambda ledger: ledger.changes_since(at, until))
 
     async def listen(self) -> Heard | None:
         """Begin to listen for changes by any process."""

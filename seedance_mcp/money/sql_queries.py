@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -122,11 +123,12 @@ class Reading:
         row = self.db.one(f"SELECT * FROM requests WHERE {column} = ?", value)
         return self.record(row) if row else None
 
-    def changes_since(self, at: datetime) -> list[Record]:
-        """Give the requests that changed since a time, whoever made them, newest first."""
+    def changes_since(self, at: datetime, until: datetime | None) -> list[Record]:
+        """Give the requests that changed since a time, and not from another one on, whoever made them, newest first."""
         rows = self.db.all(
-            f"SELECT * FROM requests WHERE changed_at >= ? ORDER BY changed_at DESC, {self.insertion_order} DESC LIMIT ?",
-            *(at.timestamp(), CHANGES_MOST),
+            "SELECT * FROM requests WHERE changed_at >= ? AND changed_at < ?"
+            f" ORDER BY changed_at DESC, {self.insertion_order} DESC LIMIT ?",
+            *(at.timestamp(), until.timestamp() if until else math.inf, CHANGES_MOST),
         )
         return [self.record(row) for row in rows]
 

@@ -245,7 +245,7 @@ async def walked(ledger: Ledger, wanted: Wanted) -> list[Record]:
 async def told(ledger: Ledger) -> list[Any]:
     """Everything that a ledger says."""
     found: list[Any] = [[seen(record) for record in await ledger.unknown_outcomes()]]
-    found.append([seen(record) for record in await ledger.changes_since(NOON)])
+    found += [[*map(seen, await ledger.changes_since(NOON, until))] for until in (None, NOON + timedelta(seconds=30))]
     for principal in PRINCIPALS:
         mine = ledger.for_principal(principal)
         for status in (None, *get_args(Status)):
