@@ -337,6 +337,13 @@ class MemoryLedger:
             found[name] = found.get(name, Totals()) + sums.totals_of(record)
         return dict(sorted(found.items()))
 
+    async def spending_by_day(self, since: date) -> dict[date, Totals]:
+        found: dict[date, Totals] = {}
+        for record in reversed(self._mine()):
+            if (day := record.created_at.date()) >= since:
+                found[day] = found.get(day, Totals()) + sums.totals_of(record)
+        return found
+
     async def unknown_outcomes(self) -> list[Record]:
         return [record for record in reversed(self._everybodys()) if policy.is_of_unknown_outcome(record)]
 
@@ -486,9 +493,9 @@ class MemoryLedger:
         ]
         return sorted(fitting, key=lambda each: each.at)[-limit:] if limit else []
 
-    async def changes_since(self, at: datetime) -> list[Record]:
-        order = list(self._tables.requests)
-        changed = [(when, order.index(name)) for name, when in self._tables.changed_at.items() if when >= at]
+    async def changes_since(self, at: datetime, until: datetime | None = None) -> list[Record]:
+        order, every = list(self._tables.requests), self._tables.changed_at.items()
+        changed = [(when, order.index(name)) for name, when in every if when >= at and (until is None or when < until)]
         return [self._known(order[place]) for _, place in sorted(changed, reverse=True)]
 
     async def listen(self) -> None:

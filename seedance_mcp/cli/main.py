@@ -20,7 +20,7 @@ from seedance_mcp.cli.running import EXIT_FAILED, read_settings, run
 from seedance_mcp.errors import InvalidRequest, TaskNotFound
 from seedance_mcp.money.ledger import Ledger, open_ledger
 from seedance_mcp.money.policy import spent
-from seedance_mcp.money.records import Film, Page, SumBy, Totals, Verdict, Wanted
+from seedance_mcp.money.records import Film, Page, SumBy, Totals, Verdict
 from seedance_mcp.money.sums import add_up
 from seedance_mcp.settings import Settings
 from seedance_mcp.tools.times import read_time
@@ -338,13 +338,10 @@ async def _print_spending(options: argparse.Namespace) -> None:
 
 async def _days(views: list[Ledger]) -> dict[date, Totals]:
     """Sum the requests of each of the last days, today last."""
-    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    found: dict[date, Totals] = {}
-    for ago in range(DAYS - 1, -1, -1):
-        since = today - timedelta(days=ago)
-        wanted = Wanted(since=since, until=since + timedelta(days=1))
-        found[since.date()] = sum([await view.totals(wanted) for view in views], Totals())
-    return found
+    today = datetime.now(UTC).date()
+    days = [today - timedelta(days=ago) for ago in reversed(range(DAYS))]
+    found = [await view.spending_by_day(days[0]) for view in views]
+    return {day: sum((each.get(day, Totals()) for each in found), Totals()) for day in days}
 
 
 def _show(text: str) -> None:

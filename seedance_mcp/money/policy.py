@@ -268,11 +268,14 @@ def quiet_seconds(others: Movements) -> float:
     return JUDGED_AFTER_SECONDS if others.charges_before_end else RUNS_MOST_SECONDS
 
 
+def is_settled_anew(before: Record, after: Record) -> bool:
+    """Say whether a change of a request settled its money, for the first time or by a better source."""
+    return after.settled_by is not None and (before.settled, before.settled_by) != (after.settled, after.settled_by)
+
+
 def settled_anew(before: Record, after: Record) -> str | None:
     """Name the event that a request was settled by a report, or `None` where it was not."""
-    if after.settled_by is None or (before.settled, before.settled_by) == (after.settled, after.settled_by):
-        return None
-    return f"settled by {after.settled_by}"
+    return f"settled by {after.settled_by}" if is_settled_anew(before, after) else None
 
 
 CHARGES = ("settled by provider", "settled by estimate")

@@ -26,6 +26,11 @@ SettledBy = Literal["provider", "estimate", "balance", "person"]
 """Whose word an amount rests on; `person` is a user at the command line."""
 
 
+def new_request_id() -> str:
+    """Make the name of a request in the ledger, too long to guess."""
+    return f"req_{secrets.token_hex(16)}"
+
+
 @dataclass(frozen=True, slots=True)
 class NewRequest:
     """A request that is about to be sent."""
@@ -36,8 +41,8 @@ class NewRequest:
     """The same for every request that would make the same video."""
     estimate: Decimal | None
     """What it would cost in JimiCoin, where that is known."""
-    request_id: str = field(default_factory=lambda: f"req_{secrets.token_hex(16)}")
-    """Its name here, too long to guess; chosen before the ledger is written, so that a second try finds the first one."""
+    request_id: str = field(default_factory=new_request_id)
+    """Its name here; chosen before the ledger is written, so that a second try finds the first one."""
     project: str | None = None
     """A label of the caller's, by which requests are listed and summed."""
     take: int | None = None
