@@ -5,6 +5,7 @@ __all__ = [
     "demo",
     "doctor",
     "drift",
+    "error_words",
     "gallery",
     "install",
     "installed",
