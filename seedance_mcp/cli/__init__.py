@@ -12,6 +12,7 @@ __all__ = [
     "invocation",
     "jsonc_edit",
     "ledger",
+    "line_ends",
     "loading",
     "main",
     "mcp_clients",
@@ -23,6 +24,8 @@ __all__ = [
     "serving",
     "tables",
     "telemetry",
+    "toml_edit",
     "verify",
     "welcome",
+    "yaml_edit",
 ]
