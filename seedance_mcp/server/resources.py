@@ -12,7 +12,7 @@ from seedance_mcp.catalogue.edition import Edition
 from seedance_mcp.catalogue.facts import MEDIA_FIELDS, RULES, Choice, Fact, Model, Review, Route
 from seedance_mcp.errors import InvalidRequest, SeedanceError
 from seedance_mcp.money.prices import PriceBook, clip_price
-from seedance_mcp.provider.failures import ADVICE_FOR_FAILED_TASK, MAY_GO_AGAIN, RECORDED, Cause
+from seedance_mcp.provider.failures import ADVICE_FOR_FAILED_TASK, MAY_GO_AGAIN, RECORDED, Cause, cause_of
 from seedance_mcp.server.uris import MODEL, TASK
 from seedance_mcp.tools import tasks, views
 from seedance_mcp.tools.arguments import find_model
@@ -213,6 +213,12 @@ def _cause_row(cause: Cause) -> tuple[str, ...]:
     words = "; ".join(RECORDED[cause]) or "any other"
     again = "may pass" if cause in MAY_GO_AGAIN else "likely fails again"
     return (f"`{cause}`", words, again, ADVICE_FOR_FAILED_TASK[cause])
+
+
+def cause_text(words: str) -> str:
+    """Explain the words with which the provider refused a request or failed a task: a line for each column of the causes."""
+    cause, recorded, again, remedy = _cause_row(cause_of(words))
+    return f"Cause: {cause.strip('`')} (such as {recorded})\nThe same request again: {again}\nWhat to do: {remedy}"
 
 
 def _count(most: int) -> str:

@@ -177,6 +177,19 @@ TOOLS: tuple[ToolSpec, ...] = (
         meta=player.SHOWN,
     ),
     ToolSpec(
+        name="upload_asset",
+        title="Upload an asset",
+        description=(
+            "Bring an image, video, audio or a frame of a finished video: gives the reference that model takes, converted "
+            "and reviewed. Free. Next: create_video with reference in one of use_in."
+        ),
+        icon="M4 0l3 4H5v4H3V4H1z",
+        read=_reads(arguments.UploadAsset),
+        run=_upload_asset,
+        result=results.Asset,
+        schema=arguments.UploadAsset,
+    ),
+    ToolSpec(
         name="download_video",
         title="Save a video",
         description="Save a finished video; gives its path. Free. Video URLs expire within days.",
@@ -206,19 +219,6 @@ TOOLS: tuple[ToolSpec, ...] = (
         run=_join_videos,
         result=results.JoinedVideo,
         schema=arguments.JoinVideos,
-    ),
-    ToolSpec(
-        name="upload_asset",
-        title="Upload an asset",
-        description=(
-            "Bring an image, video, audio or a frame of a finished video: gives the reference that model takes, converted "
-            "and reviewed. Free. Next: create_video with reference in one of use_in."
-        ),
-        icon="M4 0l3 4H5v4H3V4H1z",
-        read=_reads(arguments.UploadAsset),
-        run=_upload_asset,
-        result=results.Asset,
-        schema=arguments.UploadAsset,
     ),
     ToolSpec(
         name="list_tasks",
