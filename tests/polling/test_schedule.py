@@ -229,4 +229,5 @@ def test_a_meter_only_rises_and_stays_below_the_end() -> None:
     told = [meter.rise(progress) for progress in (0, 0, 40, 10, 40, 99, 99, 99)]
     assert told == sorted(set(told))
     assert told[-1] < 100
+    assert max(meter.rise(99) for _ in range(500)) < 100
     assert meter.rise(100) == 100
