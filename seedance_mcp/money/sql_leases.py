@@ -10,10 +10,15 @@ FAR_SECONDS = 120.0
 """A lease that ends later than this, or a place so far off, was written before somebody set the clock back."""
 
 
+def _is_free(name: str) -> str:
+    """Ask whether nobody else has a lease; its values are the holder, the time, and the time `FAR_SECONDS` later."""
+    return f"({name}_until IS NULL OR {name}_by = ? OR {name}_until <= ? OR {name}_until >= ?)"
+
+
 def poll_elsewhere(ledger: Reading, task_id: str, holder: str) -> PollClaim | None:
     """Say which other process polls a task or has just done it; `None` where none does."""
     row = ledger.db.one(
-        "SELECT poll_until, polled_at FROM requests WHERE task_id = ? AND poll_by <> ? AND poll_until > ? AND poll_until < ?",
+        f"SELECT poll_until, polled_at FROM requests WHERE task_id = ? AND NOT {_is_free('poll')}",
         *(task_id, holder, ledger.at, ledger.at + FAR_SECONDS),
     )
     if row is None:
@@ -30,8 +35,7 @@ def claim_poll(ledger: Changing, task_id: str, holder: str, seconds: float, pace
     """Take the poll of a task, and a place in the rate of all polls, unless another process polls it."""
     at = ledger.read.at
     claimed = ledger.db.run(
-        "UPDATE requests SET poll_by = ?, poll_until = ? WHERE task_id = ?"
-        " AND (poll_until IS NULL OR poll_by = ? OR poll_until <= ? OR poll_until >= ?)",
+        f"UPDATE requests SET poll_by = ?, poll_until = ? WHERE task_id = ? AND {_is_free('poll')}",
         *(holder, at + seconds, task_id, holder, at, at + FAR_SECONDS),
     )
     elsewhere = None if claimed else poll_elsewhere(ledger.read, task_id, holder)
@@ -66,8 +70,7 @@ def claim_saving(ledger: Changing, request_id: str, holder: str, seconds: float)
     """Take the saving of a finished video, or keep it for longer, unless it is saved or another call has taken it."""
     at = ledger.read.at
     claimed = ledger.db.run(
-        "UPDATE requests SET saving_by = ?, saving_until = ? WHERE request_id = ? AND kept = 0"
-        " AND (saving_until IS NULL OR saving_by = ? OR saving_until <= ? OR saving_until >= ?)",
+        f"UPDATE requests SET saving_by = ?, saving_until = ? WHERE request_id = ? AND kept = 0 AND {_is_free('saving')}",
         *(holder, at + seconds, request_id, holder, at, at + FAR_SECONDS),
     )
     return claimed == 1

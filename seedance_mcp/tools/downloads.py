@@ -73,7 +73,7 @@ async def download_video(session: Session, arguments: DownloadVideo, caller: Cal
 async def _saved_before(session: Session, record: Record, arguments: DownloadVideo, name: str) -> SavedVideo | None:
     """Give the video that is saved already, if its bytes are still there."""
     saved = (await session.ledger.get(record.request_id)).saved
-    if saved is None or not await anyio.to_thread.run_sync(session.video_store.holds, _stored(saved)):
+    if saved is None or not await anyio.to_thread.run_sync(session.video_store.holds, Stored(*saved)):
         return None
     is_elsewhere = arguments.filename and PurePath(saved.uri).stem != name
     note = f"already saved as {saved.uri}; filename ignored" if is_elsewhere else ""
@@ -107,7 +107,7 @@ async def _taken(turn: Turn, caller: Caller) -> PartFile:
 async def _save(session: Session, record: Record, name: str, part: PartFile, caller: Caller) -> SavedVideo:
     stored = await _kept(session, record, name, part, caller)
     part.drop()
-    saved = Saved(stored.uri, stored.size_bytes, stored.sha256)
+    saved = Saved(*stored)
     with anyio.CancelScope(shield=True), suppress(LedgerUnusable):  # the video is there, and that matters more than the ledger
         await session.ledger.save(record.request_id, saved)
     await gallery.renew(session)
@@ -235,11 +235,7 @@ def _without_link(task: Task) -> DownloadFailed:
 
 async def _open_saved(session: Session, saved: Saved) -> BinaryIO | None:
     """Open a saved video; `None` where the store has not the same bytes any more."""
-    return await anyio.to_thread.run_sync(session.video_store.open, _stored(saved))
-
-
-def _stored(saved: Saved) -> Stored:
-    return Stored(saved.uri, saved.size_bytes, saved.sha256)
+    return await anyio.to_thread.run_sync(session.video_store.open, Stored(*saved))
 
 
 @asynccontextmanager
