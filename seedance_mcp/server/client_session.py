@@ -55,7 +55,7 @@ def _address(ctx: Context) -> str | None:
     """Give how the client reached this server; the name is one that the server is known by, else nothing came this far."""
     if ctx.request is None:
         return None
-    return f"{ctx.request.url.scheme}://{ctx.request.headers['host']}"
+    return f"{ctx.request.scope['scheme']}://{ctx.request.headers['host']}"
 
 
 def client_name(ctx: Context) -> str | None:
@@ -96,7 +96,7 @@ class McpCaller:
     def __init__(self, ctx: Context, params: types.CallToolRequestParams) -> None:
         """Take the request's context and its parameters, which may hold the user's answer."""
         self._ctx = ctx
-        self._meter, self._reported_at = Meter(), anyio.current_time()
+        self._meter, self._reported_at = Meter(), 0.0
         self._is_heard = ctx.request is None or "progress_token" in (ctx.meta or {})
         self.reply = _reply(params)
         self.address = _address(ctx)
@@ -110,6 +110,7 @@ class McpCaller:
         """Await a tool's work, and report to the client whenever nothing was reported for `HEARTBEAT_SECONDS`."""
         if not self._is_heard:
             return await work()
+        self._reported_at = anyio.current_time()
         came: list[T | Exception] = []
         async with anyio.create_task_group() as group:
             group.start_soon(self._beat)

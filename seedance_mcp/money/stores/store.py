@@ -72,6 +72,10 @@ class Store(Queries, Protocol):
         """Name the column of every table that grows with each row: the order of rows that were made at the same time."""
         ...
 
+    def version(self) -> int | None:
+        """Give a number that is another one once any process has committed a change; `None` where nothing counts them."""
+        ...
+
     def transaction(self, principal: str | None) -> AbstractContextManager[Transaction]:
         """Begin a transaction that excludes every other one of the same principal until it is committed.
 
