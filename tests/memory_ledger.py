@@ -265,9 +265,9 @@ class MemoryLedger:
             now = self._now()
             self._tables.polls[task_id] = by, now + timedelta(seconds=seconds), now if answered else polled_at
 
-    async def claim_saving(self, request_id: str, holder: str, seconds: float) -> bool:
+    async def claim_saving(self, request_id: str, holder: str, seconds: float, *, again: bool = False) -> bool:
         now, (by, until) = self._now(), self._tables.saving.get(request_id, (holder, self._now()))
-        if sums.kept(self._known(request_id)) is not False or (
+        if sums.kept(self._known(request_id)) not in {False, again} or (
             by != holder and now < until < now + timedelta(seconds=FAR_SECONDS)
         ):
             return False

@@ -178,8 +178,14 @@ class Ledger(Protocol):
         """End the claim of a poll, after which no other process may poll the task for so many seconds."""
         ...
 
-    async def claim_saving(self, request_id: str, holder: str, seconds: float) -> bool:
+    async def claim_saving(self, request_id: str, holder: str, seconds: float, *, again: bool = False) -> bool:
         """Take the saving of a finished video for a time, or for longer where `holder` has it already.
+
+        Args:
+            request_id: Whose video it is.
+            holder: The name of the call.
+            seconds: How long no other call may save it, unless it is released before.
+            again: Also where the video is saved: its bytes may be gone.
 
         Returns:
             `False` where the video is saved, or another holder has taken it.

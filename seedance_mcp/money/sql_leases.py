@@ -62,13 +62,22 @@ def release_poll(ledger: Changing, task_id: str, holder: str, seconds: float, *,
     )
 
 
-def claim_saving(ledger: Changing, request_id: str, holder: str, seconds: float) -> bool:
+def is_saved_elsewhere(ledger: Reading, request_id: str, holder: str) -> bool:
+    """Say whether another call has taken the saving of a video."""
+    row = ledger.db.one(
+        "SELECT 1 AS taken FROM requests WHERE request_id = ? AND saving_by <> ? AND saving_until > ? AND saving_until < ?",
+        *(request_id, holder, ledger.at, ledger.at + FAR_SECONDS),
+    )
+    return row is not None
+
+
+def claim_saving(ledger: Changing, request_id: str, holder: str, seconds: float, *, again: bool) -> bool:
     """Take the saving of a finished video, or keep it for longer, unless it is saved or another call has taken it."""
     at = ledger.read.at
     claimed = ledger.db.run(
-        "UPDATE requests SET saving_by = ?, saving_until = ? WHERE request_id = ? AND kept = 0"
+        "UPDATE requests SET saving_by = ?, saving_until = ? WHERE request_id = ? AND (kept = 0 OR (kept = 1 AND ? = 1))"
         " AND (saving_until IS NULL OR saving_by = ? OR saving_until <= ? OR saving_until >= ?)",
-        *(holder, at + seconds, request_id, holder, at, at + FAR_SECONDS),
+        *(holder, at + seconds, request_id, int(again), holder, at, at + FAR_SECONDS),
     )
     return claimed == 1
 

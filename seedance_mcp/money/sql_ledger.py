@@ -248,9 +248,11 @@ class SqlLedger:
         """End the claim of a poll."""
         await self._write(lambda ledger: sql_leases.release_poll(ledger, task_id, holder, seconds, answered=answered))
 
-    async def claim_saving(self, request_id: str, holder: str, seconds: float) -> bool:
-        """Take the saving of a finished video for a time."""
-        return await self._write(lambda ledger: sql_leases.claim_saving(ledger, request_id, holder, seconds))
+    async def claim_saving(self, request_id: str, holder: str, seconds: float, *, again: bool = False) -> bool:
+        """Take the saving of a finished video for a time; one that another call has is only read."""
+        if await self._read(lambda ledger: sql_leases.is_saved_elsewhere(ledger, request_id, holder)):
+            return False
+        return await self._write(lambda ledger: sql_leases.claim_saving(ledger, request_id, holder, seconds, again=again))
 
     async def release_saving(self, request_id: str, holder: str) -> None:
         """Let others save a video whose saving was claimed."""

@@ -24,6 +24,7 @@ __all__ = [
     "references",
     "remedies",
     "results",
+    "saving",
     "sent_files",
     "session",
     "sources",
