@@ -163,7 +163,9 @@ class Ledger(Protocol):
         """Give the body of a request as it was sent; `None` for a task that was made elsewhere."""
         ...
 
-    async def claim_poll(self, task_id: str, holder: str, seconds: float, pace_seconds: float) -> PollClaim:
+    async def claim_poll(
+        self, task_id: str, holder: str, seconds: float, pace_seconds: float, longest_seconds: float = 0.0
+    ) -> PollClaim:
         """Take the poll of a task for a time, and a place in the rate of the polls of all processes.
 
         Args:
@@ -171,6 +173,8 @@ class Ledger(Protocol):
             holder: The name of this process, whose own earlier claim is no obstacle.
             seconds: How long no other process may poll the task, unless it is released before.
             pace_seconds: The time between two polls, of whichever tasks and processes.
+            longest_seconds: For so long may a poll that was answered keep the others from the next one. What ends two minutes
+                later still was written before a clock was set back, and keeps nobody.
         """
         ...
 
@@ -323,6 +327,10 @@ class Ledger(Protocol):
         Raises:
             InvalidRequest: There is no such row.
         """
+        ...
+
+    async def tokens_made(self) -> dict[str, datetime]:
+        """Give when the newest token of each principal was made, as far as the audit says it."""
         ...
 
     async def enter(self, entry: Entry) -> None:
