@@ -22,6 +22,7 @@ __all__ = [
     "picture_shapes",
     "reachable",
     "references",
+    "refusals",
     "remedies",
     "results",
     "saving",
