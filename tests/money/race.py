@@ -68,7 +68,11 @@ def tell(answer: dict[str, Any]) -> None:
 
 def together(prompts: list[str]) -> None:
     """Make a video for each prompt, and print what each was told."""
-    at_once([partial(lambda prompt: tell(anyio.run(make, request_for(prompt))), prompt) for prompt in prompts])
+
+    def create(prompt: str) -> None:
+        tell(anyio.run(make, request_for(prompt)))
+
+    at_once([partial(create, prompt) for prompt in prompts])
 
 
 def with_operators(commands: list[str], creators: int = 8, each: int = 6) -> None:
