@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -134,7 +134,7 @@ class MemoryLedger:
         if token and self._tables.tokens[token].used:
             raise ConfirmationRequired("The confirm_token was used meanwhile: ask the user again.")
         if token:
-            self._tables.tokens[token] = replace(self._tables.tokens[token], used=True)
+            self._tables.tokens[token] = self._tables.tokens[token]._replace(used=True)
         record = self._write(policy.reserve(request, self._principal, self._now()), "reserved")
         self._tables.bodies[record.request_id] = request.body
         if token:
@@ -340,6 +340,13 @@ class MemoryLedger:
             found[name] = found.get(name, Totals()) + sums.totals_of(record)
         return dict(sorted(found.items()))
 
+    async def spending_by_day(self, since: date) -> dict[date, Totals]:
+        found: dict[date, Totals] = {}
+        for record in reversed(self._mine()):
+            if (day := record.created_at.date()) >= since:
+                found[day] = found.get(day, Totals()) + sums.totals_of(record)
+        return found
+
     async def unknown_outcomes(self) -> list[Record]:
         return [record for record in reversed(self._everybodys()) if policy.is_of_unknown_outcome(record)]
 
@@ -379,7 +386,7 @@ class MemoryLedger:
                 for each in after
                 if each.state in {*RUNNING, "unknown"} or (each.state in policy.CAME_TO_NOTHING and each.task_id)
             ),
-            hidden=any(each.state in RUNNING or policy.is_of_unknown_outcome(replace(each, overdue=True)) for each in before)
+            hidden=any(each.state in RUNNING or policy.is_of_unknown_outcome(each._replace(overdue=True)) for each in before)
             or any(each.state == "unknown" and each.settled and each.created_at >= runs_since for each in before),
             charges_before_end=self._charges_before_end(record.model),
         )
@@ -408,7 +415,7 @@ class MemoryLedger:
         self._tables.refusals -= {name}
         if not agreed:
             self._tables.refusals.add(name)
-            tokens.update({each: replace(kept, used=True) for each, kept in tokens.items() if kept.fingerprint == name})
+            tokens.update({each: kept._replace(used=True) for each, kept in tokens.items() if kept.fingerprint == name})
 
     async def is_refused(self, fingerprint: str) -> bool:
         return self._principal + fingerprint in self._tables.refusals
@@ -492,9 +499,9 @@ class MemoryLedger:
         ]
         return sorted(fitting, key=lambda each: each.at)[-limit:] if limit else []
 
-    async def changes_since(self, at: datetime) -> list[Record]:
-        order = list(self._tables.requests)
-        changed = [(when, order.index(name)) for name, when in self._tables.changed_at.items() if when >= at]
+    async def changes_since(self, at: datetime, until: datetime | None = None) -> list[Record]:
+        order, every = list(self._tables.requests), self._tables.changed_at.items()
+        changed = [(when, order.index(name)) for name, when in every if when >= at and (until is None or when < until)]
         return [self._known(order[place]) for _, place in sorted(changed, reverse=True)]
 
     async def listen(self) -> None:
@@ -506,7 +513,7 @@ class MemoryLedger:
             each for each in known if each.created_at < before and each.settled is not None and (each.prompt or each.video_url)
         ]
         for each in old:
-            self._tables.requests[each.request_id] = replace(each, prompt=None, video_url=None)
+            self._tables.requests[each.request_id] = each._replace(prompt=None, video_url=None)
             self._tables.bodies.pop(each.request_id, None)
         self._tables.uploads = {key: each for key, each in self._tables.uploads.items() if each.at >= before}
         return len(old)

@@ -20,7 +20,7 @@ from seedance_mcp.cli.running import EXIT_FAILED, read_settings, run
 from seedance_mcp.errors import InvalidRequest, TaskNotFound
 from seedance_mcp.money.ledger import Ledger, open_ledger
 from seedance_mcp.money.policy import spent
-from seedance_mcp.money.records import Film, Page, SumBy, Totals, Verdict, Wanted
+from seedance_mcp.money.records import Film, Page, SumBy, Totals, Verdict
 from seedance_mcp.money.sums import add_up
 from seedance_mcp.settings import Settings
 from seedance_mcp.tools.times import read_time
@@ -158,6 +158,10 @@ def _add_setup(commands: Any) -> None:
     doctor = commands.add_parser("doctor", help="check key, provider, folders, ledger and versions")
     doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
     doctor.set_defaults(run=_doctor)
+    about = doctor.add_subparsers(metavar="")
+    explained = about.add_parser("error", help="say what an error means, and what to do")
+    explained.add_argument("text", nargs="+", help="its code, or the provider's words")
+    explained.set_defaults(run=_explain)
     install = commands.add_parser("install", help="add the server to a client's configuration, or remove it")
     install.add_argument("client", nargs="?", choices=list(CLIENTS_BY_NAME), help="without one: list where it is installed")
     install.add_argument("--url", help="connect to a server over HTTP: the address of its /mcp, instead of starting a program")
@@ -194,6 +198,12 @@ def _doctor(options: argparse.Namespace) -> int:
     from seedance_mcp.cli import doctor  # noqa: PLC0415 - loads everything that it checks
 
     return EXIT_FAILED if anyio.run(doctor.report, options.json) else 0
+
+
+def _explain(options: argparse.Namespace) -> None:
+    from seedance_mcp.cli.error_words import explanation  # noqa: PLC0415 - the server does not need it
+
+    print(explanation(" ".join(options.text)))
 
 
 def _install(options: argparse.Namespace) -> None:
@@ -338,13 +348,10 @@ async def _print_spending(options: argparse.Namespace) -> None:
 
 async def _days(views: list[Ledger]) -> dict[date, Totals]:
     """Sum the requests of each of the last days, today last."""
-    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    found: dict[date, Totals] = {}
-    for ago in range(DAYS - 1, -1, -1):
-        since = today - timedelta(days=ago)
-        wanted = Wanted(since=since, until=since + timedelta(days=1))
-        found[since.date()] = sum([await view.totals(wanted) for view in views], Totals())
-    return found
+    today = datetime.now(UTC).date()
+    days = [today - timedelta(days=ago) for ago in reversed(range(DAYS))]
+    found = [await view.spending_by_day(days[0]) for view in views]
+    return {day: sum((each.get(day, Totals()) for each in found), Totals()) for day in days}
 
 
 def _show(text: str) -> None:

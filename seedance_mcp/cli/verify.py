@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from seedance_mcp.errors import InvalidRequest, SeedanceError
 from seedance_mcp.money.gate import Action, Reply
+from seedance_mcp.money.principals import stricter
 from seedance_mcp.proof.documented import Asked
 from seedance_mcp.proof.probes import PICTURE, WRONG_KEY, Probes, Say
 from seedance_mcp.proof.recorder import Recorder
@@ -100,10 +101,8 @@ async def run_and_tell(settings: Settings, options: VerifyOptions, say: Say) -> 
 
 def _alone(settings: Settings, options: VerifyOptions) -> Settings:
     """Give settings under which nothing else asks the provider meanwhile, and `max` is a limit like the operator's own."""
-    limits = [limit for limit in (settings.max_cost_per_video, options.max) if limit is not None]
-    return settings.model_copy(
-        update={"auto_save": False, "notify_url": None, "max_cost_per_video": min(limits) if limits else None}
-    )
+    limit = stricter(settings.max_cost_per_video, options.max)
+    return settings.model_copy(update={"auto_save": False, "notify_url": None, "max_cost_per_video": limit})
 
 
 def _made(output: str) -> Path:

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Literal, NamedTuple
 
 from seedance_mcp.errors import ConfirmationRequired, SeedanceError
+from seedance_mcp.money.policy import is_settled_anew
 from seedance_mcp.money.records import Record
 
 Made = Literal["sent", "asked", "confirmed", "declined", "refused", "failed", "lost", "settled", "saved"]
@@ -53,7 +54,7 @@ def of_change(before: Record, after: Record, at: datetime) -> list[Entry]:
         found.append(of_request("sent", after, at))
     if before.state in {"reserved", "sending"} and after.error_code is not None:
         found.append(of_request("lost" if after.state == "unknown" else "failed", after, at, code=after.error_code))
-    if after.settled_by is not None and (before.settled, before.settled_by) != (after.settled, after.settled_by):
+    if is_settled_anew(before, after):
         found.append(_settled(after, at))
     if after.saved != before.saved:
         found.append(of_request("saved", after, at))

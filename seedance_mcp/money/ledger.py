@@ -234,6 +234,10 @@ class Ledger(Protocol):
         """
         ...
 
+    async def spending_by_day(self, since: date) -> dict[date, Totals]:
+        """Sum all requests by the UTC day on which they were made, from one day on; a day without any may be left out."""
+        ...
+
     async def unknown_outcomes(self) -> list[Record]:
         """Give every principal's requests whose money is still reserved though no answer is awaited, oldest first."""
         ...
@@ -301,8 +305,13 @@ class Ledger(Protocol):
         """Keep the reference that was made of a named asset for a route."""
         ...
 
-    async def changes_since(self, at: datetime) -> list[Record]:
-        """Give everybody's requests whose task, status, progress, cost or evidence changed since a time, newest first."""
+    async def changes_since(self, at: datetime, until: datetime | None = None) -> list[Record]:
+        """Give everybody's requests whose task, status, progress, cost or evidence changed since a time, newest first.
+
+        Args:
+            at: The time.
+            until: Only requests that have not changed from this time on.
+        """
         ...
 
     async def listen(self) -> Announcements | None:

@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, cast
@@ -50,8 +49,7 @@ class Terms(NamedTuple):
         return f"{self.unit_price or 'no price'} {self.mode}"
 
 
-@dataclass(frozen=True, slots=True)
-class PriceList:
+class PriceList(NamedTuple):
     """The Seedance rows of one list."""
 
     read_at: str
@@ -114,8 +112,7 @@ def lists(model: Model, names: Iterable[str]) -> bool | None:
 ChangeKind = Literal["appeared", "vanished", "price mode changed", "price changed"]
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """One way in which the provider's list differs from the edition or from the list before."""
 
     kind: ChangeKind

@@ -26,6 +26,11 @@ SettledBy = Literal["provider", "estimate", "balance", "person"]
 """Whose word an amount rests on; `person` is a user at the command line."""
 
 
+def new_request_id() -> str:
+    """Make the name of a request in the ledger, too long to guess."""
+    return f"req_{secrets.token_hex(16)}"
+
+
 @dataclass(frozen=True, slots=True)
 class NewRequest:
     """A request that is about to be sent."""
@@ -36,8 +41,8 @@ class NewRequest:
     """The same for every request that would make the same video."""
     estimate: Decimal | None
     """What it would cost in JimiCoin, where that is known."""
-    request_id: str = field(default_factory=lambda: f"req_{secrets.token_hex(16)}")
-    """Its name here, too long to guess; chosen before the ledger is written, so that a second try finds the first one."""
+    request_id: str = field(default_factory=new_request_id)
+    """Its name here; chosen before the ledger is written, so that a second try finds the first one."""
     project: str | None = None
     """A label of the caller's, by which requests are listed and summed."""
     take: int | None = None
@@ -112,8 +117,7 @@ class AssetReference(NamedTuple):
     expires_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """A confirmation of the user: good for one request at one price, once, for a time."""
 
     fingerprint: str
@@ -123,8 +127,7 @@ class Token:
     used: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One request and everything that is known about it; amounts are JimiCoin, times are UTC."""
 
     request_id: str
@@ -311,8 +314,7 @@ class Took(NamedTuple):
     """Seconds of its video, where they are known."""
 
 
-@dataclass(frozen=True, slots=True)
-class Movements:
+class Movements(NamedTuple):
     """What else may have moved the account's balance since shortly before a request was sent, of every principal."""
 
     unanswered: bool

@@ -10,10 +10,15 @@ FAR_SECONDS = 120.0
 """What ends so much later than the longest lease, or a place so far off, was written before somebody set the clock back."""
 
 
+def _is_free(name: str) -> str:
+    """Ask whether nobody else has a lease; its values are the holder, the time, and the time by which none of today ends."""
+    return f"({name}_until IS NULL OR {name}_by = ? OR {name}_until <= ? OR {name}_until >= ?)"
+
+
 def poll_elsewhere(ledger: Reading, task_id: str, holder: str, longest_seconds: float) -> PollClaim | None:
     """Say which other process polls a task or has just done it; `None` where none does."""
     row = ledger.db.one(
-        "SELECT poll_until, polled_at FROM requests WHERE task_id = ? AND poll_by <> ? AND poll_until > ? AND poll_until < ?",
+        f"SELECT poll_until, polled_at FROM requests WHERE task_id = ? AND NOT {_is_free('poll')}",
         *(task_id, holder, ledger.at, ledger.at + FAR_SECONDS + longest_seconds),
     )
     if row is None:
@@ -32,8 +37,7 @@ def claim_poll(
     """Take the poll of a task, and a place in the rate of all polls, unless another process polls it."""
     at, far_at = ledger.read.at, ledger.read.at + FAR_SECONDS + longest_seconds
     claimed = ledger.db.run(
-        "UPDATE requests SET poll_by = ?, poll_until = ? WHERE task_id = ?"
-        " AND (poll_until IS NULL OR poll_by = ? OR poll_until <= ? OR poll_until >= ?)",
+        f"UPDATE requests SET poll_by = ?, poll_until = ? WHERE task_id = ? AND {_is_free('poll')}",
         *(holder, at + seconds, task_id, holder, at, far_at),
     )
     elsewhere = None if claimed else poll_elsewhere(ledger.read, task_id, holder, longest_seconds)
@@ -67,7 +71,7 @@ def release_poll(ledger: Changing, task_id: str, holder: str, seconds: float, *,
 def is_saved_elsewhere(ledger: Reading, request_id: str, holder: str) -> bool:
     """Say whether another call has taken the saving of a video."""
     row = ledger.db.one(
-        "SELECT 1 AS taken FROM requests WHERE request_id = ? AND saving_by <> ? AND saving_until > ? AND saving_until < ?",
+        f"SELECT 1 AS taken FROM requests WHERE request_id = ? AND NOT {_is_free('saving')}",
         *(request_id, holder, ledger.at, ledger.at + FAR_SECONDS),
     )
     return row is not None
@@ -78,7 +82,7 @@ def claim_saving(ledger: Changing, request_id: str, holder: str, seconds: float,
     at = ledger.read.at
     claimed = ledger.db.run(
         "UPDATE requests SET saving_by = ?, saving_until = ? WHERE request_id = ? AND (kept = 0 OR (kept = 1 AND ? = 1))"
-        " AND (saving_until IS NULL OR saving_by = ? OR saving_until <= ? OR saving_until >= ?)",
+        f" AND {_is_free('saving')}",
         *(holder, at + seconds, request_id, int(again), holder, at, at + FAR_SECONDS),
     )
     return claimed == 1

@@ -6,7 +6,7 @@ import hashlib
 import secrets
 import time
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from threading import Event, Lock
 from typing import Any, TypeVar
@@ -43,6 +43,7 @@ from seedance_mcp.money.records import (
     Used,
     Verdict,
     Wanted,
+    new_request_id,
 )
 from seedance_mcp.money.sql_changes import Changing
 from seedance_mcp.money.sql_queries import Reading
@@ -186,7 +187,7 @@ class SqlLedger:
 
     async def adopt(self, task_id: str, made_at: datetime | None) -> Record:
         """Take in a task that was made elsewhere."""
-        request_id = f"req_{secrets.token_hex(16)}"
+        request_id = new_request_id()
         return await self._write(lambda ledger: ledger.adopt(request_id, task_id, made_at), concerns_all=_all)
 
     async def save(self, request_id: str, saved: Saved) -> Record:
@@ -290,6 +291,11 @@ class SqlLedger:
         """Sum requests by project or model since a UTC day."""
         return await self._read(lambda ledger: sql_lists.spending(ledger, by, (since - EPOCH).days))
 
+    async def spending_by_day(self, since: date) -> dict[date, Totals]:
+        """Sum requests by day."""
+        found = await self._read(lambda ledger: sql_lists.spending_by_day(ledger, (since - EPOCH).days))
+        return {EPOCH + timedelta(days=day): totals for day, totals in found.items()}
+
     async def unknown_outcomes(self) -> list[Record]:
         """Give every principal's requests of unknown outcome."""
         return await self._read(lambda ledger: ledger.unknown_outcomes())
@@ -392,9 +398,9 @@ class SqlLedger:
         """Give the newest entries of the audit."""
         return await self._read(lambda ledger: sql_people.entries(ledger.db, ledger.insertion_order, since, principal, limit))
 
-    async def changes_since(self, at: datetime) -> list[Record]:
+    async def changes_since(self, at: datetime, until: datetime | None = None) -> list[Record]:
         """Give every principal's requests that changed since a time."""
-        return await self._read(lambda ledger: ledger.changes_since(at))
+        return await self._read(lambda ledger: ledger.changes_since(at, until))
 
     async def listen(self) -> Heard | None:
         """Begin to listen for changes by any process."""

@@ -44,7 +44,6 @@ def _verdict(fact: Documented, exchanges: list[Exchange], asked: Asked) -> Verdi
 def rows_of(verdicts: Iterable[Verdict]) -> list[tuple[str, ...]]:
     """Give the rows of the report's table: fact, verdict, expectation, source, what was seen."""
     cells = ((each.fact.name, each.word, each.fact.expected, SOURCES[each.fact.source], each.seen) for each in verdicts)
-    cells = ((each.fact.name, each.word, each.fact.expected, SOURCES[each.fact.source], each.seen) for each in verdicts)
     return [tuple(cell.replace("|", "/") for cell in row) for row in cells]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import logging
-import traceback
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -20,7 +19,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from seedance_mcp._version import __version__
 from seedance_mcp.catalogue.profiles import Profile
-from seedance_mcp.errors import InvalidRequest, ProviderFailed, SeedanceError
+from seedance_mcp.errors import InvalidRequest, ProviderFailed, SeedanceError, place_of
 from seedance_mcp.instant.opening import Opening, prefers_flat
 from seedance_mcp.instant.pipes import claim
 from seedance_mcp.server import background, player, tasks_extension
@@ -262,8 +261,7 @@ def _with_long_wait(result: results.Result, seconds: int | None) -> results.Resu
 
 def _bug(failure: Exception) -> ProviderFailed:
     """Log where a bug of ours showed, and make the error that the agent gets."""
-    where = "".join(traceback.format_tb(failure.__traceback__))  # its message could hold a prompt or a signed URL
-    log.error("%s in a tool call:\n%s", type(failure).__name__, where)
+    log.error("%s in a tool call:\n%s", type(failure).__name__, place_of(failure))
     return ProviderFailed("A bug inside seedance-mcp stopped this call: the operator finds its place in the log.")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import traceback
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
@@ -20,6 +19,7 @@ from seedance_mcp.errors import (
     NotConfigured,
     OutcomeUnknown,
     SeedanceError,
+    place_of,
 )
 from seedance_mcp.money import gate
 from seedance_mcp.money.policy import is_of_unknown_outcome
@@ -261,8 +261,7 @@ def _unforeseen(failure: Exception) -> OutcomeUnknown:
 
 
 def _log_unforeseen(failure: Exception) -> None:
-    where = "".join(traceback.format_tb(failure.__traceback__))  # its message could hold a prompt or a signed URL
-    log.error("%s while a request was under way:\n%s", type(failure).__name__, where)
+    log.error("%s while a request was under way:\n%s", type(failure).__name__, place_of(failure))
 
 
 async def _disputed(session: Session, request: VideoRequest) -> list[str]:

@@ -91,7 +91,7 @@ async def _downloaded(
 async def _saved_before(session: Session, record: Record, wanted: str | None) -> SavedVideo | None:
     """Give the video that is saved already, if its bytes are still there."""
     saved = (await session.ledger.get(record.request_id)).saved
-    if saved is None or not await anyio.to_thread.run_sync(session.video_store.holds, _stored(saved)):
+    if saved is None or not await anyio.to_thread.run_sync(session.video_store.holds, Stored(*saved)):
         return None
     return _saved_video(session, record, saved, wanted)
 
@@ -127,7 +127,7 @@ async def _taken(turn: Turn, caller: Caller) -> PartFile:
 
 async def _noted(session: Session, record: Record, stored: Stored, wanted: str | None) -> SavedVideo:
     """Note in the ledger where a video is kept."""
-    saved = Saved(stored.uri, stored.size_bytes, stored.sha256)
+    saved = Saved(*stored)
     with anyio.CancelScope(shield=True), suppress(LedgerUnusable):  # the video is there, and that matters more than the ledger
         await session.ledger.save(record.request_id, saved)
         await anyio.to_thread.run_sync(session.video_store.noted, session.principal, record.request_id)
@@ -259,11 +259,7 @@ def _without_link(task: Task) -> DownloadFailed:
 
 async def _open_saved(session: Session, saved: Saved) -> BinaryIO | None:
     """Open a saved video; `None` where the store has not the same bytes any more."""
-    return await anyio.to_thread.run_sync(session.video_store.open, _stored(saved))
-
-
-def _stored(saved: Saved) -> Stored:
-    return Stored(saved.uri, saved.size_bytes, saved.sha256)
+    return await anyio.to_thread.run_sync(session.video_store.open, Stored(*saved))
 
 
 @asynccontextmanager

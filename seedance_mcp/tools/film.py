@@ -171,7 +171,7 @@ async def _keep(session: Session, arguments: JoinVideos, parts: tuple[str, ...],
     now, film_id = session.now(), f"film_{secrets.token_hex(8)}"
     name = video_name(arguments.filename, f"{now:%Y-%m-%d} film of {len(arguments.tasks)} {film_id}")
     stored = await anyio.to_thread.run_sync(partial(_stored, session, name, path))
-    saved = Saved(stored.uri, stored.size_bytes, stored.sha256)
+    saved = Saved(*stored)
     film = Film(film_id, now, seconds, parts, saved, arguments.project)
     with anyio.CancelScope(shield=True), suppress(LedgerUnusable):  # the film is there, and that matters more than the ledger
         await session.ledger.keep_film(film)

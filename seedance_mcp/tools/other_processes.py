@@ -124,11 +124,8 @@ class Changes(Observer):
 
     async def _note_earlier(self, since: datetime) -> None:
         """Keep what changed just before, which nobody waits for."""
-        recent = await self._ledger().changes_since(since - timedelta(seconds=OVERLAP_SECONDS))
-        later = {task.request_id for task in await self._ledger().changes_since(since)}
-        for task in recent:
-            if task.request_id not in later:
-                self._is_new(task)
+        for task in await self._ledger().changes_since(since - timedelta(seconds=OVERLAP_SECONDS), since):
+            self._is_new(task)
 
     async def _read(self, since: datetime) -> datetime:
         """Read what changed since a time, and give the time of the reading."""

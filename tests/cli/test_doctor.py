@@ -258,3 +258,28 @@ async def test_what_is_wrong_with_principals_is_named_with_a_few_of_them(
 async def test_nobody_who_may_come_in_is_told(env: Env, tmp_path: Path) -> None:
     await keep_principals(tmp_path, 1, Principal("anna", NOW, disabled=True, digest="a"))
     assert (await examined())["principals"].fact == "1, 1 disabled; nobody is let in"
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        (
+            ["[SY_ERR:10]", "PROVIDER_MODERATION_ERROR: TRADEMARK"],
+            ("Cause: moderation_brand", "likely fails again", "leave it out"),
+        ),
+        (
+            ["系统繁忙，请稍后重试"],
+            ("Cause: busy", "The same request again: may pass", "Money: a refused request costs nothing"),
+        ),
+        (["budget_exceeded"], ("Code: budget_exceeded", "a limit that the operator set", "until something is changed")),
+        (["provider_error: the provider's words: 余额不足"], ("Code: provider_error", "may succeed later", "Cause: no_money")),
+        (["\x1b[31mnobody knows"], ("Error: [31mnobody knows", "Cause: unknown (such as any other)")),
+    ],
+)
+def test_doctor_explains_an_error_by_its_code_or_by_the_providers_words(
+    text: list[str], wanted: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.main(["doctor", "error", *text]) == 0
+    told = capsys.readouterr().out
+    assert all(each in told for each in wanted), told
+    assert ("Cause:" in told) is not text[0].startswith("budget")

@@ -304,7 +304,7 @@ async def test_an_answer_that_comes_after_the_judgement_wins(open_ledger: OpenLe
     assert (judged.status, judged.settled) == ("failed", 0)
     late = await ledger.observe("req_one", ProviderTask("vid_1", "completed", video_url="https://a.b/c"))
     assert (late.status, late.task_id, late.settled) == ("completed", "vid_1", Decimal("2.5"))
-    assert replace(late, state="queued").evidence is None
+    assert late._replace(state="queued").evidence is None
     await ledger.aclose()
 
 

@@ -255,6 +255,7 @@ def test_whatever_an_agent_asks_for_is_found_by_an_index(tmp_path: Path) -> None
             sql_lists.tasks(read, wanted, 20, None)
             sql_lists.totals(read, wanted)
         sql_lists.spending(read, "project", 0)
+        sql_lists.spending_by_day(read, 0)
     scans = [plan for plan in planner.plans if plan.startswith("SCAN") and not plan.startswith(("SCAN slice_", "SCAN counts"))]
     walks = [
         plan for plan in planner.plans if plan.startswith("SEARCH requests") and "(scope=?) in" in plan and "LIMIT" not in plan

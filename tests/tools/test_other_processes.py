@@ -171,10 +171,10 @@ async def test_a_ledger_that_is_away_for_a_while_ends_nothing(open_ledger: OpenL
     async with with_task(open_ledger, tmp_path) as made:
 
         class Away(Announced):
-            async def changes_since(self, at: datetime) -> list[Record]:
+            async def changes_since(self, at: datetime, until: datetime | None = None) -> list[Record]:
                 if self.is_away:
                     raise LedgerAway("away")
-                return await self.ledger.changes_since(at)
+                return await self.ledger.changes_since(at, until)
 
         ledger = Away(made)
         ledger.is_away = True
