@@ -33,6 +33,10 @@ class Reply(NamedTuple):
     token: str
 
 
+class AskedForLater(Exception):
+    """The call ends with a question, and another round of it brings the answer."""
+
+
 Ask = Callable[[str, str], Awaitable[Action]]
 """Puts a question to the user; takes the question and the token that stands for a yes."""
 
@@ -218,6 +222,9 @@ class Gate(NamedTuple):
             return await self._admitted(wanted, request, estimate, window_seconds, confirm_token)
         except (BudgetExceeded, ConfirmationRequired) as refusal:
             await self._note(refusal, request, estimate)
+            raise
+        except AskedForLater:
+            await self._note(ConfirmationRequired("The user is asked.", confirm_token=""), request, estimate)
             raise
 
     async def _admitted(

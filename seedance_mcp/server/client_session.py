@@ -14,7 +14,7 @@ from mcp.server.auth.provider import AccessToken, principal_components
 from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from seedance_mcp.money.gate import Action, Reply
+from seedance_mcp.money.gate import Action, AskedForLater, Reply
 from seedance_mcp.polling.schedule import HEARTBEAT_SECONDS, Meter
 from seedance_mcp.tools.session import Session, Shared
 
@@ -76,7 +76,7 @@ def longest_wait_seconds(ctx: Context) -> int | None:
     return next((seconds for part, seconds in _LONG_WAITS_SECONDS.items() if part in name), None)
 
 
-class Asked(Exception):
+class Asked(AskedForLater):
     """The call ends with a question; the client makes it again with the user's answer (2026-07-28)."""
 
     def __init__(self, question: str, token: str) -> None:

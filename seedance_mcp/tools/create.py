@@ -26,6 +26,7 @@ from seedance_mcp.money.policy import is_of_unknown_outcome
 from seedance_mcp.money.prices import Estimate, billed_video
 from seedance_mcp.money.records import JUDGED_AFTER_SECONDS, NewRequest, Record
 from seedance_mcp.task import ProviderTask
+from seedance_mcp.tools import refusals
 from seedance_mcp.tools.arguments import CreateVideo
 from seedance_mcp.tools.changes import (
     judge_unknown,
@@ -56,17 +57,15 @@ async def create_video(session: Session, arguments: CreateVideo, caller: Caller)
         SeedanceError: We or the provider refused the request; `charged` says whether money went.
     """
     request, options = arguments.request, arguments.options
-    _check_strictly(session, request)
-    unknown = await check_references(session, request)
-    await session.prices.refresh()
-    reference = billed_video(request)
-    billed = await session.ledger.media(reference) if reference else None
-    estimate = session.prices.estimate(request, billed and billed.seconds)
-    told = [*await _disputed(session, request), *_unlisted(session, request)]
-    warnings = [*unknown, *_warnings(request, estimate, told)]
     if options.dry_run:
+        estimate, warnings = await _priced(session, request)
         return _estimated(await _would_send(session, arguments, estimate, warnings), estimate)
-    session.client.require_key()
+    try:
+        estimate, warnings = await _priced(session, request)
+        session.client.require_key()
+    except SeedanceError as refusal:  # the gate enters those that come later
+        await refusals.enter(session, refusal, request.model)
+        raise
     drift = await _settle_what_can_be(session)
     admission = gate.Gate(session.settings, session.ledger, session.now, caller.ask, caller.reply, drift, session.principal)
     labels = options.model_dump(include={"allow_duplicate", "confirm_token", "project", "take"})
@@ -82,6 +81,18 @@ async def create_video(session: Session, arguments: CreateVideo, caller: Caller)
     with anyio.CancelScope(shield=True):  # a request that was sent is recorded, whatever the caller does
         record = await _send(session, record, request)
     return _estimated(await _told(session, record, warnings), estimate)
+
+
+async def _priced(session: Session, request: VideoRequest) -> tuple[Estimate, list[str]]:
+    """Give the price of a request and the warnings about it; raises `SeedanceError` where it may not be sent at all."""
+    _check_strictly(session, request)
+    unknown = await check_references(session, request)
+    await session.prices.refresh()
+    reference = billed_video(request)
+    billed = await session.ledger.media(reference) if reference else None
+    estimate = session.prices.estimate(request, billed and billed.seconds)
+    told = [*await _disputed(session, request), *_unlisted(session, request)]
+    return estimate, [*unknown, *_warnings(request, estimate, told)]
 
 
 def _check_strictly(session: Session, request: VideoRequest) -> None:

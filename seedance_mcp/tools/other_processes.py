@@ -15,6 +15,7 @@ from seedance_mcp.errors import SeedanceError
 from seedance_mcp.money.announcements import Announcements
 from seedance_mcp.money.ledger import Ledger
 from seedance_mcp.money.records import PollClaim, Record
+from seedance_mcp.polling.shared import TASKS_AT_MIN_INTERVAL
 from seedance_mcp.tools.observer import Observer
 
 POLL_SECONDS = 15.0
@@ -42,7 +43,8 @@ class Replicas:
 
     async def claim(self, pace_seconds: float) -> PollClaim:
         """Claim the poll in the ledger."""
-        return await self._ledger.claim_poll(self._task_id, self._process, POLL_SECONDS, pace_seconds)
+        interval_seconds = pace_seconds * TASKS_AT_MIN_INTERVAL
+        return await self._ledger.claim_poll(self._task_id, self._process, POLL_SECONDS, pace_seconds, interval_seconds)
 
     async def release(self, seconds: float, *, answered: bool) -> None:
         """End the claim in the ledger."""

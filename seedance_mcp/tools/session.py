@@ -16,6 +16,7 @@ import anyio
 
 from seedance_mcp.catalogue.edition import Edition, load_edition, narrowed
 from seedance_mcp.errors import NotConfigured
+from seedance_mcp.money.audit import Refusals
 from seedance_mcp.money.gate import Action, Reply
 from seedance_mcp.money.ledger import Ledger, open_ledger
 from seedance_mcp.money.price_lists import KeptLists
@@ -155,6 +156,8 @@ class Shared:
     newer word, as the time of the event loop at which that began."""
     save_faults: dict[str, str] = field(default_factory=dict[str, str])
     """By request id: why a video could not be saved without being asked."""
+    refusals: Refusals = field(default_factory=Refusals)
+    """The refusals before a price that were entered in the audit of late."""
     observer: Observer = field(default_factory=NoObserver)
     """Learns what happens; a server puts its subscriptions and log lines here."""
     watchers: list[Observer] = field(default_factory=list[Observer])
