@@ -20,6 +20,7 @@ __all__ = [
     "observer",
     "other_processes",
     "picture_shapes",
+    "price_list_file",
     "reachable",
     "references",
     "remedies",

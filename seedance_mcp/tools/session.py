@@ -18,7 +18,6 @@ from seedance_mcp.catalogue.edition import Edition, load_edition, narrowed
 from seedance_mcp.errors import NotConfigured
 from seedance_mcp.money.gate import Action, Reply
 from seedance_mcp.money.ledger import Ledger, open_ledger
-from seedance_mcp.money.price_lists import KeptLists
 from seedance_mcp.money.prices import PriceBook, load_prices
 from seedance_mcp.money.principals import Principal
 from seedance_mcp.money.records import Record
@@ -31,6 +30,7 @@ from seedance_mcp.tools.observations import Observations
 from seedance_mcp.tools.observed_ledger import observed
 from seedance_mcp.tools.observer import LedgerCall, NoObserver, Observer
 from seedance_mcp.tools.other_processes import Changes
+from seedance_mcp.tools.price_list_file import PriceListFile
 from seedance_mcp.tools.results import Task
 from seedance_mcp.tools.views import Outlook, task_of
 
@@ -127,9 +127,9 @@ def offered_edition(settings: Settings) -> Edition:
         raise NotConfigured(f"SEEDANCE_MODELS: {error}") from error
 
 
-def kept_price_lists(settings: Settings) -> KeptLists:
+def kept_price_lists(settings: Settings) -> PriceListFile:
     """Give the price lists that are kept of the provider; the embedded sandbox has another port each time."""
-    return KeptLists(settings.ledger_dir, "sandbox" if settings.sandbox else settings.base_url)
+    return PriceListFile(settings.ledger_dir, "sandbox" if settings.sandbox else settings.base_url)
 
 
 @dataclass
@@ -207,7 +207,7 @@ class Shared:
             return await self.client.list_prices()
 
         own = load_prices(self.settings.prices) if self.settings.prices else {}
-        return PriceBook(own, fetch, kept_price_lists(self.settings))
+        return PriceBook(own, fetch, kept_price_lists(self.settings).keep)
 
     @cached_property
     def observations(self) -> Observations:
