@@ -17,7 +17,7 @@ from seedance_mcp.proof.probes import PICTURE, WRONG_KEY, Probes, Say
 from seedance_mcp.proof.recorder import Recorder
 from seedance_mcp.proof.verdicts import HEAD, Verdict, cassette_of, judge, rows_of, summary
 from seedance_mcp.server.handlers import open_shared
-from seedance_mcp.server.resources import table
+from seedance_mcp.server.markdown import table
 from seedance_mcp.settings import Settings
 from seedance_mcp.tools.session import Shared
 
