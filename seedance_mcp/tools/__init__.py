@@ -4,6 +4,7 @@ __all__ = [
     "arguments",
     "auto_save",
     "balance",
+    "beside",
     "brief",
     "cast",
     "changes",

@@ -7,6 +7,7 @@ import math
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 import anyio
 
@@ -15,6 +16,7 @@ from seedance_mcp.money.gate import Action, Reply
 from seedance_mcp.money.records import Record
 from seedance_mcp.tools import downloads
 from seedance_mcp.tools.arguments import DownloadVideo
+from seedance_mcp.tools.beside import beside
 from seedance_mcp.tools.expiring import find_expiring
 from seedance_mcp.tools.results import Task
 from seedance_mcp.tools.session import Session, Shared
@@ -62,10 +64,7 @@ async def save(session: Session, record: Record) -> bool:
     if not await session.ledger.claim_saving(record.request_id, holder, CLAIM_SECONDS):
         return False
     try:
-        async with anyio.create_task_group() as group:
-            group.start_soon(_keep_claim, session, record.request_id, holder)
-            await _download(session, record)
-            group.cancel_scope.cancel()
+        await beside(partial(_keep_claim, session, record.request_id, holder), partial(_download, session, record))
     finally:
         with anyio.CancelScope(shield=True):  # else nobody could save it for a while
             await session.ledger.release_saving(record.request_id, holder)

@@ -27,6 +27,7 @@ from seedance_mcp.money.prices import Estimate, billed_video
 from seedance_mcp.money.records import JUDGED_AFTER_SECONDS, NewRequest, Record
 from seedance_mcp.task import ProviderTask
 from seedance_mcp.tools.arguments import CreateVideo
+from seedance_mcp.tools.beside import beside
 from seedance_mcp.tools.changes import (
     judge_unknown,
     keep_awaiting,
@@ -181,20 +182,11 @@ RENEW_SECONDS = 15.0
 async def _post(session: Session, request_id: str, request: VideoRequest) -> ProviderTask:
     """Send the request, and say in the ledger that its answer is awaited for as long as it is."""
     session.shared.awaiting[request_id] = session.ledger
-    came: list[ProviderTask | Exception] = []
+    post = partial(session.client.create_video, request.to_body(), request.route.path)
     try:
-        async with anyio.create_task_group() as group:
-            group.start_soon(_renew, session)
-            try:
-                came.append(await session.client.create_video(request.to_body(), request.route.path))
-            except Exception as failure:  # noqa: BLE001 - it leaves the group as what it is
-                came.append(failure)
-            group.cancel_scope.cancel()
+        return await beside(partial(_renew, session), post)
     finally:
         del session.shared.awaiting[request_id]
-    if isinstance(came[0], Exception):
-        raise came[0]
-    return came[0]
 
 
 async def _renew(session: Session) -> None:
