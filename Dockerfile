@@ -1,12 +1,16 @@
 # The server over Streamable HTTP. Off loopback it starts only with SEEDANCE_HTTP_TOKENS; SEEDANCE_HTTP_HOSTS names the outer host.
-FROM python:3.13-slim AS build
+# Every library is one of deploy/image.lock, byte for byte; --build-arg BASE=python:3.13-slim@sha256:… pins what lies below them.
+ARG BASE=python:3.13-slim
+FROM ${BASE} AS build
 WORKDIR /src
+COPY deploy/image.lock deploy/build.lock deploy/
+RUN pip download --no-cache-dir --only-binary :all: --require-hashes --dest /wheels --requirement deploy/image.lock \
+    && pip install --no-cache-dir --only-binary :all: --require-hashes --requirement deploy/build.lock
 COPY pyproject.toml README.md LICENSE ./
-COPY deploy/constraints.txt deploy/constraints.txt
 COPY seedance_mcp seedance_mcp
-RUN pip wheel --no-cache-dir --constraint deploy/constraints.txt --wheel-dir /wheels ".[media,notify,otel,postgres,storage]"
+RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels .
 
-FROM python:3.13-slim
+FROM ${BASE}
 RUN --mount=type=bind,from=build,source=/wheels,target=/wheels \
     pip install --no-cache-dir --no-index --find-links /wheels "seedance-mcp[media,notify,otel,postgres,storage]" \
     && useradd --create-home --uid 1000 seedance \

@@ -48,6 +48,23 @@ picture:
 packages:
     "{{ python }}" packages/make.py
 
+# Resolve anew what the image installs, into deploy/image.lock and deploy/build.lock.
+lock:
+    "{{ python }}" packages/lock.py
+
+# Build the source archive and the wheel into dist/release, and check what the package index will make of them.
+build:
+    "{{ python }}" -m build --outdir dist/release
+    "{{ bin }}/twine" check --strict dist/release/*
+
+# Install the built wheel in an empty environment and make the demo's films from it; then as the image does, from its lock.
+rehearse:
+    "{{ python }}" packages/rehearse.py
+
+# Write the SBOM of the rehearsed image (CycloneDX), dist/seedance-mcp.cdx.json.
+sbom:
+    "{{ python }}" packages/sbom.py
+
 # Measure; without a name every part of BENCHMARKS.md.
 bench *parts:
     "{{ python }}" tests/bench {{ parts }}

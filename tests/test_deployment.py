@@ -71,15 +71,33 @@ def test_the_manifests_fit_each_other_and_the_program() -> None:
     assert "SEEDANCE_API_KEY" not in {each["name"] for each in SERVER["env"]}
 
 
-def test_the_image_pins_what_it_installs() -> None:
-    pins = dict(line.split("==") for line in (TOP / "deploy/constraints.txt").read_text("utf-8").splitlines() if "==" in line)
-    project: dict[str, Any] = tomllib.loads((TOP / "pyproject.toml").read_text("utf-8"))["project"]
-    (extras,) = set(re.findall(r"\[([a-z,]+)\]\"", DOCKERFILE))
-    wanted = [
-        *project["dependencies"],
-        *(need for name in extras.split(",") for need in project["optional-dependencies"][name]),
-    ]
-    assert {re.split(r"[\[<>=]", need)[0].replace("_", "-") for need in wanted} <= pins.keys()
+LOCKED = re.compile(
+    r"^([a-z0-9-]+)(?:\[[a-z,]+\])?==\S+(?: ; .+)? \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", re.MULTILINE
+)
+
+
+def locked(name: str) -> set[str]:
+    """The packages of a lock, each with a version and at least one hash."""
+    text = (TOP / "deploy" / name).read_text("utf-8")
+    found = [name for name, _ in LOCKED.findall(text)]
+    assert len(found) == len(re.findall(r"^[a-z]", text, re.MULTILINE))
+    return set(found)
+
+
+def test_the_image_installs_only_what_its_lock_names_with_hashes() -> None:
+    project: dict[str, Any] = tomllib.loads((TOP / "pyproject.toml").read_text("utf-8"))
+    about = project["project"]
+    (extras,) = (each.split(",") for each in re.findall(r"\[([a-z,]+)\]\"", DOCKERFILE))
+    assert f"EXTRAS = {tuple(extras)}".replace("'", '"') in (TOP / "packages" / "lock.py").read_text("utf-8")
+    wanted = [*about["dependencies"], *(need for name in extras for need in about["optional-dependencies"][name])]
+    assert _names(wanted) <= locked("image.lock")
+    assert _names(project["build-system"]["requires"]) <= locked("build.lock")
+    installed = re.findall(r"pip (?:download|install|wheel) .*", DOCKERFILE)
+    assert all("--require-hashes" in each or "--no-index" in each or "--no-deps" in each for each in installed)
+
+
+def _names(requirements: list[str]) -> set[str]:
+    return {re.split(r"[\[<>=]", each)[0].replace("_", "-") for each in requirements}
 
 
 @pytest.mark.slow

@@ -50,6 +50,7 @@ RAW = "https://raw.githubusercontent.com/seedance-mcp/seedance-mcp/main"
 CHARS_PER_TOKEN = 3.3
 """What a token (o200k) has in pages such as these, at least: counted with gpt-tokenizer it was 3.5 to 3.7."""
 
+RELEASE = (TOP / "RELEASE.md").read_text("utf-8")
 JUSTFILE = (TOP / "Justfile").read_text("utf-8")
 
 
@@ -334,9 +335,8 @@ def test_the_docker_image_copies_everything_that_the_build_reads() -> None:
     copied = [word for name, rest in instructions() if name == "COPY" for word in rest.split()[:-1]]
     assert all((TOP / word).exists() for word in copied)
     project, build = PYPROJECT["project"], PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
-    assert {"pyproject.toml", *_fragments(), *project["license-files"], *build["packages"], "deploy/constraints.txt"} == set(
-        copied
-    )
+    locks = {"deploy/image.lock", "deploy/build.lock"}
+    assert {"pyproject.toml", *_fragments(), *project["license-files"], *build["packages"], *locks} == set(copied)
 
 
 def _fragments() -> list[str]:
@@ -397,7 +397,7 @@ def test_every_link_between_documents_leads_somewhere(path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["AGENTS", "ARCHITECTURE", "CONTRIBUTING", "RELEASE", "SECURITY"])
 def test_every_file_that_maintainers_are_sent_to_exists(name: str) -> None:
-    words = re.findall(r"`((?!\.venv)[\w./-]*/[\w./-]*)`", (TOP / f"{name}.md").read_text("utf-8"))
+    words = re.findall(r"`((?!\.venv|dist/)[\w./-]*/[\w./-]*)`", (TOP / f"{name}.md").read_text("utf-8"))
     assert [word for word in words if not _exists(word)] == []
 
 
@@ -423,3 +423,15 @@ def test_the_workflow_runs_the_gate_on_every_python_of_the_classifiers() -> None
     assert (TOP / ".ci/run").exists()
     for line in re.findall(r"run: seedance-mcp (.+)", workflow):
         assert line == "--version" or main.parser().parse_args(line.split())
+
+
+def test_the_workflow_of_a_release_does_what_the_recipes_do() -> None:
+    workflow = (TOP / ".github/workflows/release.yml").read_text("utf-8")
+    for recipe in ("build", "rehearse", "sbom"):
+        (body,) = (body for _, name, body in RECIPE.findall(JUSTFILE) if name == recipe)
+        for line in re.findall(r"`(.*?)`", _commands(body)):
+            assert f"- run: {line.removeprefix('.venv/bin/')}\n" in workflow
+    (bundled,) = re.findall(r"run: seedance-mcp (bundle .+)", workflow)
+    assert main.parser().parse_args(bundled.split())
+    assert f"`seedance-mcp {bundled}`" in RELEASE
+    assert all(word in RELEASE for word in re.findall(r"(?:name|environment): (release|pypi)\b", workflow))

@@ -13,16 +13,14 @@ import json
 import os
 import re
 import tempfile
-import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
-from typing import Any, cast
 
 from pydantic import SecretStr
 
-from seedance_mcp.cli import jsonc_edit, remote
+from seedance_mcp.cli import jsonc_edit, remote, toml_edit, yaml_edit
 from seedance_mcp.cli.installed import ClientFile, client_files, is_here
 from seedance_mcp.cli.invocation import as_typed
 from seedance_mcp.cli.mcp_clients import BY_NAME, KEY, SERVER, ClientApp, ServerEntry, own_command, uvx_command
@@ -36,7 +34,6 @@ _FIELD = re.compile(r"""[:=]\s*["'\[{\d]""")
 """Where the value of a field begins."""
 _CONTROL = re.compile(r"[^\n\t\x20-\x7e\u00a0-\u2027\u202f-\u2065\u2070-\ufefe\uff00-\U0010ffff]")
 """Characters that a terminal obeys."""
-_BARE_NEWLINE = re.compile(r"(?<!\r)\n")
 _BOM = b"\xef\xbb\xbf"
 _PRIVATE_MODE = 0o600
 _SHOWN_CHARS = 160
@@ -54,6 +51,8 @@ _PASSED_ON = (
     "output_dir",
     "download_proxy",
 )
+_EDITORS = {"toml": toml_edit, "yaml": yaml_edit}
+"""What edits a file that is no JSON."""
 _KEPT, _ABSENT = "before-seedance", "none-before-seedance"
 """In the name of a copy: the file had content, or did not exist."""
 
@@ -124,7 +123,8 @@ def plan_install(client: ClientApp, entry: ServerEntry, *, private: bool = False
 
 def _standalone(client: ClientApp, entry: ServerEntry) -> str:
     """Write the entry in the client's own format, as in a file that holds nothing else."""
-    return _with_table("", client.servers, entry) if client.format == "toml" else jsonc_edit.put("", (SERVER,), entry)
+    editor = _EDITORS.get(client.format)
+    return editor.put("", client.servers, entry) if editor else jsonc_edit.put("", (SERVER,), entry)
 
 
 def plan_undo(client: ClientApp) -> Change:
@@ -245,62 +245,20 @@ def _edited(path: Path, content: bytes | None, edit: Callable[[str], str]) -> by
 
 def _with_entry(client: ClientApp, text: str, entry: ServerEntry) -> str:
     """Add the entry, and the client's question for the key if the entry refers to it."""
-    if client.format == "toml":
-        return _with_table(text, client.servers, entry)
+    if editor := _EDITORS.get(client.format):
+        return editor.put(text, client.servers, entry)
     text = jsonc_edit.put(text, (client.servers, SERVER), entry)
     asked = [each for each in client.inputs if f"${{input:{each['id']}}}" in json.dumps(entry)]
     return reduce(lambda left, each: jsonc_edit.put(left, ("inputs", each["id"]), each), asked, text)
 
 
-def _put_table(servers: Any, entry: ServerEntry) -> None:
-    """Change an earlier entry in place, which keeps the comments around it."""
-    table = servers.setdefault(SERVER, {})
-    for name in [each for each in table if each not in entry]:
-        del table[name]
-    table.update(entry)
-
-
 def _without_entry(client: ClientApp, text: str, own_containers: list[str]) -> str:
     """Remove the entry, and those of our own containers that are empty then."""
-    if client.format == "toml":
-        return _toml(text, client.servers, lambda servers: servers.pop(SERVER, None)) if SERVER in text else text
+    if editor := _EDITORS.get(client.format):
+        return editor.remove(text, client.servers)
     left = jsonc_edit.remove(text, (client.servers, SERVER))
     left = reduce(lambda kept, each: jsonc_edit.remove(kept, ("inputs", each["id"])), client.inputs, left)
     return reduce(jsonc_edit.prune, own_containers, left) if left != text else text
-
-
-def _with_table(text: str, name: str, entry: ServerEntry) -> str:
-    """Append the entry as a table; if that makes the TOML invalid, change the servers' table in place."""
-    import tomlkit  # noqa: PLC0415 - only one client needs it
-
-    gap = "" if not text else "\n" if text.endswith("\n") else "\n\n"
-    appended = text + _like(text, gap + tomlkit.dumps({name: {SERVER: entry}}))
-    try:
-        tomllib.loads(appended)
-    except tomllib.TOMLDecodeError:
-        return _toml(text, name, lambda servers: _put_table(servers, entry))
-    return appended
-
-
-def _toml(text: str, name: str, edit: Callable[[Any], object]) -> str:
-    """Edit the servers' table; everything else stays as it was written."""
-    import tomlkit  # noqa: PLC0415 - only one client needs it
-    from tomlkit.exceptions import TOMLKitError  # noqa: PLC0415 - likewise
-
-    try:
-        document = tomlkit.parse(text)
-    except TOMLKitError as error:
-        raise InvalidRequest(f"Invalid TOML: {error}.") from error
-    servers: Any = cast("dict[str, Any]", document).get(name, {})
-    if not isinstance(servers, dict):
-        raise InvalidRequest(f"{name} must be a table.")
-    edit(servers)
-    return _like(text, tomlkit.dumps(document))
-
-
-def _like(text: str, new: str) -> str:
-    """Give new text the line ends of the file."""
-    return _BARE_NEWLINE.sub("\r\n", new) if "\r\n" in text and not _BARE_NEWLINE.search(text) else new
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from seedance_mcp.cli import jsonc_edit
+from seedance_mcp.cli import jsonc_edit, yaml_edit
 from seedance_mcp.cli.mcp_clients import CLIENTS, KEY, SERVER, TOKEN, ClientApp, ServerEntry, folders
 from seedance_mcp.errors import InvalidRequest
 from seedance_mcp.origin import PACKAGE
@@ -26,7 +26,9 @@ _REFERENCE = re.compile(r"\$?\{(?:env:)(\w+)\}|\$\{(\w+)(?::-([^{}]*))?\}|\$([A-
 """A variable of the client's own environment: `${NAME}`, `${NAME:-default}`, `${env:NAME}`, `{env:NAME}`, `$NAME`."""
 _QUESTION = re.compile(r"\$\{input:[^{}]*\}")
 _BY_NAME = re.compile(rf"{PACKAGE}(\[\w+\])?([=@<>~!]\S*)?")
-_URLS = ("url", "httpUrl", "serverUrl")
+_NAMES = ("env_vars", "env_keys")
+"""The fields in which clients name variables that they pass on."""
+_URLS = ("url", "httpUrl", "serverUrl", "uri")
 """The fields in which clients name the address of a server."""
 _LINE = re.compile(r"at line \d+")
 
@@ -83,7 +85,7 @@ class ClientFile:
     @property
     def _words(self) -> list[Any]:
         """The program and its arguments."""
-        program: Any = (self.entry or {}).get("command")
+        program: Any = (self.entry or {}).get(self.client.program)
         further: Any = (self.entry or {}).get("args")
         given: list[Any] = cast("list[Any]", program) if isinstance(program, list) and self.client.one_list else [program]
         return [*given, *(cast("list[Any]", further) if isinstance(further, list) else [])]
@@ -100,7 +102,7 @@ class ClientFile:
 
     def variables(self, shell: Mapping[str, str]) -> dict[str, str]:
         """Give the entry's variables, those that it refers to filled in from this shell; never what the client asks for."""
-        passed: Any = (self.entry or {}).get("env_vars")
+        passed: Any = next((found for name in _NAMES if (found := (self.entry or {}).get(name))), None)
         names = cast("list[Any]", passed) if isinstance(passed, list) else []
         found = {name: shell[name] for name in names if isinstance(name, str) and name in shell}
         fill: Callable[[str], str] = (lambda text: _filled(text, shell)) if self.client.fills_in else str
@@ -145,6 +147,8 @@ def _read(client: ClientApp) -> ClientFile:
 
 def _entry(client: ClientApp, text: str) -> ServerEntry | None:
     """Find our entry; raises `InvalidRequest` where the file has another form."""
+    if client.format == "yaml":
+        return yaml_edit.read(text, client.servers)
     value: Any = _toml(text) if client.format == "toml" else _json(text)
     for name, title in ((client.servers, "The whole file"), (SERVER, client.servers)):
         if not isinstance(value, dict):

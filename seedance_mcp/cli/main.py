@@ -158,6 +158,10 @@ def _add_setup(commands: Any) -> None:
     doctor = commands.add_parser("doctor", help="check key, provider, folders, ledger and versions")
     doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
     doctor.set_defaults(run=_doctor)
+    about = doctor.add_subparsers(metavar="")
+    explained = about.add_parser("error", help="say what an error means, and what to do")
+    explained.add_argument("text", nargs="+", help="its code, or the provider's words")
+    explained.set_defaults(run=_explain)
     install = commands.add_parser("install", help="add the server to a client's configuration, or remove it")
     install.add_argument("client", nargs="?", choices=list(CLIENTS_BY_NAME), help="without one: list where it is installed")
     install.add_argument("--url", help="connect to a server over HTTP: the address of its /mcp, instead of starting a program")
@@ -194,6 +198,12 @@ def _doctor(options: argparse.Namespace) -> int:
     from seedance_mcp.cli import doctor  # noqa: PLC0415 - loads everything that it checks
 
     return EXIT_FAILED if anyio.run(doctor.report, options.json) else 0
+
+
+def _explain(options: argparse.Namespace) -> None:
+    from seedance_mcp.cli.error_words import explanation  # noqa: PLC0415 - the server does not need it
+
+    print(explanation(" ".join(options.text)))
 
 
 def _install(options: argparse.Namespace) -> None:

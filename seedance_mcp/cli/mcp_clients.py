@@ -42,13 +42,15 @@ class ClientApp:
     """The same in words, for the user."""
     reload_hint: str
     """The user's next step: it makes the client read its configuration again."""
-    format: Literal["json", "toml"] = "json"
+    format: Literal["json", "toml", "yaml"] = "json"
     common_fields: ServerEntry = field(default_factory=ServerEntry)
     """Fields that every entry of this client has that starts a program."""
     input: ServerEntry | None = None
     """The client's own question for the key, where it has one."""
     environment: str = "env"
     """The field that holds the variables of the program."""
+    program: str = "command"
+    """The field that holds the program."""
     one_list: bool = False
     """Whether the program and its arguments are one list."""
     url_field: str = "url"
@@ -87,7 +89,7 @@ class ClientApp:
             key: The key itself, for a client that has no other way; by default the entry only refers to it.
             variables: Further environment variables; none of them is secret.
         """
-        start: ServerEntry = {"command": command} if self.one_list else {"command": command[0], "args": command[1:]}
+        start: ServerEntry = {self.program: command} if self.one_list else {self.program: command[0], "args": command[1:]}
         name = self.environment
         access = {name: {"SEEDANCE_SANDBOX": "1"}} if sandbox else {name: {KEY: key}} if key else self.key_fields
         further = {name: {**access.get(name, {}), **variables}} if variables else {}
@@ -111,6 +113,8 @@ def _bearer(token: str) -> ServerEntry:
 
 _FROM_ENVIRONMENT = f"set {KEY} where the client is started; the file holds only its name"
 _IN_THE_FILE = f"this client expands no variables in its file: let --key-from-env write {KEY} into it, mode 0600"
+_GOOSE = {"name": SERVER, "description": "Seedance videos", "timeout": 300}
+"""Fields that Goose wants in each entry; the time is in seconds, for one call."""
 _INPUT, _TOKEN_INPUT = "seedance-api-key", "seedance-token"
 
 CLIENTS = (
@@ -260,6 +264,23 @@ CLIENTS = (
         token_fields=_bearer(f"${{{TOKEN}}}"),
         programs=("copilot",),
     ),
+    ClientApp(
+        name="goose",
+        title="Goose",
+        file="{goose}/config.yaml",
+        servers="extensions",
+        format="yaml",
+        common_fields={"enabled": True, "type": "stdio", **_GOOSE},
+        key_fields={"env_keys": [KEY]},
+        key_hint=f"set {KEY} where Goose is started, or let `goose configure` keep it in the system's key store",
+        reload_hint="Start a new session; `goose info -v` shows it.",
+        environment="envs",
+        program="cmd",
+        url_field="uri",
+        remote_fields={"enabled": True, "type": "streamable_http", **_GOOSE},
+        token_fields={**_bearer(f"${{{TOKEN}}}"), "env_keys": [TOKEN]},
+        programs=("goose",),
+    ),
 )
 BY_NAME = {client.name: client for client in CLIENTS}
 
@@ -267,7 +288,8 @@ BY_NAME = {client.name: client for client in CLIENTS}
 def folders(platform: str, environment: Mapping[str, str]) -> dict[str, str]:
     """Give the folders that the table names, by the name in `{…}`."""
     home = environment.get("USERPROFILE" if platform == "win32" else "HOME") or str(Path.home())
-    xdg = environment.get("XDG_CONFIG_HOME") or f"{home}/.config"
+    dots = f"{home}/.config"
+    xdg = environment.get("XDG_CONFIG_HOME") or dots
     roaming = environment.get("APPDATA") or f"{home}/AppData/Roaming"
     config = {"darwin": f"{home}/Library/Application Support", "win32": roaming}.get(platform, xdg)
     return {
@@ -276,6 +298,7 @@ def folders(platform: str, environment: Mapping[str, str]) -> dict[str, str]:
         "xdg": xdg,
         "zed": f"{roaming}/Zed" if platform == "win32" else f"{home}/.config/zed" if platform == "darwin" else f"{xdg}/zed",
         "claude": environment.get("CLAUDE_CONFIG_DIR") or home,
+        "goose": f"{roaming}/Block/goose/config" if platform == "win32" else f"{xdg if platform == 'linux' else dots}/goose",
         "codex": environment.get("CODEX_HOME") or f"{home}/.codex",
         "copilot": environment.get("COPILOT_HOME") or f"{home}/.copilot",
     }

@@ -36,7 +36,7 @@ class Surroundings:
             unanswered=self.now < asked_at
             or self._was_under_way(row, reserved)
             or self._is_awaited()
-            or self._happened(f"{self.order} > ? AND {self.order} <= ?", reserved, sent or reserved)
+            or self._happened(f"{self.order} > ? AND {self.order} <= ?", reserved, sent)
             or self._happened("at >= ?", asked_at.timestamp()),
             failed=self._happened_to_earlier(row, reserved, "IN ('failed', 'cancelled')"),
             unclear=self._is_unclear(row, reserved),

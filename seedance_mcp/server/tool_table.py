@@ -164,7 +164,7 @@ TOOLS: tuple[ToolSpec, ...] = (
         title="Wait for a video",
         description=(
             "Wait until a task is finished. Free. Out of time, it is still running: call again. "
-            "Next, when completed: download_video."
+            "Next, when completed and not saved: download_video."
         ),
         icon="M1 0h6L4 4l3 4H1l3-4z",
         read=_reads(arguments.WaitForVideo),
@@ -175,6 +175,19 @@ TOOLS: tuple[ToolSpec, ...] = (
         read_only=True,
         reports_itself=True,
         meta=player.SHOWN,
+    ),
+    ToolSpec(
+        name="upload_asset",
+        title="Upload an asset",
+        description=(
+            "Bring an image, video, audio or a frame of a finished video: gives the reference that model takes, converted "
+            "and reviewed. Free. Next: create_video with reference in one of use_in."
+        ),
+        icon="M4 0l3 4H5v4H3V4H1z",
+        read=_reads(arguments.UploadAsset),
+        run=_upload_asset,
+        result=results.Asset,
+        schema=arguments.UploadAsset,
     ),
     ToolSpec(
         name="download_video",
@@ -208,23 +221,11 @@ TOOLS: tuple[ToolSpec, ...] = (
         schema=arguments.JoinVideos,
     ),
     ToolSpec(
-        name="upload_asset",
-        title="Upload an asset",
-        description=(
-            "Bring an image, video, audio or a frame of a finished video: gives the reference that model takes, converted "
-            "and reviewed. Free. Next: create_video with reference in one of use_in."
-        ),
-        icon="M4 0l3 4H5v4H3V4H1z",
-        read=_reads(arguments.UploadAsset),
-        run=_upload_asset,
-        result=results.Asset,
-        schema=arguments.UploadAsset,
-    ),
-    ToolSpec(
         name="list_tasks",
         title="List tasks",
         description=(
-            "Tasks made here, newest first, also from earlier sessions. Free. Next: wait_for_video for a running one."
+            "Tasks made here, newest first, from earlier sessions too, with totals (cost, unsaved). Free. "
+            "Next: wait_for_video for a running one."
         ),
         icon="M0 1h2v2H0zM3 1h5v2H3zM0 5h2v2H0zM3 5h5v2H3z",
         read=_reads(arguments.ListTasks),

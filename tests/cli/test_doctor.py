@@ -219,3 +219,28 @@ def test_the_exit_code_says_whether_there_is_a_fault(
     findings = json.loads(capsys.readouterr().out)
     assert {"mark": "ok", "what": "key", "fact": "set and well-formed", "remedy": ""} in findings
     assert next(each for each in findings if each["what"] == "provider")["mark"] == "fail"
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        (
+            ["[SY_ERR:10]", "PROVIDER_MODERATION_ERROR: TRADEMARK"],
+            ("Cause: moderation_brand", "likely fails again", "leave it out"),
+        ),
+        (
+            ["系统繁忙，请稍后重试"],
+            ("Cause: busy", "The same request again: may pass", "Money: a refused request costs nothing"),
+        ),
+        (["budget_exceeded"], ("Code: budget_exceeded", "a limit that the operator set", "until something is changed")),
+        (["provider_error: the provider's words: 余额不足"], ("Code: provider_error", "may succeed later", "Cause: no_money")),
+        (["\x1b[31mnobody knows"], ("Error: [31mnobody knows", "Cause: unknown (such as any other)")),
+    ],
+)
+def test_doctor_explains_an_error_by_its_code_or_by_the_providers_words(
+    text: list[str], wanted: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.main(["doctor", "error", *text]) == 0
+    told = capsys.readouterr().out
+    assert all(each in told for each in wanted), told
+    assert ("Cause:" in told) is not text[0].startswith("budget")

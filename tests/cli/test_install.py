@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from seedance_mcp.cli import jsonc_edit, main
+from seedance_mcp.cli import jsonc_edit, main, yaml_edit
 from seedance_mcp.cli.mcp_clients import BY_NAME, CLIENTS, ClientApp, own_command
+from seedance_mcp.errors import InvalidRequest
 from seedance_mcp.origin import requirement
 
 BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"
@@ -40,6 +42,16 @@ ENTRIES: dict[str, dict[str, Any]] = {
         "environment": {"SEEDANCE_API_KEY": "{env:SEEDANCE_API_KEY}"},
     },
     "cline": ENTRY,
+    "goose": {
+        "enabled": True,
+        "type": "stdio",
+        "name": "seedance",
+        "description": "Seedance videos",
+        "timeout": 300,
+        "cmd": "/opt/se dance",
+        "args": ["serve"],
+        "env_keys": ["SEEDANCE_API_KEY"],
+    },
     "copilot": {"type": "local", "tools": ["*"], **ENTRY, "env": {"SEEDANCE_API_KEY": "${SEEDANCE_API_KEY}"}},
 }
 URL = "https://video.example.com/mcp"
@@ -60,8 +72,17 @@ REMOTE: dict[str, dict[str, Any]] = {
     "lmstudio": {"url": URL},
     "opencode": {"type": "remote", "enabled": True, "url": URL, **bearer("{env:SEEDANCE_TOKEN}")},
     "cline": {"type": "streamableHttp", "url": URL},
+    "goose": {
+        **ENTRIES["goose"],
+        "type": "streamable_http",
+        "uri": URL,
+        **bearer("${SEEDANCE_TOKEN}"),
+        "env_keys": ["SEEDANCE_TOKEN"],
+    },
     "copilot": {"type": "http", "tools": ["*"], "url": URL, **bearer("${SEEDANCE_TOKEN}")},
 }
+for name in ("cmd", "args"):
+    REMOTE["goose"].pop(name)
 COMMENT = r"# \w+|/\*.*?\*/|// c, "
 INPUT = {"type": "promptString", "id": "seedance-api-key", "description": "Seedance API key", "password": True}
 
@@ -92,12 +113,15 @@ def plain(text: str) -> str:
 
 def value_of(client: ClientApp, content: bytes) -> dict[str, Any]:
     text = content.decode("utf-8-sig")
+    if client.format == "yaml":
+        return yaml.safe_load(text) or {}
     return tomllib.loads(text) if client.format == "toml" else json.loads(plain(text).strip() or "{}")
 
 
 def with_entry(client: ClientApp, value: dict[str, Any]) -> dict[str, Any]:
     entry = ENTRIES[client.name]
-    wanted = {**value, client.servers: {**value.get(client.servers, {}), "seedance": entry}}
+    servers: dict[str, Any] = value.get(client.servers) or {}
+    wanted = {**value, client.servers: {**servers, "seedance": entry}}
     if client.input:
         others = [each for each in value.get("inputs", []) if each != INPUT]
         wanted["inputs"] = [*others, INPUT]
@@ -160,8 +184,35 @@ def toml_files(draw: st.DrawFn) -> bytes:
     return text.replace("\n", draw(st.sampled_from(["\n", "\r\n"]))).encode()
 
 
+@st.composite
+def yaml_files(draw: st.DrawFn) -> bytes:
+    """What Goose and people leave in its file, with our entry in it or not, at any indentation."""
+    step = draw(st.sampled_from(["  ", "    ", " "]))
+    blocks = [
+        f"one: # first\n{step}{step}enabled: true\n{step}{step}args:\n{step}{step}- -y\n",
+        f"two:\n{step}{step}envs:\n{step}{step}{step}A: 'x: y'\n\n",
+        "three: {type: builtin, name: three}\n",
+        f"seedance:\n{step}{step}cmd: old # mine\n{step}{step}args: []\n",
+        f"'seedance': {{cmd: old}}\n{step}# a comment\n",
+    ]
+    chosen = draw(st.lists(st.sampled_from(blocks), unique_by=lambda each: each.split(":")[0].strip("'"), max_size=4))
+    title = (
+        "extensions: # all\n"
+        if chosen
+        else draw(st.sampled_from(["extensions: {}\n", "extensions:\n", "extensions: ~ # none\n"]))
+    )
+    parts = ["---\n", "# mine\n", "GOOSE_MODEL: stub\n", "text: |-\n  seedance: no\n  extensions:\n", "last:\n- a\n- b\n"]
+    before = draw(st.lists(st.sampled_from(parts), unique=True))
+    middle = [title, *(f"{step}{each}" for each in chosen)] * draw(st.booleans())
+    after = draw(st.sampled_from(["", "other: 1 # o\n", "\n\n# end\n"]))
+    whole = "".join([*sorted(before, key=lambda each: each != "---\n"), *middle, after])
+    text = draw(st.sampled_from(["", BOM])) + (whole if draw(st.booleans()) else whole.removesuffix("\n"))
+    return text.replace("\n", draw(st.sampled_from(["\n", "\r\n"]))).encode()
+
+
 def contents(client: ClientApp) -> st.SearchStrategy[bytes | None]:
-    texts = toml_files() if client.format == "toml" else jsonc_files(client.servers)
+    kinds = {"toml": toml_files, "yaml": yaml_files}
+    texts = kinds[client.format]() if client.format in kinds else jsonc_files(client.servers)
     return st.one_of(st.just(None), *[texts] * 6)
 
 
@@ -201,8 +252,8 @@ def test_undo_after_a_change_by_others_removes_only_the_entry(client: ClientApp,
         assert "only the entry is removed" in capsys.readouterr().out
         left = value_of(client, path.read_bytes())
         assert "seedance" not in json.dumps(left)
-        assert {name: each for name, each in left.items() if each not in ({}, [])} == {
-            name: each for name, each in before.items() if each not in ({}, [])
+        assert {name: each for name, each in left.items() if each not in ({}, [], None)} == {
+            name: each for name, each in before.items() if each not in ({}, [], None)
         }
         for copy in path.parent.glob("*before-seedance*"):
             copy.unlink()
@@ -352,6 +403,7 @@ PLACES = {
         f"{config}/Code/User/globalStorage/saoudrizwan.claude-dev/settings/cline_mcp_settings.json"
         for config in ("/h/Library/Application Support", "C:/r", "/h/.config")
     ),
+    "goose": ("/h/.config/goose/config.yaml", "C:/r/Block/goose/config/config.yaml", "/h/.config/goose/config.yaml"),
     "copilot": tuple(f"{home}/.copilot/mcp-config.json" for home in ("/h", "C:/u", "/h")),
 }
 
@@ -421,14 +473,32 @@ def test_the_key_is_written_only_on_request_and_with_mode_0600(
     assert KEY not in capsys.readouterr().out
 
 
-def test_secrets_of_other_servers_are_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    written(BY_NAME["cursor"], b'{\n  "mcpServers": {\n    "other": {\n      "env": {"TOKEN": "theirs"}\n    }\n  }\n}\n')
-    assert main.main(["install", "cursor", *COMMAND]) == 0
-    written(BY_NAME["gemini"], b'{"mcpServers": {"other": {"env": {"' + b"x" * 200 + b'": "theirs"}}}}')
-    assert main.main(["install", "gemini", *COMMAND]) == 0
-    told = capsys.readouterr().out
-    assert "theirs" not in told
-    assert "…" in told
+def others_file(client: ClientApp, length: int) -> bytes:
+    """The file of a client with a secret of another server, and something so long that its line is cut."""
+    filler = "x" * length
+    if client.format == "toml":
+        return f"[{client.servers}.other]\ncommand = '{filler}'\n[{client.servers}.other.env]\nTOKEN = 'theirs'\n".encode()
+    if client.format == "yaml":
+        return f"{client.servers}:\n  other: {{cmd: '{filler}', envs: {{TOKEN: theirs}}}}\n".encode()
+    other = {"other": {"command": filler, "env": {"TOKEN": "theirs"}, "headers": {"Authorization": "Bearer theirs"}}}
+    return json.dumps({client.servers: other}, indent=2 if length == 1 else None).encode()
+
+
+@pytest.mark.parametrize("length", [1, 200])
+@pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
+def test_secrets_of_other_servers_are_not_shown_in_any_client(
+    client: ClientApp, length: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = written(client, others_file(client, length))
+    assert main.main(["install", client.name, *COMMAND]) == 0
+    assert main.main(["install"]) == 0
+    assert b"theirs" in path.read_bytes()
+    path.write_bytes(path.read_bytes() + b"\n")
+    for words in (["--url", URL], ["--undo", "--dry-run"], ["--undo"]):
+        assert main.main(["install", client.name, *words]) == (2 if words[0] == "--url" and not client.url_field else 0)
+    shown = capsys.readouterr()
+    assert "theirs" not in shown.out + shown.err
+    assert "se dance" in shown.out
 
 
 @pytest.mark.parametrize("name", ["claude-desktop", "codex"])
@@ -633,7 +703,7 @@ def test_a_server_over_http_is_entered_without_its_token_and_undone_byte_for_byt
 ) -> None:
     monkeypatch.setenv("SEEDANCE_TOKEN", KEY)
     client = BY_NAME[name]
-    content = content and (b"a = 1 # mine" if client.format == "toml" else content)
+    content = content and {"toml": b"a = 1 # mine", "yaml": b"a: 1 # mine"}.get(client.format, content)
     path = written(client, content)
     assert main.main(["install", name, *COMMAND]) == 0
     assert main.main(["install", name, "--url", URL]) == 0
@@ -697,3 +767,38 @@ def test_an_address_that_cannot_be_entered_is_refused_and_nothing_is_written(
 def test_a_server_of_this_machine_needs_no_https(url: str) -> None:
     assert main.main(["install", "lmstudio", "--url", url]) == 0
     assert json.loads(BY_NAME["lmstudio"].path().read_bytes())["mcpServers"]["seedance"] == {"url": url}
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", None),
+        ("extensions:\n  other: {}\n", None),
+        (
+            "other: 1\nextensions:\n    seedance:\n        cmd: /x y\n        args:\n        - a\n        - 'b''c'\n",
+            ["a", "b'c"],
+        ),
+        ('extensions:\n  seedance:\n    cmd: /x y\n    # c\n    args:\n      - a\n    envs:\n      A: "1"\n  x: 1\n', ["a"]),
+    ],
+)
+def test_an_entry_that_goose_wrote_anew_is_read(text: str, found: list[str] | None) -> None:
+    entry = yaml_edit.read(text, "extensions")
+    assert (entry and (entry["cmd"], entry["args"])) == (found and ("/x y", found))
+
+
+@pytest.mark.parametrize(
+    "text", ["extensions: {a: {}}\n", "extensions: [a]\n", "extensions:\n- a\n", "extensions: &all\n  a: 1\n"]
+)
+def test_extensions_that_do_not_stand_on_lines_of_their_own_are_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    path = written(BY_NAME["goose"], text.encode())
+    for words in ([], ["--undo"]):
+        assert main.main(["install", "goose", *COMMAND[: 0 if words else None], *words]) == 2
+        assert "with each server on lines of its own" in capsys.readouterr().err
+    assert main.main(["install"]) == 0
+    assert "goose           ~/.config" not in capsys.readouterr().out
+    assert path.read_text("utf-8") == text
+
+
+def test_an_entry_in_a_form_that_is_not_read_is_named() -> None:
+    with pytest.raises(InvalidRequest, match="seedance has a line that cannot be read"):
+        yaml_edit.read("extensions:\n  seedance:\n    ? complex\n", "extensions")

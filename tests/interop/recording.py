@@ -29,17 +29,19 @@ class Shown:
     bounds: Literal["as numbers", "in descriptions", "stripped"]
     """Where the numeric bounds that the server lists stand: in the schemas, or in the description of each field."""
     picture: bool
-    """Whether the preview comes as a picture, and not as letters or not at all."""
+    """Whether the preview comes as a picture to look at."""
     forms_over: tuple[str, ...]
     """The transports over which a request above the agreed price leads to a form; else the agent gets a token and is to ask."""
     about_chars: int
     """The size of the tools as the client sends them, in JSON."""
+    letters: bool = False
+    """Whether the preview comes as letters, which the model cannot look at and has to read."""
 
     def row(self) -> list[str]:
         """What the table in docs/clients.md says of it."""
         limits = "as numbers" if self.bounds == "as numbers" else "in words"
         asks = {"": "in the chat", "stdio": "by a form; over HTTP in the chat"}.get(" ".join(self.forms_over), "by a form")
-        return [limits, "yes" if self.picture else "NO", asks, f"{self.about_chars:,}"]
+        return [limits, "yes" if self.picture else "NO: as letters" if self.letters else "NO", asks, f"{self.about_chars:,}"]
 
 
 def judge_recording(expected: Shown, record: dict[str, Any], transport: str) -> None:
@@ -52,7 +54,8 @@ def judge_recording(expected: Shown, record: dict[str, Any], transport: str) -> 
     assert (LIMITS_IN_WORDS in described) is (expected.form == "flat")
     size_chars = len(json.dumps(listed, separators=(",", ":"), ensure_ascii=False))
     assert abs(size_chars - expected.about_chars) < expected.about_chars / 10, size_chars
-    assert [_is_picture(text) for text in _strings(record["preview"]) if "/9j/" in text] == [True] * expected.picture
+    pictures = [_is_picture(text) for text in _strings(record["preview"]) if "/9j/" in text]
+    assert pictures == [True] * expected.picture + [False] * expected.letters
     assert set(_charges(record["refused"])) == set(_charges(record["asked"])) == {"no"}
     asked = " ".join(_strings(record["asked"]))
     assert "confirmation_required" in asked

@@ -125,6 +125,13 @@ CLIENTS = (
         "1.0.102",
         shown=Shown("union", bounds="in descriptions", picture=False, forms_over=("stdio", "http"), about_chars=16_600),
     ),
+    Spec(
+        "Cline CLI",
+        "cline.mjs",
+        "cline",
+        "3.0.65",
+        shown=Shown("union", bounds="as numbers", picture=False, forms_over=(), about_chars=14_700, letters=True),
+    ),
 )
 RUNS = [(spec, transport) for transport in TRANSPORTS for spec in CLIENTS if transport in spec.over]
 

@@ -83,8 +83,12 @@ async def test_the_same_request_again_is_the_same_task(open_world: OpenWorld, cl
         assert again["task_id"] == first["task_id"]
         assert again["deduplicated"] is True
         assert first["deduplicated"] is False
+        assert "made a short while ago" in again["warnings"][-1]
         assert "allow_duplicate" in again["warnings"][-1]
         assert world.creates == 1
+        at = anyio.current_time()
+        assert (await world.create())["deduplicated"] is True
+        assert anyio.current_time() == at, "it waited for an answer that is there"
         assert (await world.create(duration=6))["deduplicated"] is False
         clock.pass_(seconds=601)
         assert (await world.create())["task_id"] != first["task_id"]

@@ -68,6 +68,12 @@ async def test_a_page_of_a_gateway_is_not_charged_and_not_to_be_repeated(open_wo
     assert answer.error["retryable"] is False
     assert "do not repeat unchanged" in answer.text
     assert ("A gateway on the way" in answer.text) is (status in {400, 403})
+    assert 'The provider\'s words: "no reason given".' in answer.text
+
+
+async def test_a_refusal_in_plain_text_is_quoted(open_world: OpenWorld) -> None:
+    async with open_world(sandbox=answering(400, text="the prompt is too blue")) as world:
+        assert 'The provider\'s words: "the prompt is too blue".' in (await world.create()).text
 
 
 @pytest.mark.parametrize("page", ["error code: 1020", "Access denied | example used Cloudflare to restrict access"])

@@ -54,3 +54,9 @@ async def test_instructions_prompts_and_resources_look_as_their_snapshots_do(ope
     for name, text in made.items():
         check(FOLDER / name, text)
     check_only(FOLDER, {*made, "tools"})
+
+
+async def test_the_tools_that_every_video_needs_come_first(open_world: OpenWorld) -> None:
+    async with open_world() as world:
+        names = [tool.name for tool in (await world.client.list_tools()).tools]
+    assert names[:5] == ["list_models", "create_video", "get_task", "wait_for_video", "upload_asset"]

@@ -137,6 +137,7 @@ async def test_a_request_that_a_later_page_would_refuse_is_sent_with_a_warning(o
     async with open_world() as world:
         plain = await world.create()
         assert plain["warnings"] == []
+        assert (await world.create(ratio="16:9"))["warnings"] == []
         for fields, words in cases:
             task = await world.create(**fields)
             assert any(words in warning for warning in task["warnings"]), task.text
@@ -425,6 +426,7 @@ async def test_without_a_key_everything_is_listed_and_paid_tools_say_what_is_mis
             await world.call("upload_asset", {"source": "https://a.b/c.png", "model": "seedance2.0-sp"}),
         ]
         dry = await world.call("create_video", {"model": "seedance2.0-sp", "prompt": "x", "dry_run": True})
+        assert (await world.call("list_tasks"))["total"] == 0, "nothing was on its way"
     assert dry["would_send"]
     assert "No key is set: the operator must set SEEDANCE_API_KEY" in dry.text
     assert dry["next"] is None
@@ -719,7 +721,9 @@ async def test_the_operators_own_prices_win(open_world: OpenWorld, tmp_path: Pat
 async def test_a_first_reference_video_that_is_billed_on_top_is_mentioned(open_world: OpenWorld) -> None:
     async with open_world() as world:
         task = await world.create(model="seedance2.0-mini-video", reference_videos=["https://a.b/c.mp4"])
+        other = await world.create(model="seedance2.0-sp", reference_videos=["https://a.b/c.mp4"])
     assert "first reference video's seconds come on top" in task["estimate"]
+    assert "reference video" not in other["estimate"]
 
 
 async def test_a_length_beyond_the_route_names_shots_and_their_join(open_world: OpenWorld) -> None:
