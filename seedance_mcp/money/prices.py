@@ -164,7 +164,7 @@ class PriceBook:
         await anyio.to_thread.run_sync(self._keep, self._names)
 
     def is_listed(self, model: Model) -> bool | None:
-        """Say whether the provider's list names a model; `None` where no list is known that could tell."""
+        """Say whether the provider's list names a model; `None` where no list is known."""
         return lists(model, self._names.rows) if self._names else None
 
     def find(self, names: Iterable[str]) -> Price | None:

@@ -20,7 +20,7 @@ _TASK_ID = re.compile(r"vid_[0-9a-f]{16}")
 
 @dataclass(frozen=True, slots=True)
 class KeptTask:
-    """What is kept of a task; times are Unix time, in seconds."""
+    """The facts that are kept of a task; times are Unix time, in seconds."""
 
     task_id: str
     body: dict[str, Any]

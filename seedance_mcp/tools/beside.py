@@ -1,4 +1,4 @@
-"""Goes on with something beside work that is awaited: a client is told, or other processes are, that the work goes on."""
+"""Runs a companion beside work that is awaited: it reports to a client, or to other processes, that the work goes on."""
 
 from __future__ import annotations
 
