@@ -145,21 +145,17 @@ async def _obstacles(session: Session, estimate: Estimate) -> list[str]:
 
 
 async def _send(session: Session, record: Record, request: VideoRequest) -> Record:
+    """Send a request and write down the task that it got; a request that got none is written down as failed."""
     request_id = record.request_id
     try:
         await session.ledger.mark_sending(request_id, await used_now(session))
         task = await _post(session, request_id, request)
+    except SeedanceError as error:
+        await _note_failure(session, record, request, error)
+        raise
     except Exception as failure:  # whatever it was, the request may have been sent
-        error = failure if isinstance(failure, SeedanceError) else _unforeseen(failure)
-        error.details["request_id"] = request_id
-        if error.charged == "maybe":
-            session.observer.answer_lost(record, error)
-        with suppress(LedgerUnusable):  # that money may have gone matters more than a ledger that cannot be written
-            await publish_change(session, record, await session.ledger.fail(request_id, error))
-        if isinstance(error, InvalidRequest) and not error.details.get("cause"):
-            await _observe(session, request, accepted=False)
-        if error is failure:
-            raise
+        error = _unforeseen(failure)
+        await _note_failure(session, record, request, error)
         raise error from failure
     try:
         after = await _write_down(session, request_id, task)
@@ -173,6 +169,17 @@ async def _send(session: Session, record: Record, request: VideoRequest) -> Reco
         ) from error
     await _observe(session, request, accepted=True)
     return await publish_change(session, record, after)
+
+
+async def _note_failure(session: Session, record: Record, request: VideoRequest, error: SeedanceError) -> None:
+    """Write down that a request got no task, and report it to the observer."""
+    error.details["request_id"] = record.request_id
+    if error.charged == "maybe":
+        session.observer.answer_lost(record, error)
+    with suppress(LedgerUnusable):  # that money may have gone matters more than a ledger that cannot be written
+        await publish_change(session, record, await session.ledger.fail(record.request_id, error))
+    if isinstance(error, InvalidRequest) and not error.details.get("cause"):
+        await _observe(session, request, accepted=False)
 
 
 RENEW_SECONDS = 15.0
