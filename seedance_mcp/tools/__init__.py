@@ -16,6 +16,7 @@ __all__ = [
     "gallery_page",
     "links",
     "models",
+    "newest",
     "observations",
     "observed_ledger",
     "observer",

@@ -26,6 +26,7 @@ from seedance_mcp.settings import Settings
 from seedance_mcp.storage.video_names import folder_name
 from seedance_mcp.storage.video_store import VideoStore
 from seedance_mcp.task import RUNNING, ProviderTask
+from seedance_mcp.tools.newest import keep_newest
 from seedance_mcp.tools.observations import Observations
 from seedance_mcp.tools.observed_ledger import observed
 from seedance_mcp.tools.observer import LedgerCall, NoObserver, Observer
@@ -236,11 +237,8 @@ class Shared:
 
     def session(self, principal: str = "") -> Session:
         """Give one principal's view of the server; only those used last are kept."""
-        session = self._sessions.setdefault(principal, Session(self, principal))
-        self._sessions.move_to_end(principal)
-        if len(self._sessions) > SESSIONS_KEPT:
-            self._sessions.popitem(last=False)
-        return session
+        session = self._sessions.get(principal) or Session(self, principal)
+        return keep_newest(self._sessions, principal, session, SESSIONS_KEPT)
 
     async def request_body(self, ledger: Ledger, request_id: str) -> dict[str, Any] | None:
         """Give the body of a request as it was sent, which never changes; `None` where it is not known.
@@ -250,12 +248,7 @@ class Shared:
             request_id: The request, which that principal was found to have.
         """
         body = self._bodies.get(request_id) or await ledger.request_body(request_id)
-        if body is not None:
-            self._bodies[request_id] = body
-            self._bodies.move_to_end(request_id)
-        if len(self._bodies) > BODIES_KEPT:
-            self._bodies.popitem(last=False)
-        return body
+        return None if body is None else keep_newest(self._bodies, request_id, body, BODIES_KEPT)
 
     async def aclose(self) -> None:
         """Close the parts that were opened."""
