@@ -1,4 +1,4 @@
-"""JSON Schemas that every MCP client accepts: inlined, without null unions, without decoration; and the same in words."""
+"""JSON Schemas that every MCP client accepts: inlined, without null unions, without decoration; and the same as sentences."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _terse(schema: Schema, definitions: Schema, depth: int) -> Schema:
 
 
 def describe(schema: Schema) -> str:
-    """Say in words what one field of an input schema takes."""
+    """Say in a sentence what one field of an input schema takes."""
     match schema:
         case {"enum": [only]}:
             text = f"only {only}"

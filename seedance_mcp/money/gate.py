@@ -106,7 +106,7 @@ def _own(principal: Principal | None) -> Limits:
 
 
 class Drift(NamedTuple):
-    """What the account used beyond what the ledger knows, in JimiCoin; never negative."""
+    """The consumption of the account beyond what the ledger knows, in JimiCoin; never negative."""
 
     today: Decimal = Decimal(0)
     total: Decimal = Decimal(0)
@@ -122,7 +122,7 @@ def drift_of(used: Decimal, before: Used, spent: Spent) -> Drift:
 
 
 class _Limit(NamedTuple):
-    """One limit that the operator set, and what is gone of it."""
+    """One limit that the operator set, and how much is used up."""
 
     limit: Decimal
     name: str
@@ -209,7 +209,7 @@ class Gate(NamedTuple):
             allow_duplicate: Whether the same request may be paid again.
             confirm_token: The token that an earlier call gave for the user's yes.
             project: A label of the caller's.
-            take: Makes the same request another one on purpose. A no of the user's holds for every take of it.
+            take: Makes the same request another one on purpose. A no of the user's holds for every take.
 
         Raises:
             BudgetExceeded: A limit of the operator's refuses; nothing was sent.

@@ -19,7 +19,7 @@ from seedance_mcp.catalogue.edition import Edition
 from seedance_mcp.catalogue.facts import Model, Unit
 from seedance_mcp.catalogue.requests import VideoRequest
 from seedance_mcp.errors import NotConfigured, SeedanceError
-from seedance_mcp.money.price_lists import KeptLists, ListedRow, PriceList, lists, read_names
+from seedance_mcp.money.price_lists import ListedRow, PriceList, lists, read_names
 from seedance_mcp.untrusted import read_amount
 
 LIVE_SECONDS = 3600.0
@@ -121,14 +121,16 @@ def _from_list(row: ListedRow, seen: datetime) -> Price | None:
 
 Fetch = Callable[[], Awaitable[Iterable[ListedRow]]]
 """Asks the provider for its own price list."""
+Keep = Callable[[PriceList], None]
+"""Keeps a list beyond the process; it may wait for the disk and raises nothing."""
 
 
 class PriceBook:
     """Finds prices: in the operator's file, then in the provider's live list, then in our dated file."""
 
-    def __init__(self, own: dict[str, Price], fetch: Fetch, kept: KeptLists) -> None:
-        """Take the operator's prices by billing name, the call that gets the live list, and where that is kept."""
-        self._own, self._fetch, self._ours, self._kept = own, fetch, load_prices(), kept
+    def __init__(self, own: dict[str, Price], fetch: Fetch, keep: Keep) -> None:
+        """Take the operator's prices by billing name, the call that gets the live list, and what keeps that."""
+        self._own, self._fetch, self._ours, self._keep = own, fetch, load_prices(), keep
         self._live: dict[str, Price] = {}
         self._names: PriceList | None = None
         self._next_fetch_at = float("-inf")
@@ -159,10 +161,10 @@ class PriceBook:
             return
         self._live, self.live_as_of = read_price_list(rows, seen), seen.isoformat(timespec="seconds")
         self._names = read_names(rows, self.live_as_of)
-        await anyio.to_thread.run_sync(self._kept.keep, self._names)
+        await anyio.to_thread.run_sync(self._keep, self._names)
 
     def is_listed(self, model: Model) -> bool | None:
-        """Say whether the provider's list names a model; `None` where no list is known that could tell."""
+        """Say whether the provider's list names a model; `None` where no list is known."""
         return lists(model, self._names.rows) if self._names else None
 
     def find(self, names: Iterable[str]) -> Price | None:

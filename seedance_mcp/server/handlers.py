@@ -104,7 +104,7 @@ class _Handlers:
 
     async def _call(self, ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult | tasks_extension.Handle:
         spec, session = self._find(params.name), session_of(ctx)
-        given = await self._read(ctx, spec, params.arguments or {})
+        given = await self._read(session, spec, params.arguments or {})
         at_once = spec.at_once if tasks_extension.declared(ctx) else None
         caller = McpCaller(ctx, params)
         run = partial(at_once or spec.run, session, given, caller)
@@ -114,13 +114,13 @@ class _Handlers:
             return tasks_extension.handle_for(result)
         return self.result_of(_with_long_wait(result, longest_wait_seconds(ctx)))
 
-    async def _read(self, ctx: Context, spec: ToolSpec, given: dict[str, Any]) -> Any:
+    async def _read(self, session: Session, spec: ToolSpec, given: dict[str, Any]) -> Any:
         """Read a call's arguments; a call that would have spent money leaves a trace where they cannot be read."""
         try:
-            return spec.read(session_of(ctx).edition, given)
+            return spec.read(session.edition, given)
         except SeedanceError as refusal:
             if spec.refused:
-                await spec.refused(session_of(ctx), refusal, given)
+                await spec.refused(session, refusal, given)
             raise
 
     def _find(self, name: str) -> ToolSpec:

@@ -1,4 +1,4 @@
-"""Where finished videos are kept."""
+"""Where finished videos are kept, and how files of ours are written."""
 
 __all__ = [
     "asset_files",
@@ -11,4 +11,5 @@ __all__ = [
     "upload_files",
     "video_names",
     "video_store",
+    "whole_file",
 ]

@@ -12,11 +12,11 @@ import pytest
 from conftest import PROVIDER, OpenWorld, no_film
 
 from seedance_mcp.cli import doctor, drift, main
-from seedance_mcp.money.price_lists import FILE
 from seedance_mcp.provider.client import ProviderClient
 from seedance_mcp.sandbox.faults import Fault
 from seedance_mcp.sandbox.provider import KEY, Sandbox, price_list
 from seedance_mcp.settings import Settings
+from seedance_mcp.tools.price_list_file import FILE
 
 pytestmark = pytest.mark.anyio
 Rows = list[dict[str, Any]]
