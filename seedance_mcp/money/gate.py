@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import unicodedata
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime
@@ -20,6 +21,7 @@ from seedance_mcp.money.prices import Estimate
 from seedance_mcp.money.principals import Limits, Principal, stricter
 from seedance_mcp.money.records import NewRequest, Reservation, Spent, Used, next_day
 from seedance_mcp.settings import Settings
+from seedance_mcp.untrusted import UNSAFE
 
 IN_FLIGHT_SECONDS, IN_FLIGHT_POLL_SECONDS = 10.0, 0.2
 """How long, and how often, a duplicate asks the ledger whether the first request has its answer."""
@@ -49,10 +51,16 @@ def fingerprint(request: VideoRequest, take: int | None = None) -> str:
         body.setdefault(option, fact.value if isinstance(fact.value, bool) else fact.value.default)
     if request.ratio:
         body.pop("orientation", None)
-    body["prompt"] = request.prompt.strip()
+    body["prompt"] = _as_read(request.prompt)
     if take is not None:
         body["take"] = take
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
+def _as_read(prompt: str) -> str:
+    """Give a prompt as it is read: any blanks are one, and what is not shown is left out."""
+    words = (UNSAFE.sub("", word) for word in prompt.split())
+    return unicodedata.normalize("NFC", " ".join(filter(None, words)))
 
 
 def check_limits(settings: Settings, estimate: Estimate, spent: Spent, now: datetime, drift: Drift | None = None) -> None:

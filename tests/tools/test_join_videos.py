@@ -205,7 +205,9 @@ async def test_a_film_is_listed_and_taken_wherever_a_finished_video_is(open_worl
         again = await world.call("download_video", {"task_id": film_id, "filename": "other"})
         assert (again["path"], again["sha256"]) == (film["path"], film["sha256"])
         assert "filename ignored" in again.text
-        preview = await world.call("preview_video", {"task_ids": [film_id, red]})
+        request_id = (await world.call("get_task", {"task_id": red}))["request_id"]
+        preview = await world.call("preview_video", {"task_ids": [film_id, red, request_id, red]})
+        assert "row 3" not in preview.text
         assert f"row 1: {film_id} (1280x720, frames at 0, " in preview.text
         asset = await world.call("upload_asset", {"source": f"task:{film_id}#last", **MODEL})
         assert asset["kind"] == "image"

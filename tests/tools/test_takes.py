@@ -49,6 +49,8 @@ async def test_a_no_of_the_user_holds_for_every_take(open_world: OpenWorld) -> N
     async with open_world(confirm_above=0.1) as chat:
         for take in (None, 1, 2, 3):
             assert "declined" in (await make(chat, take=take, confirm_token=token)).text
+        for prompt in (" a  fox", "a\u00a0fo\u200bx", "a\nfox\ufeff"):
+            assert "declined" in (await make(chat, {**FOX, "prompt": prompt}, confirm_token=token)).text
         assert chat.creates == 0
 
 
