@@ -171,12 +171,27 @@ def _limits(settings: Settings, spent: Spent, now: datetime, drift: Drift) -> li
 ONLY_DOCUMENTED = "only a page of its own names it, no list of the provider's does"
 
 
-def must_ask(settings: Settings, estimate: Estimate, request: VideoRequest, principal: Principal | None = None) -> bool:
-    """Say whether the user has to agree first: to a high price or an unknown one, or to a model that is only documented."""
+def must_ask(
+    settings: Settings,
+    estimate: Estimate,
+    request: VideoRequest,
+    principal: Principal | None = None,
+    *,
+    is_refused: bool = False,
+) -> bool:
+    """Say whether the user has to agree first: to a high price or an unknown one, or to a model that is only documented.
+
+    Args:
+        settings: They hold the price above which the user is asked.
+        estimate: The price of the request.
+        request: The request.
+        principal: The row of the principal, which may hold a lower price.
+        is_refused: Whether the user said no to this request before, which also holds at a price that has fallen since.
+    """
     above = confirm_above(settings, principal)
     if request.row.is_only_documented:
         return True
-    return above is not None and (estimate.certain is None or estimate.certain > above)
+    return above is not None and (is_refused or estimate.certain is None or estimate.certain > above)
 
 
 class _Unasked(Exception):
@@ -237,11 +252,11 @@ class Gate(NamedTuple):
         confirm_token: str | None,
     ) -> Reservation:
         """Write the request down as soon as the user agreed, and wait for the answer to the one that it duplicates."""
-        token = None
+        token, is_refused = None, await self.ledger.is_refused(fingerprint(request))
         deadline = anyio.current_time() + IN_FLIGHT_SECONDS
         while True:
             try:
-                found = await self._reserve(wanted, estimate, request, window_seconds, token)
+                found = await self._reserve(wanted, estimate, request, window_seconds, token, is_refused=is_refused)
             except _Unasked:
                 token = await self._confirmed(fingerprint(request), request, estimate, confirm_token)
                 continue
@@ -255,11 +270,18 @@ class Gate(NamedTuple):
             await self.ledger.enter(of_refusal(self.principal, refusal, request.model, estimate.amount, self.now()))
 
     async def _reserve(
-        self, wanted: NewRequest, estimate: Estimate, request: VideoRequest, window_seconds: float | None, token: str | None
+        self,
+        wanted: NewRequest,
+        estimate: Estimate,
+        request: VideoRequest,
+        window_seconds: float | None,
+        token: str | None,
+        *,
+        is_refused: bool,
     ) -> Reservation:
         def admit(spent: Spent) -> None:
             check_limits(self.settings, estimate, spent, self.now(), self.drift)
-            if token is None and must_ask(self.settings, estimate, request, spent.principal):
+            if token is None and must_ask(self.settings, estimate, request, spent.principal, is_refused=is_refused):
                 raise _Unasked
 
         return await self.ledger.reserve(wanted, window_seconds=window_seconds, admit=admit, token=token)
