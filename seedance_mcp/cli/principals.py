@@ -134,10 +134,10 @@ def _amount(name: str, text: str) -> Decimal | None:
         amount = Decimal(text)
     except InvalidOperation:
         amount = Decimal("nan")
-    if amount.is_finite() and amount >= 0:
+    if amount.is_finite() and 0 <= amount <= 10**9:
         return amount
     option = name.replace("_", "-")
-    raise InvalidRequest(f"--{option} was {text[:40]!a}; allowed: a number from 0, in JimiCoin, or none.")
+    raise InvalidRequest(f"--{option} was {text[:40]!a}; allowed: a number from 0 to 1000000000, in JimiCoin, or none.")
 
 
 async def _rotate(ledger: Ledger, *, options: argparse.Namespace) -> None:

@@ -53,8 +53,9 @@ class PriceList(NamedTuple):
 
 def read_names(rows: Iterable[ListedRow], read_at: str) -> PriceList:
     """Give the rows of a list that are about Seedance videos; without any it is no evidence of what there is."""
-    kept = [row for row in rows if row.is_video and row.name.startswith(_BEGINNINGS)]
-    prices = {row.name: "" if row.unit_price is None else f"{row.unit_price:f}" for row in kept}
+    named = (row for row in rows if row.is_video and row.name.startswith(_BEGINNINGS))
+    kept = sorted(named, key=lambda row: (row.unit_price or 0, row.mode))  # of a name that is listed twice the dearest counts
+    prices = {row.name: "" if row.unit_price is None else f"{row.unit_price.normalize():f}" for row in kept}
     return PriceList(read_at, {row.name: Terms(row.mode, prices[row.name]) for row in kept})
 
 

@@ -83,10 +83,23 @@ def load_prices(path: Path | None = None) -> dict[str, Price]:
     """
     source = path or resources.files("seedance_mcp.money").joinpath("prices.toml")
     try:
-        content = tomllib.loads(source.read_text(encoding="utf-8"), parse_float=Decimal)
-        return {price.name: price for price in map(_from_file, content.get("price", []))}
+        content = tomllib.loads(source.read_text(encoding="utf-8-sig"), parse_float=Decimal)
+        prices = [_from_file(row) for row in content.get("price", [])]
+        if path:
+            _check_file(content, [price.name for price in prices])
+        return {price.name: price for price in prices}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise NotConfigured(f"The price file {path} cannot be used: {error!r}. See prices.toml for its form.") from error
+
+
+def _check_file(content: dict[str, Any], names: list[str]) -> None:
+    """Refuse a file of the operator's that says something else than it seems to: a price that is overlooked breaks a limit."""
+    if unknown := content.keys() - {"price", "as_of"}:
+        raise ValueError(f"it holds {', '.join(sorted(unknown))}; allowed: as_of and [[price]]")
+    if doubled := {name for name in names if names.count(name) > 1}:
+        raise ValueError(f"it has more than one price of {', '.join(sorted(doubled))}")
+    if not names:
+        raise ValueError("it holds no [[price]]")
 
 
 def _from_file(row: dict[str, Any]) -> Price:
@@ -101,6 +114,8 @@ def _from_file(row: dict[str, Any]) -> Price:
 def read_price_list(rows: Iterable[ListedRow], seen: datetime) -> dict[str, Price]:
     """Read the provider's own price list: the rows that a request has a price or a bound by.
 
+    A name that is listed twice, as several groups of accounts may have it, counts with its highest price.
+
     Args:
         rows: The list.
         seen: When it was answered.
@@ -108,13 +123,13 @@ def read_price_list(rows: Iterable[ListedRow], seen: datetime) -> dict[str, Pric
     Returns:
         Prices by billing name.
     """
-    found = (_from_list(row, seen) for row in rows)
-    return {price.name: price for price in found if price}
+    found = [price for price in (_from_list(row, seen) for row in rows) if price]
+    return {price.name: price for price in sorted(found, key=lambda price: price.unit)}
 
 
 def _from_list(row: ListedRow, seen: datetime) -> Price | None:
     per, unit = _PER.get(row.mode), row.unit_price
-    if per is None or unit is None:
+    if per is None or not unit:  # a 0 is a price that nobody filled in: it would take a request past every limit
         return None
     return Price(row.name, per, unit, "the provider's price list", seen.isoformat(timespec="seconds"))
 

@@ -8,6 +8,7 @@ __all__ = [
     "local_disk",
     "page_file",
     "part_files",
+    "scratch_folder",
     "upload_files",
     "video_names",
     "video_store",

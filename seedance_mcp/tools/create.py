@@ -317,7 +317,13 @@ async def _would_send(session: Session, arguments: CreateVideo, estimate: Estima
     obstacles = await _obstacles(session, estimate)
     question = (
         ["The user would be asked to confirm the price first."]
-        if gate.must_ask(session.settings, estimate, arguments.request, await session.registration())
+        if gate.must_ask(
+            session.settings,
+            estimate,
+            arguments.request,
+            await session.registration(),
+            is_refused=await session.ledger.is_refused(gate.fingerprint(arguments.request)),
+        )
         else []
     )
     return Task(

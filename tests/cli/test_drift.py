@@ -94,6 +94,12 @@ async def test_each_change_is_named_by_itself(settings: Settings, name: str) -> 
     assert named(await report(settings, changed(TEN[name]))) == {name}
 
 
+async def test_a_name_that_is_listed_twice_counts_with_its_highest_price_in_any_order(settings: Settings) -> None:
+    await report(settings, changed(with_row("sd2_sp_720p")))
+    assert "Nothing changed." in await report(settings, changed(with_row("sd2_sp_720p"), lambda rows: rows[::-1]))
+    assert "Nothing changed." in await report(settings, changed(with_value("sd2_sp_720p", "unit_price", "0.50")))
+
+
 async def test_a_name_that_the_edition_knows_appears_and_the_kept_list_decides(settings: Settings) -> None:
     await report(settings, changed(without("sd2_sp_1080p")))
     assert named(await report(settings, changed())) == {"appeared: sd2_sp_1080p"}
