@@ -82,7 +82,7 @@ KINDS_MOST = 200
 
 
 class Kind(NamedTuple):
-    """What refusals before a price have in common: whose they are, why, and what they are about."""
+    """The things that refusals before a price have in common: the principal, the reason, and the request's model and field."""
 
     principal: str
     code: str
