@@ -63,7 +63,7 @@ async def test_a_complete_installation_has_no_faults(env: Env) -> None:
     found = await examined(sandbox)
     assert {each.mark for each in found.values()} == {"ok"}
     assert "lists 36 prices" in found["provider"].fact
-    assert found["account"].fact == "the key works, 100.0 JimiCoin left"
+    assert found["account"].fact == "the key works, 100 JimiCoin left"
     assert found["limits"].fact == "max_cost_per_day 5 (this shell's; a client's entry may differ)"
     assert "(made at first use)" in found["data folder"].fact
     assert {method for method, _ in sandbox.requests} == {"GET"}

@@ -92,7 +92,7 @@ async def test_a_key_that_the_entry_refers_to_is_taken_from_this_shell(name: str
     assert BY_NAME[name].key_hint in found["key"].remedy
     monkeypatch.setenv("SEEDANCE_API_KEY", KEY)
     found = await examined(BY_NAME[name].path())
-    assert found["account"].fact == "the key works, 100.0 JimiCoin left"
+    assert found["account"].fact == "the key works, 100 JimiCoin left"
     assert found["settings"].fact == "SEEDANCE_API_KEY, SEEDANCE_MAX_COST_PER_DAY"
     assert (await examined())["limits"].mark == "warn"  # the shell has a key: it is checked too
 
