@@ -388,7 +388,8 @@ async def test_who_comes_too_often_is_told_when_to_come_again(tmp_path: Path) ->
 def test_many_requests_within_a_second_count_each_and_until_the_last_is_a_minute_old() -> None:
     now = 0.0
     rate = RequestRate(5, lambda: now)
-    for now in (0.0, 0.25, 0.5, 1.25, 2.5):
+    for at in (0.0, 0.25, 0.5, 1.25, 2.5):
+        now = at
         assert rate.seconds_to_wait("anna") == 0.0
     now = 3.0
     assert rate.seconds_to_wait("anna") == 57.5
