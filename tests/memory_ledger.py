@@ -243,18 +243,21 @@ class MemoryLedger:
     async def request_body(self, request_id: str) -> dict[str, Any] | None:
         return self._tables.bodies.get(request_id) if await self.find(request_id) else None
 
-    async def claim_poll(self, task_id: str, holder: str, seconds: float, pace_seconds: float) -> PollClaim:
+    async def claim_poll(
+        self, task_id: str, holder: str, seconds: float, pace_seconds: float, longest_seconds: float = 0.0
+    ) -> PollClaim:
+        far = timedelta(seconds=FAR_SECONDS + longest_seconds)
         now, (by, until, polled_at) = self._now(), self._tables.polls.get(task_id, (holder, self._now(), None))
-        if by != holder and now < until < now + timedelta(seconds=FAR_SECONDS):
+        if by != holder and now < until < now + far:
             ago = None if polled_at is None else max(0.0, (now - polled_at).total_seconds())
             return PollClaim(is_mine=False, again_seconds=(until - now).total_seconds(), answered_seconds_ago=ago)
         if any(record.task_id == task_id for record in self._tables.requests.values()):
             self._tables.polls[task_id] = holder, now + timedelta(seconds=seconds), polled_at
-        return PollClaim(is_mine=True, place_seconds=self._place_seconds(holder, seconds, pace_seconds))
+        return PollClaim(is_mine=True, place_seconds=self._place_seconds(holder, seconds, pace_seconds, far))
 
-    def _place_seconds(self, holder: str, seconds: float, pace_seconds: float) -> float:
+    def _place_seconds(self, holder: str, seconds: float, pace_seconds: float, far: timedelta) -> float:
         at, (next_at, by, others_at) = self._now().timestamp(), self._tables.pace or (0.0, holder, 0.0)
-        place_at = next_at if at < next_at < at + FAR_SECONDS else at
+        place_at = next_at if at < next_at < at + far.total_seconds() else at
         others_at = others_at if by == holder else at
         self._tables.pace = place_at + pace_seconds, holder, others_at
         return 0.0 if others_at < at - seconds else max(0.0, place_at + pace_seconds - pace_seconds - at)
@@ -265,9 +268,9 @@ class MemoryLedger:
             now = self._now()
             self._tables.polls[task_id] = by, now + timedelta(seconds=seconds), now if answered else polled_at
 
-    async def claim_saving(self, request_id: str, holder: str, seconds: float) -> bool:
+    async def claim_saving(self, request_id: str, holder: str, seconds: float, *, again: bool = False) -> bool:
         now, (by, until) = self._now(), self._tables.saving.get(request_id, (holder, self._now()))
-        if sums.kept(self._known(request_id)) is not False or (
+        if sums.kept(self._known(request_id)) not in {False, again} or (
             by != holder and now < until < now + timedelta(seconds=FAR_SECONDS)
         ):
             return False
@@ -482,6 +485,9 @@ class MemoryLedger:
     def _enter_change(self, principal: Principal, action: Action, at: datetime) -> None:
         detail = str(principal.limits) if action in {"added", "limited"} else None
         self._tables.audit.append(Entry(at, principal.name, "operator", action, detail=detail))
+
+    async def tokens_made(self) -> dict[str, datetime]:
+        return {each.principal: each.at for each in self._tables.audit if each.action in {"added", "rotated"}}
 
     async def enter(self, entry: Entry) -> None:
         if entry.entry_id not in {each.entry_id for each in self._tables.audit}:

@@ -1,4 +1,4 @@
-"""What requests cost, what was spent, and what stands between a request and its payment."""
+"""The price of requests, the money that was spent, and the checks between a request and its payment."""
 
 __all__ = [
     "amounts",

@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class _Errand(Generic[T]):
-    """One function, and what came of it."""
+    """One function, and what it gave or raised."""
 
     def __init__(self, work: Callable[[], T]) -> None:
         self._work = work

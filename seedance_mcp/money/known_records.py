@@ -1,4 +1,4 @@
-"""Records as they were last read, for as long as nobody has changed the ledger: the engine says so, in one cheap question."""
+"""Keeps records as they were last read until somebody changes the ledger, which the engine tells in one cheap question."""
 
 from __future__ import annotations
 

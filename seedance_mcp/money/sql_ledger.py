@@ -251,20 +251,24 @@ class SqlLedger:
         """Give the body of a request as it was sent."""
         return await self._read(lambda ledger: ledger.request_body(request_id))
 
-    async def claim_poll(self, task_id: str, holder: str, seconds: float, pace_seconds: float) -> PollClaim:
+    async def claim_poll(
+        self, task_id: str, holder: str, seconds: float, pace_seconds: float, longest_seconds: float = 0.0
+    ) -> PollClaim:
         """Take the poll of a task for a time; one that another process has is only read."""
-        elsewhere = await self._read(lambda ledger: sql_leases.poll_elsewhere(ledger, task_id, holder))
+        elsewhere = await self._read(lambda ledger: sql_leases.poll_elsewhere(ledger, task_id, holder, longest_seconds))
         return elsewhere or await self._write(
-            lambda ledger: sql_leases.claim_poll(ledger, task_id, holder, seconds, pace_seconds)
+            lambda ledger: sql_leases.claim_poll(ledger, task_id, holder, seconds, pace_seconds, longest_seconds)
         )
 
     async def release_poll(self, task_id: str, holder: str, seconds: float, *, answered: bool) -> None:
         """End the claim of a poll."""
         await self._write(lambda ledger: sql_leases.release_poll(ledger, task_id, holder, seconds, answered=answered))
 
-    async def claim_saving(self, request_id: str, holder: str, seconds: float) -> bool:
-        """Take the saving of a finished video for a time."""
-        return await self._write(lambda ledger: sql_leases.claim_saving(ledger, request_id, holder, seconds))
+    async def claim_saving(self, request_id: str, holder: str, seconds: float, *, again: bool = False) -> bool:
+        """Take the saving of a finished video for a time; one that another call has is only read."""
+        if await self._read(lambda ledger: sql_leases.is_saved_elsewhere(ledger, request_id, holder)):
+            return False
+        return await self._write(lambda ledger: sql_leases.claim_saving(ledger, request_id, holder, seconds, again=again))
 
     async def release_saving(self, request_id: str, holder: str) -> None:
         """Let others save a video whose saving was claimed."""
@@ -394,6 +398,10 @@ class SqlLedger:
         return await self._write(
             lambda ledger: sql_people.change(ledger.db, name, change, action, ledger.read.now), concerns_all=_all
         )
+
+    async def tokens_made(self) -> dict[str, datetime]:
+        """Give when the newest token of each principal was made."""
+        return await self._read(lambda ledger: sql_people.tokens_made(ledger.db))
 
     async def enter(self, entry: Entry) -> None:
         """Add an entry to the audit."""

@@ -104,7 +104,7 @@ class _Handlers:
 
     async def _call(self, ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult | tasks_extension.Handle:
         spec, session = self._find(params.name), session_of(ctx)
-        given = spec.read(session.edition, params.arguments or {})
+        given = await self._read(session, spec, params.arguments or {})
         at_once = spec.at_once if tasks_extension.declared(ctx) else None
         caller = McpCaller(ctx, params)
         run = partial(at_once or spec.run, session, given, caller)
@@ -113,6 +113,15 @@ class _Handlers:
         if at_once and isinstance(result, results.Task) and tasks_extension.is_running(result):
             return tasks_extension.handle_for(result)
         return self.result_of(_with_long_wait(result, longest_wait_seconds(ctx)))
+
+    async def _read(self, session: Session, spec: ToolSpec, given: dict[str, Any]) -> Any:
+        """Read a call's arguments; a call that would have spent money leaves a trace where they cannot be read."""
+        try:
+            return spec.read(session.edition, given)
+        except SeedanceError as refusal:
+            if spec.refused:
+                await spec.refused(session, refusal, given)
+            raise
 
     def _find(self, name: str) -> ToolSpec:
         if name not in self.tools:

@@ -12,8 +12,9 @@ from pydantic import BaseModel
 from seedance_mcp.catalogue.edition import Edition
 from seedance_mcp.catalogue.json_schema import Schema, result_schema_of
 from seedance_mcp.catalogue.profiles import Profile, create_video_schema
+from seedance_mcp.errors import SeedanceError
 from seedance_mcp.server import player
-from seedance_mcp.tools import arguments, balance, create, models, results, tasks
+from seedance_mcp.tools import arguments, balance, create, models, refusals, results, tasks
 from seedance_mcp.tools.session import Caller, Session
 
 Run = Callable[[Session, Any, Caller], Awaitable[results.Result]]
@@ -37,6 +38,8 @@ class ToolSpec(NamedTuple):
     reports_itself: bool = False
     """Whether its progress is reported all the time by the tool itself."""
     meta: player.Meta | None = None
+    refused: Callable[[Session, SeedanceError, dict[str, Any]], Awaitable[None]] | None = None
+    """Keeps a trace of a call whose arguments cannot be read."""
 
     def listed(self, edition: Edition, profile: Profile) -> types.Tool:
         """Give the tool as a client with this profile sees it."""
@@ -145,6 +148,7 @@ TOOLS: tuple[ToolSpec, ...] = (
         result=results.Task,
         schema=None,
         at_once=create.create_video,
+        refused=refusals.enter_unread,
         meta=player.SHOWN_NOT_CALLED,
     ),
     ToolSpec(

@@ -72,6 +72,27 @@ async def test_a_poll_of_a_process_that_is_gone_is_taken_over_whatever_the_clock
         assert (await ledger.claim_poll("vid_1", "one", 15, 0.1)).is_mine
 
 
+async def test_a_long_interval_is_shared_and_a_clock_that_was_set_back_keeps_nobody_for_longer(
+    open_ledger: OpenLedger, tmp_path: Path
+) -> None:
+    clock, interval_seconds = Clock(), 600.0
+    async with with_task(open_ledger, tmp_path, clock) as ledger:
+
+        async def claim(holder: str) -> PollClaim:
+            return await ledger.claim_poll("vid_1", holder, 15, interval_seconds / 50, interval_seconds)
+
+        assert (await claim("one")).is_mine
+        await ledger.release_poll("vid_1", "one", interval_seconds, answered=True)
+        clock.go_on(5)
+        other = await claim("other")
+        assert (other.is_mine, other.again_seconds, other.answered_seconds_ago) == (False, 595, 5)
+        clock.go_on(-30)  # the clock of another machine is behind
+        assert not (await claim("other")).is_mine
+        clock.go_on(-120)
+        assert (await claim("other")).is_mine
+        assert (await claim("other")).place_seconds < interval_seconds
+
+
 async def test_a_poll_that_its_process_claims_again_is_kept_for_longer(open_ledger: OpenLedger, tmp_path: Path) -> None:
     clock = Clock()
     async with with_task(open_ledger, tmp_path, clock) as ledger:

@@ -53,7 +53,7 @@ class Connection(psycopg.Connection[DictRow]):
         return super().wait(self._in_time(gen), *arguments, **options)
 
     def _in_time(self, gen: PQGen[T]) -> PQGen[T]:
-        """Pass on what a generator of psycopg waits for; an answer that is there counts, however late it is looked at."""
+        """Pass on what a generator of psycopg waits for; an answer that is there counts, however late it is read."""
         last = time.monotonic() + SILENT_SECONDS
         try:
             awaited = next(gen)

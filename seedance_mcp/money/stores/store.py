@@ -1,4 +1,4 @@
-"""What an engine gives to the ledger: transactions and queries, synchronous, used from worker threads."""
+"""The contract of an engine with the ledger: transactions and queries, synchronous, used from worker threads."""
 
 from __future__ import annotations
 
