@@ -1,4 +1,4 @@
-"""Keeps records as they were last read until somebody changes the ledger, which the engine tells in one cheap question."""
+"""Records as they were last read; they are good for as long as the engine counts no change by anybody."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class KnownRecords:
     """The records of one opened store, read and kept by its one reading thread; a store that has several keeps none."""
 
     def __init__(self) -> None:
-        """Know none."""
+        """Begin without any."""
         self._version: int | None = None
         self._records: OrderedDict[tuple[str, str], Record] = OrderedDict()
 

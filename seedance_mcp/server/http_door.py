@@ -10,6 +10,7 @@ import hmac
 import re
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import anyio
@@ -32,7 +33,7 @@ PROBES = {HEALTH_PATH, READY_PATH}
 """Paths that are answered under any Host: a probe sends the address of a container, which nobody can name beforehand."""
 CALLERS_COUNTED = 1024
 """How many callers the request rate is kept of; with more in one minute, the one that was quiet longest is forgotten."""
-_MINUTE_SECONDS = 60.0
+_MINUTE_SECONDS, _BURST_SECONDS = 60.0, 1.0
 _LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(:[0-9]{1,5})?", re.IGNORECASE)
 """A Host header; anything else, such as a user before the host, is foreign."""
@@ -55,13 +56,52 @@ class OperatorTokens:
         return AccessToken(token="", client_id=names[0], scopes=[]) if names else None
 
 
+@dataclass(slots=True)
+class _Burst:
+    """Requests that came within a second of the first; they count until the last of them is a minute old."""
+
+    first: float
+    last: float
+    count: int = 1
+
+
+class _Minute:
+    """One caller's requests of the last minute, in a memory that does not grow with them."""
+
+    def __init__(self) -> None:
+        self._bursts, self.count = deque[_Burst](), 0
+
+    @property
+    def oldest(self) -> float:
+        """Give when the requests that are forgotten next came."""
+        return self._bursts[0].last
+
+    @property
+    def newest(self) -> float:
+        """Give when the last one came."""
+        return self._bursts[-1].last
+
+    def forget(self, until: float) -> None:
+        """Drop those that came before a time."""
+        while self._bursts and self.oldest <= until:
+            self.count -= self._bursts.popleft().count
+
+    def note(self, now: float) -> None:
+        """Count one."""
+        self.count += 1
+        if self._bursts and now - self._bursts[-1].first < _BURST_SECONDS:
+            self._bursts[-1].last, self._bursts[-1].count = now, self._bursts[-1].count + 1
+        else:
+            self._bursts.append(_Burst(now, now))
+
+
 class RequestRate:
     """Counts each caller's requests of the last minute."""
 
     def __init__(self, most_per_minute: int, clock: Callable[[], float]) -> None:
         """Take the operator's limit, and seconds that never run backwards."""
         self._most, self._clock = most_per_minute, clock
-        self._times: OrderedDict[str, deque[float]] = OrderedDict()
+        self._times: OrderedDict[str, _Minute] = OrderedDict()
         """The caller that was quiet longest stands first."""
 
     def __len__(self) -> int:
@@ -71,19 +111,18 @@ class RequestRate:
     def seconds_to_wait(self, caller: str) -> float:
         """Count one request; gives how long its caller must wait, or 0.0 for a request that is within the limit."""
         now = self._clock()
-        times = self._times.setdefault(caller, deque())
-        while times and times[0] <= now - _MINUTE_SECONDS:
-            times.popleft()
-        if len(times) >= self._most:
-            return times[0] + _MINUTE_SECONDS - now
-        times.append(now)
+        minute = self._times.setdefault(caller, _Minute())
+        minute.forget(now - _MINUTE_SECONDS)
+        if minute.count >= self._most:
+            return minute.oldest + _MINUTE_SECONDS - now
+        minute.note(now)
         self._times.move_to_end(caller)
         self._forget(now)
         return 0.0
 
     def _forget(self, now: float) -> None:
         """Drop callers that were quiet for a minute, and those that are too many."""
-        while len(self._times) > CALLERS_COUNTED or next(iter(self._times.values()))[-1] <= now - _MINUTE_SECONDS:
+        while len(self._times) > CALLERS_COUNTED or next(iter(self._times.values())).newest <= now - _MINUTE_SECONDS:
             self._times.popitem(last=False)
 
 

@@ -25,7 +25,7 @@ from seedance_mcp.sandbox.provider import Sandbox
 from seedance_mcp.sandbox.serve import run_in_background
 
 AT_ONCE, ROUNDS, REQUESTS = 8, 7, 240
-WARM_REQUESTS, MANY_REQUESTS = 2000, 100_000
+WARM_REQUESTS, MANY_REQUESTS = 8000, 100_000
 TOKEN = "token-of-the-rates-bench"  # noqa: S105 - opens nothing
 EMPTY = """
 import sys

@@ -385,6 +385,18 @@ async def test_who_comes_too_often_is_told_when_to_come_again(tmp_path: Path) ->
         assert (await http.get("/mcp")).status_code == 200
 
 
+def test_many_requests_within_a_second_count_each_and_until_the_last_is_a_minute_old() -> None:
+    now = 0.0
+    rate = RequestRate(5, lambda: now)
+    for at in (0.0, 0.25, 0.5, 1.25, 2.5):
+        now = at
+        assert rate.seconds_to_wait("anna") == 0.0
+    now = 3.0
+    assert rate.seconds_to_wait("anna") == 57.5
+    now = 60.5
+    assert [rate.seconds_to_wait("anna") for _ in range(4)] == [0.0, 0.0, 0.0, 0.75]
+
+
 def test_the_rate_limit_of_five_thousand_callers_keeps_a_bounded_number_of_them() -> None:
     now = 0.0
     rate = RequestRate(2, lambda: now)
