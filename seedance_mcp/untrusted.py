@@ -64,8 +64,8 @@ def sanitize(text: Any, most_chars: int = TEXT_MOST_CHARS) -> str:
 
 
 def read_id(value: Any) -> str | None:
-    """Read an identifier: visible ASCII, at most 255 characters long; `None` for anything else, such as a sentence."""
-    text = str(value).strip() if isinstance(value, str | int) else ""
+    """Read an identifier: visible ASCII, at most 255 characters long; `None` for anything else, such as a sentence or a 0."""
+    text = str(value).strip() if isinstance(value, str | int) and value and value is not True else ""
     return text if _ID.fullmatch(text) else None
 
 

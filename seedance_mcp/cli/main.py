@@ -301,7 +301,7 @@ def _tasks(options: argparse.Namespace) -> None:
 
 
 async def _print_tasks(options: argparse.Namespace) -> None:
-    from seedance_mcp.cli import tables  # noqa: PLC0415 - slow to import
+    from seedance_mcp.cli import tables  # noqa: PLC0415 - a server does not need it
 
     async with _ledger() as (_, ledger):
         limit = max(options.limit, 0)
@@ -325,7 +325,7 @@ def _spending(options: argparse.Namespace) -> None:
 
 
 async def _print_spending(options: argparse.Namespace) -> None:
-    from seedance_mcp.cli import tables  # noqa: PLC0415 - slow to import
+    from seedance_mcp.cli import tables  # noqa: PLC0415 - a server does not need it
     from seedance_mcp.tools.session import offered_edition  # noqa: PLC0415 - likewise
 
     async with _ledger() as (settings, ledger):
@@ -366,7 +366,7 @@ def _assets(options: argparse.Namespace) -> None:
 
 
 async def _show_assets(options: argparse.Namespace) -> None:
-    from seedance_mcp.cli import tables  # noqa: PLC0415 - slow to import
+    from seedance_mcp.cli import tables  # noqa: PLC0415 - a server does not need it
     from seedance_mcp.tools import cast  # noqa: PLC0415 - likewise
     from seedance_mcp.tools.session import Shared  # noqa: PLC0415 - likewise
 

@@ -29,6 +29,7 @@ from seedance_mcp.money.principals import (
     without_old_token,
 )
 from seedance_mcp.money.records import Spent
+from seedance_mcp.server.markdown import table
 from seedance_mcp.settings import Settings
 from seedance_mcp.untrusted import sanitize
 
@@ -133,10 +134,10 @@ def _amount(name: str, text: str) -> Decimal | None:
         amount = Decimal(text)
     except InvalidOperation:
         amount = Decimal("nan")
-    if amount.is_finite() and amount >= 0:
+    if amount.is_finite() and 0 <= amount <= 10**9:
         return amount
     option = name.replace("_", "-")
-    raise InvalidRequest(f"--{option} was {text[:40]!a}; allowed: a number from 0, in JimiCoin, or none.")
+    raise InvalidRequest(f"--{option} was {text[:40]!a}; allowed: a number from 0 to 1000000000, in JimiCoin, or none.")
 
 
 async def _rotate(ledger: Ledger, *, options: argparse.Namespace) -> None:
@@ -160,8 +161,6 @@ async def _list(ledger: Ledger, *, settings: Settings, show: Show) -> None:
     if not rows:
         print(NOBODY)
         return
-    from seedance_mcp.server.resources import table  # noqa: PLC0415 - slow to import
-
     spent = [await ledger.for_principal(row.name).spent() for row in rows]
     shown = table(
         ("Name", "Today", "In total", "Per video", "Ask above", "Tokens", "State"),
@@ -237,8 +236,6 @@ async def _audit(ledger: Ledger, *, since: datetime | None, options: argparse.Na
     if options.json:
         print("".join(f"{json.dumps(_as_json(entry))}\n" for entry in entries), end="")
         return
-    from seedance_mcp.server.resources import table  # noqa: PLC0415 - slow to import
-
     head = ("At (UTC)", "Whose", "By", "What", "Amount", "Code", "Request", "Detail")
     show(table(head, [_line(entry) for entry in entries]))
 

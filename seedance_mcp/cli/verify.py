@@ -17,7 +17,7 @@ from seedance_mcp.proof.probes import PICTURE, WRONG_KEY, Probes, Say
 from seedance_mcp.proof.recorder import Recorder
 from seedance_mcp.proof.verdicts import HEAD, Verdict, cassette_of, judge, rows_of, summary
 from seedance_mcp.server.handlers import open_shared
-from seedance_mcp.server.resources import table
+from seedance_mcp.server.markdown import table
 from seedance_mcp.settings import Settings
 from seedance_mcp.tools.session import Shared
 
@@ -37,7 +37,7 @@ class VerifyOptions:
 
 
 class _Operator:
-    """The person at the terminal, who agreed to the price by naming the model and the most that it may cost."""
+    """The operator at the terminal, who agreed to the price by naming the model and the most that it may cost."""
 
     reply: Reply | None = None
     address: str | None = None
@@ -65,7 +65,7 @@ async def run(settings: Settings, options: VerifyOptions, say: Say, make: Make =
     Args:
         settings: The operator's settings.
         options: What may be sent beyond what is free.
-        say: Tells the operator what is done.
+        say: Reports to the operator what is done.
         make: Gives what a server shares, from the settings.
 
     Raises:

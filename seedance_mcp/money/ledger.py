@@ -331,7 +331,7 @@ class Ledger(Protocol):
         ...
 
     async def change_principal(self, name: str, change: Callable[[Principal], Principal], action: Action) -> Principal:
-        """Replace the row of a principal by what a function makes of it; the next reservation goes by the new one.
+        """Replace the row of a principal by the one that a function gives; the next reservation goes by the new one.
 
         Raises:
             InvalidRequest: There is no such row.

@@ -281,7 +281,7 @@ def settled_anew(before: Record, after: Record) -> str | None:
 CHARGES = ("settled by provider", "settled by estimate")
 """Events at which a charge of a task may have moved the balance."""
 BEFORE_END = ("reserved", "sending", "queued", "processing")
-"""The events of a task that has not ended; a charge told after no others came before its end."""
+"""The events of a task that has not ended; a charge reported after no others came before its end."""
 CHARGES_LOOKED_AT = 1000
 """In how many of the newest requests it is looked up when the provider charges a model, since it may change that."""
 

@@ -14,10 +14,12 @@ from typing import Any, TypeVar
 import anyio
 import anyio.to_thread
 
-from seedance_mcp.errors import LedgerAway, SeedanceError
+from seedance_mcp.errors import LedgerAway, SeedanceError, TaskNotFound
 from seedance_mcp.money import sql_assets, sql_leases, sql_lists, sql_people
 from seedance_mcp.money.announcements import Heard
 from seedance_mcp.money.audit import Action, Entry
+from seedance_mcp.money.errands import Errands
+from seedance_mcp.money.known_records import KnownRecords
 from seedance_mcp.money.principals import Principal
 from seedance_mcp.money.records import (
     EVERY_MODEL,
@@ -46,7 +48,7 @@ from seedance_mcp.money.records import (
     new_request_id,
 )
 from seedance_mcp.money.sql_changes import Changing
-from seedance_mcp.money.sql_queries import Reading
+from seedance_mcp.money.sql_queries import NO_SUCH_TASK, Reading
 from seedance_mcp.money.stores.store import Store
 from seedance_mcp.task import ProviderTask, Status
 
@@ -69,10 +71,18 @@ class Engine:
         self._open_store, self._opening, self._opened = open_store, Lock(), list[Store]()
         self._closing = Event()
         self._reading, self._writing = anyio.CapacityLimiter(readers), anyio.CapacityLimiter(writers)
+        self._errands = Errands(self._reading) if readers == 1 else None
+        self.known = KnownRecords()
 
     async def read(self, work: Callable[[Store], T]) -> T:
         """Run a function that reads."""
         return await anyio.to_thread.run_sync(lambda: self._patiently(work), limiter=self._reading)
+
+    async def look_up(self, work: Callable[[Store], T]) -> T:
+        """Run a function that reads a row or two; where there is one thread, all such functions that wait go together."""
+        if self._errands is None:
+            return await self.read(work)
+        return await self._errands.run(lambda: self._patiently(work))
 
     async def write(self, work: Callable[[Store], T]) -> T:
         """Run a function that writes; once it has begun it ends, whoever gives up meanwhile."""
@@ -123,11 +133,11 @@ class SqlLedger:
         """Close the ledger for every principal."""
         await self._engine.aclose()
 
-    async def _read(self, work: Callable[[Reading], T]) -> T:
-        def read(store: Store) -> T:
-            return work(Reading(store, store.insertion_order, self._principal, self._now()))
+    def _reading(self, store: Store) -> Reading:
+        return Reading(store, store.insertion_order, self._principal, self._now())
 
-        return await self._engine.read(read)
+    async def _read(self, work: Callable[[Reading], T]) -> T:
+        return await self._engine.read(lambda store: work(self._reading(store)))
 
     async def _write(
         self, work: Callable[[Changing], T], principal: str | None = None, concerns_all: Callable[[Reading], bool] = _only_one
@@ -204,11 +214,14 @@ class SqlLedger:
 
     async def find(self, key: str) -> Record | None:
         """Find the request of a task id or request id."""
-        return await self._read(lambda ledger: ledger.find(key))
+        return await self._engine.look_up(lambda store: self._engine.known.find(store, self._reading(store), key))
 
     async def get(self, key: str) -> Record:
         """Give the request of a task id or request id, which must be there."""
-        return await self._read(lambda ledger: ledger.get(key))
+        found = await self.find(key)
+        if found is None:
+            raise TaskNotFound(NO_SUCH_TASK)
+        return found
 
     async def belongs_elsewhere(self, task_id: str) -> bool:
         """Say whether a task was made by another principal."""

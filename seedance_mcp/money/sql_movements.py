@@ -110,7 +110,7 @@ class Surroundings:
         )
 
     def _charges_before_end(self) -> bool:
-        """Say whether the newest charge that the provider told for this model came while the task was still running."""
+        """Say whether the newest charge that the provider reported for this model came while the task was still running."""
         newest = self.db.one(
             f"SELECT request_id FROM requests WHERE {self.order} > (SELECT max({self.order}) FROM requests) - ? AND model = ?"
             f" AND settled_by = 'provider' AND settled > 0 AND task_id IS NOT NULL ORDER BY {self.order} DESC LIMIT 1",

@@ -34,7 +34,7 @@ from seedance_mcp.money.stores.store import Queries, Row
 from seedance_mcp.task import Status
 
 ALIKE_MOST = 40
-"""How many finished videos a forecast looks back on."""
+"""How many finished videos a forecast is made from."""
 CHANGES_MOST = 1000
 """How many changed requests are given at once."""
 NEWEST_KEYS = 1000
@@ -57,7 +57,7 @@ class Condition(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Rows of one state, and awaited within a span of time or not where `made` says so."""
+    """Rows of one state, where `made` is set only those awaited within a span of time, or outside it."""
 
     state: str | None
     made: str = ""

@@ -1,4 +1,4 @@
-"""The verdict on each documented fact, and the report and cassette that say so."""
+"""The verdict on each documented fact, and the report and cassette that it is written to."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CASSETTE_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the answers show about one fact."""
+    """The word that the answers give on one fact."""
 
     fact: Documented
     word: Word

@@ -13,6 +13,7 @@ from seedance_mcp.catalogue.facts import MEDIA_FIELDS, RULES, Choice, Fact, Mode
 from seedance_mcp.errors import InvalidRequest, SeedanceError
 from seedance_mcp.money.prices import PriceBook, clip_price
 from seedance_mcp.provider.failures import ADVICE_FOR_FAILED_TASK, MAY_GO_AGAIN, RECORDED, Cause, cause_of
+from seedance_mcp.server.markdown import table
 from seedance_mcp.server.uris import MODEL, TASK
 from seedance_mcp.tools import tasks, views
 from seedance_mcp.tools.arguments import find_model
@@ -106,13 +107,6 @@ async def task_json(session: Session, task_id: str) -> str:
             raise
         task = await session.view(known)
     return (await tasks.with_request(session, task)).model_dump_json()
-
-
-def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """Make a Markdown table."""
-    titles = list(head)
-    lines = [titles, ["---"] * len(titles), *map(list, rows)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def models_table(edition: Edition) -> str:

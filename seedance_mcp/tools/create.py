@@ -28,6 +28,7 @@ from seedance_mcp.money.records import JUDGED_AFTER_SECONDS, NewRequest, Record
 from seedance_mcp.task import ProviderTask
 from seedance_mcp.tools import refusals
 from seedance_mcp.tools.arguments import CreateVideo
+from seedance_mcp.tools.beside import beside
 from seedance_mcp.tools.changes import (
     judge_unknown,
     keep_awaiting,
@@ -155,21 +156,17 @@ async def _obstacles(session: Session, estimate: Estimate) -> list[str]:
 
 
 async def _send(session: Session, record: Record, request: VideoRequest) -> Record:
+    """Send a request and write down the task that it got; a request that got none is written down as failed."""
     request_id = record.request_id
     try:
         await session.ledger.mark_sending(request_id, await used_now(session))
         task = await _post(session, request_id, request)
+    except SeedanceError as error:
+        await _note_failure(session, record, request, error)
+        raise
     except Exception as failure:  # whatever it was, the request may have been sent
-        error = failure if isinstance(failure, SeedanceError) else _unforeseen(failure)
-        error.details["request_id"] = request_id
-        if error.charged == "maybe":
-            session.observer.answer_lost(record, error)
-        with suppress(LedgerUnusable):  # that money may have gone matters more than a ledger that cannot be written
-            await publish_change(session, record, await session.ledger.fail(request_id, error))
-        if isinstance(error, InvalidRequest) and not error.details.get("cause"):
-            await _observe(session, request, accepted=False)
-        if error is failure:
-            raise
+        error = _unforeseen(failure)
+        await _note_failure(session, record, request, error)
         raise error from failure
     try:
         after = await _write_down(session, request_id, task)
@@ -185,6 +182,17 @@ async def _send(session: Session, record: Record, request: VideoRequest) -> Reco
     return await publish_change(session, record, after)
 
 
+async def _note_failure(session: Session, record: Record, request: VideoRequest, error: SeedanceError) -> None:
+    """Write down that a request got no task, and report it to the observer."""
+    error.details["request_id"] = record.request_id
+    if error.charged == "maybe":
+        session.observer.answer_lost(record, error)
+    with suppress(LedgerUnusable):  # that money may have gone matters more than a ledger that cannot be written
+        await publish_change(session, record, await session.ledger.fail(record.request_id, error))
+    if isinstance(error, InvalidRequest) and not error.details.get("cause"):
+        await _observe(session, request, accepted=False)
+
+
 RENEW_SECONDS = 15.0
 """How often this process says that it still awaits an answer."""
 
@@ -192,20 +200,11 @@ RENEW_SECONDS = 15.0
 async def _post(session: Session, request_id: str, request: VideoRequest) -> ProviderTask:
     """Send the request, and say in the ledger that its answer is awaited for as long as it is."""
     session.shared.awaiting[request_id] = session.ledger
-    came: list[ProviderTask | Exception] = []
+    post = partial(session.client.create_video, request.to_body(), request.route.path)
     try:
-        async with anyio.create_task_group() as group:
-            group.start_soon(_renew, session)
-            try:
-                came.append(await session.client.create_video(request.to_body(), request.route.path))
-            except Exception as failure:  # noqa: BLE001 - it leaves the group as what it is
-                came.append(failure)
-            group.cancel_scope.cancel()
+        return await beside(partial(_renew, session), post)
     finally:
         del session.shared.awaiting[request_id]
-    if isinstance(came[0], Exception):
-        raise came[0]
-    return came[0]
 
 
 async def _renew(session: Session) -> None:
@@ -318,7 +317,13 @@ async def _would_send(session: Session, arguments: CreateVideo, estimate: Estima
     obstacles = await _obstacles(session, estimate)
     question = (
         ["The user would be asked to confirm the price first."]
-        if gate.must_ask(session.settings, estimate, arguments.request, await session.registration())
+        if gate.must_ask(
+            session.settings,
+            estimate,
+            arguments.request,
+            await session.registration(),
+            is_refused=await session.ledger.is_refused(gate.fingerprint(arguments.request)),
+        )
         else []
     )
     return Task(

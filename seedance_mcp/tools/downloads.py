@@ -195,6 +195,8 @@ async def preview_video(session: Session, arguments: PreviewVideo, caller: Calle
     sheets: list[bytes] = []
     for task_id in task_ids:
         record = await finished_record(session, task_id)
+        if any(record.task_id == each.task_id for each in shown):  # it was named by its request too
+            continue
         async with open_video(session, record, caller) as file:
             sheet = await anyio.to_thread.run_sync(_sheet, file)
         shown.append(Shown(record.task_id or "", sheet["width_px"], sheet["height_px"], sheet["seconds"]))

@@ -16,6 +16,7 @@ from seedance_mcp.money.announcements import Announcements
 from seedance_mcp.money.ledger import Ledger
 from seedance_mcp.money.records import PollClaim, Record
 from seedance_mcp.polling.shared import TASKS_AT_MIN_INTERVAL
+from seedance_mcp.tools.newest import keep_newest
 from seedance_mcp.tools.observer import Observer
 
 POLL_SECONDS = 15.0
@@ -157,10 +158,7 @@ class Changes(Observer):
         """Keep the state of a task, and say whether it is another one than before."""
         if self._states.get(task.request_id) == task.news:
             return False
-        self._states[task.request_id] = task.news
-        self._states.move_to_end(task.request_id)
-        if len(self._states) > STATES_KEPT:
-            self._states.popitem(last=False)
+        keep_newest(self._states, task.request_id, task.news, STATES_KEPT)
         return True
 
 

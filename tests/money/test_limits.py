@@ -180,6 +180,7 @@ async def test_a_limit_of_the_account_holds_over_all_principals(tmp_path: Path, 
         except BudgetExceeded as refusal:
             told.append(refusal.message)
     assert sandbox.made == 2
+    assert not shared.awaiting, "no answer is awaited any more"
     assert all("for the whole account" in message for message in told)
     await shared.aclose()
 

@@ -711,8 +711,12 @@ async def test_the_operators_own_prices_win(open_world: OpenWorld, tmp_path: Pat
         '[[price]]\nname = "sd2_sp_720p"\nper = "second"\nunit_price = 0.0479\nsource = "contract"\nseen = 2026-09-30\n',
         "utf-8",
     )
+    with own.open("a", encoding="utf-8") as file:
+        file.write('[[price]]\nname = "seedance2.0-md"\nper = "task"\nunit_price = 0.003\n')
     async with open_world(prices=own) as world:
         task = await world.create()
+        listed = await world.call("list_models")
+    assert listed["cheapest"]["720p"] == "seedance2.0-md 0.003"
     assert task["estimated_cost"] == 0.2395
     assert task["cost"] == 0.25
     assert "contract" in task["estimate"]
