@@ -1,4 +1,4 @@
-"""Keeps records as they were last read until somebody changes the ledger, which the engine tells in one cheap question."""
+"""Keeps records as they were last read until somebody changes the ledger, as one cheap question to the engine shows."""
 
 from __future__ import annotations
 
