@@ -58,7 +58,7 @@ class ToolSpec(NamedTuple):
         )
 
     def _input_schema(self, edition: Edition, profile: Profile) -> Schema:
-        """Give the schema of the input; the short form also says bounds in words, since clients that want it strip numbers."""
+        """Give the schema of the input; its short form repeats bounds in descriptions, since clients that want it strip numbers."""
         if self.schema is None:
             return create_video_schema(edition, profile, arguments.CreateOptions)
         schema = arguments.input_schema(edition, self.schema)
