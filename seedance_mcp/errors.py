@@ -27,6 +27,7 @@ The provider's refusals charge nothing. Each error says for itself what went: se
 
 from __future__ import annotations
 
+import traceback
 from typing import Any, ClassVar, Literal
 
 Charged = Literal["no", "maybe", "yes"]
@@ -36,6 +37,11 @@ _AFTERWARDS: dict[Charged, str] = {
     "maybe": "It may have been charged.",
     "yes": "It was charged.",
 }
+
+
+def place_of(failure: BaseException) -> str:
+    """Give where an exception was raised, for the log, without its message, which could hold a prompt or a signed URL."""
+    return "".join(traceback.format_tb(failure.__traceback__))
 
 
 class SeedanceError(Exception):

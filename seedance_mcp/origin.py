@@ -26,7 +26,7 @@ _EXTRA = re.compile(r"""\s*;\s*extra\s*==\s*['"](\w+)['"]$""")
 
 
 def requirement(extra: str = "", recorded: str | None = None, *, published: bool = PUBLISHED) -> str | None:
-    """Give what an installer has to be told for this package from where it came from.
+    """Give the requirement that makes an installer take this package from where it came from.
 
     Args:
         extra: An extra of the package.

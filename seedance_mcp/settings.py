@@ -42,6 +42,7 @@ _PLACEHOLDER = re.compile(r"\$?\{.*\}|\$[A-Za-z_]\w*|%\w+%", re.DOTALL)
 _LEFT_OVER = re.compile(r"\$[{(A-Za-z_]|%\w+%|\{.*\}", re.DOTALL)
 """The same inside a path."""
 _QUOTES = "\"'`"
+_HOST = re.compile(r"(?=.{1,253}$)\w([\w-]{0,61}\w)?(\.\w([\w-]{0,61}\w)?)*\.?")
 
 
 def is_loopback(url: str) -> bool:
@@ -61,13 +62,15 @@ def _url(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in {"https", "http"} or not parts.hostname or parts.username or parts.query or parts.fragment:
         raise ValueError("must be https://host without user, query or fragment")
+    if not (value.isprintable() and _has_port(value) and (":" in parts.hostname or _HOST.fullmatch(parts.hostname))):
+        raise ValueError("must be https://host: what stands there is no name, no address or no port")
     if parts.scheme == "http" and not is_loopback(value):
         raise ValueError("http:// is only for loopback; use https://")
     return value
 
 
 def _base_url(value: str) -> str:
-    return _url(value).rstrip("/")
+    return _url(value.strip()).rstrip("/")
 
 
 def _public_url(value: str) -> str:
@@ -226,8 +229,9 @@ def _allowed(description: str) -> WrapValidator:
         try:
             return read(value)
         except ValidationError as error:
-            low = error.errors()[0]["type"].startswith("greater_than")
-            raise ValueError(f"{'too low' if low else 'cannot be read'}; allowed: {description}") from error
+            kind = error.errors()[0]["type"].partition("_than")[0]
+            wrong = {"greater": "too low", "less": "too high"}.get(kind, "cannot be read")
+            raise ValueError(f"{wrong}; allowed: {description}") from error
 
     return WrapValidator(check)
 
@@ -255,7 +259,13 @@ def _bucket(value: Any) -> Any:
     return text
 
 
-Amount = Annotated[Decimal | None, Field(ge=0), _allowed("a number from 0, in JimiCoin")]
+def _names(value: str) -> str:
+    if value and not value.replace(",", "").strip():
+        raise ValueError("names no model or route: leave it out to offer all")
+    return value
+
+
+Amount = Annotated[Decimal | None, Field(ge=0, le=10**9), _allowed("a number from 0 to 1000000000, in JimiCoin")]
 Switch = Annotated[bool, _allowed("1 or 0")]
 Folder = Annotated[Path, BeforeValidator(_path)]
 
@@ -309,11 +319,11 @@ class Settings(BaseSettings):
     download_proxy: Annotated[SecretStr | None, BeforeValidator(_proxy)] = None
     """The proxy that videos are fetched through where no direct way leads to their hosts: its address, or `env` for that of
     the environment."""
-    edition: str = "2026-07"
+    edition: Annotated[str, AfterValidator(str.strip)] = "2026-07"
     """The dated catalogue: `2026-07`, the contract, or a later one."""
     strict: Switch = False
     """1: a value that any source refuses is refused, also where the edition allows it."""
-    models: str = ""
+    models: Annotated[str, AfterValidator(_names)] = ""
     """The models or routes that are offered, comma separated; without it all are."""
     prices: Folder | None = None
     """A price file in the form of `prices.toml`, for accounts with their own rates."""
@@ -331,9 +341,9 @@ class Settings(BaseSettings):
     """1: requests without a known price are sent although a limit is set."""
     confirm_above: Amount = None
     """Ask the user before a request that costs more than this, in JimiCoin, or whose price is unknown."""
-    dedupe_seconds: Annotated[float, Field(ge=0), _allowed("a number from 0")] = 600
+    dedupe_seconds: Annotated[float, Field(ge=0, le=31_536_000), _allowed("a number from 0 to 31536000")] = 600
     """A duplicate of a request within this time, in seconds, is answered with the earlier task; 0 turns it off."""
-    poll_floor_seconds: Annotated[float | None, Field(gt=0), _allowed("a number above 0")] = None
+    poll_floor_seconds: Annotated[float | None, Field(ge=0.001, le=3600), _allowed("a number from 0.001 to 3600")] = None
     """Minimum poll interval of one task, in seconds: 5, or 0.2 on loopback."""
     http_tokens: SecretStr | None = None
     """`name:token` pairs for the HTTP transports, comma separated; without them or OAuth they listen only on loopback."""

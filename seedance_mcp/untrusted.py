@@ -64,8 +64,8 @@ def sanitize(text: Any, most_chars: int = TEXT_MOST_CHARS) -> str:
 
 
 def read_id(value: Any) -> str | None:
-    """Read an identifier: visible ASCII, at most 255 characters long; `None` for anything else, such as a sentence."""
-    text = str(value).strip() if isinstance(value, str | int) else ""
+    """Read an identifier: visible ASCII, at most 255 characters long; `None` for anything else, such as a sentence or a 0."""
+    text = str(value).strip() if isinstance(value, str | int) and value and value is not True else ""
     return text if _ID.fullmatch(text) else None
 
 
@@ -104,9 +104,12 @@ def read_amount(value: Any) -> Decimal | None:
 
 
 def read_number(value: Any, largest: Decimal = _LARGEST) -> Decimal | None:
-    """Read a finite number from `-largest` to `largest`; `None` for anything else."""
+    """Read a finite number from `-largest` to `largest`; `None` for anything else.
+
+    The sums of a provider that counts in binary end in noise such as 1.8800000000000001: 15 digits of a float are kept.
+    """
     try:
-        amount = Decimal(str(value))
+        amount = Decimal(f"{value:.15g}" if isinstance(value, float) else str(value))
     except (InvalidOperation, ValueError):  # the latter: a whole number of thousands of digits
         return None
     return amount if amount.is_finite() and -largest <= amount <= largest else None  # `abs` would round, which can overflow

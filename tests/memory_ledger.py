@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -134,7 +134,7 @@ class MemoryLedger:
         if token and self._tables.tokens[token].used:
             raise ConfirmationRequired("The confirm_token was used meanwhile: ask the user again.")
         if token:
-            self._tables.tokens[token] = replace(self._tables.tokens[token], used=True)
+            self._tables.tokens[token] = self._tables.tokens[token]._replace(used=True)
         record = self._write(policy.reserve(request, self._principal, self._now()), "reserved")
         self._tables.bodies[record.request_id] = request.body
         if token:
@@ -243,18 +243,21 @@ class MemoryLedger:
     async def request_body(self, request_id: str) -> dict[str, Any] | None:
         return self._tables.bodies.get(request_id) if await self.find(request_id) else None
 
-    async def claim_poll(self, task_id: str, holder: str, seconds: float, pace_seconds: float) -> PollClaim:
+    async def claim_poll(
+        self, task_id: str, holder: str, seconds: float, pace_seconds: float, longest_seconds: float = 0.0
+    ) -> PollClaim:
+        far = timedelta(seconds=FAR_SECONDS + longest_seconds)
         now, (by, until, polled_at) = self._now(), self._tables.polls.get(task_id, (holder, self._now(), None))
-        if by != holder and now < until < now + timedelta(seconds=FAR_SECONDS):
+        if by != holder and now < until < now + far:
             ago = None if polled_at is None else max(0.0, (now - polled_at).total_seconds())
             return PollClaim(is_mine=False, again_seconds=(until - now).total_seconds(), answered_seconds_ago=ago)
         if any(record.task_id == task_id for record in self._tables.requests.values()):
             self._tables.polls[task_id] = holder, now + timedelta(seconds=seconds), polled_at
-        return PollClaim(is_mine=True, place_seconds=self._place_seconds(holder, seconds, pace_seconds))
+        return PollClaim(is_mine=True, place_seconds=self._place_seconds(holder, seconds, pace_seconds, far))
 
-    def _place_seconds(self, holder: str, seconds: float, pace_seconds: float) -> float:
+    def _place_seconds(self, holder: str, seconds: float, pace_seconds: float, far: timedelta) -> float:
         at, (next_at, by, others_at) = self._now().timestamp(), self._tables.pace or (0.0, holder, 0.0)
-        place_at = next_at if at < next_at < at + FAR_SECONDS else at
+        place_at = next_at if at < next_at < at + far.total_seconds() else at
         others_at = others_at if by == holder else at
         self._tables.pace = place_at + pace_seconds, holder, others_at
         return 0.0 if others_at < at - seconds else max(0.0, place_at + pace_seconds - pace_seconds - at)
@@ -265,9 +268,9 @@ class MemoryLedger:
             now = self._now()
             self._tables.polls[task_id] = by, now + timedelta(seconds=seconds), now if answered else polled_at
 
-    async def claim_saving(self, request_id: str, holder: str, seconds: float) -> bool:
+    async def claim_saving(self, request_id: str, holder: str, seconds: float, *, again: bool = False) -> bool:
         now, (by, until) = self._now(), self._tables.saving.get(request_id, (holder, self._now()))
-        if sums.kept(self._known(request_id)) is not False or (
+        if sums.kept(self._known(request_id)) not in {False, again} or (
             by != holder and now < until < now + timedelta(seconds=FAR_SECONDS)
         ):
             return False
@@ -337,6 +340,13 @@ class MemoryLedger:
             found[name] = found.get(name, Totals()) + sums.totals_of(record)
         return dict(sorted(found.items()))
 
+    async def spending_by_day(self, since: date) -> dict[date, Totals]:
+        found: dict[date, Totals] = {}
+        for record in reversed(self._mine()):
+            if (day := record.created_at.date()) >= since:
+                found[day] = found.get(day, Totals()) + sums.totals_of(record)
+        return found
+
     async def unknown_outcomes(self) -> list[Record]:
         return [record for record in reversed(self._everybodys()) if policy.is_of_unknown_outcome(record)]
 
@@ -376,7 +386,7 @@ class MemoryLedger:
                 for each in after
                 if each.state in {*RUNNING, "unknown"} or (each.state in policy.CAME_TO_NOTHING and each.task_id)
             ),
-            hidden=any(each.state in RUNNING or policy.is_of_unknown_outcome(replace(each, overdue=True)) for each in before)
+            hidden=any(each.state in RUNNING or policy.is_of_unknown_outcome(each._replace(overdue=True)) for each in before)
             or any(each.state == "unknown" and each.settled and each.created_at >= runs_since for each in before),
             charges_before_end=self._charges_before_end(record.model),
         )
@@ -405,7 +415,7 @@ class MemoryLedger:
         self._tables.refusals -= {name}
         if not agreed:
             self._tables.refusals.add(name)
-            tokens.update({each: replace(kept, used=True) for each, kept in tokens.items() if kept.fingerprint == name})
+            tokens.update({each: kept._replace(used=True) for each, kept in tokens.items() if kept.fingerprint == name})
 
     async def is_refused(self, fingerprint: str) -> bool:
         return self._principal + fingerprint in self._tables.refusals
@@ -476,6 +486,9 @@ class MemoryLedger:
         detail = str(principal.limits) if action in {"added", "limited"} else None
         self._tables.audit.append(Entry(at, principal.name, "operator", action, detail=detail))
 
+    async def tokens_made(self) -> dict[str, datetime]:
+        return {each.principal: each.at for each in self._tables.audit if each.action in {"added", "rotated"}}
+
     async def enter(self, entry: Entry) -> None:
         if entry.entry_id not in {each.entry_id for each in self._tables.audit}:
             self._tables.audit.append(entry)
@@ -486,9 +499,9 @@ class MemoryLedger:
         ]
         return sorted(fitting, key=lambda each: each.at)[-limit:] if limit else []
 
-    async def changes_since(self, at: datetime) -> list[Record]:
-        order = list(self._tables.requests)
-        changed = [(when, order.index(name)) for name, when in self._tables.changed_at.items() if when >= at]
+    async def changes_since(self, at: datetime, until: datetime | None = None) -> list[Record]:
+        order, every = list(self._tables.requests), self._tables.changed_at.items()
+        changed = [(when, order.index(name)) for name, when in every if when >= at and (until is None or when < until)]
         return [self._known(order[place]) for _, place in sorted(changed, reverse=True)]
 
     async def listen(self) -> None:
@@ -500,7 +513,7 @@ class MemoryLedger:
             each for each in known if each.created_at < before and each.settled is not None and (each.prompt or each.video_url)
         ]
         for each in old:
-            self._tables.requests[each.request_id] = replace(each, prompt=None, video_url=None)
+            self._tables.requests[each.request_id] = each._replace(prompt=None, video_url=None)
             self._tables.bodies.pop(each.request_id, None)
         self._tables.uploads = {key: each for key, each in self._tables.uploads.items() if each.at >= before}
         return len(old)

@@ -18,9 +18,17 @@ class MemoryStore:
     room_bytes: int = 10**9
     before_commit: Callable[[], object] = bool
     videos: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    keys: dict[tuple[str, str], Stored] = field(default_factory=dict[tuple[str, str], Stored])
 
-    def new(self, name: str, principal: str) -> _Pending:
-        return _Pending(self, name, principal)
+    def new(self, name: str, principal: str, key: str = "") -> _Pending:
+        return _Pending(self, name, principal, key)
+
+    def found(self, principal: str, key: str) -> Stored | None:
+        stored = self.keys.get((principal, key))
+        return stored if stored and self.holds(stored) else None
+
+    def noted(self, principal: str, key: str) -> None:
+        self.keys.pop((principal, key), None)
 
     def holds(self, stored: Stored) -> bool:
         return self.open(stored) is not None
@@ -41,6 +49,7 @@ class _Pending:
     store: MemoryStore
     name: str
     principal: str
+    key: str
     content: bytearray = field(default_factory=bytearray)
 
     def write(self, data: bytes) -> None:
@@ -54,7 +63,10 @@ class _Pending:
         uris = (f"memory:/{self.principal}/{name}.mp4" for name in names)
         uri = next(uri for uri in uris if uri not in self.store.videos)
         self.store.videos[uri] = bytes(self.content)
-        return stored_as(uri, self.store.videos[uri])
+        stored = stored_as(uri, self.store.videos[uri])
+        if self.key:
+            self.store.keys[self.principal, self.key] = stored
+        return stored
 
     def abort(self) -> None:
         """Nothing is kept before a commit."""

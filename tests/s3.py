@@ -12,11 +12,12 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 @dataclass
 class S3:
-    """One endpoint; `refuses` answers every request with a status, `cuts_part` fails one part of every transfer."""
+    """One endpoint; `refuses` answers every request with a status, `refuses_lists` every list, `cuts_part` fails one part of every transfer."""
 
     objects: dict[str, bytes] = field(default_factory=dict[str, bytes])
     transfers: dict[str, dict[int, bytes]] = field(default_factory=dict[str, dict[int, bytes]])
     refuses: int = 0
+    refuses_lists: int = 0
     cuts_part: int = 0
     address: str = ""
 
@@ -36,9 +37,20 @@ class S3:
         path, query = unquote(urlsplit(target).path), parse_qs(urlsplit(target).query, keep_blank_values=True)
         if self.refuses:
             return self.refuses, b"<Error><Message>no</Message></Error>", ""
+        if "list-type" in query:
+            return (self.refuses_lists or 200), self._listed(path.rstrip("/"), query["prefix"][0]), ""
         if method in {"GET", "HEAD"}:
             return (200, self.objects[path], "e") if path in self.objects else (404, b"", "")
         return self._changed(method, path, query, body)
+
+    def _listed(self, bucket: str, prefix: str) -> bytes:
+        found = [path for path in sorted(self.objects) if path.startswith(f"{bucket}/{prefix}")]
+        rows = (
+            f"<Contents><Key>{path.removeprefix(f'{bucket}/')}</Key><Size>{len(self.objects[path])}</Size>"
+            "<LastModified>2026-11-27T10:00:00.000Z</LastModified><ETag>e</ETag></Contents>"
+            for path in found
+        )
+        return f"<ListBucketResult><IsTruncated>false</IsTruncated>{''.join(rows)}</ListBucketResult>".encode()
 
     def _changed(self, method: str, path: str, query: dict[str, list[str]], body: bytes) -> tuple[int, bytes, str]:
         if "uploads" in query:

@@ -26,6 +26,7 @@ from seedance_mcp.cli.mcp_clients import BY_NAME, CLIENTS, SERVER, ClientApp
 from seedance_mcp.errors import InvalidRequest, SeedanceError
 from seedance_mcp.origin import PUBLISHED, requirement
 from seedance_mcp.server import resources
+from seedance_mcp.server.markdown import table
 from seedance_mcp.server.prompts import PROMPTS, PromptSpec
 from seedance_mcp.server.tool_table import TOOLS
 from seedance_mcp.settings import Settings
@@ -62,7 +63,7 @@ def tools_table() -> str:
         (f"`{spec.name}`", ", ".join(_arguments(spec.listed(load_edition(), "flat").input_schema)), spec.description)
         for spec in TOOLS
     ]
-    return resources.table(("Tool", "Arguments", "What it does"), rows)
+    return table(("Tool", "Arguments", "What it does"), rows)
 
 
 def _arguments(schema: dict[str, Any]) -> list[str]:
@@ -72,7 +73,7 @@ def _arguments(schema: dict[str, Any]) -> list[str]:
 
 def prompts_table() -> str:
     rows = [(f"`{each.name}`", ", ".join(f"`{name}`" for name in _named(each)), each.description) for each in PROMPTS]
-    return resources.table(("Prompt", "Arguments", "What it does"), rows)
+    return table(("Prompt", "Arguments", "What it does"), rows)
 
 
 def _named(spec: PromptSpec) -> list[str]:
@@ -94,7 +95,7 @@ def described() -> dict[str, str]:
 def settings_table() -> str:
     texts = described()
     rows = [(f"`{variable(name)}`", texts[name], FOLDERS.get(name) or default(name)) for name in Settings.model_fields]
-    return resources.table(("Variable", "Meaning", "Default"), rows)
+    return table(("Variable", "Meaning", "Default"), rows)
 
 
 FOLDERS = {
@@ -118,12 +119,12 @@ def shown_path(client: ClientApp) -> str:
 
 def clients_table() -> str:
     rows = [(client.title, f"`{client.name}`", shown_path(client)) for client in CLIENTS]
-    return resources.table(("Client", "Name", "Its file"), rows)
+    return table(("Client", "Name", "Its file"), rows)
 
 
 def steps_table() -> str:
     rows = [(f"`{client.name}`", client.title, shown_path(client), client.key_hint, client.reload_hint) for client in CLIENTS]
-    return resources.table(("CLIENT", "Which is", "Its file", "The key", "Afterwards"), rows)
+    return table(("CLIENT", "Which is", "Its file", "The key", "Afterwards"), rows)
 
 
 LINKED = [(BY_NAME[name], sandbox) for name in ("cursor", "vscode") for sandbox in (False, True)]
@@ -164,7 +165,7 @@ def codes_table() -> str:
     """Each code with the first line of its error; errors below another one share its code."""
     found = {each.code: each for each in reversed(_below(SeedanceError))}
     rows = [(f"`{code}`", _sentence(each), "yes" if each.retryable else "no") for code, each in sorted(found.items())]
-    return resources.table(("Code", "What is wrong", "The same call may succeed later"), rows)
+    return table(("Code", "What is wrong", "The same call may succeed later"), rows)
 
 
 def _below(error: type[SeedanceError]) -> list[type[SeedanceError]]:
@@ -182,7 +183,7 @@ def folders_table() -> str:
         for each in sorted(PACKAGE.iterdir())
         if each.is_dir() and (each / "__init__.py").exists()
     ]
-    return resources.table(("Folder", "Subject", "Imports"), rows)
+    return table(("Folder", "Subject", "Imports"), rows)
 
 
 def _first_line(path: Path) -> str:
@@ -201,7 +202,7 @@ RECIPE = re.compile(r"^# (.+)\n([a-z-]+)[a-z *]*:\n((?: {4}.+\n)+)", re.MULTILIN
 def recipes_table() -> str:
     """Each recipe's sentence, and its commands as they are typed without `just`."""
     rows = [(f"`just {name}`", sentence, _commands(body)) for sentence, name, body in RECIPE.findall(JUSTFILE)]
-    return resources.table(("Recipe", "What it does", "Without `just`"), rows)
+    return table(("Recipe", "What it does", "Without `just`"), rows)
 
 
 def _commands(body: str) -> str:
@@ -396,7 +397,7 @@ def test_every_link_between_documents_leads_somewhere(path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["AGENTS", "ARCHITECTURE", "CONTRIBUTING", "RELEASE", "SECURITY"])
 def test_every_file_that_maintainers_are_sent_to_exists(name: str) -> None:
-    words = re.findall(r"`((?!\.venv)[\w./-]*/[\w./-]*)`", (TOP / f"{name}.md").read_text("utf-8"))
+    words = re.findall(r"`((?!\.venv|dist/)[\w./-]*/[\w./-]*)`", (TOP / f"{name}.md").read_text("utf-8"))
     assert [word for word in words if not _exists(word)] == []
 
 

@@ -32,6 +32,13 @@ def test_the_providers_own_variable_names_are_understood(monkeypatch: pytest.Mon
     assert "sk_2" not in repr(load_settings())
 
 
+def test_blanks_around_an_edition_and_an_address_are_of_no_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEEDANCE_EDITION", " 2026-09 ")
+    monkeypatch.setenv("SEEDANCE_BASE_URL", " https://[2001:db8::1]:8443/ ")
+    settings = load_settings()
+    assert (settings.edition, settings.base_url) == ("2026-09", "https://[2001:db8::1]:8443")
+
+
 @pytest.mark.parametrize("value", ["", "  ", "${user_config.api_key}", "'${KEY}'", "$KEY", "%KEY%", "{}", "${}", '""'])
 def test_an_empty_key_or_a_placeholder_counts_as_none(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("SEEDANCE_API_KEY", value)
@@ -68,11 +75,20 @@ def test_a_wrong_variable_is_named_and_its_value_is_not(monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("name", "value", "told"),
     [
-        ("MAX_COST_PER_DAY", "much", "cannot be read; allowed: a number from 0, in JimiCoin"),
-        ("MAX_COST_TOTAL", "-1", "too low; allowed: a number from 0, in JimiCoin"),
-        ("CONFIRM_ABOVE", "nan", "cannot be read; allowed: a number from 0, in JimiCoin"),
-        ("DEDUPE_SECONDS", "-1", "too low; allowed: a number from 0"),
-        ("POLL_FLOOR_SECONDS", "0", "too low; allowed: a number above 0"),
+        ("MAX_COST_PER_DAY", "much", "cannot be read; allowed: a number from 0 to 1000000000, in JimiCoin"),
+        ("MAX_COST_TOTAL", "-1", "too low; allowed: a number from 0 to 1000000000, in JimiCoin"),
+        ("CONFIRM_ABOVE", "nan", "cannot be read; allowed: a number from 0 to 1000000000, in JimiCoin"),
+        ("DEDUPE_SECONDS", "-1", "too low; allowed: a number from 0 to 31536000"),
+        ("MAX_COST_PER_DAY", "1e400", "too high; allowed: a number from 0 to 1000000000, in JimiCoin"),
+        ("DEDUPE_SECONDS", "1e12", "too high; allowed: a number from 0 to 31536000"),
+        ("DEDUPE_SECONDS", "inf", "too high; allowed: a number from 0 to 31536000"),
+        ("POLL_FLOOR_SECONDS", "1e300", "too high; allowed: a number from 0.001 to 3600"),
+        ("MODELS", " , ", "names no model or route: leave it out to offer all"),
+        ("BASE_URL", "https://example.com:99999", "must be https://host: what stands there is no name, no address or no port"),
+        ("BASE_URL", "https://exa mple.com", "must be https://host: what stands there is no name, no address or no port"),
+        ("BASE_URL", "https://example..com", "must be https://host: what stands there is no name, no address or no port"),
+        ("BASE_URL", "https://ex\u200bample.com", "must be https://host: what stands there is no name, no address or no port"),
+        ("POLL_FLOOR_SECONDS", "0", "too low; allowed: a number from 0.001 to 3600"),
         ("HTTP_REQUESTS_PER_MINUTE", "1.5", "cannot be read; allowed: a whole number from 1"),
         ("ALLOW_UNPRICED", "perhaps", "cannot be read; allowed: 1 or 0"),
         ("SCHEMA_PROFILE", "round", "cannot be read; allowed: auto, union or flat"),
@@ -277,6 +293,9 @@ def test_videos_go_to_the_videos_folder_where_there_is_one(tmp_path: Path) -> No
     ("text", "words"),
     [
         ("no toml", "cannot be used"),
+        ("", "it holds no"),
+        ('[[prices]]\nname = "x"\nper = "second"\nunit_price = 1\n', "it holds prices; allowed: as_of"),
+        ('[[price]]\nname = "x"\nper = "second"\nunit_price = 1\n' * 2, "more than one price of x"),
         ('[[price]]\nname = "x"\nper = "month"\nunit_price = 1\n', "second, task"),
         ('[[price]]\nname = "x"\nper = "task"\nunit_price = -1\n', "a number from 0"),
         ('[[price]]\nname = "x"\nper = "task"\n', "unit_price"),
@@ -290,6 +309,12 @@ def test_a_wrong_price_file_says_what_is_wrong(tmp_path: Path, text: str, words:
         load_prices(path)
     with pytest.raises(NotConfigured, match="cannot be used"):
         load_prices(tmp_path / "missing.toml")
+
+
+def test_a_price_file_of_a_windows_editor_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "prices.toml"
+    path.write_bytes(b'\xef\xbb\xbfas_of = 2026-09-30\r\n[[price]]\r\nname = "x"\r\nper = "task"\r\nunit_price = 1\r\n')
+    assert load_prices(path)["x"].unit == 1
 
 
 @pytest.mark.anyio

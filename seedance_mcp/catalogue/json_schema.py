@@ -1,4 +1,4 @@
-"""JSON Schemas that every MCP client accepts: inlined, without null unions, without decoration; and the same in words."""
+"""JSON Schemas that every MCP client accepts: inlined, without null unions, without decoration; and the same as sentences."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _terse(schema: Schema, definitions: Schema, depth: int) -> Schema:
 
 
 def describe(schema: Schema) -> str:
-    """Say in words what one field of an input schema takes."""
+    """Say in a sentence what one field of an input schema takes."""
     match schema:
         case {"enum": [only]}:
             text = f"only {only}"
@@ -96,8 +96,11 @@ def describe(schema: Schema) -> str:
         case {"type": "integer", "minimum": low, "maximum": high}:
             text = _describe_number(schema, low, high)
         case {"type": "array", "items": items}:
-            size = f"1 to {schema['maxItems']}" if "maxItems" in schema else "at least 1"
+            least = schema.get("minItems", 1)
+            size = f"{least} to {schema['maxItems']}" if "maxItems" in schema else f"at least {least}"
             text = f"a list of {size}, each {describe(items)}"
+        case {"type": "number", "minimum": low, "maximum": high}:
+            text = f"a number from {low:g} to {high:g}"
         case {"type": "boolean"}:
             text = "true or false"
         case _:

@@ -74,7 +74,7 @@ def _without_shared(branch: Schema) -> Schema:
 
 
 def _own(name: str, schema: Schema) -> Schema:
-    """Give a field's schema without what all routes demand of it."""
+    """Give a field's schema without what all routes demand."""
     if name == "prompt":
         return {key: value for key, value in schema.items() if key != "pattern"}
     if name in FRAME_FIELDS:

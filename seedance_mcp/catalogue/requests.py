@@ -186,7 +186,7 @@ def _demands_of_media(route: Route) -> dict[str, Any]:
 
 
 def _alone(route: Route) -> list[Any]:
-    """Give what a first frame excludes where that is all other media, of two kinds or more, and no last one comes alone."""
+    """Give what a first frame excludes where that is all other media, of two kinds or more, and a last one needs a first."""
     kept = route.videos_with_frames and route.reference_videos.value > 0
     kept = kept or "no_audio_with_frames" not in route.rules
     if kept or not (route.both_frames or route.last_needs_first):
@@ -259,7 +259,7 @@ def _narrowed(edition: Edition, route: Route) -> dict[str, Any]:
 
 
 def _seconds(span: Span) -> Any:
-    """Give the type of a duration; values outside the span are told apart by a gap that is refused."""
+    """Give the type of a duration; a refused gap separates the values outside the span."""
     bounds: dict[str, Any] = {"ge": min((span.min, *span.also)), "le": span.max}
     if span.step > 1:
         bounds["multiple_of"] = span.step
@@ -363,7 +363,7 @@ _ASKED: dict[str, Callable[[VideoRequest], Any]] = {
     "reference_audios": lambda request: len(request.reference_audios or ()),
     "audio_with_frames": lambda request: bool(request.reference_audios and request.has_frames),
 }
-"""Field of `Route` → what a request asks of it, in the shape of `ConflictingSource.value`."""
+"""Field of `Route` → what a request asks for, in the shape of `ConflictingSource.value`."""
 
 
 def is_outside(asked: Any, allowed: Any) -> bool:

@@ -28,10 +28,12 @@ from seedance_mcp.catalogue.edition import load_edition
 from seedance_mcp.cli.installed import ClientFile, client_files, without_ours
 from seedance_mcp.cli.invocation import as_typed
 from seedance_mcp.cli.mcp_clients import TOKEN
+from seedance_mcp.cli.principals import summary
 from seedance_mcp.errors import NotConfigured, SeedanceError
-from seedance_mcp.money.ledger import open_ledger
+from seedance_mcp.money.ledger import Ledger, open_ledger
 from seedance_mcp.money.price_lists import ListedRow, changes, earlier_than, read_names
 from seedance_mcp.money.prices import load_prices
+from seedance_mcp.money.records import Health
 from seedance_mcp.money.stores.sqlite import LEDGER_FILE
 from seedance_mcp.origin import PACKAGE, PUBLISHED, install_command
 from seedance_mcp.server.handlers import open_shared
@@ -187,7 +189,7 @@ async def _examine(start: _Start, connect: Connect) -> list[Finding]:
         _profile(settings),
         _limits(start, settings),
     ]
-    found += [_prices(settings), *_folders(settings), await _ledger(settings)]
+    found += [_prices(settings), *_folders(settings), *await _ledger(settings)]
     if any("BASE_URL" in problem for problem in problems):  # the key must go to no address but the intended one
         return [*found, Finding("fail", "provider", "not checked: its address is invalid", "correct SEEDANCE_BASE_URL")]
     try:
@@ -322,14 +324,26 @@ def _folder(what: str, folder: Path) -> Finding:
     return Finding("ok", what, f"{folder}" + ("" if nearest == folder else " (made at first use)"))
 
 
-async def _ledger(settings: Settings) -> Finding:
+async def _ledger(settings: Settings) -> list[Finding]:
     if not settings.ledger_url and not (settings.ledger_dir / LEDGER_FILE).exists():
-        return Finding("ok", "ledger", "none yet (made at first use)")
+        return [Finding("ok", "ledger", "none yet (made at first use)")]
     try:
         async with aclosing(open_ledger(settings, utc_now)) as ledger:
-            health = await ledger.health()
+            return [_health(settings, await ledger.health()), *await _principals(ledger, settings)]
     except SeedanceError as error:
-        return Finding("fail", "ledger", error.message, "nothing is sent without it")
+        return [Finding("fail", "ledger", error.message, "nothing is sent without it")]
+
+
+async def _principals(ledger: Ledger, settings: Settings) -> Iterable[Finding]:
+    rows = await ledger.registered()
+    if rows:
+        facts, problems = summary(settings, rows, await ledger.tokens_made(), utc_now())
+        remedy = "see seedance-mcp principals list; limit, rotate and disable change them" if problems else ""
+        return [Finding("warn" if problems else "ok", "principals", "; ".join([facts, *problems]), remedy)]
+    return []
+
+
+def _health(settings: Settings, health: Health) -> Finding:
     if health.faults:
         damage = sanitize(health.faults[0])
         in_file = (f"damaged: {damage}", "copy it, then move it away: a new ledger is started")

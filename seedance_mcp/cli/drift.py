@@ -6,7 +6,7 @@ from seedance_mcp.catalogue.edition import Edition, load_edition
 from seedance_mcp.errors import SeedanceError
 from seedance_mcp.money.price_lists import Change, PriceList, changes, earlier_than, read_names
 from seedance_mcp.server.handlers import open_shared
-from seedance_mcp.server.resources import table
+from seedance_mcp.server.markdown import table
 from seedance_mcp.settings import Settings
 from seedance_mcp.tools.session import Connect, Shared, connect_to_provider, kept_price_lists
 from seedance_mcp.untrusted import sanitize

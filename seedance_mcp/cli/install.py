@@ -262,7 +262,7 @@ def _without_entry(client: ClientApp, text: str, own_containers: list[str]) -> s
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:
-    """Replace the file at once: no reader finds half of it."""
+    """Replace the file at once: no reader finds one that is half written."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -351,7 +351,7 @@ def _put_in(client: ClientApp, options: InstallOptions) -> str:
 
 
 def _carried_out(client: ClientApp, change: Change, more: list[str], access: str, *, dry_run: bool) -> str:
-    """Make a planned change, and say so."""
+    """Make a planned change, and report it."""
     lines = [f"{client.title}: {change.path}", change.as_text(), *more]
     if dry_run:
         return "\n".join([*lines, "Nothing was written (--dry-run)."])

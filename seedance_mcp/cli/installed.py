@@ -74,7 +74,7 @@ class ClientFile:
 
     @property
     def token(self) -> str:
-        """The way in which a token gets to the server that the entry names, in words; empty where none is sent."""
+        """The way in which a token gets to the server that the entry names, as a description; empty where none is sent."""
         shown = json.dumps(self.entry)
         if _QUESTION.search(shown):
             return "the client asks for it"

@@ -20,7 +20,7 @@ from seedance_mcp.cli.running import EXIT_FAILED, read_settings, run
 from seedance_mcp.errors import InvalidRequest, TaskNotFound
 from seedance_mcp.money.ledger import Ledger, open_ledger
 from seedance_mcp.money.policy import spent
-from seedance_mcp.money.records import Film, Page, SumBy, Totals, Verdict, Wanted
+from seedance_mcp.money.records import Film, Page, SumBy, Totals, Verdict
 from seedance_mcp.money.sums import add_up
 from seedance_mcp.settings import Settings
 from seedance_mcp.tools.times import read_time
@@ -301,7 +301,7 @@ def _tasks(options: argparse.Namespace) -> None:
 
 
 async def _print_tasks(options: argparse.Namespace) -> None:
-    from seedance_mcp.cli import tables  # noqa: PLC0415 - slow to import
+    from seedance_mcp.cli import tables  # noqa: PLC0415 - a server does not need it
 
     async with _ledger() as (_, ledger):
         limit = max(options.limit, 0)
@@ -325,7 +325,7 @@ def _spending(options: argparse.Namespace) -> None:
 
 
 async def _print_spending(options: argparse.Namespace) -> None:
-    from seedance_mcp.cli import tables  # noqa: PLC0415 - slow to import
+    from seedance_mcp.cli import tables  # noqa: PLC0415 - a server does not need it
     from seedance_mcp.tools.session import offered_edition  # noqa: PLC0415 - likewise
 
     async with _ledger() as (settings, ledger):
@@ -348,13 +348,10 @@ async def _print_spending(options: argparse.Namespace) -> None:
 
 async def _days(views: list[Ledger]) -> dict[date, Totals]:
     """Sum the requests of each of the last days, today last."""
-    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    found: dict[date, Totals] = {}
-    for ago in range(DAYS - 1, -1, -1):
-        since = today - timedelta(days=ago)
-        wanted = Wanted(since=since, until=since + timedelta(days=1))
-        found[since.date()] = sum([await view.totals(wanted) for view in views], Totals())
-    return found
+    today = datetime.now(UTC).date()
+    days = [today - timedelta(days=ago) for ago in reversed(range(DAYS))]
+    found = [await view.spending_by_day(days[0]) for view in views]
+    return {day: sum((each.get(day, Totals()) for each in found), Totals()) for day in days}
 
 
 def _show(text: str) -> None:
@@ -369,7 +366,7 @@ def _assets(options: argparse.Namespace) -> None:
 
 
 async def _show_assets(options: argparse.Namespace) -> None:
-    from seedance_mcp.cli import tables  # noqa: PLC0415 - slow to import
+    from seedance_mcp.cli import tables  # noqa: PLC0415 - a server does not need it
     from seedance_mcp.tools import cast  # noqa: PLC0415 - likewise
     from seedance_mcp.tools.session import Shared  # noqa: PLC0415 - likewise
 

@@ -39,7 +39,7 @@ class ClientApp:
     key_fields: ServerEntry
     """Fields through which the key reaches the server without being in the file."""
     key_hint: str
-    """The same in words, for the user."""
+    """The same as a description, for the user."""
     reload_hint: str
     """The user's next step: it makes the client read its configuration again."""
     format: Literal["json", "toml", "yaml"] = "json"
@@ -66,7 +66,7 @@ class ClientApp:
 
     @property
     def fills_in(self) -> bool:
-        """Whether the client fills in what its file refers to; where it does, the entry refers to the key so."""
+        """Whether the client fills in what its file refers to; where it does, the entry refers to the key in this way."""
         return self.environment in self.key_fields
 
     @property

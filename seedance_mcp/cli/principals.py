@@ -7,7 +7,7 @@ import json
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import partial
 from typing import Any
@@ -16,6 +16,7 @@ import anyio
 
 from seedance_mcp.errors import InvalidRequest
 from seedance_mcp.money.audit import Changed, Entry
+from seedance_mcp.money.gate import limits_for
 from seedance_mcp.money.ledger import Ledger, open_ledger
 from seedance_mcp.money.principals import (
     Limits,
@@ -28,6 +29,7 @@ from seedance_mcp.money.principals import (
     without_old_token,
 )
 from seedance_mcp.money.records import Spent
+from seedance_mcp.server.markdown import table
 from seedance_mcp.settings import Settings
 from seedance_mcp.untrusted import sanitize
 
@@ -42,6 +44,9 @@ _LIMITS = {
     "confirm_above": "ask the user before a request that costs more than this",
 }
 """Options of `add` and `limit`, by the name of the field of `Limits`."""
+OLD_TOKEN, OLD_TOKEN_BESIDE = timedelta(days=180), timedelta(days=7)
+"""`doctor` warns of a token that is older, and of one that is still good so long after it was replaced."""
+_NAMED = 3
 NOBODY = "There are no principals. seedance-mcp principals add NAME makes one and prints its token."
 
 
@@ -129,10 +134,10 @@ def _amount(name: str, text: str) -> Decimal | None:
         amount = Decimal(text)
     except InvalidOperation:
         amount = Decimal("nan")
-    if amount.is_finite() and amount >= 0:
+    if amount.is_finite() and 0 <= amount <= 10**9:
         return amount
     option = name.replace("_", "-")
-    raise InvalidRequest(f"--{option} was {text[:40]!a}; allowed: a number from 0, in JimiCoin, or none.")
+    raise InvalidRequest(f"--{option} was {text[:40]!a}; allowed: a number from 0 to 1000000000, in JimiCoin, or none.")
 
 
 async def _rotate(ledger: Ledger, *, options: argparse.Namespace) -> None:
@@ -156,14 +161,39 @@ async def _list(ledger: Ledger, *, settings: Settings, show: Show) -> None:
     if not rows:
         print(NOBODY)
         return
-    from seedance_mcp.server.resources import table  # noqa: PLC0415 - slow to import
-
     spent = [await ledger.for_principal(row.name).spent() for row in rows]
     shown = table(
         ("Name", "Today", "In total", "Per video", "Ask above", "Tokens", "State"),
         [_row(row, each) for row, each in zip(rows, spent, strict=True)],
     )
     show(f"{shown}\nSpent/limit, in JimiCoin. {_general(settings)}")
+
+
+def summary(settings: Settings, rows: list[Principal], made: dict[str, datetime], now: datetime) -> tuple[str, list[str]]:
+    """Say how many principals there are, and what is wrong with them.
+
+    Args:
+        settings: They hold the limits of everybody.
+        rows: Every principal.
+        made: When the newest token of each was made.
+        now: The time.
+    """
+    let_in = [row for row in rows if not row.disabled]
+    with_tokens = [(row, now - made.get(row.name, row.at)) for row in let_in if not row.is_oauth_subject]
+    faults = {
+        "without any limit": [row for row in let_in if not limits_for(settings, row)],
+        f"with a token older than {OLD_TOKEN.days} days": [row for row, age in with_tokens if age > OLD_TOKEN],
+        f"with an old token still good {OLD_TOKEN_BESIDE.days} days after the new one": [
+            row for row, age in with_tokens if row.digest_before and age > OLD_TOKEN_BESIDE
+        ],
+    }
+    named = [f"{_named_first(found)} {fault}" for fault, found in faults.items() if found]
+    return f"{len(rows)}, {len(rows) - len(let_in)} disabled", named if let_in else ["nobody is let in"]
+
+
+def _named_first(rows: list[Principal]) -> str:
+    names = ", ".join(_cell(row.name) for row in rows[:_NAMED])
+    return f"{names} and {len(rows) - _NAMED} more" if len(rows) > _NAMED else names
 
 
 def _row(row: Principal, spent: Spent) -> tuple[str, ...]:
@@ -206,8 +236,6 @@ async def _audit(ledger: Ledger, *, since: datetime | None, options: argparse.Na
     if options.json:
         print("".join(f"{json.dumps(_as_json(entry))}\n" for entry in entries), end="")
         return
-    from seedance_mcp.server.resources import table  # noqa: PLC0415 - slow to import
-
     head = ("At (UTC)", "Whose", "By", "What", "Amount", "Code", "Request", "Detail")
     show(table(head, [_line(entry) for entry in entries]))
 

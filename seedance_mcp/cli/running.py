@@ -50,10 +50,10 @@ def _print_everything() -> None:
 
 
 def read_settings() -> Settings:
-    """Read the operator's settings, and tell which variables mean nothing here.
+    """Read the operator's settings, and report which variables mean nothing here.
 
     Raises:
-        InvalidRequest: a setting cannot be used.
+        InvalidRequest: A setting cannot be used.
     """
     found = check_settings()
     write_log(found.settings)  # before anything is refused, so that the refusal is a line of the log

@@ -1,4 +1,4 @@
-"""Lays tables out for a person's terminal; into a pipe or a file they go as they are, for programs."""
+"""Lays tables out for a terminal; into a pipe or a file they go as they are, for programs."""
 
 from __future__ import annotations
 

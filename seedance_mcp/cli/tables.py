@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from seedance_mcp.cli.screen import bar
 from seedance_mcp.money.records import AssetReference, Film, ModelSpending, NamedAsset, Page, Spent, Totals
-from seedance_mcp.server.resources import table
+from seedance_mcp.server.markdown import table
 from seedance_mcp.untrusted import sanitize
 
 

@@ -11,12 +11,13 @@ from pydantic import SecretStr
 
 from seedance_mcp.errors import InvalidRequest, SeedanceError
 from seedance_mcp.money.gate import Action, Reply
+from seedance_mcp.money.principals import stricter
 from seedance_mcp.proof.documented import Asked
 from seedance_mcp.proof.probes import PICTURE, WRONG_KEY, Probes, Say
 from seedance_mcp.proof.recorder import Recorder
 from seedance_mcp.proof.verdicts import HEAD, Verdict, cassette_of, judge, rows_of, summary
 from seedance_mcp.server.handlers import open_shared
-from seedance_mcp.server.resources import table
+from seedance_mcp.server.markdown import table
 from seedance_mcp.settings import Settings
 from seedance_mcp.tools.session import Shared
 
@@ -36,7 +37,7 @@ class VerifyOptions:
 
 
 class _Operator:
-    """The person at the terminal, who agreed to the price by naming the model and the most that it may cost."""
+    """The operator at the terminal, who agreed to the price by naming the model and the most that it may cost."""
 
     reply: Reply | None = None
     address: str | None = None
@@ -64,7 +65,7 @@ async def run(settings: Settings, options: VerifyOptions, say: Say, make: Make =
     Args:
         settings: The operator's settings.
         options: What may be sent beyond what is free.
-        say: Tells the operator what is done.
+        say: Reports to the operator what is done.
         make: Gives what a server shares, from the settings.
 
     Raises:
@@ -100,10 +101,8 @@ async def run_and_tell(settings: Settings, options: VerifyOptions, say: Say) -> 
 
 def _alone(settings: Settings, options: VerifyOptions) -> Settings:
     """Give settings under which nothing else asks the provider meanwhile, and `max` is a limit like the operator's own."""
-    limits = [limit for limit in (settings.max_cost_per_video, options.max) if limit is not None]
-    return settings.model_copy(
-        update={"auto_save": False, "notify_url": None, "max_cost_per_video": min(limits) if limits else None}
-    )
+    limit = stricter(settings.max_cost_per_video, options.max)
+    return settings.model_copy(update={"auto_save": False, "notify_url": None, "max_cost_per_video": limit})
 
 
 def _made(output: str) -> Path:

@@ -30,9 +30,11 @@ _REFUSE_UNIONS = ("cursor", "gemini", "codex")
 """Parts of the client names whose hosts refuse `anyOf`, or strip the bounds inside."""
 
 _KEY = r"[A-Za-z0-9][!#-&(-_a-z|~]*"
-_ADDRESS = r"https://[a-z0-9.-]*[a-z0-9](:[0-9]{1,5})?/?|http://(127\.0\.0\.1|localhost)(:[0-9]{1,5})?/?"
+_PORT = r"(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}))?"
+_NAME = r"([a-z0-9]{1,30}(-[a-z0-9]{1,30})?\.){0,3}[a-z0-9]{1,30}"
+_ADDRESS = rf"https://{_NAME}{_PORT}/?|http://(127\.0\.0\.1|localhost){_PORT}/?"
 _AMOUNT, _POSITIVE, _FOLDER, _SWITCH, _NEVER = (
-    r"[0-9]{1,12}(\.[0-9]{1,9})?",
+    r"[0-9]{1,9}(\.[0-9]{1,9})?",
     r"[1-9][0-9]{0,8}",
     ("/" if os.name == "posix" else r"[A-Za-z]:[\\/]") + r"[^\0\n:;$%{}\"'`]*",
     "[01]",
@@ -45,8 +47,10 @@ SURE = {
     **dict.fromkeys([f"SEEDANCE_{name}" for name in ("SANDBOX", "ALLOW_UNPRICED", "STRICT")], _SWITCH),
     **dict.fromkeys([f"SEEDANCE_{name}" for name in ("DATA_DIR", "OUTPUT_DIR", "PRICES")], _FOLDER),
     **dict.fromkeys([f"SEEDANCE_MAX_COST_{name}" for name in _LIMITS], _AMOUNT),
-    **dict.fromkeys([f"SEEDANCE_{name}" for name in ("CONFIRM_ABOVE", "DEDUPE_SECONDS")], _AMOUNT),
-    **dict.fromkeys([f"SEEDANCE_{name}" for name in ("POLL_FLOOR_SECONDS", "HTTP_REQUESTS_PER_MINUTE")], _POSITIVE),
+    "SEEDANCE_CONFIRM_ABOVE": _AMOUNT,
+    "SEEDANCE_DEDUPE_SECONDS": "[0-9]{1,7}",
+    "SEEDANCE_POLL_FLOOR_SECONDS": "[1-9][0-9]{0,2}",
+    "SEEDANCE_HTTP_REQUESTS_PER_MINUTE": _POSITIVE,
     **dict.fromkeys([f"SEEDANCE_HTTP_{name}" for name in ("TOKENS", "OAUTH_ISSUER", "OAUTH_AUDIENCE", "HOSTS")], _NEVER),
     **dict.fromkeys(("SEEDANCE_NOTIFY_URL", "SEEDANCE_NOTIFY_SECRET"), _NEVER),
     **dict.fromkeys([f"SEEDANCE_{name}" for name in ("PUBLIC_URL", "LINK_SECONDS", "VIDEO_STORE")], _NEVER),

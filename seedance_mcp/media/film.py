@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 
 import av
 from av.bitstream import BitStreamFilterContext
+from av.error import FFmpegError
 from av.filter import Graph
 
 from seedance_mcp.media import pictures, sound
@@ -95,7 +96,7 @@ def join(plan: Plan, open_stream: OpenStream, report: Report) -> dict[str, Any]:
         Unreadable: A clip has no pictures, or is too short for the crossfade.
     """
     with ExitStack() as stack:
-        clips = [stack.enter_context(_opened(path, open_stream)) for path in plan.clips]
+        clips = [stack.enter_context(_opened(number, path, open_stream)) for number, path in enumerate(plan.clips, 1)]
         is_copy = plan.crossfade_seconds == 0 and _are_equal(clips)
         screen = _screen_of(clips[0])
         overlap = round(plan.crossfade_seconds * screen.rate)
@@ -137,14 +138,27 @@ class _Progress:
 
 
 @contextmanager
-def _opened(path: str, open_stream: OpenStream) -> Generator[Clip]:
-    with Path(path).open("rb") as file, open_stream("mp4", file) as container:
-        if not container.streams.video:
-            raise Unreadable("holds no pictures")
-        clip = Clip(container)
-        pictures.open_pictures(clip.video)
-        clip.times = sorted(packet.pts for packet in container.demux(clip.video) if packet.pts is not None)
+def _opened(number: int, path: str, open_stream: OpenStream) -> Generator[Clip]:
+    with ExitStack() as stack:
+        with _blamed(f"clip {number}"):
+            container = stack.enter_context(open_stream("mp4", stack.enter_context(Path(path).open("rb"))))
+            if not container.streams.video:
+                raise Unreadable("holds no pictures")
+            clip = Clip(container)
+            pictures.open_pictures(clip.video)
+            clip.times = sorted(packet.pts for packet in container.demux(clip.video) if packet.pts is not None)
         yield clip
+
+
+@contextmanager
+def _blamed(name: str) -> Generator[None]:
+    """Name the one of many files that cannot be read."""
+    try:
+        yield
+    except Unreadable as error:
+        raise Unreadable(f"{name} {error}") from error
+    except FFmpegError as error:
+        raise Unreadable(f"{name} cannot be decoded ({type(error).__name__})") from error
 
 
 def _are_equal(clips: list[Clip]) -> bool:
@@ -174,7 +188,8 @@ def _count_frames(clips: list[Clip], screen: Screen, overlap: int) -> None:
         joints = overlap * ((number > 0) + (number < len(clips) - 1))
         if clip.frames < joints + 1:
             raise Unreadable(
-                f"has only {float(clip.frames / screen.rate):.2f} s, too few for its crossfades: make them shorter"
+                f"clip {number + 1} has only {float(clip.frames / screen.rate):.2f} s, too few for its crossfades: make them "
+                "shorter"
             )
 
 
@@ -220,7 +235,11 @@ def _clip_sound(clip: Clip, form: Form, samples: int) -> bytearray:
 
 def _music_below(whole: bytes, plan: Plan, form: Form, open_stream: OpenStream, *, is_silent: bool) -> bytes:
     samples = len(whole) // form.bytes_of(1)
-    with Path(plan.music or "").open("rb") as file, open_stream(plan.music_format, file) as container:
+    with (
+        _blamed("the music"),
+        Path(plan.music or "").open("rb") as file,
+        open_stream(plan.music_format, file) as container,
+    ):
         if not container.streams.audio:
             raise Unreadable("holds no sound")
         stream = container.streams.audio[0]

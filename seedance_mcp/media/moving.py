@@ -24,7 +24,7 @@ from seedance_mcp.media.sound import Form
 from seedance_mcp.media.source_frames import Open, beginning_of, frames_from, pictures_of, sound_of
 
 Report = Callable[[float], object]
-_HERTZ_MOST, _HERTZ_LEAST, _STEREO = 48_000, 16_000, 2
+_HERTZ_MOST, _STEREO = 48_000, 2
 _ROLL_SECONDS = 0.5
 """Decoding begins this long before what is wanted, since a coded frame may lean on earlier ones."""
 _SPARE = 0.9

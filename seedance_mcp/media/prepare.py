@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from seedance_mcp.media.formats import NAMES
 from seedance_mcp.media.long_jobs import Report, make
 from seedance_mcp.media.probe import DEMUXERS, MediaFile, check_bounds, probe, unaccepted
 from seedance_mcp.media.sizes import Target
+from seedance_mcp.storage.scratch_folder import scratch_folder
 
 Fit = Literal["convert", "trim", "none"]
 """How much of a file may change: what nobody sees, also what is cut and its aspect, or nothing."""
@@ -83,9 +83,9 @@ async def prepared(
     if wish.fit == "none" or not must_change(found, model, limits, wish):
         yield Prepared(found, [])
         return
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        made = await _made(found, _argument(found, model, limits, wish, Path(folder, "file")), report)
-        output = Path(folder, f"file.{made['ending']}")
+    with scratch_folder() as folder:
+        made = await _made(found, _argument(found, model, limits, wish, folder / "file"), report)
+        output = folder / f"file.{made['ending']}"
         again = await anyio.to_thread.run_sync(open_made, output, Path(found.name), limits)
         with again.file:
             yield Prepared(again, made["changes"])

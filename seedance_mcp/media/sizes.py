@@ -79,7 +79,9 @@ class Target:
         most = min(self.sides_px.high / long, self.a_side_px.high / short, math.sqrt(self.pixels.high / area))
         least = max(self.sides_px.low / short, self.a_side_px.low / long, math.sqrt(self.pixels.low / area))
         if least > min(most, _ENLARGED_MOST):
-            raise Unreadable(f"has only {width:.0f} x {height:.0f} px, too few to be enlarged: bring a larger one")
+            raise Unreadable(
+                f"has only {width:.0f} x {height:.0f} px, too few to be enlarged: {_larger(width, height, least)}"
+            )
         scale = min(max(1.0, least), most)
         rounded = math.ceil if scale > 1 else math.floor
         wide, high = (rounded(round(side * scale / step, 6)) * step for side in (width, height))
@@ -92,6 +94,12 @@ class Target:
         while width / height < self.aspect.low:
             height -= step
         return width, height
+
+
+def _larger(width: float, height: float, scale: float) -> str:
+    """Ask for a picture of the same shape that is enlarged no more than may be."""
+    wide, high = (math.ceil(round(side * scale / _ENLARGED_MOST, 6)) for side in (width, height))
+    return f"bring one of at least {wide} x {high} px"
 
 
 def is_same_aspect(width: float, height: float, other_width: float, other_height: float) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import json
 import math
 import os
@@ -23,6 +24,8 @@ _SLACK_SECONDS = 0.5
 """By so much a header may differ from the packets: another stream may be a little longer."""
 _WITH_LENGTH = {"matroska", "avi", "flv"}
 """Formats whose header states a length that the library reads; for others, it estimates one."""
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NO_ROOM = "cannot be written, since the disk is full: the operator should free the temporary folder (TMPDIR)"
 _ORIENTATION, _TURNED = 0x0112, range(5, 9)
 _LIBRARY_NAMES = {"jpg": "JPEG"}
 
@@ -40,7 +43,8 @@ def answer(job: str, argument: str, file: BinaryIO) -> dict[str, Any]:
     except Unreadable as error:
         return {"failed": "Unreadable", "reason": str(error)}
     except Exception as error:  # noqa: BLE001 - libraries raise whatever they like on a broken file
-        return {"failed": type(error).__name__}
+        is_full = isinstance(error, OSError) and error.errno in _FULL
+        return {"failed": type(error).__name__, **({"reason": _NO_ROOM} if is_full else {})}
 
 
 def _set_limits(processor_seconds: int, memory_bytes: int) -> None:

@@ -1,10 +1,12 @@
-"""What requests cost, what was spent, and what stands between a request and its payment."""
+"""The price of requests, the money that was spent, and the checks between a request and its payment."""
 
 __all__ = [
     "amounts",
     "announcements",
     "audit",
+    "errands",
     "gate",
+    "known_records",
     "ledger",
     "policy",
     "price_lists",

@@ -11,7 +11,7 @@ from seedance_mcp.money.stores.store import Listener
 
 
 class Announcements(Protocol):
-    """What the processes of a ledger announce."""
+    """The announcements of all processes of a ledger."""
 
     async def wait(self) -> None:
         """Wait until something changed; raises `LedgerAway` where nothing will be heard any more."""

@@ -6,9 +6,10 @@ import secrets
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from seedance_mcp.errors import ConfirmationRequired, SeedanceError
+from seedance_mcp.money.policy import is_settled_anew
 from seedance_mcp.money.records import Record
 
 Made = Literal["sent", "asked", "confirmed", "declined", "refused", "failed", "lost", "settled", "saved"]
@@ -53,7 +54,7 @@ def of_change(before: Record, after: Record, at: datetime) -> list[Entry]:
         found.append(of_request("sent", after, at))
     if before.state in {"reserved", "sending"} and after.error_code is not None:
         found.append(of_request("lost" if after.state == "unknown" else "failed", after, at, code=after.error_code))
-    if after.settled_by is not None and (before.settled, before.settled_by) != (after.settled, after.settled_by):
+    if is_settled_anew(before, after):
         found.append(_settled(after, at))
     if after.saved != before.saved:
         found.append(of_request("saved", after, at))
@@ -72,3 +73,44 @@ def of_refusal(principal: str, error: SeedanceError, model: str, amount: Decimal
     if isinstance(error, ConfirmationRequired):
         action = "asked" if "confirm_token" in error.details else "declined"
     return Entry(at, principal, "caller", action, code=error.code, model=model, amount=amount)
+
+
+WINDOW_SECONDS = 3600.0
+"""Each kind of refusal without a price is entered once in so long by one process."""
+KINDS_MOST = 200
+"""So many kinds are entered in that time, of all principals together; what is beyond them is not."""
+
+
+class Kind(NamedTuple):
+    """The things that refusals before a price have in common: the principal, the reason, and the request's model and field."""
+
+    principal: str
+    code: str
+    model: str | None
+    field: str | None
+
+
+@dataclass
+class Refusals:
+    """The kinds of refusals that this process entered of late, and how many more of each came: a flood fills no disk."""
+
+    begun_at: float = float("-inf")
+    more: dict[Kind, int] = field(default_factory=dict[Kind, int])
+    more_before: dict[Kind, int] = field(default_factory=dict[Kind, int])
+
+    def is_due(self, kind: Kind, now_seconds: float) -> bool:
+        """Say whether a refusal is to be entered, and count it where it is not.
+
+        Args:
+            kind: Its kind.
+            now_seconds: A time that never runs backwards.
+        """
+        if now_seconds - self.begun_at >= WINDOW_SECONDS:
+            self.begun_at, self.more, self.more_before = now_seconds, {}, self.more
+        if kind in self.more:
+            self.more[kind] += 1
+            return False
+        if len(self.more) >= KINDS_MOST:
+            return False
+        self.more[kind] = 0
+        return True

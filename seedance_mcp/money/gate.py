@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import unicodedata
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime
@@ -20,6 +21,7 @@ from seedance_mcp.money.prices import Estimate
 from seedance_mcp.money.principals import Limits, Principal, stricter
 from seedance_mcp.money.records import NewRequest, Reservation, Spent, Used, next_day
 from seedance_mcp.settings import Settings
+from seedance_mcp.untrusted import UNSAFE
 
 IN_FLIGHT_SECONDS, IN_FLIGHT_POLL_SECONDS = 10.0, 0.2
 """How long, and how often, a duplicate asks the ledger whether the first request has its answer."""
@@ -31,6 +33,10 @@ class Reply(NamedTuple):
 
     action: Action
     token: str
+
+
+class AskedForLater(Exception):
+    """The call ends with a question, and another round of it brings the answer."""
 
 
 Ask = Callable[[str, str], Awaitable[Action]]
@@ -49,10 +55,16 @@ def fingerprint(request: VideoRequest, take: int | None = None) -> str:
         body.setdefault(option, fact.value if isinstance(fact.value, bool) else fact.value.default)
     if request.ratio:
         body.pop("orientation", None)
-    body["prompt"] = request.prompt.strip()
+    body["prompt"] = _as_read(request.prompt)
     if take is not None:
         body["take"] = take
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
+def _as_read(prompt: str) -> str:
+    """Give a prompt as it is read: any blanks are one, and what is not shown is left out."""
+    words = (UNSAFE.sub("", word) for word in prompt.split())
+    return unicodedata.normalize("NFC", " ".join(filter(None, words)))
 
 
 def check_limits(settings: Settings, estimate: Estimate, spent: Spent, now: datetime, drift: Drift | None = None) -> None:
@@ -102,7 +114,7 @@ def _own(principal: Principal | None) -> Limits:
 
 
 class Drift(NamedTuple):
-    """What the account used beyond what the ledger knows, in JimiCoin; never negative."""
+    """The consumption of the account beyond what the ledger knows, in JimiCoin; never negative."""
 
     today: Decimal = Decimal(0)
     total: Decimal = Decimal(0)
@@ -118,7 +130,7 @@ def drift_of(used: Decimal, before: Used, spent: Spent) -> Drift:
 
 
 class _Limit(NamedTuple):
-    """One limit that the operator set, and what is gone of it."""
+    """One limit that the operator set, and how much is used up."""
 
     limit: Decimal
     name: str
@@ -163,12 +175,27 @@ def _limits(settings: Settings, spent: Spent, now: datetime, drift: Drift) -> li
 ONLY_DOCUMENTED = "only a page of its own names it, no list of the provider's does"
 
 
-def must_ask(settings: Settings, estimate: Estimate, request: VideoRequest, principal: Principal | None = None) -> bool:
-    """Say whether the user has to agree first: to a high price or an unknown one, or to a model that is only documented."""
+def must_ask(
+    settings: Settings,
+    estimate: Estimate,
+    request: VideoRequest,
+    principal: Principal | None = None,
+    *,
+    is_refused: bool = False,
+) -> bool:
+    """Say whether the user has to agree first: to a high price or an unknown one, or to a model that is only documented.
+
+    Args:
+        settings: They hold the price above which the user is asked.
+        estimate: The price of the request.
+        request: The request.
+        principal: The row of the principal, which may hold a lower price.
+        is_refused: Whether the user said no to this request before, which also holds at a price that has fallen since.
+    """
     above = confirm_above(settings, principal)
     if request.row.is_only_documented:
         return True
-    return above is not None and (estimate.certain is None or estimate.certain > above)
+    return above is not None and (is_refused or estimate.certain is None or estimate.certain > above)
 
 
 class _Unasked(Exception):
@@ -205,7 +232,7 @@ class Gate(NamedTuple):
             allow_duplicate: Whether the same request may be paid again.
             confirm_token: The token that an earlier call gave for the user's yes.
             project: A label of the caller's.
-            take: Makes the same request another one on purpose. A no of the user's holds for every take of it.
+            take: Makes the same request another one on purpose. A no of the user's holds for every take.
 
         Raises:
             BudgetExceeded: A limit of the operator's refuses; nothing was sent.
@@ -219,6 +246,9 @@ class Gate(NamedTuple):
         except (BudgetExceeded, ConfirmationRequired) as refusal:
             await self._note(refusal, request, estimate)
             raise
+        except AskedForLater:
+            await self._note(ConfirmationRequired("The user is asked.", confirm_token=""), request, estimate)
+            raise
 
     async def _admitted(
         self,
@@ -229,11 +259,11 @@ class Gate(NamedTuple):
         confirm_token: str | None,
     ) -> Reservation:
         """Write the request down as soon as the user agreed, and wait for the answer to the one that it duplicates."""
-        token = None
+        token, is_refused = None, await self.ledger.is_refused(fingerprint(request))
         deadline = anyio.current_time() + IN_FLIGHT_SECONDS
         while True:
             try:
-                found = await self._reserve(wanted, estimate, request, window_seconds, token)
+                found = await self._reserve(wanted, estimate, request, window_seconds, token, is_refused=is_refused)
             except _Unasked:
                 token = await self._confirmed(fingerprint(request), request, estimate, confirm_token)
                 continue
@@ -247,11 +277,18 @@ class Gate(NamedTuple):
             await self.ledger.enter(of_refusal(self.principal, refusal, request.model, estimate.amount, self.now()))
 
     async def _reserve(
-        self, wanted: NewRequest, estimate: Estimate, request: VideoRequest, window_seconds: float | None, token: str | None
+        self,
+        wanted: NewRequest,
+        estimate: Estimate,
+        request: VideoRequest,
+        window_seconds: float | None,
+        token: str | None,
+        *,
+        is_refused: bool,
     ) -> Reservation:
         def admit(spent: Spent) -> None:
             check_limits(self.settings, estimate, spent, self.now(), self.drift)
-            if token is None and must_ask(self.settings, estimate, request, spent.principal):
+            if token is None and must_ask(self.settings, estimate, request, spent.principal, is_refused=is_refused):
                 raise _Unasked
 
         return await self.ledger.reserve(wanted, window_seconds=window_seconds, admit=admit, token=token)

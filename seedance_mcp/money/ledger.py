@@ -163,7 +163,9 @@ class Ledger(Protocol):
         """Give the body of a request as it was sent; `None` for a task that was made elsewhere."""
         ...
 
-    async def claim_poll(self, task_id: str, holder: str, seconds: float, pace_seconds: float) -> PollClaim:
+    async def claim_poll(
+        self, task_id: str, holder: str, seconds: float, pace_seconds: float, longest_seconds: float = 0.0
+    ) -> PollClaim:
         """Take the poll of a task for a time, and a place in the rate of the polls of all processes.
 
         Args:
@@ -171,6 +173,8 @@ class Ledger(Protocol):
             holder: The name of this process, whose own earlier claim is no obstacle.
             seconds: How long no other process may poll the task, unless it is released before.
             pace_seconds: The time between two polls, of whichever tasks and processes.
+            longest_seconds: For so long may a poll that was answered keep the others from the next one. What ends two minutes
+                later still was written before a clock was set back, and keeps nobody.
         """
         ...
 
@@ -178,8 +182,14 @@ class Ledger(Protocol):
         """End the claim of a poll, after which no other process may poll the task for so many seconds."""
         ...
 
-    async def claim_saving(self, request_id: str, holder: str, seconds: float) -> bool:
+    async def claim_saving(self, request_id: str, holder: str, seconds: float, *, again: bool = False) -> bool:
         """Take the saving of a finished video for a time, or for longer where `holder` has it already.
+
+        Args:
+            request_id: Whose video it is.
+            holder: The name of the call.
+            seconds: How long no other call may save it, unless it is released before.
+            again: Also where the video is saved: its bytes may be gone.
 
         Returns:
             `False` where the video is saved, or another holder has taken it.
@@ -222,6 +232,10 @@ class Ledger(Protocol):
 
         Tasks that were made elsewhere do not count.
         """
+        ...
+
+    async def spending_by_day(self, since: date) -> dict[date, Totals]:
+        """Sum all requests by the UTC day on which they were made, from one day on; a day without any may be left out."""
         ...
 
     async def unknown_outcomes(self) -> list[Record]:
@@ -291,8 +305,13 @@ class Ledger(Protocol):
         """Keep the reference that was made of a named asset for a route."""
         ...
 
-    async def changes_since(self, at: datetime) -> list[Record]:
-        """Give everybody's requests whose task, status, progress, cost or evidence changed since a time, newest first."""
+    async def changes_since(self, at: datetime, until: datetime | None = None) -> list[Record]:
+        """Give everybody's requests whose task, status, progress, cost or evidence changed since a time, newest first.
+
+        Args:
+            at: The time.
+            until: Only requests that have not changed from this time on.
+        """
         ...
 
     async def listen(self) -> Announcements | None:
@@ -312,11 +331,15 @@ class Ledger(Protocol):
         ...
 
     async def change_principal(self, name: str, change: Callable[[Principal], Principal], action: Action) -> Principal:
-        """Replace the row of a principal by what a function makes of it; the next reservation goes by the new one.
+        """Replace the row of a principal by the one that a function gives; the next reservation goes by the new one.
 
         Raises:
             InvalidRequest: There is no such row.
         """
+        ...
+
+    async def tokens_made(self) -> dict[str, datetime]:
+        """Give when the newest token of each principal was made, as far as the audit says it."""
         ...
 
     async def enter(self, entry: Entry) -> None:

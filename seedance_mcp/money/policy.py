@@ -8,7 +8,6 @@ of its own.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TypeVar
@@ -69,7 +68,7 @@ def as_of(record: Record, now: datetime) -> Record:
     if record.state not in {"reserved", "sending"}:
         return record
     earliest, latest = awaited_between(now)
-    return replace(record, overdue=not earliest <= (record.awaited_at or record.created_at) <= latest)
+    return record._replace(overdue=not earliest <= (record.awaited_at or record.created_at) <= latest)
 
 
 def awaited_between(now: datetime) -> tuple[datetime, datetime]:
@@ -107,12 +106,12 @@ def mark_sending(record: Record, used: Decimal | None, now: datetime) -> Record:
         return record
     if record.state != "reserved":
         raise ProviderUnreachable("This request was held up too long and given up, and nothing was sent: call again.")
-    return replace(record, state="sending", used_before=used, sent_at=now, awaited_at=now)
+    return record._replace(state="sending", used_before=used, sent_at=now, awaited_at=now)
 
 
 def keep_awaiting(record: Record, now: datetime) -> Record:
     """Note that the process of a request still goes on with it."""
-    return replace(record, awaited_at=now, overdue=False) if record.state in {"reserved", "sending"} else record
+    return record._replace(awaited_at=now, overdue=False) if record.state in {"reserved", "sending"} else record
 
 
 def release(record: Record, now: datetime) -> Record:
@@ -129,15 +128,14 @@ def observe(record: Record, task: ProviderTask, now: datetime) -> Record:
         now: When it came; the end of a task that ended and for which the provider names no time.
     """
     if record.task_id is None and task.task_id is not None:
-        record = replace(_answered(record), task_id=task.task_id)
+        record = _answered(record)._replace(task_id=task.task_id)
     if is_revived_by(record, task):
         record = _revived(record)
     ended_at = task.ended_at(record.created_at) or (now if task.status in FINAL else None)
     state = record.state if record.state in FINAL else task.status
     cost = task.cost if task.cost or state in FINAL else None  # a 0 before the end may be charged at the end
     settled, settled_by = _settlement(record, cost, state)
-    return replace(
-        record,
+    return record._replace(
         state=state,
         overdue=False,
         task_id=_first(record.task_id, task.task_id),
@@ -160,8 +158,7 @@ def _first(one: T | None, other: T | None) -> T | None:
 def _answered(record: Record) -> Record:
     """Take back what was judged of a request for want of an answer: an answer that comes late proves more."""
     judged = record.evidence == "not charged"
-    return replace(
-        record,
+    return record._replace(
         state="queued",
         settled=None if judged else record.settled,
         settled_by=None if judged else record.settled_by,
@@ -180,8 +177,7 @@ def is_revived_by(record: Record, task: ProviderTask) -> bool:
 def _revived(record: Record) -> Record:
     """Take back that a task came to nothing, and with it that it was free: no failure charges, and this was none."""
     was_free = not record.settled
-    return replace(
-        record,
+    return record._replace(
         state="processing",
         cost=record.cost or None,
         settled=None if was_free else record.settled,
@@ -218,15 +214,15 @@ def fail(record: Record, error: SeedanceError, now: datetime) -> Record:
     """
     if record.state not in {"reserved", "sending"}:
         return record
-    failed = replace(record, overdue=False, error=error.message, error_code=error.code)
+    failed = record._replace(overdue=False, error=error.message, error_code=error.code)
     if error.charged == "maybe":
-        return replace(failed, state="unknown")
-    return replace(failed, state="failed", settled=_NOTHING, settled_by="provider", completed_at=now)
+        return failed._replace(state="unknown")
+    return failed._replace(state="failed", settled=_NOTHING, settled_by="provider", completed_at=now)
 
 
 def save(record: Record, saved: Saved) -> Record:
     """Note where the video of a request is kept."""
-    return replace(record, saved=saved)
+    return record._replace(saved=saved)
 
 
 def is_of_unknown_outcome(record: Record) -> bool:
@@ -272,17 +268,20 @@ def quiet_seconds(others: Movements) -> float:
     return JUDGED_AFTER_SECONDS if others.charges_before_end else RUNS_MOST_SECONDS
 
 
+def is_settled_anew(before: Record, after: Record) -> bool:
+    """Say whether a change of a request settled its money, for the first time or by a better source."""
+    return after.settled_by is not None and (before.settled, before.settled_by) != (after.settled, after.settled_by)
+
+
 def settled_anew(before: Record, after: Record) -> str | None:
     """Name the event that a request was settled by a report, or `None` where it was not."""
-    if after.settled_by is None or (before.settled, before.settled_by) == (after.settled, after.settled_by):
-        return None
-    return f"settled by {after.settled_by}"
+    return f"settled by {after.settled_by}" if is_settled_anew(before, after) else None
 
 
 CHARGES = ("settled by provider", "settled by estimate")
 """Events at which a charge of a task may have moved the balance."""
 BEFORE_END = ("reserved", "sending", "queued", "processing")
-"""The events of a task that has not ended; a charge told after no others came before its end."""
+"""The events of a task that has not ended; a charge reported after no others came before its end."""
 CHARGES_LOOKED_AT = 1000
 """In how many of the newest requests it is looked up when the provider charges a model, since it may change that."""
 
@@ -295,9 +294,8 @@ def settle(record: Record, verdict: Verdict) -> Record:
     if record.adopted or record.status != "unknown" or (record.settled is not None and verdict.by != "person"):
         return record
     if verdict.amount is None:
-        return replace(record, evidence=verdict.evidence)
-    return replace(
-        record,
+        return record._replace(evidence=verdict.evidence)
+    return record._replace(
         state="unknown" if verdict.evidence == "charged" else "failed",
         overdue=False,
         settled=exact(verdict.amount),

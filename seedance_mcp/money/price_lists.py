@@ -1,21 +1,14 @@
-"""The provider's price lists: the last ones are kept in the data folder, and what changed since is named."""
+"""The provider's price lists: the rows that are about Seedance, and what changed from one list to the next."""
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol, cast
+from typing import Literal, NamedTuple, Protocol
 
 from seedance_mcp.catalogue.edition import Edition, newer_than
 from seedance_mcp.catalogue.facts import Model
 
-FILE = "price-list.json"
-"""The kept lists, in the data folder."""
 _BEGINNINGS = ("seedance", "sd2")
 """How the names of Seedance models begin in the list."""
 
@@ -50,8 +43,7 @@ class Terms(NamedTuple):
         return f"{self.unit_price or 'no price'} {self.mode}"
 
 
-@dataclass(frozen=True, slots=True)
-class PriceList:
+class PriceList(NamedTuple):
     """The Seedance rows of one list."""
 
     read_at: str
@@ -61,43 +53,10 @@ class PriceList:
 
 def read_names(rows: Iterable[ListedRow], read_at: str) -> PriceList:
     """Give the rows of a list that are about Seedance videos; without any it is no evidence of what there is."""
-    kept = [row for row in rows if row.is_video and row.name.startswith(_BEGINNINGS)]
-    prices = {row.name: "" if row.unit_price is None else f"{row.unit_price:f}" for row in kept}
+    named = (row for row in rows if row.is_video and row.name.startswith(_BEGINNINGS))
+    kept = sorted(named, key=lambda row: (row.unit_price or 0, row.mode))  # of a name that is listed twice the dearest counts
+    prices = {row.name: "" if row.unit_price is None else f"{row.unit_price.normalize():f}" for row in kept}
     return PriceList(read_at, {row.name: Terms(row.mode, prices[row.name]) for row in kept})
-
-
-class KeptLists:
-    """The last two lists that differ, of one provider, in a file; every method may wait for the disk and raises nothing."""
-
-    def __init__(self, folder: Path, provider: str) -> None:
-        """Keep them in a folder; lists of another provider are forgotten."""
-        self._path, self._provider = folder / FILE, provider
-
-    def read(self) -> list[PriceList]:
-        """Give the kept lists, the newest first; none where the file is not there or cannot be read."""
-        try:
-            content: Any = json.loads(self._path.read_bytes())
-            return [_read_list(each) for each in content["lists"]] if content["provider"] == self._provider else []
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return []
-
-    def keep(self, new: PriceList) -> None:
-        """Keep a list in place of the same one read earlier, or before the one that it differs from."""
-        if not new.rows:
-            return
-        earlier = earlier_than(new, self.read())
-        lists = [{"read_at": each.read_at, "rows": dict(each.rows)} for each in (new, earlier) if each]
-        part = self._path.with_name(f".{FILE}-{os.getpid()}.part")
-        with suppress(OSError):
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            part.touch(mode=0o600)
-            part.write_text(json.dumps({"provider": self._provider, "lists": lists}, ensure_ascii=False), encoding="utf-8")
-            part.replace(self._path)
-
-
-def _read_list(content: Any) -> PriceList:
-    rows = cast("dict[str, list[str]]", content["rows"])
-    return PriceList(str(content["read_at"]), {name: Terms(str(mode), str(price)) for name, (mode, price) in rows.items()})
 
 
 def earlier_than(new: PriceList, kept: Iterable[PriceList]) -> PriceList | None:
@@ -114,8 +73,7 @@ def lists(model: Model, names: Iterable[str]) -> bool | None:
 ChangeKind = Literal["appeared", "vanished", "price mode changed", "price changed"]
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """One way in which the provider's list differs from the edition or from the list before."""
 
     kind: ChangeKind

@@ -19,7 +19,7 @@ from seedance_mcp.catalogue.edition import Edition
 from seedance_mcp.catalogue.facts import Model, Unit
 from seedance_mcp.catalogue.requests import VideoRequest
 from seedance_mcp.errors import NotConfigured, SeedanceError
-from seedance_mcp.money.price_lists import KeptLists, ListedRow, PriceList, lists, read_names
+from seedance_mcp.money.price_lists import ListedRow, PriceList, lists, read_names
 from seedance_mcp.untrusted import read_amount
 
 LIVE_SECONDS = 3600.0
@@ -83,10 +83,23 @@ def load_prices(path: Path | None = None) -> dict[str, Price]:
     """
     source = path or resources.files("seedance_mcp.money").joinpath("prices.toml")
     try:
-        content = tomllib.loads(source.read_text(encoding="utf-8"), parse_float=Decimal)
-        return {price.name: price for price in map(_from_file, content.get("price", []))}
+        content = tomllib.loads(source.read_text(encoding="utf-8-sig"), parse_float=Decimal)
+        prices = [_from_file(row) for row in content.get("price", [])]
+        if path:
+            _check_file(content, [price.name for price in prices])
+        return {price.name: price for price in prices}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise NotConfigured(f"The price file {path} cannot be used: {error!r}. See prices.toml for its form.") from error
+
+
+def _check_file(content: dict[str, Any], names: list[str]) -> None:
+    """Refuse a file of the operator's that says something else than it seems to: a price that is overlooked breaks a limit."""
+    if unknown := content.keys() - {"price", "as_of"}:
+        raise ValueError(f"it holds {', '.join(sorted(unknown))}; allowed: as_of and [[price]]")
+    if doubled := {name for name in names if names.count(name) > 1}:
+        raise ValueError(f"it has more than one price of {', '.join(sorted(doubled))}")
+    if not names:
+        raise ValueError("it holds no [[price]]")
 
 
 def _from_file(row: dict[str, Any]) -> Price:
@@ -101,6 +114,8 @@ def _from_file(row: dict[str, Any]) -> Price:
 def read_price_list(rows: Iterable[ListedRow], seen: datetime) -> dict[str, Price]:
     """Read the provider's own price list: the rows that a request has a price or a bound by.
 
+    A name that is listed twice, as several groups of accounts may have it, counts with its highest price.
+
     Args:
         rows: The list.
         seen: When it was answered.
@@ -108,27 +123,29 @@ def read_price_list(rows: Iterable[ListedRow], seen: datetime) -> dict[str, Pric
     Returns:
         Prices by billing name.
     """
-    found = (_from_list(row, seen) for row in rows)
-    return {price.name: price for price in found if price}
+    found = [price for price in (_from_list(row, seen) for row in rows) if price]
+    return {price.name: price for price in sorted(found, key=lambda price: price.unit)}
 
 
 def _from_list(row: ListedRow, seen: datetime) -> Price | None:
     per, unit = _PER.get(row.mode), row.unit_price
-    if per is None or unit is None:
+    if per is None or not unit:  # a 0 is a price that nobody filled in: it would take a request past every limit
         return None
     return Price(row.name, per, unit, "the provider's price list", seen.isoformat(timespec="seconds"))
 
 
 Fetch = Callable[[], Awaitable[Iterable[ListedRow]]]
 """Asks the provider for its own price list."""
+Keep = Callable[[PriceList], None]
+"""Keeps a list beyond the process; it may wait for the disk and raises nothing."""
 
 
 class PriceBook:
     """Finds prices: in the operator's file, then in the provider's live list, then in our dated file."""
 
-    def __init__(self, own: dict[str, Price], fetch: Fetch, kept: KeptLists) -> None:
-        """Take the operator's prices by billing name, the call that gets the live list, and where that is kept."""
-        self._own, self._fetch, self._ours, self._kept = own, fetch, load_prices(), kept
+    def __init__(self, own: dict[str, Price], fetch: Fetch, keep: Keep) -> None:
+        """Take the operator's prices by billing name, the call that gets the live list, and what keeps that."""
+        self._own, self._fetch, self._ours, self._keep = own, fetch, load_prices(), keep
         self._live: dict[str, Price] = {}
         self._names: PriceList | None = None
         self._next_fetch_at = float("-inf")
@@ -159,10 +176,10 @@ class PriceBook:
             return
         self._live, self.live_as_of = read_price_list(rows, seen), seen.isoformat(timespec="seconds")
         self._names = read_names(rows, self.live_as_of)
-        await anyio.to_thread.run_sync(self._kept.keep, self._names)
+        await anyio.to_thread.run_sync(self._keep, self._names)
 
     def is_listed(self, model: Model) -> bool | None:
-        """Say whether the provider's list names a model; `None` where no list is known that could tell."""
+        """Say whether the provider's list names a model; `None` where no list is known."""
         return lists(model, self._names.rows) if self._names else None
 
     def find(self, names: Iterable[str]) -> Price | None:

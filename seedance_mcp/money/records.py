@@ -1,4 +1,4 @@
-"""What the ledger knows, as objects: requests, money, tokens, uploads, and answers to questions about them."""
+"""The ledger's knowledge, as objects: requests, money, tokens, uploads, and answers to questions about them."""
 
 from __future__ import annotations
 
@@ -26,6 +26,11 @@ SettledBy = Literal["provider", "estimate", "balance", "person"]
 """Whose word an amount rests on; `person` is a user at the command line."""
 
 
+def new_request_id() -> str:
+    """Make the name of a request in the ledger, too long to guess."""
+    return f"req_{secrets.token_hex(16)}"
+
+
 @dataclass(frozen=True, slots=True)
 class NewRequest:
     """A request that is about to be sent."""
@@ -36,8 +41,8 @@ class NewRequest:
     """The same for every request that would make the same video."""
     estimate: Decimal | None
     """What it would cost in JimiCoin, where that is known."""
-    request_id: str = field(default_factory=lambda: f"req_{secrets.token_hex(16)}")
-    """Its name here, too long to guess; chosen before the ledger is written, so that a second try finds the first one."""
+    request_id: str = field(default_factory=new_request_id)
+    """Its name here; chosen before the ledger is written, so that a second try finds the first one."""
     project: str | None = None
     """A label of the caller's, by which requests are listed and summed."""
     take: int | None = None
@@ -74,7 +79,7 @@ class Upload(NamedTuple):
 
 
 class Media(NamedTuple):
-    """What was learnt of a reference when it was brought."""
+    """The facts that were learnt of a reference when it was brought."""
 
     reference: str
     kind: Kind
@@ -83,7 +88,7 @@ class Media(NamedTuple):
     size_px: tuple[int, int] | None = None
     """Width and height as they are shown."""
     review: Review | None = None
-    """How it was reviewed, which tells the routes that take it; `None` for the URL of an upload, which any route takes."""
+    """How it was reviewed, which decides what routes take it; `None` for the URL of an upload, which any route takes."""
     expires_at: datetime | None = None
 
 
@@ -112,8 +117,7 @@ class AssetReference(NamedTuple):
     expires_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """A confirmation of the user: good for one request at one price, once, for a time."""
 
     fingerprint: str
@@ -123,8 +127,7 @@ class Token:
     used: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One request and everything that is known about it; amounts are JimiCoin, times are UTC."""
 
     request_id: str
@@ -187,12 +190,12 @@ class Record:
 
     @property
     def news(self) -> tuple[Any, ...]:
-        """What whoever follows the task is told when it changes; a URL that was signed again is not in it."""
+        """The facts whose change is reported to clients that follow the task; a URL that was signed again is none."""
         return self.task_id, self.status, self.progress, self.cost, self.evidence
 
 
 class Reservation(NamedTuple):
-    """What came of asking for a place in the ledger."""
+    """The answer to a request for a place in the ledger."""
 
     record: Record
     is_new: bool
@@ -218,7 +221,7 @@ class Page(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """What requests are asked for; `None` asks for any."""
+    """A filter of requests; `None` asks for any."""
 
     status: Status | None = None
     project: str | None = None
@@ -281,7 +284,7 @@ class Spent(NamedTuple):
 
 
 class Used(NamedTuple):
-    """What the account had used in all, in JimiCoin, when the first request was sent; `None` where it was not told then."""
+    """The consumption of the account in all, in JimiCoin, when the first request was sent; `None` where it was not known."""
 
     before_today: Decimal | None
     """Before the first one since midnight UTC."""
@@ -290,7 +293,7 @@ class Used(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ModelSpending:
-    """What the settled requests of one model were estimated at, and what they were charged."""
+    """The estimates of the settled requests of one model, and their charges."""
 
     model: str
     requests: int
@@ -311,9 +314,8 @@ class Took(NamedTuple):
     """Seconds of its video, where they are known."""
 
 
-@dataclass(frozen=True, slots=True)
-class Movements:
-    """What else may have moved the account's balance since shortly before a request was sent, of every principal."""
+class Movements(NamedTuple):
+    """All else that may have moved the account's balance since shortly before a request was sent, of every principal."""
 
     unanswered: bool
     """Another request had no answer yet when this one was sent or the account was asked, or changed since that."""
@@ -328,11 +330,11 @@ class Movements:
     hidden: bool = False
     """A task that was begun before may have failed unseen, so that an account that did not move proves nothing."""
     charges_before_end: bool = False
-    """The newest charge that the provider told for this model was told while the task was still running."""
+    """The newest charge that the provider reported for this model came while the task was still running."""
 
 
 class Verdict(NamedTuple):
-    """What became of the money of a request of unknown outcome, and who says so."""
+    """The end of the money of a request of unknown outcome, and whose word it rests on."""
 
     evidence: Evidence
     amount: Decimal | None = None
@@ -341,7 +343,7 @@ class Verdict(NamedTuple):
 
 
 class PollClaim(NamedTuple):
-    """Whether this process may poll a task now, or another one polls it or has just done so."""
+    """Whether this process may poll a task now, or another one polls it or has just done that."""
 
     is_mine: bool
     place_seconds: float = 0.0

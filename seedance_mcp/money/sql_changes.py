@@ -100,7 +100,7 @@ class Changing:
         before = self._known(request_id)
         after = policy.settle(before, verdict)
         self._update(before, after)
-        if after.settled_by != before.settled_by or after.settled != before.settled:
+        if policy.is_settled_anew(before, after):
             insert_event(self.db, request_id, f"settled by {verdict.by}: {verdict.evidence}", self.read.at)
         return after
 

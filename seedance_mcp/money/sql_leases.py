@@ -7,14 +7,19 @@ from seedance_mcp.money.sql_changes import Changing
 from seedance_mcp.money.sql_queries import Reading
 
 FAR_SECONDS = 120.0
-"""A lease that ends later than this, or a place so far off, was written before somebody set the clock back."""
+"""What ends so much later than the longest lease, or a place so far off, was written before somebody set the clock back."""
 
 
-def poll_elsewhere(ledger: Reading, task_id: str, holder: str) -> PollClaim | None:
+def _is_free(name: str) -> str:
+    """Ask whether nobody else has a lease; its values are the holder, the time, and the time by which none of today ends."""
+    return f"({name}_until IS NULL OR {name}_by = ? OR {name}_until <= ? OR {name}_until >= ?)"
+
+
+def poll_elsewhere(ledger: Reading, task_id: str, holder: str, longest_seconds: float) -> PollClaim | None:
     """Say which other process polls a task or has just done it; `None` where none does."""
     row = ledger.db.one(
-        "SELECT poll_until, polled_at FROM requests WHERE task_id = ? AND poll_by <> ? AND poll_until > ? AND poll_until < ?",
-        *(task_id, holder, ledger.at, ledger.at + FAR_SECONDS),
+        f"SELECT poll_until, polled_at FROM requests WHERE task_id = ? AND NOT {_is_free('poll')}",
+        *(task_id, holder, ledger.at, ledger.at + FAR_SECONDS + longest_seconds),
     )
     if row is None:
         return None
@@ -26,19 +31,20 @@ def poll_elsewhere(ledger: Reading, task_id: str, holder: str) -> PollClaim | No
     )
 
 
-def claim_poll(ledger: Changing, task_id: str, holder: str, seconds: float, pace_seconds: float) -> PollClaim:
+def claim_poll(
+    ledger: Changing, task_id: str, holder: str, seconds: float, pace_seconds: float, longest_seconds: float
+) -> PollClaim:
     """Take the poll of a task, and a place in the rate of all polls, unless another process polls it."""
-    at = ledger.read.at
+    at, far_at = ledger.read.at, ledger.read.at + FAR_SECONDS + longest_seconds
     claimed = ledger.db.run(
-        "UPDATE requests SET poll_by = ?, poll_until = ? WHERE task_id = ?"
-        " AND (poll_until IS NULL OR poll_by = ? OR poll_until <= ? OR poll_until >= ?)",
-        *(holder, at + seconds, task_id, holder, at, at + FAR_SECONDS),
+        f"UPDATE requests SET poll_by = ?, poll_until = ? WHERE task_id = ? AND {_is_free('poll')}",
+        *(holder, at + seconds, task_id, holder, at, far_at),
     )
-    elsewhere = None if claimed else poll_elsewhere(ledger.read, task_id, holder)
-    return elsewhere or PollClaim(is_mine=True, place_seconds=_place_seconds(ledger, holder, seconds, pace_seconds))
+    elsewhere = None if claimed else poll_elsewhere(ledger.read, task_id, holder, longest_seconds)
+    return elsewhere or PollClaim(is_mine=True, place_seconds=_place_seconds(ledger, holder, seconds, pace_seconds, far_at))
 
 
-def _place_seconds(ledger: Changing, holder: str, seconds: float, pace_seconds: float) -> float:
+def _place_seconds(ledger: Changing, holder: str, seconds: float, pace_seconds: float, far_at: float) -> float:
     """Take the next place, and give how far off it is; a process that polls alone keeps the rate by itself."""
     at = ledger.read.at
     row = ledger.db.all(
@@ -46,7 +52,7 @@ def _place_seconds(ledger: Changing, holder: str, seconds: float, pace_seconds: 
         " next_at = CASE WHEN pace.next_at > ? AND pace.next_at < ? THEN pace.next_at + ? ELSE excluded.next_at END,"
         " others_at = CASE WHEN pace.taken_by = excluded.taken_by THEN pace.others_at ELSE ? END,"
         " taken_by = excluded.taken_by RETURNING next_at, others_at",
-        *(at + pace_seconds, holder, at, at + FAR_SECONDS, pace_seconds, at),
+        *(at + pace_seconds, holder, at, far_at, pace_seconds, at),
     )[0]
     is_alone = row["others_at"] < at - seconds
     return 0.0 if is_alone else max(0.0, row["next_at"] - pace_seconds - at)
@@ -62,13 +68,22 @@ def release_poll(ledger: Changing, task_id: str, holder: str, seconds: float, *,
     )
 
 
-def claim_saving(ledger: Changing, request_id: str, holder: str, seconds: float) -> bool:
+def is_saved_elsewhere(ledger: Reading, request_id: str, holder: str) -> bool:
+    """Say whether another call has taken the saving of a video."""
+    row = ledger.db.one(
+        f"SELECT 1 AS taken FROM requests WHERE request_id = ? AND NOT {_is_free('saving')}",
+        *(request_id, holder, ledger.at, ledger.at + FAR_SECONDS),
+    )
+    return row is not None
+
+
+def claim_saving(ledger: Changing, request_id: str, holder: str, seconds: float, *, again: bool) -> bool:
     """Take the saving of a finished video, or keep it for longer, unless it is saved or another call has taken it."""
     at = ledger.read.at
     claimed = ledger.db.run(
-        "UPDATE requests SET saving_by = ?, saving_until = ? WHERE request_id = ? AND kept = 0"
-        " AND (saving_until IS NULL OR saving_by = ? OR saving_until <= ? OR saving_until >= ?)",
-        *(holder, at + seconds, request_id, holder, at, at + FAR_SECONDS),
+        "UPDATE requests SET saving_by = ?, saving_until = ? WHERE request_id = ? AND (kept = 0 OR (kept = 1 AND ? = 1))"
+        f" AND {_is_free('saving')}",
+        *(holder, at + seconds, request_id, int(again), holder, at, at + FAR_SECONDS),
     )
     return claimed == 1
 

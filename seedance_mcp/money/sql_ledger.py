@@ -6,7 +6,7 @@ import hashlib
 import secrets
 import time
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from threading import Event, Lock
 from typing import Any, TypeVar
@@ -14,10 +14,12 @@ from typing import Any, TypeVar
 import anyio
 import anyio.to_thread
 
-from seedance_mcp.errors import LedgerAway, SeedanceError
+from seedance_mcp.errors import LedgerAway, SeedanceError, TaskNotFound
 from seedance_mcp.money import sql_assets, sql_leases, sql_lists, sql_people
 from seedance_mcp.money.announcements import Heard
 from seedance_mcp.money.audit import Action, Entry
+from seedance_mcp.money.errands import Errands
+from seedance_mcp.money.known_records import KnownRecords
 from seedance_mcp.money.principals import Principal
 from seedance_mcp.money.records import (
     EVERY_MODEL,
@@ -43,9 +45,10 @@ from seedance_mcp.money.records import (
     Used,
     Verdict,
     Wanted,
+    new_request_id,
 )
 from seedance_mcp.money.sql_changes import Changing
-from seedance_mcp.money.sql_queries import Reading
+from seedance_mcp.money.sql_queries import NO_SUCH_TASK, Reading
 from seedance_mcp.money.stores.store import Store
 from seedance_mcp.task import ProviderTask, Status
 
@@ -68,10 +71,18 @@ class Engine:
         self._open_store, self._opening, self._opened = open_store, Lock(), list[Store]()
         self._closing = Event()
         self._reading, self._writing = anyio.CapacityLimiter(readers), anyio.CapacityLimiter(writers)
+        self._errands = Errands(self._reading) if readers == 1 else None
+        self.known = KnownRecords()
 
     async def read(self, work: Callable[[Store], T]) -> T:
         """Run a function that reads."""
         return await anyio.to_thread.run_sync(lambda: self._patiently(work), limiter=self._reading)
+
+    async def look_up(self, work: Callable[[Store], T]) -> T:
+        """Run a function that reads a row or two; where there is one thread, all such functions that wait go together."""
+        if self._errands is None:
+            return await self.read(work)
+        return await self._errands.run(lambda: self._patiently(work))
 
     async def write(self, work: Callable[[Store], T]) -> T:
         """Run a function that writes; once it has begun it ends, whoever gives up meanwhile."""
@@ -122,11 +133,11 @@ class SqlLedger:
         """Close the ledger for every principal."""
         await self._engine.aclose()
 
-    async def _read(self, work: Callable[[Reading], T]) -> T:
-        def read(store: Store) -> T:
-            return work(Reading(store, store.insertion_order, self._principal, self._now()))
+    def _reading(self, store: Store) -> Reading:
+        return Reading(store, store.insertion_order, self._principal, self._now())
 
-        return await self._engine.read(read)
+    async def _read(self, work: Callable[[Reading], T]) -> T:
+        return await self._engine.read(lambda store: work(self._reading(store)))
 
     async def _write(
         self, work: Callable[[Changing], T], principal: str | None = None, concerns_all: Callable[[Reading], bool] = _only_one
@@ -186,7 +197,7 @@ class SqlLedger:
 
     async def adopt(self, task_id: str, made_at: datetime | None) -> Record:
         """Take in a task that was made elsewhere."""
-        request_id = f"req_{secrets.token_hex(16)}"
+        request_id = new_request_id()
         return await self._write(lambda ledger: ledger.adopt(request_id, task_id, made_at), concerns_all=_all)
 
     async def save(self, request_id: str, saved: Saved) -> Record:
@@ -203,11 +214,14 @@ class SqlLedger:
 
     async def find(self, key: str) -> Record | None:
         """Find the request of a task id or request id."""
-        return await self._read(lambda ledger: ledger.find(key))
+        return await self._engine.look_up(lambda store: self._engine.known.find(store, self._reading(store), key))
 
     async def get(self, key: str) -> Record:
         """Give the request of a task id or request id, which must be there."""
-        return await self._read(lambda ledger: ledger.get(key))
+        found = await self.find(key)
+        if found is None:
+            raise TaskNotFound(NO_SUCH_TASK)
+        return found
 
     async def belongs_elsewhere(self, task_id: str) -> bool:
         """Say whether a task was made by another principal."""
@@ -237,20 +251,24 @@ class SqlLedger:
         """Give the body of a request as it was sent."""
         return await self._read(lambda ledger: ledger.request_body(request_id))
 
-    async def claim_poll(self, task_id: str, holder: str, seconds: float, pace_seconds: float) -> PollClaim:
+    async def claim_poll(
+        self, task_id: str, holder: str, seconds: float, pace_seconds: float, longest_seconds: float = 0.0
+    ) -> PollClaim:
         """Take the poll of a task for a time; one that another process has is only read."""
-        elsewhere = await self._read(lambda ledger: sql_leases.poll_elsewhere(ledger, task_id, holder))
+        elsewhere = await self._read(lambda ledger: sql_leases.poll_elsewhere(ledger, task_id, holder, longest_seconds))
         return elsewhere or await self._write(
-            lambda ledger: sql_leases.claim_poll(ledger, task_id, holder, seconds, pace_seconds)
+            lambda ledger: sql_leases.claim_poll(ledger, task_id, holder, seconds, pace_seconds, longest_seconds)
         )
 
     async def release_poll(self, task_id: str, holder: str, seconds: float, *, answered: bool) -> None:
         """End the claim of a poll."""
         await self._write(lambda ledger: sql_leases.release_poll(ledger, task_id, holder, seconds, answered=answered))
 
-    async def claim_saving(self, request_id: str, holder: str, seconds: float) -> bool:
-        """Take the saving of a finished video for a time."""
-        return await self._write(lambda ledger: sql_leases.claim_saving(ledger, request_id, holder, seconds))
+    async def claim_saving(self, request_id: str, holder: str, seconds: float, *, again: bool = False) -> bool:
+        """Take the saving of a finished video for a time; one that another call has is only read."""
+        if await self._read(lambda ledger: sql_leases.is_saved_elsewhere(ledger, request_id, holder)):
+            return False
+        return await self._write(lambda ledger: sql_leases.claim_saving(ledger, request_id, holder, seconds, again=again))
 
     async def release_saving(self, request_id: str, holder: str) -> None:
         """Let others save a video whose saving was claimed."""
@@ -285,6 +303,11 @@ class SqlLedger:
     async def spending(self, by: SumBy, since: date) -> dict[str, Totals]:
         """Sum requests by project or model since a UTC day."""
         return await self._read(lambda ledger: sql_lists.spending(ledger, by, (since - EPOCH).days))
+
+    async def spending_by_day(self, since: date) -> dict[date, Totals]:
+        """Sum requests by day."""
+        found = await self._read(lambda ledger: sql_lists.spending_by_day(ledger, (since - EPOCH).days))
+        return {EPOCH + timedelta(days=day): totals for day, totals in found.items()}
 
     async def unknown_outcomes(self) -> list[Record]:
         """Give every principal's requests of unknown outcome."""
@@ -376,6 +399,10 @@ class SqlLedger:
             lambda ledger: sql_people.change(ledger.db, name, change, action, ledger.read.now), concerns_all=_all
         )
 
+    async def tokens_made(self) -> dict[str, datetime]:
+        """Give when the newest token of each principal was made."""
+        return await self._read(lambda ledger: sql_people.tokens_made(ledger.db))
+
     async def enter(self, entry: Entry) -> None:
         """Add an entry to the audit."""
         await self._write(lambda ledger: sql_people.enter(ledger.db, entry))
@@ -384,9 +411,9 @@ class SqlLedger:
         """Give the newest entries of the audit."""
         return await self._read(lambda ledger: sql_people.entries(ledger.db, ledger.insertion_order, since, principal, limit))
 
-    async def changes_since(self, at: datetime) -> list[Record]:
+    async def changes_since(self, at: datetime, until: datetime | None = None) -> list[Record]:
         """Give every principal's requests that changed since a time."""
-        return await self._read(lambda ledger: ledger.changes_since(at))
+        return await self._read(lambda ledger: ledger.changes_since(at, until))
 
     async def listen(self) -> Heard | None:
         """Begin to listen for changes by any process."""

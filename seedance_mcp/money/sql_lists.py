@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from seedance_mcp.errors import InvalidRequest
 from seedance_mcp.money import sums
 from seedance_mcp.money.amounts import from_nano
 from seedance_mcp.money.records import Listed, Record, SumBy, Totals, Wanted
-from seedance_mcp.money.sql_queries import Reading, Slice
+from seedance_mcp.money.sql_queries import Condition, Reading, Slice
 from seedance_mcp.money.sql_rows import DAY_SECONDS
 from seedance_mcp.money.stores.store import Row
 
@@ -26,20 +25,6 @@ _DAY_SUMS = (
 )
 _ALWAYS = 10**8 * DAY_SECONDS
 """A time, in seconds and in whole days, that no request is as old or as young as."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Condition:
-    """A part of a WHERE clause and its values."""
-
-    text: str
-    values: tuple[Any, ...]
-
-    def __and__(self, other: _Condition) -> _Condition:
-        return _Condition(f"{self.text} AND {other.text}", (*self.values, *other.values))
-
-
-_ANY = _Condition("1 = 1", ())
 
 
 def tasks(read: Reading, wanted: Wanted, limit: int, after: str | None) -> Listed:
@@ -57,19 +42,9 @@ def tasks(read: Reading, wanted: Wanted, limit: int, after: str | None) -> Liste
 
 def _requests(read: Reading, wanted: Wanted, limit: int, cursor: _Cursor | None) -> list[Record]:
     """Give the newest requests that fit."""
-    order = read.insertion_order
     time = _time(read, wanted, cursor, is_film=False)
     conditions = [each & time for each in _slices(read, wanted)]
-    selects = [
-        f"SELECT * FROM (SELECT *, {order} AS place FROM requests WHERE {each.text}"
-        f" ORDER BY created_at DESC, {order} DESC LIMIT ?) AS slice_{number}"
-        for number, each in enumerate(conditions)
-    ]
-    if not selects:
-        return []
-    values = [value for each in conditions for value in (*each.values, limit)]
-    rows = read.db.all(" UNION ALL ".join(selects) + " ORDER BY created_at DESC, place DESC LIMIT ?", *values, limit)
-    return [read.record(row) for row in rows]
+    return read.newest(conditions, limit) if conditions else []
 
 
 def _films(read: Reading, wanted: Wanted, limit: int, cursor: _Cursor | None) -> list[Record]:
@@ -97,32 +72,32 @@ def _cursor(read: Reading, name: str) -> _Cursor:
     raise InvalidRequest(NO_SUCH_CURSOR, field="cursor", allowed="next_cursor of an earlier list_tasks")
 
 
-def _time(read: Reading, wanted: Wanted, cursor: _Cursor | None, *, is_film: bool) -> _Condition:
+def _time(read: Reading, wanted: Wanted, cursor: _Cursor | None, *, is_film: bool) -> Condition:
     """Ask for the time that is wanted, and for the films or requests that come after a cursor."""
     since, until = _seconds(wanted)
     if cursor is None:
-        return _Condition("created_at >= ? AND created_at < ?", (since, until))
+        return Condition("created_at >= ? AND created_at < ?", (since, until))
     comes_first = is_film and not cursor.is_film
     until = min(until, cursor.at if comes_first else math.nextafter(cursor.at, math.inf))
-    span = _Condition("created_at >= ? AND created_at < ?", (since, until))
-    earlier = _Condition(f"(created_at < ? OR {read.insertion_order} < ?)", (cursor.at, cursor.place))
+    span = Condition("created_at >= ? AND created_at < ?", (since, until))
+    earlier = Condition(f"(created_at < ? OR {read.insertion_order} < ?)", (cursor.at, cursor.place))
     return span & earlier if is_film == cursor.is_film else span
 
 
 NO_SUCH_CURSOR = "cursor is none of ours; allowed: next_cursor of an earlier list_tasks, or leave it out to begin anew."
 
 
-def _slices(read: Reading, wanted: Wanted) -> list[_Condition]:
+def _slices(read: Reading, wanted: Wanted) -> list[Condition]:
     """Give each range of rows that fits, without its time."""
     project = _project(wanted)
     if wanted.saved is not None:
-        kept = _Condition("scope = ? AND kept = ?", (read.principal, int(wanted.saved)))
+        kept = Condition("scope = ? AND kept = ?", (read.principal, int(wanted.saved)))
         return [kept & project] if wanted.status in {None, "completed"} else []
-    return [_Condition(*each.where(read.principal)) & project for each in read.slices(wanted.status)]
+    return [each.where(read.principal) & project for each in read.slices(wanted.status)]
 
 
-def _project(wanted: Wanted) -> _Condition:
-    return _Condition("project = ?", (wanted.project,)) if wanted.project else _ANY
+def _project(wanted: Wanted) -> Condition:
+    return Condition("project = ?", (wanted.project,)) if wanted.project else Condition("1 = 1", ())
 
 
 def _seconds(wanted: Wanted) -> tuple[float, float]:
@@ -143,15 +118,14 @@ def totals(read: Reading, wanted: Wanted) -> Totals:
 
 
 def _count_films(read: Reading, wanted: Wanted) -> int:
-    asked = _Condition("scope = ?", (read.principal,)) & _time(read, wanted, None, is_film=True) & _project(wanted)
+    asked = Condition("scope = ?", (read.principal,)) & _time(read, wanted, None, is_film=True) & _project(wanted)
     row = read.db.one(f"SELECT count(*) AS films FROM films WHERE {asked.text}", *asked.values)
     return int(row["films"]) if row and sums.has_films(wanted) else 0
 
 
 def _sums(read: Reading, wanted: Wanted, part: Slice) -> Iterator[Totals]:
     since, until = _seconds(wanted)
-    labels = _labels(wanted)
-    rows = _Condition(*part.where(read.principal)) & labels
+    rows = part.where(read.principal) & _labels(wanted)
     if part.made:  # few rows, whose state depends on the time
         yield _sum_rows(read, rows, since, until)
         return
@@ -159,8 +133,7 @@ def _sums(read: Reading, wanted: Wanted, part: Slice) -> Iterator[Totals]:
     if first > last:
         yield _sum_rows(read, rows, since, until)
         return
-    day = _Condition("day >= ? AND day < ?", (int(first), int(last)))
-    whole = _Condition(*part.where(read.principal)) & labels & day
+    whole = rows & Condition("day >= ? AND day < ?", (int(first), int(last)))
     (row,) = read.db.all(f"SELECT {_DAY_SUMS} FROM days WHERE {whole.text}", *whole.values)
     yield _totals(row)
     for begin, end in ((since, first * DAY_SECONDS), (last * DAY_SECONDS, until)):
@@ -168,15 +141,14 @@ def _sums(read: Reading, wanted: Wanted, part: Slice) -> Iterator[Totals]:
             yield _sum_rows(read, rows, begin, end)
 
 
-def _labels(wanted: Wanted) -> _Condition:
+def _labels(wanted: Wanted) -> Condition:
     """Ask for a project and for saved or unsaved videos; tables of rows and of sums name both alike."""
-    named = {"project": wanted.project, "kept": None if wanted.saved is None else int(wanted.saved)}
-    asked = {name: value for name, value in named.items() if value is not None}
-    return _Condition(" AND ".join(["1 = 1", *(f"{name} = ?" for name in asked)]), tuple(asked.values()))
+    project = _project(wanted)
+    return project if wanted.saved is None else project & Condition("kept = ?", (int(wanted.saved),))
 
 
-def _sum_rows(read: Reading, rows: _Condition, since: float, until: float) -> Totals:
-    asked = rows & _Condition("created_at >= ? AND created_at < ?", (since, until))
+def _sum_rows(read: Reading, rows: Condition, since: float, until: float) -> Totals:
+    asked = rows & Condition("created_at >= ? AND created_at < ?", (since, until))
     (row,) = read.db.all(f"SELECT {_ROW_SUMS} FROM requests WHERE {asked.text}", *asked.values)
     return _totals(row)
 
@@ -194,3 +166,11 @@ def spending(read: Reading, by: SumBy, since: int) -> dict[str, Totals]:
         *(read.principal, since),
     )
     return {row["name"]: _totals(row) for row in rows}
+
+
+def spending_by_day(read: Reading, since: int) -> dict[int, Totals]:
+    """Sum all requests by UTC day since one, each counted from 1970."""
+    rows = read.db.all(
+        f"SELECT day, {_DAY_SUMS} FROM days WHERE scope = ? AND day >= ? GROUP BY day ORDER BY day", read.principal, since
+    )
+    return {row["day"]: _totals(row) for row in rows}

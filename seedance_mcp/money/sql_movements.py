@@ -36,7 +36,7 @@ class Surroundings:
             unanswered=self.now < asked_at
             or self._was_under_way(row, reserved)
             or self._is_awaited()
-            or self._happened(f"{self.order} > ? AND {self.order} <= ?", reserved, sent or reserved)
+            or self._happened(f"{self.order} > ? AND {self.order} <= ?", reserved, sent)
             or self._happened("at >= ?", asked_at.timestamp()),
             failed=self._happened_to_earlier(row, reserved, "IN ('failed', 'cancelled')"),
             unclear=self._is_unclear(row, reserved),
@@ -110,7 +110,7 @@ class Surroundings:
         )
 
     def _charges_before_end(self) -> bool:
-        """Say whether the newest charge that the provider told for this model came while the task was still running."""
+        """Say whether the newest charge that the provider reported for this model came while the task was still running."""
         newest = self.db.one(
             f"SELECT request_id FROM requests WHERE {self.order} > (SELECT max({self.order}) FROM requests) - ? AND model = ?"
             f" AND settled_by = 'provider' AND settled > 0 AND task_id IS NOT NULL ORDER BY {self.order} DESC LIMIT 1",

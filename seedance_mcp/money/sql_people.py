@@ -74,6 +74,12 @@ def _principal(row: Row) -> Principal:
 # the audit
 
 
+def tokens_made(db: Queries) -> dict[str, datetime]:
+    """Give when each principal was added or last got another token."""
+    rows = db.all("SELECT principal, max(at) AS at FROM audit WHERE action IN ('added', 'rotated') GROUP BY principal")
+    return {row["principal"]: datetime.fromtimestamp(row["at"], UTC) for row in rows}
+
+
 def enter(db: Transaction, entry: Entry) -> None:
     """Add an entry, unless an earlier try did."""
     db.run(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from seedance_mcp.errors import TaskNotFound
 from seedance_mcp.money import policy, sql_people, sums
@@ -32,7 +34,7 @@ from seedance_mcp.money.stores.store import Queries, Row
 from seedance_mcp.task import Status
 
 ALIKE_MOST = 40
-"""How many finished videos a forecast looks back on."""
+"""How many finished videos a forecast is made from."""
 CHANGES_MOST = 1000
 """How many changed requests are given at once."""
 NEWEST_KEYS = 1000
@@ -43,23 +45,33 @@ NO_SUCH_TASK = "No such task here: give the task_id of create_video or list_task
 _LAST_CHARACTER = "\U0010ffff"
 
 
+class Condition(NamedTuple):
+    """A part of a WHERE clause and its values."""
+
+    text: str
+    values: tuple[Any, ...]
+
+    def __and__(self, other: Condition) -> Condition:
+        return Condition(f"{self.text} AND {other.text}", (*self.values, *other.values))
+
+
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Rows of one state, and awaited within a span of time or not where `made` says so."""
+    """Rows of one state, where `made` is set only those awaited within a span of time, or outside it."""
 
     state: str | None
     made: str = ""
     span: tuple[float, ...] = ()
 
-    def where(self, principal: str) -> tuple[str, tuple[Any, ...]]:
-        """Give the condition and its values."""
+    def where(self, principal: str) -> Condition:
+        """Ask for its rows that are a principal's."""
         conditions = [
             "scope = ?",
             *(["state = ?"] if self.state else []),
             *([f"coalesce(awaited_at, created_at) {self.made}"] if self.made else []),
         ]
         values = (principal, *((self.state,) if self.state else ()), *self.span)
-        return " AND ".join(conditions), values
+        return Condition(" AND ".join(conditions), values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +123,12 @@ class Reading:
         row = self.db.one(f"SELECT * FROM requests WHERE {column} = ?", value)
         return self.record(row) if row else None
 
-    def changes_since(self, at: datetime) -> list[Record]:
-        """Give the requests that changed since a time, whoever made them, newest first."""
+    def changes_since(self, at: datetime, until: datetime | None) -> list[Record]:
+        """Give the requests that changed since a time, and not from another one on, whoever made them, newest first."""
         rows = self.db.all(
-            f"SELECT * FROM requests WHERE changed_at >= ? ORDER BY changed_at DESC, {self.insertion_order} DESC LIMIT ?",
-            *(at.timestamp(), CHANGES_MOST),
+            "SELECT * FROM requests WHERE changed_at >= ? AND changed_at < ?"
+            f" ORDER BY changed_at DESC, {self.insertion_order} DESC LIMIT ?",
+            *(at.timestamp(), until.timestamp() if until else math.inf, CHANGES_MOST),
         )
         return [self.record(row) for row in rows]
 
@@ -136,19 +149,19 @@ class Reading:
     def page(self, status: Status | None, limit: int | None) -> Page:
         """Give the newest requests of a status, and how many there are."""
         slices = self.slices(status)
-        conditions = [each.where(self.principal) for each in slices]
-        order, most = f"created_at DESC, {self.insertion_order} DESC", EVERY if limit is None else limit
+        newest = self.newest([each.where(self.principal) for each in slices], EVERY if limit is None else limit)
+        return Page(newest, sum(map(self._count, slices)))
+
+    def newest(self, conditions: Sequence[Condition], limit: int) -> list[Record]:
+        """Give the newest requests for which one of some conditions holds; each is asked by an index of its own."""
         selects = [
-            f"SELECT * FROM (SELECT *, {self.insertion_order} AS place FROM requests WHERE {where}"
-            f" ORDER BY {order} LIMIT ?) AS slice_{number}"
-            for number, (where, _) in enumerate(conditions)
+            f"SELECT * FROM (SELECT *, {self.insertion_order} AS place FROM requests WHERE {each.text}"
+            f" ORDER BY created_at DESC, {self.insertion_order} DESC LIMIT ?) AS slice_{number}"
+            for number, each in enumerate(conditions)
         ]
-        rows = self.db.all(
-            " UNION ALL ".join(selects) + " ORDER BY created_at DESC, place DESC LIMIT ?",
-            *(value for _, values in conditions for value in (*values, most)),
-            most,
-        )
-        return Page([self.record(row) for row in rows], sum(map(self._count, slices)))
+        values = [value for each in conditions for value in (*each.values, limit)]
+        rows = self.db.all(" UNION ALL ".join(selects) + " ORDER BY created_at DESC, place DESC LIMIT ?", *values, limit)
+        return [self.record(row) for row in rows]
 
     def slices(self, status: Status | None) -> list[Slice]:
         """Give the rows of a status as ranges of an index each."""

@@ -17,8 +17,10 @@ DAY_SECONDS = 86_400
 NO_VIDEO = -1
 """`kept` in sums of requests that have no finished video."""
 
-_PLAIN = ("request_id", "task_id", "model", "prompt", "duration", "state", "progress", "settled_by", "evidence", "video_url")
-_PLAIN_TOO = ("error", "error_code", "project", "take")
+_PLAIN = (
+    *("request_id", "task_id", "model", "prompt", "duration", "state", "progress", "settled_by", "evidence", "video_url"),
+    *("error", "error_code", "project", "take"),
+)
 """Columns that hold the field of the same name as it is."""
 
 
@@ -28,7 +30,7 @@ def read_record(row: Row, now: datetime) -> Record:
     record = Record(
         principal=row["scope"],
         fingerprint=row["fingerprint"],
-        **{name: row[name] for name in (*_PLAIN, *_PLAIN_TOO)},
+        **{name: row[name] for name in _PLAIN},
         saved=None if None in saved else Saved(*saved),
         estimate=from_text(row["estimate"]),
         cost=from_text(row["cost"]),

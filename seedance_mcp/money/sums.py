@@ -1,4 +1,4 @@
-"""What lists and sums of requests count, as pure functions; every implementation of the ledger uses them."""
+"""The rules of what lists and sums of requests count, as pure functions; every implementation of the ledger uses them."""
 
 from __future__ import annotations
 

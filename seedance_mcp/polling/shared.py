@@ -61,7 +61,7 @@ class OtherProcesses(Protocol):
 class _PolledTask:
     """When one task was polled, by the clock of the event loop."""
 
-    lock: anyio.Lock = field(default_factory=anyio.Lock)
+    lock: anyio.Lock = field(default_factory=lambda: anyio.Lock(fast_acquire=True))
     polled_at: float = -math.inf
     answered_at: float = -math.inf
     """When the last answer came, even if it was a failure; a poll that was cancelled has no answer."""

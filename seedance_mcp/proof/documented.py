@@ -30,7 +30,7 @@ _ALMOST = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the expectations depend on."""
+    """The facts that the expectations depend on."""
 
     base_url: str
     result_hosts: tuple[str, ...]

@@ -41,7 +41,7 @@ _ADDRESS = "https://example.com/boat.png"
 _LONGEST_WAIT_SECONDS = 1800
 
 Say = Callable[[str], None]
-"""Tells the operator what is done now."""
+"""Reports to the operator what is done now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,7 @@ class Probes:
         Args:
             name: The model.
             most: JimiCoin that it may cost at most.
-            caller: Is told of the progress, and agrees to the price.
+            caller: Gets reports of the progress, and agrees to the price.
 
         Raises:
             BudgetExceeded: It would cost more than `most`, or its price is not known; nothing was sent.
@@ -176,7 +176,7 @@ class Probes:
 
 
 def shortest_request(session: Session, model: Model) -> VideoRequest:
-    """Give the request of a model that asks for the least: its shortest and smallest video, from a text alone."""
+    """Give the request of a model that asks for the least: its shortest and smallest video, from nothing but a text."""
     fields: dict[str, Any] = {"model": model.name, "prompt": PROMPT, "duration": model.route.duration.value.min}
     if model.route.resolution:
         fields["resolution"] = model.resolutions[0]

@@ -14,7 +14,7 @@ from seedance_mcp.untrusted import sanitize
 
 REMOVED = "[removed]"
 _PRIVATE = {"name", "nickname", "username", "user_id", "email", "phone"}
-"""Fields that may name a person or a key."""
+"""Fields that may name a human or a key."""
 _URL = re.compile(r"\b(https?://)([^\s/?#\"'<>@]*@)?([^\s/?#\"'<>]+)([^\s?#\"'<>]*)\S*")
 _KEY = re.compile(r"\bsk[_-]\w+")
 _ENDING = re.compile(r"\.\w{2,4}\Z")

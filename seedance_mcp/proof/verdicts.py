@@ -1,4 +1,4 @@
-"""The verdict on each documented fact, and the report and cassette that say so."""
+"""The verdict on each documented fact, and the report and cassette that it is written to."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CASSETTE_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the answers show about one fact."""
+    """The word that the answers give on one fact."""
 
     fact: Documented
     word: Word
@@ -43,7 +43,6 @@ def _verdict(fact: Documented, exchanges: list[Exchange], asked: Asked) -> Verdi
 
 def rows_of(verdicts: Iterable[Verdict]) -> list[tuple[str, ...]]:
     """Give the rows of the report's table: fact, verdict, expectation, source, what was seen."""
-    cells = ((each.fact.name, each.word, each.fact.expected, SOURCES[each.fact.source], each.seen) for each in verdicts)
     cells = ((each.fact.name, each.word, each.fact.expected, SOURCES[each.fact.source], each.seen) for each in verdicts)
     return [tuple(cell.replace("|", "/") for cell in row) for row in cells]
 

@@ -107,7 +107,7 @@ def read_task(data: Data, base_url: str) -> ProviderTask:
     status = _status(data.get("status"), warnings, has_link=link is not None)
     warnings += left_out if status == "completed" else []
     return ProviderTask(
-        task_id=read_id(data.get("task_id")),
+        task_id=_task_id(data),
         status=status,
         progress=100 if status == "completed" else _percent(data.get("progress")),
         model=read_name(data.get("model")),
@@ -118,6 +118,17 @@ def read_task(data: Data, base_url: str) -> ProviderTask:
         cost=read_amount(data.get("cost")),
         warnings=warnings,
     )
+
+
+_TASK_IDS = ("task_id", "taskId", "id")
+"""How the id of a task is spelt: at the provider, and at gateways; of a paid video none may be overlooked."""
+
+
+def _task_id(data: Data) -> str | None:
+    """Find the id of the task that an answer is about, also where the task lies one deeper."""
+    inner: Any = data.get("task")
+    places = (data, cast("Data", inner) if isinstance(inner, dict) else {})
+    return next(filter(None, (read_id(place.get(name)) for place in places for name in _TASK_IDS)), None)
 
 
 def _status(value: Any, warnings: list[str], *, has_link: bool) -> Status:

@@ -65,6 +65,8 @@ def open_reply(reply: Reply, proof: str | None = None) -> dict[str, Any]:
         _raise_for_status(reply, content)
         _raise_for_words(reply, content, proof)
     data = (content or {}).get("data", content)
+    if isinstance(data, list) and len(cast("list[Any]", data)) == 1:  # one thing was asked for
+        data = cast("list[Any]", data)[0]
     return cast("dict[str, Any]", data) if isinstance(data, dict) else {}
 
 

@@ -110,12 +110,16 @@ _BUSY = Meaning(
     "went, or how to settle it; where none did, the same request may go again.",
 )
 
+_NO_ROOM = r"insufficient[ _-]*(\w+[ _-]+)?(capacity|resource|comput|gpu|memory|worker|node|server)"
+"""A lack of machines at the provider, which is named almost as an account that lacks money is."""
+
 PHRASES: tuple[tuple[str, Meaning], ...] = (
+    (_NO_ROOM, _BUSY),
     (r"余额|欠费|insufficient(?![ _-]*(permission|privilege|scope|access|right))|AccountOverdue", _NO_MONEY),
     (r"QuotaExceeded|concurren|并发|频繁|限流|rate.?limit|too (many|frequent)|TooFast|per (minute|second)", _TOO_MANY),
     (r"额度|quota", _NO_MONEY),
     (r"任务不存在|task (does )?not (exist|found)|no such task", _NO_TASK),
-    (r"审核中|not (yet )?active|under review", _UNDER_REVIEW),
+    (r"审核中|asset\b.*\bnot (yet )?active|under review", _UNDER_REVIEW),
     (r"配置不存在|不支持的模型|model (is )?not (configured|supported|found)", _NO_MODEL),
     (r"请改用|勿使用|use (POST|the endpoint)", Meaning(InvalidRequest, cause="wrong_endpoint")),
     (r"DURATION_TOO_LONG", Meaning(InvalidRequest, cause="media_too_long")),
@@ -125,7 +129,7 @@ PHRASES: tuple[tuple[str, Meaning], ...] = (
     (r"TRADEMARK|PolicyViolation|copyright|版权|商标|侵权", Meaning(InvalidRequest, cause="moderation_brand")),
     (r"素材|\basset", _BAD_ASSET),
     (
-        r"sensitive|moderat|content.?policy|safety|敏感|违规|违禁|审核(未|不)通过",
+        r"(?<!case.)sensitive|moderat|content.?policy|safety|敏感|违规|违禁|审核(未|不)通过",
         Meaning(InvalidRequest, cause="moderation_input"),
     ),
     (r"繁忙|稍后|\bbusy\b|overload|try again later", _BUSY),

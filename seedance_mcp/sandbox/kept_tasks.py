@@ -14,12 +14,13 @@ from typing import Any
 
 KEPT_SECONDS = 7 * 24 * 3600.0
 """A task is forgotten after this time, as upstream forgets."""
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 _TASK_ID = re.compile(r"vid_[0-9a-f]{16}")
 
 
 @dataclass(frozen=True, slots=True)
 class KeptTask:
-    """What is kept of a task; times are Unix time, in seconds."""
+    """The facts that are kept of a task; times are Unix time, in seconds."""
 
     task_id: str
     body: dict[str, Any]
@@ -81,6 +82,6 @@ class TaskFolder:
         """Write a file that appears whole or not at all; a full disk costs only the memory of the task."""
         part = self._path / f".{secrets.token_hex(8)}"
         with suppress(OSError):
-            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            with os.fdopen(os.open(part, _NEW, 0o600), "wb") as file:
                 file.write(content)
             part.replace(self._path / name)

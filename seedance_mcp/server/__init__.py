@@ -15,6 +15,7 @@ __all__ = [
     "http_principals",
     "log_lines",
     "loose_messages",
+    "markdown",
     "metrics",
     "notices",
     "oauth",

@@ -14,8 +14,9 @@ from mcp.server.auth.provider import AccessToken, principal_components
 from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from seedance_mcp.money.gate import Action, Reply
+from seedance_mcp.money.gate import Action, AskedForLater, Reply
 from seedance_mcp.polling.schedule import HEARTBEAT_SECONDS, Meter
+from seedance_mcp.tools.beside import beside
 from seedance_mcp.tools.session import Session, Shared
 
 ASK_SECONDS = 120.0
@@ -55,7 +56,7 @@ def _address(ctx: Context) -> str | None:
     """Give how the client reached this server; the name is one that the server is known by, else nothing came this far."""
     if ctx.request is None:
         return None
-    return f"{ctx.request.url.scheme}://{ctx.request.headers['host']}"
+    return f"{ctx.request.scope['scheme']}://{ctx.request.headers['host']}"
 
 
 def client_name(ctx: Context) -> str | None:
@@ -76,7 +77,7 @@ def longest_wait_seconds(ctx: Context) -> int | None:
     return next((seconds for part, seconds in _LONG_WAITS_SECONDS.items() if part in name), None)
 
 
-class Asked(Exception):
+class Asked(AskedForLater):
     """The call ends with a question; the client makes it again with the user's answer (2026-07-28)."""
 
     def __init__(self, question: str, token: str) -> None:
@@ -96,7 +97,7 @@ class McpCaller:
     def __init__(self, ctx: Context, params: types.CallToolRequestParams) -> None:
         """Take the request's context and its parameters, which may hold the user's answer."""
         self._ctx = ctx
-        self._meter, self._reported_at = Meter(), anyio.current_time()
+        self._meter, self._reported_at = Meter(), 0.0
         self._is_heard = ctx.request is None or "progress_token" in (ctx.meta or {})
         self.reply = _reply(params)
         self.address = _address(ctx)
@@ -110,17 +111,8 @@ class McpCaller:
         """Await a tool's work, and report to the client whenever nothing was reported for `HEARTBEAT_SECONDS`."""
         if not self._is_heard:
             return await work()
-        came: list[T | Exception] = []
-        async with anyio.create_task_group() as group:
-            group.start_soon(self._beat)
-            try:
-                came.append(await work())
-            except Exception as failure:  # noqa: BLE001 - it leaves the group as what it is
-                came.append(failure)
-            group.cancel_scope.cancel()
-        if isinstance(came[0], Exception):
-            raise came[0]
-        return came[0]
+        self._reported_at = anyio.current_time()
+        return await beside(self._beat, work)
 
     async def _beat(self) -> None:
         while True:

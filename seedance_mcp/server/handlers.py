@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import logging
-import traceback
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -20,7 +19,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from seedance_mcp._version import __version__
 from seedance_mcp.catalogue.profiles import Profile
-from seedance_mcp.errors import InvalidRequest, ProviderFailed, SeedanceError
+from seedance_mcp.errors import InvalidRequest, ProviderFailed, SeedanceError, place_of
 from seedance_mcp.instant.opening import Opening, prefers_flat
 from seedance_mcp.instant.pipes import claim
 from seedance_mcp.server import background, player, tasks_extension
@@ -104,16 +103,25 @@ class _Handlers:
         return answer
 
     async def _call(self, ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult | tasks_extension.Handle:
-        spec = self._find(params.name)
-        given = spec.read(session_of(ctx).edition, params.arguments or {})
+        spec, session = self._find(params.name), session_of(ctx)
+        given = await self._read(session, spec, params.arguments or {})
         at_once = spec.at_once if tasks_extension.declared(ctx) else None
-        caller, session = McpCaller(ctx, params), session_of(ctx)
+        caller = McpCaller(ctx, params)
         run = partial(at_once or spec.run, session, given, caller)
         result = await (run() if spec.reports_itself else caller.accompany(run))
         result = reachable(session, result, caller.address)
         if at_once and isinstance(result, results.Task) and tasks_extension.is_running(result):
             return tasks_extension.handle_for(result)
         return self.result_of(_with_long_wait(result, longest_wait_seconds(ctx)))
+
+    async def _read(self, session: Session, spec: ToolSpec, given: dict[str, Any]) -> Any:
+        """Read a call's arguments; a call that would have spent money leaves a trace where they cannot be read."""
+        try:
+            return spec.read(session.edition, given)
+        except SeedanceError as refusal:
+            if spec.refused:
+                await spec.refused(session, refusal, given)
+            raise
 
     def _find(self, name: str) -> ToolSpec:
         if name not in self.tools:
@@ -134,20 +142,19 @@ class _Handlers:
 
     def result_of(self, result: results.Result) -> types.CallToolResult:
         """Give a tool's result as the protocol has it: as text, as structured content, and with its files."""
-        marked = result.model_copy(update={"sandbox": self.settings.sandbox})
+        is_marked = result.sandbox == self.settings.sandbox
+        marked = result if is_marked else result.model_copy(update={"sandbox": self.settings.sandbox})
         content = marked.model_dump(mode="json") if result.structured else None
-        return self._result(marked.as_text(), content, [_block(each) for each in marked.attached()])
+        text = marked.as_text(content or {})
+        if not _is_sound(text):  # it says all that the content holds
+            text, content = _sound(text), _sound(content)
+        return _result(text, content, [_block(each) for each in marked.attached()])
 
     def _failed(self, error: SeedanceError) -> types.CallToolResult:
         sandbox = {"sandbox": True} if self.settings.sandbox else {}
         text = f"{results.SANDBOX_NOTE}\n{error.as_text()}" if sandbox else error.as_text()
-        return self._result(text, {**sandbox, "error": error.as_dict()}).model_copy(update={"is_error": True})
-
-    def _result(
-        self, text: str, content: dict[str, Any] | None, more: Sequence[types.ContentBlock] = ()
-    ) -> types.CallToolResult:
-        block = types.TextContent(type="text", text=_sound(text))
-        return types.CallToolResult(content=[block, *more], structured_content=_sound(content))
+        told = _result(_sound(text), _sound({**sandbox, "error": error.as_dict()}))
+        return told.model_copy(update={"is_error": True})
 
     async def list_resources(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListResourcesResult:
         from seedance_mcp.server import resources  # noqa: PLC0415 - most sessions read none
@@ -243,6 +250,10 @@ class _Handlers:
         return []
 
 
+def _result(text: str, content: dict[str, Any] | None, more: Sequence[types.ContentBlock] = ()) -> types.CallToolResult:
+    return types.CallToolResult(content=[types.TextContent(type="text", text=text), *more], structured_content=content)
+
+
 def _with_long_wait(result: results.Result, seconds: int | None) -> results.Result:
     """Let a result suggest a longer wait, where the client bears one."""
     if not seconds or not isinstance(result, results.Task) or not result.next or result.next.tool != "wait_for_video":
@@ -253,8 +264,7 @@ def _with_long_wait(result: results.Result, seconds: int | None) -> results.Resu
 
 def _bug(failure: Exception) -> ProviderFailed:
     """Log where a bug of ours showed, and make the error that the agent gets."""
-    where = "".join(traceback.format_tb(failure.__traceback__))  # its message could hold a prompt or a signed URL
-    log.error("%s in a tool call:\n%s", type(failure).__name__, where)
+    log.error("%s in a tool call:\n%s", type(failure).__name__, place_of(failure))
     return ProviderFailed("A bug inside seedance-mcp stopped this call: the operator finds its place in the log.")
 
 
@@ -270,6 +280,15 @@ def _block(attached: results.FileLink | results.Picture) -> types.ContentBlock:
         mime_type=attached.mime_type,
         size=attached.size_bytes,
     )
+
+
+def _is_sound(text: str) -> bool:
+    """Say whether a text is without halves of surrogate pairs."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _sound(value: Any) -> Any:

@@ -14,11 +14,13 @@ import uvicorn
 from anyio.abc import TaskGroup
 from mcp.server import Server
 from mcp.server.sse import SseServerTransport
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, Router
 from starlette.types import Receive, Scope, Send
 
 from seedance_mcp.errors import NotConfigured, SeedanceError
@@ -161,12 +163,12 @@ def build_http_app(
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
         async with open_shared(Shared(settings, connect)) as shared:
             opened.append(shared)
-            async with inner.router.lifespan_context(inner), readiness.open():
+            async with inner.lifespan_context(inner), readiness.open():
                 yield
 
     own = [*file_routes(opened), Route(HEALTH_PATH, _healthy), Route(READY_PATH, readiness.answer)]
     app = Starlette(
-        routes=[*own, *(issuer.routes() if issuer else []), Mount("/", app=inner)],
+        routes=[*inner.routes, *own, *(issuer.routes() if issuer else []), _elsewhere(inner)],
         middleware=[Middleware(Doorkeeper, settings=settings, host=host, issuer=issuer, principals=principals)],
         lifespan=lifespan,
     )
@@ -174,25 +176,27 @@ def build_http_app(
     return app
 
 
-def _streamable(server: Server[Shared]) -> Starlette:
-    """Make the application without sessions: any process can answer any request, also after a restart."""
+def _elsewhere(inner: Router) -> Mount:
+    """Answer what came to no path of ours: with the id of its message, or where it should go."""
+    return Mount("/", MessageMiddleware(Starlette(routes=inner.routes), MCP_PATH))
+
+
+def _streamable(server: Server[Shared]) -> Router:
+    """Make the routes without sessions: any process can answer any request, also after a restart."""
     streams, single = (
-        server.streamable_http_app(streamable_http_path=MCP_PATH, stateless_http=True, host="", json_response=json)
-        for json in (False, True)
+        StreamableHTTPSessionManager(server, json_response=is_json, stateless=True) for is_json in (False, True)
     )
 
     @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
-        async with streams.router.lifespan_context(streams), single.router.lifespan_context(single):
+    async def lifespan(_: object) -> AsyncGenerator[None]:
+        async with streams.run(), single.run():
             yield
 
-    app = Starlette(routes=[Mount("/", app=OneAnswer(streams, single))], lifespan=lifespan)
-    app.add_middleware(ClientNameMiddleware)
-    app.add_middleware(MessageMiddleware, path=MCP_PATH)
-    app.add_middleware(PostOnly, path=MCP_PATH)
+    # A fault of the SDK is answered here already, so that its answer gets the id of its request.
+    answers = ServerErrorMiddleware(OneAnswer(streams.handle_request, single.handle_request))
+    listed = PostOnly(MessageMiddleware(ClientNameMiddleware(answers), MCP_PATH), MCP_PATH)
     traced = bool(server.middleware)  # then each list has its span, which an answer from memory would not make
-    app.add_middleware(KeptLists, path=None if traced else MCP_PATH)
-    return app
+    return Router([Route(MCP_PATH, KeptLists(listed, None if traced else MCP_PATH))], lifespan=lifespan)
 
 
 class _SseEndpoint:
@@ -206,11 +210,11 @@ class _SseEndpoint:
             await self._server.run(read, write, self._server.create_initialization_options())
 
 
-def _older_sse(server: Server[Shared]) -> Starlette:
+def _older_sse(server: Server[Shared]) -> Router:
     path = "/messages/"
     transport = SseServerTransport(path)
-    routes = [Route("/sse", _SseEndpoint(server, transport)), Mount(path, app=transport.handle_post_message)]
-    return Starlette(routes=routes, middleware=[Middleware(MessageMiddleware, path=path)])
+    posted = MessageMiddleware(ServerErrorMiddleware(transport.handle_post_message), path)
+    return Router([Route("/sse", _SseEndpoint(server, transport)), Mount(path, posted)])
 
 
 async def _has_principals(settings: Settings) -> bool:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
-from typing import cast
+from typing import Any, cast
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
@@ -22,6 +22,8 @@ QUIET_TICKS = 5
 SPARE_FILES = 128
 """Descriptors that no connection gets: the ledger, the provider, videos."""
 CONNECTIONS_MOST = 8192
+GATHERED_MOST_BYTES = 16_384
+"""So much of an answer is kept until the rest of it comes, within the same turn of the event loop."""
 
 
 def connections_allowed() -> int:
@@ -47,6 +49,38 @@ def files_wanted(soft: int, hard: int | None) -> int:
     return wanted if hard is None else min(wanted, hard)
 
 
+class Gathering:
+    """A transport that keeps what is written until the event loop turns: head and body of an answer leave as one packet."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        """Take the transport, which does all the rest."""
+        self._transport, self._kept, self._kept_bytes = transport, list[bytes](), 0
+        self._loop = asyncio.get_running_loop()
+
+    def __getattr__(self, name: str) -> Any:
+        """Give what is the transport's own."""
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Keep some bytes for a moment; many are passed on at once, so that the transport can say that it has enough."""
+        if not self._kept:
+            self._loop.call_soon(self._pass_on)
+        self._kept.append(data)
+        self._kept_bytes += len(data)
+        if self._kept_bytes > GATHERED_MOST_BYTES:
+            self._pass_on()
+
+    def close(self) -> None:
+        """Close it after what was written."""
+        self._pass_on()
+        self._transport.close()
+
+    def _pass_on(self) -> None:
+        kept, self._kept, self._kept_bytes = self._kept, [], 0
+        if kept:
+            self._transport.write(b"".join(kept))
+
+
 class Guarded(H11Protocol):
     """A protocol that keeps connections within bounds."""
 
@@ -57,7 +91,7 @@ class Guarded(H11Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take a connection, or close it."""
-        super().connection_made(cast("asyncio.Transport", transport))
+        super().connection_made(cast("asyncio.Transport", Gathering(cast("asyncio.Transport", transport))))
         every, peer = cast("set[Guarded]", self.connections), _address(self)
         if len(every) > self.most or sum(_address(each) == peer for each in every) > max(1, self.most // 2):
             return self.transport.abort()

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, cast
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from seedance_mcp.server.http_client_name import replay
+from seedance_mcp.tools.newest import keep_newest
 
 ASKED_MOST_BYTES, ANSWER_MOST_BYTES = 4096, 1 << 17
 """A longer request is not compared with earlier ones, and a longer answer is not kept."""
@@ -80,9 +81,7 @@ class KeptLists:
 
         await self._app(scope, receive, note)
         if kept := _kept(question.id, sent):
-            self._kept[question.wording] = kept
-            if len(self._kept) > ANSWERS_KEPT:
-                self._kept.popitem(last=False)
+            keep_newest(self._kept, question.wording, kept, ANSWERS_KEPT)
 
 
 async def _beginning(receive: Receive) -> list[Message]:

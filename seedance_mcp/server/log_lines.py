@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import sys
-import traceback
 from datetime import UTC, datetime
 from typing import Any
 
+from seedance_mcp.errors import place_of
 from seedance_mcp.settings import Settings
 
 TEXT = "%(levelname)s %(name)s: %(message)s"
@@ -31,9 +31,8 @@ class JsonLines(logging.Formatter):
 
 
 def _failure(record: logging.LogRecord) -> dict[str, str]:
-    if not record.exc_info or record.exc_info[0] is None:
-        return {}
-    return {"error": record.exc_info[0].__name__, "where": "".join(traceback.format_tb(record.exc_info[2]))}
+    error = record.exc_info[1] if record.exc_info else None
+    return {} if error is None else {"error": type(error).__name__, "where": place_of(error)}
 
 
 def _trace() -> dict[str, str]:

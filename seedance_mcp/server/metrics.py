@@ -23,6 +23,7 @@ from seedance_mcp.money.records import Record
 from seedance_mcp.provider.client import Exchange
 from seedance_mcp.task import RUNNING
 from seedance_mcp.tools.expiring import find_expiring
+from seedance_mcp.tools.newest import keep_newest
 from seedance_mcp.tools.observer import LedgerCall, Observer, ToolCall
 from seedance_mcp.tools.session import Shared
 from seedance_mcp.tools.tasks import EXPIRES_SOON_SECONDS
@@ -118,7 +119,7 @@ class Metrics(Observer):
         trace.get_current_span().set_attributes(named)
         if self._outcomes.get(task.request_id) != (outcome := _outcome(task)):
             self._requests.add(1, {"seedance.model": _model(task), "seedance.outcome": outcome})
-            _keep(self._outcomes, task.request_id, outcome)
+            keep_newest(self._outcomes, task.request_id, outcome, REQUESTS_KEPT)
         if task.status in RUNNING and task.settled is None:
             self._count(task, "reserved", task.estimate)
 
@@ -141,7 +142,7 @@ class Metrics(Observer):
         if before:
             self._add(before, -1)
         self._add(counted, 1)
-        _keep(self._amounts, task.request_id, counted)
+        keep_newest(self._amounts, task.request_id, counted, REQUESTS_KEPT)
 
     def _add(self, counted: Counted, times: int) -> None:
         outcome, model, amount = counted
@@ -174,10 +175,3 @@ def _outcome(task: Record) -> str:
     if task.status in RUNNING:
         return "accepted"
     return "refused" if task.status == "failed" and task.task_id is None else task.status
-
-
-def _keep(kept: OrderedDict[str, Any], request_id: str, value: Any) -> None:
-    kept[request_id] = value
-    kept.move_to_end(request_id)
-    if len(kept) > REQUESTS_KEPT:
-        kept.popitem(last=False)

@@ -23,6 +23,7 @@ from seedance_mcp._version import __version__
 from seedance_mcp.money.records import Record
 from seedance_mcp.provider.environment import open_client
 from seedance_mcp.task import FINAL
+from seedance_mcp.tools.newest import keep_newest
 from seedance_mcp.tools.observer import Observer
 from seedance_mcp.tools.session import utc_now
 from seedance_mcp.tools.views import as_float
@@ -69,9 +70,7 @@ class Notices(Observer):
         message_id = _id(task)
         if task.status not in FINAL or task.task_id is None or message_id in self._reported or self._is_gone:
             return
-        self._reported[message_id] = None
-        if len(self._reported) > ENDS_KEPT:
-            self._reported.popitem(last=False)
+        keep_newest(self._reported, message_id, None, ENDS_KEPT)
         if self._waiting >= WAITING_MOST:
             log.error("Request %s: too many notices wait, so this one is dropped", task.request_id)
             return

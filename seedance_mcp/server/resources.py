@@ -6,14 +6,18 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
+import anyio
+
 from seedance_mcp.catalogue.edition import Edition
 from seedance_mcp.catalogue.facts import MEDIA_FIELDS, RULES, Choice, Fact, Model, Review, Route
 from seedance_mcp.errors import InvalidRequest, SeedanceError
 from seedance_mcp.money.prices import PriceBook, clip_price
 from seedance_mcp.provider.failures import ADVICE_FOR_FAILED_TASK, MAY_GO_AGAIN, RECORDED, Cause, cause_of
+from seedance_mcp.server.markdown import table
 from seedance_mcp.server.uris import MODEL, TASK
 from seedance_mcp.tools import tasks, views
 from seedance_mcp.tools.arguments import find_model
+from seedance_mcp.tools.observations import Observed
 from seedance_mcp.tools.results import SANDBOX_NOTE
 from seedance_mcp.tools.session import Session
 
@@ -103,13 +107,6 @@ async def task_json(session: Session, task_id: str) -> str:
             raise
         task = await session.view(known)
     return (await tasks.with_request(session, task)).model_dump_json()
-
-
-def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """Make a Markdown table."""
-    titles = list(head)
-    lines = [titles, ["---"] * len(titles), *map(list, rows)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def models_table(edition: Edition) -> str:
@@ -227,7 +224,15 @@ def _row(name: str, allowed: str, fact: Fact[object]) -> tuple[str, ...]:
 
 
 async def _limits_of(session: Session) -> str:
-    return _marked(session, limits_text(session.edition))
+    seen = (await anyio.to_thread.run_sync(session.shared.observations.read)).values()
+    known = [each for each in seen if each.model in session.edition.model_names]
+    return _marked(session, limits_text(session.edition) + _observed_text(known))
+
+
+def _observed_text(seen: Iterable[Observed]) -> str:
+    """Write down how requests with disputed values ended, which says more than sources that disagree."""
+    lines = "\n".join(f"- `{each.model}`: {each.sentence}" for each in seen)
+    return f"\n## Observed with this account\n\n{lines}\n" if lines else ""
 
 
 def limits_text(edition: Edition) -> str:

@@ -12,8 +12,9 @@ from pydantic import BaseModel
 from seedance_mcp.catalogue.edition import Edition
 from seedance_mcp.catalogue.json_schema import Schema, result_schema_of, with_bounds_in_words
 from seedance_mcp.catalogue.profiles import Profile, create_video_schema
+from seedance_mcp.errors import SeedanceError
 from seedance_mcp.server import player
-from seedance_mcp.tools import arguments, balance, create, models, results, tasks
+from seedance_mcp.tools import arguments, balance, create, models, refusals, results, tasks
 from seedance_mcp.tools.session import Caller, Session
 
 Run = Callable[[Session, Any, Caller], Awaitable[results.Result]]
@@ -37,6 +38,8 @@ class ToolSpec(NamedTuple):
     reports_itself: bool = False
     """Whether its progress is reported all the time by the tool itself."""
     meta: player.Meta | None = None
+    refused: Callable[[Session, SeedanceError, dict[str, Any]], Awaitable[None]] | None = None
+    """Keeps a trace of a call whose arguments cannot be read."""
 
     def listed(self, edition: Edition, profile: Profile) -> types.Tool:
         """Give the tool as a client with this profile sees it."""
@@ -58,7 +61,7 @@ class ToolSpec(NamedTuple):
         )
 
     def _input_schema(self, edition: Edition, profile: Profile) -> Schema:
-        """Give the schema of the input; its short form repeats bounds in descriptions, since clients that want it strip numbers."""
+        """Give the schema of the input; its short form repeats bounds in descriptions: such clients strip numbers."""
         if self.schema is None:
             return create_video_schema(edition, profile, arguments.CreateOptions)
         schema = arguments.input_schema(edition, self.schema)
@@ -128,7 +131,7 @@ TOOLS: tuple[ToolSpec, ...] = (
     ToolSpec(
         name="list_models",
         title="List models",
-        description="Compare models: limits, media, rules, price. Free. Next: create_video (give model for its schema).",
+        description="Compare models: limits, media, rules, price. Free. Next: create_video (model gives its schema).",
         icon="M1 1h6v1H1zM1 4h6v1H1zM1 7h6v1H1z",
         read=_reads(arguments.ListModels),
         run=models.list_models,
@@ -150,6 +153,7 @@ TOOLS: tuple[ToolSpec, ...] = (
         result=results.Task,
         schema=None,
         at_once=create.create_video,
+        refused=refusals.enter_unread,
         meta=player.SHOWN_NOT_CALLED,
     ),
     ToolSpec(
@@ -167,7 +171,9 @@ TOOLS: tuple[ToolSpec, ...] = (
     ToolSpec(
         name="wait_for_video",
         title="Wait for a video",
-        description=("Wait until a task is finished. Free. Still running: call again. When completed: download_video."),
+        description=(
+            "Wait until a task is finished. Free. Still running: call again. When completed and not saved: download_video."
+        ),
         icon="M1 0h6L4 4l3 4H1l3-4z",
         read=_reads(arguments.WaitForVideo),
         run=_wait_for_video,
@@ -204,7 +210,7 @@ TOOLS: tuple[ToolSpec, ...] = (
     ToolSpec(
         name="preview_video",
         title="Preview a video",
-        description="See first, middle and last frame of up to four completed videos. Free.",
+        description="See first, middle and last frame of up to 4 completed videos. Free.",
         icon="M0 2h2v4H0zM3 2h2v4H3zM6 2h2v4H6z",
         read=_reads(arguments.PreviewVideo),
         run=_preview_video,
@@ -215,7 +221,7 @@ TOOLS: tuple[ToolSpec, ...] = (
     ToolSpec(
         name="join_videos",
         title="Join videos",
-        description="Join videos that wait_for_video completed. Free. Unequal ones get the first's size and rate.",
+        description="Join completed videos. Free. Unequal ones get the first's size and rate.",
         icon="M0 1h3v6H0zM5 1h3v6H5zM3 3h2v2H3z",
         read=_reads(arguments.JoinVideos),
         run=_join_videos,
@@ -225,7 +231,9 @@ TOOLS: tuple[ToolSpec, ...] = (
     ToolSpec(
         name="list_tasks",
         title="List tasks",
-        description=("Tasks made here, newest first, earlier sessions too. Free. Next: wait_for_video for a running one."),
+        description=(
+            "Tasks made here, newest first, earlier sessions too, with totals (cost, unsaved). Free. Next, if running: wait_for_video."
+        ),
         icon="M0 1h2v2H0zM3 1h5v2H3zM0 5h2v2H0zM3 5h5v2H3z",
         read=_reads(arguments.ListTasks),
         run=tasks.list_tasks,
@@ -236,7 +244,7 @@ TOOLS: tuple[ToolSpec, ...] = (
     ToolSpec(
         name="get_asset",
         title="Get an asset",
-        description="Check an asset's review, or get a fresh reference of @name. Free. Next, when ready: create_video.",
+        description="Check an asset's review, or get a fresh reference of @name. Free. When ready: create_video.",
         icon="M4 0l4 4-4 4-4-4z",
         read=_reads(arguments.GetAsset),
         run=_get_asset,

@@ -1,4 +1,4 @@
-"""Where finished videos are kept."""
+"""Where finished videos are kept, and how files of ours are written."""
 
 __all__ = [
     "asset_files",
@@ -8,7 +8,9 @@ __all__ = [
     "local_disk",
     "page_file",
     "part_files",
+    "scratch_folder",
     "upload_files",
     "video_names",
     "video_store",
+    "whole_file",
 ]

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import secrets
 import shutil
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-_MODE = 0o600
+from seedance_mcp.storage.whole_file import written
 
 
 class AssetFiles:
@@ -27,17 +25,11 @@ class AssetFiles:
 
     def keep(self, file: BinaryIO, path: Path) -> None:
         """Copy a file, whole or not at all, and put it back to its start."""
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        part = self.folder / f".{secrets.token_hex(8)}.part"
+        file.seek(0)
         try:
-            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE), "wb") as copy:
-                file.seek(0)
+            with written(path) as copy:
                 shutil.copyfileobj(file, copy)
-                copy.flush()
-                os.fsync(copy.fileno())
-            part.replace(path)
         finally:
-            part.unlink(missing_ok=True)
             file.seek(0)
 
     def sweep(self, kept: Iterable[Path]) -> None:

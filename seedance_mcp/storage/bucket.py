@@ -1,6 +1,7 @@
 """Keeps videos in a bucket of an object store: S3 and what speaks its protocol, Google Cloud Storage, Azure Blob Storage.
 
-Every video has a folder of its own, so that no two writers meet in one name. Credentials and the endpoint come from the
+Every video has a folder of its own, so that no two writers meet in one name. A key names its folder,
+so that another process finds what one that was killed has sent. Credentials and the endpoint come from the
 environment that the object store's own tools read, such as `AWS_ACCESS_KEY_ID` and `AWS_ENDPOINT_URL`.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import tempfile
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, BinaryIO
@@ -25,6 +26,7 @@ from seedance_mcp.storage.video_store import Stored
 from seedance_mcp.untrusted import sanitize
 
 if TYPE_CHECKING:
+    from obstore import ObjectMeta
     from obstore.store import ObjectStore, RetryConfig
 
 _PART_BYTES = 8 << 20
@@ -32,6 +34,7 @@ _PARTS_AT_ONCE = 2
 """So many parts are in memory while a video is sent."""
 _RETRY: RetryConfig = {"max_retries": 3, "retry_timeout": timedelta(seconds=60)}
 _WORDS_MOST_CHARS = 200
+_list: Callable[..., Iterable[Sequence[ObjectMeta]]] = vars(obstore)["list"]  # its own types name a library that is not here
 _SPOOL = "the temporary folder (TMPDIR)"
 
 
@@ -57,10 +60,25 @@ class Bucket:
         """Take the address by which videos are called, and the store behind it."""
         self._address, self._store = address.rstrip("/"), store
 
-    def new(self, name: str, principal: str) -> Sending:
+    def new(self, name: str, principal: str, key: str = "") -> Sending:
         """Begin a video; see `VideoStore.new`."""
-        folders = (folder_name(principal), secrets.token_hex(8)) if principal else (secrets.token_hex(8),)
-        return Sending(self._address, self._store, "/".join((*folders, name + ENDING)))
+        folder = _folder(principal, _token(key) if key else secrets.token_hex(8))
+        return Sending(self._address, self._store, f"{folder}/{name}{ENDING}")
+
+    def found(self, principal: str, key: str) -> Stored | None:
+        """List the folder of a key, and read what is there; see `VideoStore.found`."""
+        try:
+            sent = [each for some in _list(self._store, f"{_folder(principal, _token(key))}/") for each in some]
+        except BaseError:  # who may write need not be allowed to list: the video is then sent once more
+            return None
+        for each in sent:
+            uri, digest = f"{self._address}/{each['path']}", hashlib.sha256()
+            self._fetch(uri, digest.update)
+            return Stored(uri, each["size"], digest.hexdigest())
+        return None
+
+    def noted(self, principal: str, key: str) -> None:
+        """Keep what there is: a folder costs nothing."""
 
     def holds(self, stored: Stored) -> bool:
         """Ask for a video's size; see `VideoStore.holds`. Nobody writes under its name again, so its bytes are the same."""
@@ -74,20 +92,21 @@ class Bucket:
         """Fetch a video into a temporary file; see `VideoStore.open`."""
         with ExitStack() as stack, in_words(_SPOOL):
             file = stack.enter_context(tempfile.TemporaryFile())
-            if not self.holds(stored) or self._fetch(stored.uri, file) != stored.sha256:
+            digest = hashlib.sha256()
+            if not self.holds(stored):
+                return None
+            self._fetch(stored.uri, lambda piece: (digest.update(piece), file.write(piece)))
+            if digest.hexdigest() != stored.sha256:
                 return None
             file.seek(0)
             stack.pop_all()
             return file
 
-    def _fetch(self, uri: str, file: BinaryIO) -> str:
-        """Write a video to a file; gives the digest of its bytes."""
-        digest = hashlib.sha256()
+    def _fetch(self, uri: str, take: Callable[[bytes | memoryview], object]) -> None:
+        """Read a video piece by piece."""
         with _told():
             for piece in obstore.get(self._store, self._key(uri)).stream(_PART_BYTES):
-                digest.update(piece)
-                file.write(piece)
-        return digest.hexdigest()
+                take(memoryview(piece))
 
     def link(self, uri: str, seconds: float) -> str | None:
         """Sign a URL, without the network; see `VideoStore.link`."""
@@ -101,6 +120,14 @@ class Bucket:
 
     def _key(self, uri: str) -> str:
         return uri.removeprefix(f"{self._address}/")
+
+
+def _folder(principal: str, token: str) -> str:
+    return f"{folder_name(principal)}/{token}" if principal else token
+
+
+def _token(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
 class Sending:

@@ -1,9 +1,14 @@
-"""Keeps videos in a folder of this machine; a file appears whole or not at all, and replaces none."""
+"""Keeps videos in a folder of this machine; a file appears whole or not at all, and replaces none.
+
+Before a file gets its name, a hidden note says which name and which bytes: by it another process finds the video of one that
+was killed before the ledger knew it.
+"""
 
 from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 import re
 import secrets
@@ -13,7 +18,7 @@ import time
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from seedance_mcp.errors import DownloadRefused
 from seedance_mcp.storage.dirfd import Folder, open_folder
@@ -23,7 +28,11 @@ from seedance_mcp.storage.video_store import Stored
 STALE_SECONDS = 3600.0
 """A part that nobody has written to for so long was left by a process that was killed."""
 
-_PART = re.compile(r"\.seedance-\w+\.part")
+NOTED_SECONDS = 30 * 86_400.0
+"""A note that is older was left by a process that was killed, and nobody has asked for its video since."""
+
+_PART, _NOTE = re.compile(r"\.seedance-\w+\.part"), re.compile(r"\.seedance-\w+\.note")
+_NOTE_MOST_BYTES = 4096
 _NAMES_TRIED = 1000
 _OUTPUT_FOLDER = "SEEDANCE_OUTPUT_DIR"
 _TEMPORARY_FOLDER = "the temporary folder (TMPDIR)"
@@ -36,14 +45,33 @@ class LocalDisk:
         """Take the folder, which is made at first use."""
         self._folder = folder
 
-    def new(self, name: str, principal: str) -> Part:
+    def new(self, name: str, principal: str, key: str = "") -> Part:
         """Begin a file; see `VideoStore.new`."""
         with in_words(_OUTPUT_FOLDER), ExitStack() as stack:
             folder = stack.enter_context(open_own_folder(self._folder, principal))
             _sweep(folder)
-            part = Part(folder, name)
+            part = Part(folder, name, _note_of(key) if key else None)
             stack.pop_all()
             return part
+
+    def found(self, principal: str, key: str) -> Stored | None:
+        """Read the note, and hold the file against it; see `VideoStore.found`."""
+        try:
+            with open_own_folder(self._folder, principal) as folder:
+                note = _read_note(folder, _note_of(key))
+                stored = Stored(str(folder.path / note["name"]), note["bytes"], note["sha256"])
+                if not self.holds(stored):
+                    return None
+                with suppress(OSError):  # nearly always gone
+                    folder.remove(note["part"])
+        except (OSError, ValueError, LookupError, TypeError):
+            return None
+        return stored
+
+    def noted(self, principal: str, key: str) -> None:
+        """Remove the note; see `VideoStore.noted`."""
+        with suppress(OSError), open_own_folder(self._folder, principal) as folder:
+            folder.remove(_note_of(key))
 
     def holds(self, stored: Stored) -> bool:
         """Read a file's bytes; see `VideoStore.holds`."""
@@ -82,10 +110,10 @@ class LocalDisk:
 class Part:
     """A `Pending` file under a hidden name; keeps its folder open until it is committed or aborted."""
 
-    def __init__(self, folder: Folder, name: str) -> None:
+    def __init__(self, folder: Folder, name: str, note: str | None = None) -> None:
         """Make the hidden file in an open folder, which it closes at its end; raises `OSError`."""
         self.hidden_name = f".seedance-{secrets.token_hex(8)}.part"
-        self._folder, self._name = folder, name
+        self._folder, self._name, self._note = folder, name, note
         self._file: BinaryIO = os.fdopen(folder.open(self.hidden_name, os.O_RDWR | os.O_CREAT | os.O_EXCL), "w+b")
         self._digest, self._size_bytes, self._is_open = hashlib.sha256(), 0, True
 
@@ -123,10 +151,29 @@ class Part:
         for number in range(1, _NAMES_TRIED):
             final = f"{self._name} ({number}){ENDING}" if number > 1 else f"{self._name}{ENDING}"
             with suppress(FileExistsError):
+                self._write_note(final)
                 _claim(self._folder, self.hidden_name, final)
                 self._folder.sync()
                 return self._folder.path / final
         raise FileExistsError(errno.EEXIST, f"{_NAMES_TRIED} files have that name")
+
+    def _write_note(self, final: str) -> None:
+        if self._note is None:
+            return
+        told = {"name": final, "bytes": self._size_bytes, "sha256": self._digest.hexdigest(), "part": self.hidden_name}
+        with os.fdopen(self._folder.open(self._note, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "w", encoding="utf-8") as file:
+            json.dump(told, file)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _note_of(key: str) -> str:
+    return f".seedance-{hashlib.sha256(key.encode()).hexdigest()[:24]}.note"
+
+
+def _read_note(folder: Folder, note: str) -> dict[str, Any]:
+    with os.fdopen(folder.open(note), "rb") as file:
+        return dict(json.loads(file.read(_NOTE_MOST_BYTES)))
 
 
 def _claim(folder: Folder, part: str, name: str) -> None:
@@ -145,10 +192,11 @@ def _claim(folder: Folder, part: str, name: str) -> None:
 
 
 def _sweep(folder: Folder) -> None:
-    """Remove the parts that killed processes left."""
-    for name in filter(_PART.fullmatch, folder.names()):
+    """Remove the parts and notes that killed processes left."""
+    for name in folder.names():
+        seconds = STALE_SECONDS if _PART.fullmatch(name) else NOTED_SECONDS if _NOTE.fullmatch(name) else None
         with suppress(OSError):  # another process may sweep at the same time
-            if folder.modified(name) < time.time() - STALE_SECONDS:
+            if seconds and folder.modified(name) < time.time() - seconds:
                 folder.remove(name)
 
 

@@ -47,16 +47,29 @@ class Pending(Protocol):
 class VideoStore(Protocol):
     """Keeps finished videos."""
 
-    def new(self, name: str, principal: str) -> Pending:
+    def new(self, name: str, principal: str, key: str = "") -> Pending:
         """Begin a video; end it with `commit` or `abort`.
 
         Args:
             name: Its file name without ending, made by `video_names.video_name`.
             principal: Whose it is; two principals never share a folder. Empty: the one user of this machine.
+            key: By what `found` finds it, until `noted` is called; empty for a video that nobody looks for.
 
         Raises:
             DownloadRefused: The store cannot be written to.
         """
+        ...
+
+    def found(self, principal: str, key: str) -> Stored | None:
+        """Find the whole video that a process committed under a key and was killed before the ledger knew.
+
+        Raises:
+            DownloadFailed: The store does not answer.
+        """
+        ...
+
+    def noted(self, principal: str, key: str) -> None:
+        """Drop what `found` goes by, where it costs anything: the ledger knows the video now. It never raises."""
         ...
 
     def holds(self, stored: Stored) -> bool:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import secrets
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 import anyio
@@ -14,17 +12,15 @@ from seedance_mcp.errors import SeedanceError
 from seedance_mcp.money.gate import Action, Reply
 from seedance_mcp.money.records import Record
 from seedance_mcp.tools import downloads
-from seedance_mcp.tools.arguments import DownloadVideo
 from seedance_mcp.tools.expiring import find_expiring
 from seedance_mcp.tools.results import Task
+from seedance_mcp.tools.saving import RE_READ_SECONDS, Taken
 from seedance_mcp.tools.session import Session, Shared
 from seedance_mcp.tools.tasks import poll_task, running_tasks, unsaved_warnings
 from seedance_mcp.tools.views import GIVEN_UP_SECONDS
 
 log = logging.getLogger(__name__)
 
-CLAIM_SECONDS = 15.0
-"""How long one process has the saving of a video to itself without a word; so long does one that is killed hold others up."""
 IDLE_SECONDS = 30.0
 """How often the ledger is read for work while there is none: another process may have begun a video."""
 AT_ONCE = 50
@@ -35,7 +31,6 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 60.0, 3600.0
 """How long a video that could not be saved is left, at first and at most; the pause doubles."""
 PATIENCE_SECONDS = 60.0
 """How long a wait lets another process or call save the video that it saw finished."""
-_RE_READ_SECONDS = 0.5
 
 
 class Nobody:
@@ -58,36 +53,18 @@ async def save(session: Session, record: Record) -> bool:
     Returns:
         Whether this call has saved it, or tried to.
     """
-    holder = f"save_{secrets.token_hex(8)}"
-    if not await session.ledger.claim_saving(record.request_id, holder, CLAIM_SECONDS):
+    faults, here = session.shared.save_faults, session.shared.saving.get(record.request_id)
+    if here and here.locked():
         return False
     try:
-        async with anyio.create_task_group() as group:
-            group.start_soon(_keep_claim, session, record.request_id, holder)
-            await _download(session, record)
-            group.cancel_scope.cancel()
-    finally:
-        with anyio.CancelScope(shield=True):  # else nobody could save it for a while
-            await session.ledger.release_saving(record.request_id, holder)
-    return True
-
-
-async def _keep_claim(session: Session, request_id: str, holder: str) -> None:
-    """Keep a claim for as long as this goes on."""
-    while True:
-        await anyio.sleep(CLAIM_SECONDS / 4)
-        with suppress(SeedanceError):
-            await session.ledger.claim_saving(request_id, holder, CLAIM_SECONDS)
-
-
-async def _download(session: Session, record: Record) -> None:
-    faults = session.shared.save_faults
-    try:
-        await downloads.download_video(session, DownloadVideo(task_id=record.request_id), Nobody())
+        await downloads.save_unasked(session, record, Nobody())
         faults.pop(record.request_id, None)
+    except Taken:
+        return False
     except SeedanceError as error:
         faults[record.request_id] = error.message
         log.warning("Request %s: its video could not be saved (%s)", record.request_id, error.code)
+    return True
 
 
 async def saved(session: Session, task: Task) -> Task:
@@ -98,7 +75,7 @@ async def saved(session: Session, task: Task) -> Task:
     with anyio.move_on_after(PATIENCE_SECONDS):
         while record.saved is None and record.request_id not in session.shared.save_faults:
             if not await save(session, record):
-                await anyio.sleep(_RE_READ_SECONDS)
+                await anyio.sleep(RE_READ_SECONDS)
             record = await session.ledger.get(record.request_id)
     return await session.view(record, [*task.warnings, *unsaved_warnings(session, [record])])
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 import anyio
 
 from seedance_mcp.errors import SeedanceError
-from seedance_mcp.money.policy import is_of_unknown_outcome
+from seedance_mcp.money.policy import is_of_unknown_outcome, is_settled_anew
 from seedance_mcp.money.prices import PATIENCE_SECONDS
 from seedance_mcp.money.reconcile import reconcile
 from seedance_mcp.money.records import Record
@@ -24,7 +24,7 @@ async def publish_change(session: Session, before: Record, after: Record) -> Rec
     if before.news != after.news:
         with anyio.CancelScope(shield=True):  # no later poll would find this change
             await session.observer.task_changed(after)
-    if after.settled is not None and (before.settled, before.settled_by) != (after.settled, after.settled_by):
+    if is_settled_anew(before, after):
         session.observer.money_settled(after)
     return after
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import traceback
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
@@ -20,13 +19,16 @@ from seedance_mcp.errors import (
     NotConfigured,
     OutcomeUnknown,
     SeedanceError,
+    place_of,
 )
 from seedance_mcp.money import gate
 from seedance_mcp.money.policy import is_of_unknown_outcome
 from seedance_mcp.money.prices import Estimate, billed_video
 from seedance_mcp.money.records import JUDGED_AFTER_SECONDS, NewRequest, Record
 from seedance_mcp.task import ProviderTask
+from seedance_mcp.tools import refusals
 from seedance_mcp.tools.arguments import CreateVideo
+from seedance_mcp.tools.beside import beside
 from seedance_mcp.tools.changes import (
     judge_unknown,
     keep_awaiting,
@@ -56,17 +58,15 @@ async def create_video(session: Session, arguments: CreateVideo, caller: Caller)
         SeedanceError: We or the provider refused the request; `charged` says whether money went.
     """
     request, options = arguments.request, arguments.options
-    _check_strictly(session, request)
-    unknown = await check_references(session, request)
-    await session.prices.refresh()
-    reference = billed_video(request)
-    billed = await session.ledger.media(reference) if reference else None
-    estimate = session.prices.estimate(request, billed and billed.seconds)
-    told = [*await _disputed(session, request), *_unlisted(session, request)]
-    warnings = [*unknown, *_warnings(request, estimate, told)]
     if options.dry_run:
+        estimate, warnings = await _priced(session, request)
         return _estimated(await _would_send(session, arguments, estimate, warnings), estimate)
-    session.client.require_key()
+    try:
+        estimate, warnings = await _priced(session, request)
+        session.client.require_key()
+    except SeedanceError as refusal:  # the gate enters those that come later
+        await refusals.enter(session, refusal, request.model)
+        raise
     drift = await _settle_what_can_be(session)
     admission = gate.Gate(session.settings, session.ledger, session.now, caller.ask, caller.reply, drift, session.principal)
     labels = options.model_dump(include={"allow_duplicate", "confirm_token", "project", "take"})
@@ -82,6 +82,18 @@ async def create_video(session: Session, arguments: CreateVideo, caller: Caller)
     with anyio.CancelScope(shield=True):  # a request that was sent is recorded, whatever the caller does
         record = await _send(session, record, request)
     return _estimated(await _told(session, record, warnings), estimate)
+
+
+async def _priced(session: Session, request: VideoRequest) -> tuple[Estimate, list[str]]:
+    """Give the price of a request and the warnings about it; raises `SeedanceError` where it may not be sent at all."""
+    _check_strictly(session, request)
+    unknown = await check_references(session, request)
+    await session.prices.refresh()
+    reference = billed_video(request)
+    billed = await session.ledger.media(reference) if reference else None
+    estimate = session.prices.estimate(request, billed and billed.seconds)
+    told = [*await _disputed(session, request), *_unlisted(session, request)]
+    return estimate, [*unknown, *_warnings(request, estimate, told)]
 
 
 def _check_strictly(session: Session, request: VideoRequest) -> None:
@@ -144,21 +156,17 @@ async def _obstacles(session: Session, estimate: Estimate) -> list[str]:
 
 
 async def _send(session: Session, record: Record, request: VideoRequest) -> Record:
+    """Send a request and write down the task that it got; a request that got none is written down as failed."""
     request_id = record.request_id
     try:
         await session.ledger.mark_sending(request_id, await used_now(session))
         task = await _post(session, request_id, request)
+    except SeedanceError as error:
+        await _note_failure(session, record, request, error)
+        raise
     except Exception as failure:  # whatever it was, the request may have been sent
-        error = failure if isinstance(failure, SeedanceError) else _unforeseen(failure)
-        error.details["request_id"] = request_id
-        if error.charged == "maybe":
-            session.observer.answer_lost(record, error)
-        with suppress(LedgerUnusable):  # that money may have gone matters more than a ledger that cannot be written
-            await publish_change(session, record, await session.ledger.fail(request_id, error))
-        if isinstance(error, InvalidRequest) and not error.details.get("cause"):
-            await _observe(session, request, accepted=False)
-        if error is failure:
-            raise
+        error = _unforeseen(failure)
+        await _note_failure(session, record, request, error)
         raise error from failure
     try:
         after = await _write_down(session, request_id, task)
@@ -174,6 +182,17 @@ async def _send(session: Session, record: Record, request: VideoRequest) -> Reco
     return await publish_change(session, record, after)
 
 
+async def _note_failure(session: Session, record: Record, request: VideoRequest, error: SeedanceError) -> None:
+    """Write down that a request got no task, and report it to the observer."""
+    error.details["request_id"] = record.request_id
+    if error.charged == "maybe":
+        session.observer.answer_lost(record, error)
+    with suppress(LedgerUnusable):  # that money may have gone matters more than a ledger that cannot be written
+        await publish_change(session, record, await session.ledger.fail(record.request_id, error))
+    if isinstance(error, InvalidRequest) and not error.details.get("cause"):
+        await _observe(session, request, accepted=False)
+
+
 RENEW_SECONDS = 15.0
 """How often this process says that it still awaits an answer."""
 
@@ -181,20 +200,11 @@ RENEW_SECONDS = 15.0
 async def _post(session: Session, request_id: str, request: VideoRequest) -> ProviderTask:
     """Send the request, and say in the ledger that its answer is awaited for as long as it is."""
     session.shared.awaiting[request_id] = session.ledger
-    came: list[ProviderTask | Exception] = []
+    post = partial(session.client.create_video, request.to_body(), request.route.path)
     try:
-        async with anyio.create_task_group() as group:
-            group.start_soon(_renew, session)
-            try:
-                came.append(await session.client.create_video(request.to_body(), request.route.path))
-            except Exception as failure:  # noqa: BLE001 - it leaves the group as what it is
-                came.append(failure)
-            group.cancel_scope.cancel()
+        return await beside(partial(_renew, session), post)
     finally:
         del session.shared.awaiting[request_id]
-    if isinstance(came[0], Exception):
-        raise came[0]
-    return came[0]
 
 
 async def _renew(session: Session) -> None:
@@ -250,8 +260,7 @@ def _unforeseen(failure: Exception) -> OutcomeUnknown:
 
 
 def _log_unforeseen(failure: Exception) -> None:
-    where = "".join(traceback.format_tb(failure.__traceback__))  # its message could hold a prompt or a signed URL
-    log.error("%s while a request was under way:\n%s", type(failure).__name__, where)
+    log.error("%s while a request was under way:\n%s", type(failure).__name__, place_of(failure))
 
 
 async def _disputed(session: Session, request: VideoRequest) -> list[str]:
@@ -308,7 +317,13 @@ async def _would_send(session: Session, arguments: CreateVideo, estimate: Estima
     obstacles = await _obstacles(session, estimate)
     question = (
         ["The user would be asked to confirm the price first."]
-        if gate.must_ask(session.settings, estimate, arguments.request, await session.registration())
+        if gate.must_ask(
+            session.settings,
+            estimate,
+            arguments.request,
+            await session.registration(),
+            is_refused=await session.ledger.is_refused(gate.fingerprint(arguments.request)),
+        )
         else []
     )
     return Task(

@@ -6,7 +6,7 @@ import base64
 import json
 import shutil
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from pathlib import PurePath
 from typing import Any, BinaryIO
 
@@ -34,16 +34,13 @@ from seedance_mcp.tools import gallery
 from seedance_mcp.tools.arguments import DownloadVideo, PreviewVideo
 from seedance_mcp.tools.links import lent
 from seedance_mcp.tools.results import Preview, SavedVideo, Shown, Task
+from seedance_mcp.tools.saving import Patience, claimed
 from seedance_mcp.tools.session import Caller, Session
 from seedance_mcp.tools.tasks import poll_task
 from seedance_mcp.tools.views import iso
 
 _REPORT_SECONDS = 1.0
 """A transfer reports its progress at most this often."""
-_RE_READ_SECONDS = 0.5
-"""How often a call that waits for another process asks whether that one has finished."""
-DEADLINE_SECONDS = 900.0
-"""How long a call waits for another process at most: as long as one transfer may take."""
 _PAID_AGAIN = (
     "A new link was asked for. Do not create the video again to get it back, that would be paid again: ask the user first."
 )
@@ -52,71 +49,95 @@ _PAID_AGAIN = (
 async def download_video(session: Session, arguments: DownloadVideo, caller: Caller) -> SavedVideo:
     """Save a finished video, or give the saved one where it still has the same bytes.
 
-    Calls for the same video at the same time share one fetch and one file.
+    Calls for the same video at the same time share one fetch and one file, whichever processes of the ledger they come to.
 
     Raises:
         DownloadFailed: There is no video yet, or it cannot be fetched or saved.
         TaskNotFound: There is no such task.
     """
-    record = await finished_record(session, arguments.task_id)
-    name = video_name(arguments.filename, f"{record.created_at:%Y-%m-%d} {record.model} {record.task_id}")
-    if found := await _saved_before(session, record, arguments, name):
+    return await _downloaded(session, await finished_record(session, arguments.task_id), arguments.filename, caller)
+
+
+async def save_unasked(session: Session, record: Record, caller: Caller) -> None:
+    """Save the video of a finished task.
+
+    Raises:
+        Taken: Another call or process saves it, or has saved it.
+        DownloadFailed: It cannot be fetched or saved.
+    """
+    found = await finished_record(session, record.request_id)
+    await _downloaded(session, found, None, caller, is_asked=False)
+
+
+async def _downloaded(
+    session: Session, record: Record, filename: str | None, caller: Caller, *, is_asked: bool = True
+) -> SavedVideo:
+    name = video_name(filename, f"{record.created_at:%Y-%m-%d} {record.model} {record.task_id}")
+    wanted = name if filename else None
+    if found := await _saved_before(session, record, wanted):
         return found
     if record.parts:
         raise _without_file(record)
-    async with _claimed(session, record, caller) as part:
-        if found := await _saved_before(session, record, arguments, name):  # another call may have saved it meanwhile
+    async with _claimed(session, record, caller, claimed(session, record.request_id, caller if is_asked else None)) as part:
+        if found := await _saved_before(session, record, wanted):  # another call may have saved it meanwhile
             return found
-        return await _save(session, record, name, part, caller)
+        if left := await anyio.to_thread.run_sync(session.video_store.found, session.principal, record.request_id):
+            return await _noted(session, record, left, wanted)  # its process was killed before the ledger knew
+        stored = await _kept(session, record, name, part, caller)
+        part.drop()
+        return await _noted(session, record, stored, None)
 
 
-async def _saved_before(session: Session, record: Record, arguments: DownloadVideo, name: str) -> SavedVideo | None:
+async def _saved_before(session: Session, record: Record, wanted: str | None) -> SavedVideo | None:
     """Give the video that is saved already, if its bytes are still there."""
     saved = (await session.ledger.get(record.request_id)).saved
-    if saved is None or not await anyio.to_thread.run_sync(session.video_store.holds, _stored(saved)):
+    if saved is None or not await anyio.to_thread.run_sync(session.video_store.holds, Stored(*saved)):
         return None
-    is_elsewhere = arguments.filename and PurePath(saved.uri).stem != name
-    note = f"already saved as {saved.uri}; filename ignored" if is_elsewhere else ""
-    return _saved_video(session, record, saved, note)
+    return _saved_video(session, record, saved, wanted)
 
 
 @asynccontextmanager
-async def _claimed(session: Session, record: Record, caller: Caller) -> AsyncGenerator[PartFile]:
-    """Have the fetching of a video to itself; waits for another call or process that has it, as long as that one lives."""
+async def _claimed(
+    session: Session, record: Record, caller: Caller, over_all: AbstractAsyncContextManager[None] | None = None
+) -> AsyncGenerator[PartFile]:
+    """Have the fetching of a video to itself; waits for another call or process that has it, as long as that one lives.
+
+    Args:
+        session: Whose video it is.
+        record: Its request.
+        caller: The call.
+        over_all: A claim over the processes of all machines; those of one machine have a lock.
+    """
     folder = session.settings.ledger_dir / "downloads"
     await anyio.to_thread.run_sync(sweep, folder, session.edition.url_lifetime_seconds.value)
     turn = await anyio.to_thread.run_sync(Turn, folder, record.request_id)
     try:
-        async with session.shared.saving.setdefault(record.request_id, anyio.Lock()):
+        async with session.shared.saving.setdefault(record.request_id, anyio.Lock()), over_all or nullcontext():
             yield await _taken(turn, caller)
     finally:
         turn.leave()
 
 
 async def _taken(turn: Turn, caller: Caller) -> PartFile:
-    waits = 0
+    patience = Patience(caller)
     while (part := await anyio.to_thread.run_sync(turn.take)) is None:
-        if waits * _RE_READ_SECONDS >= DEADLINE_SECONDS:
-            raise DownloadFailed("Another process is downloading this video, and has not finished for long. Call again later.")
-        waits += 1
-        await caller.report(0.01 * waits * _RE_READ_SECONDS, "another process is downloading this video")
-        await anyio.sleep(_RE_READ_SECONDS)
+        await patience.pause()
     return part
 
 
-async def _save(session: Session, record: Record, name: str, part: PartFile, caller: Caller) -> SavedVideo:
-    stored = await _kept(session, record, name, part, caller)
-    part.drop()
-    saved = Saved(stored.uri, stored.size_bytes, stored.sha256)
+async def _noted(session: Session, record: Record, stored: Stored, wanted: str | None) -> SavedVideo:
+    """Note in the ledger where a video is kept."""
+    saved = Saved(*stored)
     with anyio.CancelScope(shield=True), suppress(LedgerUnusable):  # the video is there, and that matters more than the ledger
         await session.ledger.save(record.request_id, saved)
+        await anyio.to_thread.run_sync(session.video_store.noted, session.principal, record.request_id)
     await gallery.renew(session)
-    return _saved_video(session, record, saved)
+    return _saved_video(session, record, saved, wanted)
 
 
 async def _kept(session: Session, record: Record, name: str, part: PartFile, caller: Caller) -> Stored:
     """Fetch a video into the store; a call that fails or is cancelled leaves nothing there, and its part for the next call."""
-    pending = await anyio.to_thread.run_sync(session.video_store.new, name, session.principal)
+    pending = await anyio.to_thread.run_sync(session.video_store.new, name, session.principal, record.request_id)
     try:
         await _fetch(session, record, part, caller)
         return await anyio.to_thread.run_sync(_committed, part, pending)
@@ -135,7 +156,10 @@ def _copy(part: PartFile, write: Callable[[bytes], object]) -> None:
         write(piece)
 
 
-def _saved_video(session: Session, record: Record, saved: Saved, note: str = "") -> SavedVideo:
+def _saved_video(session: Session, record: Record, saved: Saved, wanted: str | None) -> SavedVideo:
+    """Make the result; says so where a file name was wanted and the video has another one."""
+    is_elsewhere = wanted and PurePath(saved.uri).stem != wanted
+    note = f"already saved as {saved.uri}; filename ignored" if is_elsewhere else ""
     return SavedVideo(**place_of(session, saved), task_id=record.task_id or "", note=note)
 
 
@@ -171,6 +195,8 @@ async def preview_video(session: Session, arguments: PreviewVideo, caller: Calle
     sheets: list[bytes] = []
     for task_id in task_ids:
         record = await finished_record(session, task_id)
+        if any(record.task_id == each.task_id for each in shown):  # it was named by its request too
+            continue
         async with open_video(session, record, caller) as file:
             sheet = await anyio.to_thread.run_sync(_sheet, file)
         shown.append(Shown(record.task_id or "", sheet["width_px"], sheet["height_px"], sheet["seconds"]))
@@ -235,11 +261,7 @@ def _without_link(task: Task) -> DownloadFailed:
 
 async def _open_saved(session: Session, saved: Saved) -> BinaryIO | None:
     """Open a saved video; `None` where the store has not the same bytes any more."""
-    return await anyio.to_thread.run_sync(session.video_store.open, _stored(saved))
-
-
-def _stored(saved: Saved) -> Stored:
-    return Stored(saved.uri, saved.size_bytes, saved.sha256)
+    return await anyio.to_thread.run_sync(session.video_store.open, Stored(*saved))
 
 
 @asynccontextmanager

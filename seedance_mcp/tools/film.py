@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
-import tempfile
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -23,7 +22,7 @@ from seedance_mcp.errors import (
     NotConfigured,
     TaskNotFound,
 )
-from seedance_mcp.media import local_files
+from seedance_mcp.media import local_files, urls
 from seedance_mcp.media.decoder import Unreadable, is_installed
 from seedance_mcp.media.formats import NAMES
 from seedance_mcp.media.long_jobs import make
@@ -33,6 +32,7 @@ from seedance_mcp.money.policy import spent
 from seedance_mcp.money.records import Film, Record, Saved
 from seedance_mcp.origin import advice
 from seedance_mcp.polling.schedule import Meter
+from seedance_mcp.storage.scratch_folder import scratch_folder
 from seedance_mcp.storage.video_names import video_name
 from seedance_mcp.storage.video_store import Stored
 from seedance_mcp.tools import gallery
@@ -41,6 +41,7 @@ from seedance_mcp.tools.downloads import finished_record, open_video, place_of
 from seedance_mcp.tools.results import FilmClip, JoinedVideo
 from seedance_mcp.tools.sent_files import located, not_readable
 from seedance_mcp.tools.session import Caller, Session
+from seedance_mcp.tools.sources import TASK
 
 _COPIED_BYTES = 1 << 20
 _FETCH_PERCENT = 40
@@ -89,8 +90,7 @@ async def join_videos(session: Session, arguments: JoinVideos, caller: Caller) -
     if not is_installed():
         raise NotConfigured(f"join_videos needs more than is installed: {advice('media', remote=bool(session.principal))}")
     meter = Meter()
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
-        folder = Path(name)
+    with scratch_folder() as folder:
         records = await _bring_clips(session, arguments.tasks, folder, caller, meter)
         clips = [str(folder / f"{arguments.tasks.index(task_id)}.mp4") for task_id in arguments.tasks]
         fade = arguments.crossfade_seconds if arguments.transition == "crossfade" else 0.0
@@ -138,12 +138,15 @@ async def _with_music(
     session: Session, plan: _Plan, source: str, folder: Path, stack: ExitStack, address: str | None
 ) -> _Plan:
     """Add a local sound file to the plan."""
+    _check_music(source)
     limits = session.edition.uploads.value
+    limits = limits._replace(endings={"audio": limits.endings["audio"]})
     opening = local_files.open_media(*located(session, source, session.upload_roots), limits, any_format=True)
     try:
         music = await anyio.to_thread.run_sync(stack.enter_context, opening)
-    except local_files.OutsideFolders as error:
-        refused = not_readable(session, address or "") if session.principal else FileRejected(error.message)
+    except FileRejected as error:
+        is_outside = isinstance(error, local_files.OutsideFolders)
+        refused = not_readable(session, address or "") if session.principal and is_outside else FileRejected(error.message)
         refused.details["field"] = "music"
         raise refused from error
     name = NAMES[music.content.form.title]
@@ -153,6 +156,16 @@ async def _with_music(
         )
     await anyio.to_thread.run_sync(_copy, music.file, folder / "music")
     return replace(plan, music=str(folder / "music"), music_format=DEMUXERS[name])
+
+
+def _check_music(source: str) -> None:
+    """Refuse what other arguments take for a source; raises `FileRejected`."""
+    if urls.is_url(source) or source.startswith((TASK, "@")):
+        raise FileRejected(
+            f"music was {urls.quoted(source)}; allowed: the path of a local sound file, such as MP3, M4A or WAV. Nothing was "
+            "made.",
+            field="music",
+        )
 
 
 async def _joined(plan: _Plan, portion: Portion) -> dict[str, Any]:
@@ -171,7 +184,7 @@ async def _keep(session: Session, arguments: JoinVideos, parts: tuple[str, ...],
     now, film_id = session.now(), f"film_{secrets.token_hex(8)}"
     name = video_name(arguments.filename, f"{now:%Y-%m-%d} film of {len(arguments.tasks)} {film_id}")
     stored = await anyio.to_thread.run_sync(partial(_stored, session, name, path))
-    saved = Saved(stored.uri, stored.size_bytes, stored.sha256)
+    saved = Saved(*stored)
     film = Film(film_id, now, seconds, parts, saved, arguments.project)
     with anyio.CancelScope(shield=True), suppress(LedgerUnusable):  # the film is there, and that matters more than the ledger
         await session.ledger.keep_film(film)

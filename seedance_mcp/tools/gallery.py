@@ -131,7 +131,7 @@ class Posters:
 
 def _poster(saved: Saved, disk: LocalDisk) -> str:
     """Draw a poster in another process; empty where the file is not a video that can be decoded."""
-    file = disk.open(Stored(saved.uri, saved.size_bytes, saved.sha256))
+    file = disk.open(Stored(*saved))
     if file is None:
         return ""
     try:

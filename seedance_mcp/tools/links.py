@@ -28,6 +28,7 @@ from seedance_mcp.storage.upload_files import TooMuchKept as TooMuchKept
 from seedance_mcp.storage.upload_files import UploadFiles, folder_of
 from seedance_mcp.storage.video_names import ENDING, folder_name
 from seedance_mcp.storage.video_store import VideoStore
+from seedance_mcp.storage.whole_file import written
 
 FILES, UPLOADS = "/files/", "/uploads/"
 UPLOAD_SECONDS = 600.0
@@ -35,7 +36,6 @@ UPLOAD_SECONDS = 600.0
 UPLOAD = "upload:"
 """How the source of `upload_asset` begins that names an upload."""
 _KEY_BYTES = 32
-_MODE = 0o600
 _EXPIRES = re.compile(r"[0-9]{1,12}")
 
 
@@ -145,19 +145,7 @@ def is_plain(name: str) -> bool:
 def _kept_key(folder: Path) -> bytes:
     """Read the key that all processes on this data folder sign with, and make it where there is none."""
     path = folder / "links.key"
-    folder.mkdir(parents=True, exist_ok=True)
     if not path.exists():
-        _make_key(path)
-    return path.read_bytes()
-
-
-def _make_key(path: Path) -> None:
-    """Write a key, whole; where another process was quicker, its key stays."""
-    part = path.with_name(f".links-{secrets.token_hex(8)}.part")
-    try:
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE), "wb") as file:
+        with suppress(FileExistsError), written(path, replaces=False) as file:  # another process may be quicker
             file.write(secrets.token_bytes(_KEY_BYTES))
-        with suppress(FileExistsError):
-            os.link(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    return path.read_bytes()

@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,8 +24,7 @@ class Key(NamedTuple):
     value: str
 
 
-@dataclass(frozen=True, slots=True)
-class Observed:
+class Observed(NamedTuple):
     """The end of a request with a disputed value: it was accepted or refused."""
 
     model: str
@@ -71,7 +69,7 @@ class Observations:
         fresh = [each for each in seen if each.key not in known or known[each.key].accepted is not each.accepted]
         if not fresh:
             return
-        lines = "".join(json.dumps(asdict(each), ensure_ascii=False) + "\n" for each in fresh)
+        lines = "".join(json.dumps(each._asdict(), ensure_ascii=False) + "\n" for each in fresh)
         with suppress(OSError):
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
-from seedance_mcp.errors import SeedanceError
+from seedance_mcp.errors import SeedanceError, place_of
 from seedance_mcp.money.records import Record
 from seedance_mcp.task import Status
 
@@ -149,8 +148,7 @@ class Observers(Observer):
 
 
 def _log_fault(observer: Observer, error: Exception) -> None:
-    where = "".join(traceback.format_tb(error.__traceback__))  # its message could hold a prompt or a signed URL
-    log.error("%s in the observer %s:\n%s", type(error).__name__, type(observer).__name__, where)
+    log.error("%s in the observer %s:\n%s", type(error).__name__, type(observer).__name__, place_of(error))
 
 
 def _fields(task: Record, **more: Any) -> dict[str, Any]:

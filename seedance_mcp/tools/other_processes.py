@@ -15,6 +15,8 @@ from seedance_mcp.errors import SeedanceError
 from seedance_mcp.money.announcements import Announcements
 from seedance_mcp.money.ledger import Ledger
 from seedance_mcp.money.records import PollClaim, Record
+from seedance_mcp.polling.shared import TASKS_AT_MIN_INTERVAL
+from seedance_mcp.tools.newest import keep_newest
 from seedance_mcp.tools.observer import Observer
 
 POLL_SECONDS = 15.0
@@ -42,7 +44,8 @@ class Replicas:
 
     async def claim(self, pace_seconds: float) -> PollClaim:
         """Claim the poll in the ledger."""
-        return await self._ledger.claim_poll(self._task_id, self._process, POLL_SECONDS, pace_seconds)
+        interval_seconds = pace_seconds * TASKS_AT_MIN_INTERVAL
+        return await self._ledger.claim_poll(self._task_id, self._process, POLL_SECONDS, pace_seconds, interval_seconds)
 
     async def release(self, seconds: float, *, answered: bool) -> None:
         """End the claim in the ledger."""
@@ -122,11 +125,8 @@ class Changes(Observer):
 
     async def _note_earlier(self, since: datetime) -> None:
         """Keep what changed just before, which nobody waits for."""
-        recent = await self._ledger().changes_since(since - timedelta(seconds=OVERLAP_SECONDS))
-        later = {task.request_id for task in await self._ledger().changes_since(since)}
-        for task in recent:
-            if task.request_id not in later:
-                self._is_new(task)
+        for task in await self._ledger().changes_since(since - timedelta(seconds=OVERLAP_SECONDS), since):
+            self._is_new(task)
 
     async def _read(self, since: datetime) -> datetime:
         """Read what changed since a time, and give the time of the reading."""
@@ -158,10 +158,7 @@ class Changes(Observer):
         """Keep the state of a task, and say whether it is another one than before."""
         if self._states.get(task.request_id) == task.news:
             return False
-        self._states[task.request_id] = task.news
-        self._states.move_to_end(task.request_id)
-        if len(self._states) > STATES_KEPT:
-            self._states.popitem(last=False)
+        keep_newest(self._states, task.request_id, task.news, STATES_KEPT)
         return True
 
 

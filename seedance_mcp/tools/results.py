@@ -45,26 +45,26 @@ class Result(BaseModel):
     sandbox: bool = False
     """True: the sandbox made it, and nothing was charged."""
 
-    def as_text(self) -> str:
-        """Give every field that is not empty, each on a line."""
-        lines = [SANDBOX_NOTE] if self.sandbox else []
-        facts = self.model_dump(mode="json", exclude={"sandbox"})
-        return "\n".join([*lines, *(f"{name}: {_line(value)}" for name, value in facts.items() if _says(value))])
+    def as_text(self, facts: dict[str, Any]) -> str:
+        """Give every field that is not empty, each on a line; `facts` is the structured content, which the text says whole."""
+        said = {name: value for name, value in facts.items() if value not in _NOTHING and name != "sandbox"}
+        told = [f"{name}: {value if isinstance(value, str) else _line(value)}" for name, value in said.items()]
+        return "\n".join([SANDBOX_NOTE, *told] if self.sandbox else told)
 
     def attached(self) -> list[FileLink | Picture]:
         """Give the files and pictures that go with the text."""
         return []
 
 
-def _says(value: Any) -> bool:
-    """Whether a value is worth a line; false and 0 are."""
-    return value is not None and value not in ([], {})
+_NOTHING: tuple[Any, ...] = (None, [], {})
+"""Values that are not worth a line; false and 0 are."""
+
+
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def _line(value: Any) -> str:
-    if type(value) is int:
-        return str(value)
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return repr(value) if type(value) in (int, float) else _COMPACT.encode(value)
 
 
 class Part(BaseModel):
@@ -79,7 +79,7 @@ class Row(Part):
     @model_serializer(mode="wrap")
     def _brief(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
         facts: dict[str, Any] = whole(self)
-        return {name: value for name, value in facts.items() if _says(value) and value != ""}
+        return {name: value for name, value in facts.items() if value not in _NOTHING and value != ""}
 
 
 class Next(Part):
@@ -191,9 +191,9 @@ class SavedVideo(Result):
     location: SkipJsonSchema[str | None] = Field(None, exclude=True)
     """Where the file can be opened, as a URL; `None` where the video store gives no address."""
 
-    def as_text(self) -> str:
+    def as_text(self, facts: dict[str, Any]) -> str:
         """Give the fields, and the note where there is one."""
-        return "\n".join([super().as_text(), *([f"warning: {self.note}"] if self.note else [])])
+        return "\n".join([super().as_text(facts), *([f"warning: {self.note}"] if self.note else [])])
 
     def attached(self) -> list[FileLink | Picture]:
         """The file itself."""
@@ -240,7 +240,7 @@ class Preview(Result):
     shown: list[Shown]
     sheet: _Bytes
 
-    def as_text(self) -> str:
+    def as_text(self, facts: dict[str, Any]) -> str:
         """Say in one line what the picture shows."""
         rows = "; ".join(f"row {number}: {each.description}" for number, each in enumerate(self.shown, 1))
         told = rows if len(self.shown) > 1 else self.shown[0].description

@@ -16,9 +16,9 @@ import anyio
 
 from seedance_mcp.catalogue.edition import Edition, load_edition, narrowed
 from seedance_mcp.errors import NotConfigured
+from seedance_mcp.money.audit import Refusals
 from seedance_mcp.money.gate import Action, Reply
 from seedance_mcp.money.ledger import Ledger, open_ledger
-from seedance_mcp.money.price_lists import KeptLists
 from seedance_mcp.money.prices import PriceBook, load_prices
 from seedance_mcp.money.principals import Principal
 from seedance_mcp.money.records import Record
@@ -27,10 +27,12 @@ from seedance_mcp.settings import Settings
 from seedance_mcp.storage.video_names import folder_name
 from seedance_mcp.storage.video_store import VideoStore
 from seedance_mcp.task import RUNNING, ProviderTask
+from seedance_mcp.tools.newest import keep_newest
 from seedance_mcp.tools.observations import Observations
 from seedance_mcp.tools.observed_ledger import observed
 from seedance_mcp.tools.observer import LedgerCall, NoObserver, Observer
 from seedance_mcp.tools.other_processes import Changes
+from seedance_mcp.tools.price_list_file import PriceListFile
 from seedance_mcp.tools.results import Task
 from seedance_mcp.tools.views import Outlook, task_of
 
@@ -127,9 +129,9 @@ def offered_edition(settings: Settings) -> Edition:
         raise NotConfigured(f"SEEDANCE_MODELS: {error}") from error
 
 
-def kept_price_lists(settings: Settings) -> KeptLists:
+def kept_price_lists(settings: Settings) -> PriceListFile:
     """Give the price lists that are kept of the provider; the embedded sandbox has another port each time."""
-    return KeptLists(settings.ledger_dir, "sandbox" if settings.sandbox else settings.base_url)
+    return PriceListFile(settings.ledger_dir, "sandbox" if settings.sandbox else settings.base_url)
 
 
 @dataclass
@@ -155,6 +157,8 @@ class Shared:
     newer word, as the time of the event loop at which that began."""
     save_faults: dict[str, str] = field(default_factory=dict[str, str])
     """By request id: why a video could not be saved without being asked."""
+    refusals: Refusals = field(default_factory=Refusals)
+    """The refusals before a price that were entered in the audit of late."""
     observer: Observer = field(default_factory=NoObserver)
     """Learns what happens; a server puts its subscriptions and log lines here."""
     watchers: list[Observer] = field(default_factory=list[Observer])
@@ -207,7 +211,7 @@ class Shared:
             return await self.client.list_prices()
 
         own = load_prices(self.settings.prices) if self.settings.prices else {}
-        return PriceBook(own, fetch, kept_price_lists(self.settings))
+        return PriceBook(own, fetch, kept_price_lists(self.settings).keep)
 
     @cached_property
     def observations(self) -> Observations:
@@ -236,11 +240,8 @@ class Shared:
 
     def session(self, principal: str = "") -> Session:
         """Give one principal's view of the server; only those used last are kept."""
-        session = self._sessions.setdefault(principal, Session(self, principal))
-        self._sessions.move_to_end(principal)
-        if len(self._sessions) > SESSIONS_KEPT:
-            self._sessions.popitem(last=False)
-        return session
+        session = self._sessions.get(principal) or Session(self, principal)
+        return keep_newest(self._sessions, principal, session, SESSIONS_KEPT)
 
     async def request_body(self, ledger: Ledger, request_id: str) -> dict[str, Any] | None:
         """Give the body of a request as it was sent, which never changes; `None` where it is not known.
@@ -250,12 +251,7 @@ class Shared:
             request_id: The request, which that principal was found to have.
         """
         body = self._bodies.get(request_id) or await ledger.request_body(request_id)
-        if body is not None:
-            self._bodies[request_id] = body
-            self._bodies.move_to_end(request_id)
-        if len(self._bodies) > BODIES_KEPT:
-            self._bodies.popitem(last=False)
-        return body
+        return None if body is None else keep_newest(self._bodies, request_id, body, BODIES_KEPT)
 
     async def aclose(self) -> None:
         """Close the parts that were opened."""
@@ -342,7 +338,9 @@ class Session:
         now = self.now()
         key = record, int(now.timestamp()), tuple(warnings or ()), polled
         async with self._viewing:  # one of the thousand asks the ledger
-            shown = self._shown[key] = self._shown.get(key) or await self._new_view(record, now, warnings, polled=polled)
+            shown = self._shown.get(key)
+            if shown is None:
+                shown = self._shown[key] = await self._new_view(record, now, warnings, polled=polled)
         self._last_shown.append(shown)
         return shown
 
@@ -356,7 +354,7 @@ class Session:
 
     @cached_property
     def _viewing(self) -> anyio.Lock:
-        return anyio.Lock()
+        return anyio.Lock(fast_acquire=True)
 
     @cached_property
     def _last_shown(self) -> deque[Task]:

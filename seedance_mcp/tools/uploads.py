@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
@@ -34,6 +33,7 @@ from seedance_mcp.origin import advice
 from seedance_mcp.polling.schedule import Meter, Source, wait
 from seedance_mcp.provider import reviews
 from seedance_mcp.provider.answers import AssetReview, NoAsset
+from seedance_mcp.storage.scratch_folder import scratch_folder
 from seedance_mcp.tools import cast, downloads, views
 from seedance_mcp.tools.arguments import GetAsset, UploadAsset, find_model
 from seedance_mcp.tools.results import Asset, Next
@@ -252,8 +252,8 @@ async def _frame(session: Session, source: FrameSource, caller: Caller) -> Async
             f"A frame of a video needs more than is installed: {advice('media', remote=bool(session.principal))}"
         )
     record = await downloads.finished_record(session, source.task_id)
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        output = Path(folder, "frame.png")
+    with scratch_folder() as folder:
+        output = folder / "frame.png"
         async with downloads.open_video(session, record, caller) as video:
             argument = json.dumps({"moment": source.moment, "output": str(output)})
             try:

@@ -16,10 +16,11 @@ import many
 import rates
 import start
 import swarm
+import team
 import transfer
 import waiting
 
-PARTS = {part.__name__: part for part in (start, waiting, swarm, many, rates, calls, transfer, films, ledger)}
+PARTS = {part.__name__: part for part in (start, waiting, swarm, many, rates, calls, transfer, films, ledger, team)}
 
 
 def main() -> None:

@@ -60,7 +60,9 @@ from seedance_mcp.sandbox import serve
 from seedance_mcp.sandbox.provider import Sandbox
 
 async def film(order, pictures):
-    return b"\\0\\0\\0\\x20ftypisom" + bytes(int(sys.argv[1]) - 12)
+    media = int(sys.argv[1]) - 36
+    boxes = (20, b"ftypisom", 8), (media, b"mdat", media - 8), (16, b"moov", 8)
+    return b"".join(size.to_bytes(4) + name + bytes(zeros) for size, name, zeros in boxes)
 
 bound = serve.listen()
 print(f"http://127.0.0.1:{bound.getsockname()[1]}", flush=True)

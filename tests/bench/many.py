@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import statistics
 import subprocess
 import time
@@ -105,9 +104,8 @@ async def served() -> AsyncGenerator[tuple[str, int]]:
 
 
 def processor_seconds(process: int) -> float:
-    """What a process has used of the processors so far."""
-    with open(f"/proc/{process}/stat", encoding="ascii") as file:  # noqa: PTH123 - a kernel file
-        return sum(map(int, file.read().rsplit(")", 1)[1].split()[11:13])) / os.sysconf("SC_CLK_TCK")
+    """What a process has used of the processors so far, by the kernel's clock of that process: its `stat` has ten ms steps."""
+    return time.clock_gettime((~process << 3) | 2)
 
 
 async def measure(address: str, process: int, version: str) -> list[Row]:

@@ -6,7 +6,9 @@ import json
 import sys
 from collections.abc import Callable
 from contextlib import aclosing
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from seedance_mcp.cli import doctor, main
 from seedance_mcp.errors import OutcomeUnknown, ProviderFailed, SeedanceError
 from seedance_mcp.money import sql_ledger
 from seedance_mcp.money.ledger import open_ledger
+from seedance_mcp.money.principals import Limits, Principal
 from seedance_mcp.money.records import NewRequest
 from seedance_mcp.money.stores.sqlite import LEDGER_FILE
 from seedance_mcp.origin import install_command
@@ -31,6 +34,7 @@ from seedance_mcp.settings import Settings
 
 pytestmark = pytest.mark.anyio
 Env = Callable[[str, str], None]
+NOW = datetime.now(UTC)
 
 
 @pytest.fixture
@@ -219,6 +223,41 @@ def test_the_exit_code_says_whether_there_is_a_fault(
     findings = json.loads(capsys.readouterr().out)
     assert {"mark": "ok", "what": "key", "fact": "set and well-formed", "remedy": ""} in findings
     assert next(each for each in findings if each["what"] == "provider")["mark"] == "fail"
+
+
+async def keep_principals(tmp_path: Path, days_ago: float, *rows: Principal) -> None:
+    """Write rows as the operator did some time ago, each with a second token beside the first one."""
+    at = datetime.now(UTC) - timedelta(days=days_ago)
+    async with aclosing(open_ledger(Settings(data_dir=tmp_path / "data"), lambda: at)) as ledger:
+        for row in rows:
+            await ledger.add_principal(replace(row, at=at))
+
+
+async def test_principals_are_counted_where_there_are_any(env: Env, tmp_path: Path) -> None:
+    await keep_principals(tmp_path, 1, Principal("anna", NOW, digest="a"), Principal("bert", NOW, disabled=True, digest="b"))
+    found = (await examined())["principals"]
+    assert (found.mark, found.fact) == ("ok", "2, 1 disabled")
+
+
+async def test_what_is_wrong_with_principals_is_named_with_a_few_of_them(
+    env: Env, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("SEEDANCE_MAX_COST_PER_DAY")
+    named = [Principal(name, NOW, digest=name) for name in ("anna", "bert", "carl", "dora")]
+    subject = Principal("https://issuer.example.com 7", NOW, Limits(total=Decimal(5)))
+    both = Principal("emil", NOW, Limits(per_day=Decimal(2)), digest="new", digest_before="old")
+    await keep_principals(tmp_path, 200, *named, subject, both)
+    found = (await examined())["principals"]
+    assert found.mark == "warn"
+    assert found.fact == (
+        "6, 0 disabled; anna, bert, carl and 1 more without any limit; anna, bert, carl and 2 more with a token older than "
+        "180 days; emil with an old token still good 7 days after the new one"
+    )
+
+
+async def test_nobody_who_may_come_in_is_told(env: Env, tmp_path: Path) -> None:
+    await keep_principals(tmp_path, 1, Principal("anna", NOW, disabled=True, digest="a"))
+    assert (await examined())["principals"].fact == "1, 1 disabled; nobody is let in"
 
 
 @pytest.mark.parametrize(

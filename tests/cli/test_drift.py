@@ -12,11 +12,11 @@ import pytest
 from conftest import PROVIDER, OpenWorld, no_film
 
 from seedance_mcp.cli import doctor, drift, main
-from seedance_mcp.money.price_lists import FILE
 from seedance_mcp.provider.client import ProviderClient
 from seedance_mcp.sandbox.faults import Fault
 from seedance_mcp.sandbox.provider import KEY, Sandbox, price_list
 from seedance_mcp.settings import Settings
+from seedance_mcp.tools.price_list_file import FILE
 
 pytestmark = pytest.mark.anyio
 Rows = list[dict[str, Any]]
@@ -92,6 +92,12 @@ async def test_a_list_with_ten_changes_names_exactly_ten_and_an_empty_one_none(s
 async def test_each_change_is_named_by_itself(settings: Settings, name: str) -> None:
     await report(settings, changed())
     assert named(await report(settings, changed(TEN[name]))) == {name}
+
+
+async def test_a_name_that_is_listed_twice_counts_with_its_highest_price_in_any_order(settings: Settings) -> None:
+    await report(settings, changed(with_row("sd2_sp_720p")))
+    assert "Nothing changed." in await report(settings, changed(with_row("sd2_sp_720p"), lambda rows: rows[::-1]))
+    assert "Nothing changed." in await report(settings, changed(with_value("sd2_sp_720p", "unit_price", "0.50")))
 
 
 async def test_a_name_that_the_edition_knows_appears_and_the_kept_list_decides(settings: Settings) -> None:

@@ -206,6 +206,7 @@ async def test_a_clip_is_priced_by_the_longer_of_header_and_tracks(open_world: O
             priced = await world.call(
                 "create_video", {"request": {**request, "reference_videos": [brought["reference"]]}, "dry_run": True}
             )
+            assert "per second x 12 = " in priced["estimate"]
             assert "7 of the seconds are the first reference video's" in priced["estimate"]
 
 

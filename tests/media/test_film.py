@@ -234,7 +234,10 @@ def test_a_clip_without_pictures_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(clip(PLAIN))
     (tmp_path / "b.mp4").write_bytes(b"nothing")
     (tmp_path / "s.mp4").write_bytes(film_of(SOUND))
-    assert job("join", clips=[str(tmp_path / "s.mp4")] * 2, output=str(tmp_path / "c.mp4"))["reason"] == "holds no pictures"
+    assert (
+        job("join", clips=[str(tmp_path / "s.mp4")] * 2, output=str(tmp_path / "c.mp4"))["reason"]
+        == "clip 1 holds no pictures"
+    )
     assert "failed" in job("join", clips=[str(tmp_path / "a.mp4"), str(tmp_path / "b.mp4")], output=str(tmp_path / "c.mp4"))
 
 

@@ -360,7 +360,10 @@ async def test_a_refusal_names_all_that_cannot_be_converted(open_world: OpenWorl
         assert world.sandbox.requests == []
     for words in ("20.0 s; allowed: up to 15 s", "It also has 600 x 160 px, width / height 3.75; allowed: 0.4 to 2.5"):
         assert words in film.text
-    assert "has only 1.0 s; allowed: at least 2 s. It also has only 64 x 64 px, too few to be enlarged" in small.text
+    assert (
+        "has only 1.0 s; allowed: at least 2 s. It also has only 64 x 64 px, too few to be enlarged: bring one of at least"
+        in small.text
+    )
     assert "width / height 4.00; allowed: 0.4 to 2.5" in still_picture.text
     assert "It also has only 120 x 48 px, too few to be enlarged" in still_picture.text
 
@@ -514,7 +517,11 @@ def test_a_picture_of_many_colours_becomes_a_jpeg(tmp_path: Path) -> None:
 
 
 def test_a_picture_of_too_few_or_too_many_pixels_is_refused(tmp_path: Path) -> None:
-    assert "too few to be enlarged" in still(encoded(halves((60, 40)), "PNG"), tmp_path, sides_px=(300, 6000))["reason"]
+    refused = still(encoded(halves((60, 40)), "PNG"), tmp_path, sides_px=(300, 6000))["reason"]
+    assert "too few to be enlarged: bring one of at least 225 x 150 px" in refused
+    still(encoded(halves((225, 150)), "PNG"), tmp_path, sides_px=(300, 6000))
+    with Image.open(tmp_path / "out.png") as enlarged:
+        assert enlarged.size == (450, 300)
     assert "too many to be decoded" in still(png(20_000, 16_000), tmp_path)["reason"]
 
 

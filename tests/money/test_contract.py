@@ -155,7 +155,7 @@ def adopts(principal: str, number: int) -> Step:
     async def step(ledger: Ledger, play: Play) -> Any:
         task_id = f"vid_elsewhere_{number}"
         try:
-            return replace(await ledger.for_principal(principal).adopt(task_id, None), request_id="")  # made by chance
+            return (await ledger.for_principal(principal).adopt(task_id, None))._replace(request_id="")  # made by chance
         except TaskNotFound:
             return None
 
@@ -215,7 +215,7 @@ steps: st.SearchStrategy[Step] = st.one_of(
 
 def seen(record: Record) -> Record:
     """A record as every ledger has it: the id of an adopted one is made by chance."""
-    return replace(record, request_id=record.request_id if record.fingerprint else "")
+    return record._replace(request_id=record.request_id if record.fingerprint else "")
 
 
 TIMES = (None, NOON, NOON + timedelta(seconds=100), NOON + timedelta(days=1), NOON + timedelta(days=2, seconds=1))
@@ -245,7 +245,7 @@ async def walked(ledger: Ledger, wanted: Wanted) -> list[Record]:
 async def told(ledger: Ledger) -> list[Any]:
     """Everything that a ledger says."""
     found: list[Any] = [[seen(record) for record in await ledger.unknown_outcomes()]]
-    found.append([seen(record) for record in await ledger.changes_since(NOON)])
+    found += [[*map(seen, await ledger.changes_since(NOON, until))] for until in (None, NOON + timedelta(seconds=30))]
     for principal in PRINCIPALS:
         mine = ledger.for_principal(principal)
         for status in (None, *get_args(Status)):
@@ -262,6 +262,7 @@ async def told(ledger: Ledger) -> list[Any]:
         found += [await mine.spent(), await mine.spending_by_model(), (await mine.health()).requests]
         for wanted in FILTERS:
             found += [await mine.totals(wanted), [seen(record) for record in await walked(mine, wanted)]]
+        found += [await mine.spending_by_day(NOON.date()), await mine.spending_by_day(NOON.date() + timedelta(days=1))]
         for by in ("project", "model"):
             found += [
                 list((await mine.spending(by, since)).items()) for since in (NOON.date(), NOON.date() + timedelta(days=1))

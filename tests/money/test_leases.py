@@ -8,10 +8,12 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import anyio
 import pytest
 
 from seedance_mcp.money.ledger import Ledger
-from seedance_mcp.money.records import NewRequest
+from seedance_mcp.money.records import NewRequest, PollClaim
+from seedance_mcp.money.sql_leases import FAR_SECONDS
 from seedance_mcp.settings import Settings
 from seedance_mcp.task import ProviderTask
 from seedance_mcp.tools.session import OpenLedger
@@ -68,6 +70,62 @@ async def test_a_poll_of_a_process_that_is_gone_is_taken_over_whatever_the_clock
         assert (await ledger.claim_poll("vid_1", "other", 15, 0.1)).is_mine
         clock.go_on(-7200)
         assert (await ledger.claim_poll("vid_1", "one", 15, 0.1)).is_mine
+
+
+async def test_a_long_interval_is_shared_and_a_clock_that_was_set_back_keeps_nobody_for_longer(
+    open_ledger: OpenLedger, tmp_path: Path
+) -> None:
+    clock, interval_seconds = Clock(), 600.0
+    async with with_task(open_ledger, tmp_path, clock) as ledger:
+
+        async def claim(holder: str) -> PollClaim:
+            return await ledger.claim_poll("vid_1", holder, 15, interval_seconds / 50, interval_seconds)
+
+        assert (await claim("one")).is_mine
+        await ledger.release_poll("vid_1", "one", interval_seconds, answered=True)
+        clock.go_on(5)
+        other = await claim("other")
+        assert (other.is_mine, other.again_seconds, other.answered_seconds_ago) == (False, 595, 5)
+        clock.go_on(-30)  # the clock of another machine is behind
+        assert not (await claim("other")).is_mine
+        clock.go_on(-120)
+        assert (await claim("other")).is_mine
+        assert (await claim("other")).place_seconds < interval_seconds
+
+
+async def test_a_poll_that_its_process_claims_again_is_kept_for_longer(open_ledger: OpenLedger, tmp_path: Path) -> None:
+    clock = Clock()
+    async with with_task(open_ledger, tmp_path, clock) as ledger:
+        for _ in range(2):
+            assert (await ledger.claim_poll("vid_1", "one", 15, 0.1)).is_mine
+            clock.go_on(10)
+        assert not (await ledger.claim_poll("vid_1", "other", 15, 0.1)).is_mine
+
+
+async def test_of_processes_that_claim_a_poll_at_once_one_gets_it(open_ledger: OpenLedger, tmp_path: Path) -> None:
+    clock = Clock()
+    async with with_task(open_ledger, tmp_path, clock) as ledger:
+        for number in range(5):
+            told: list[PollClaim] = []
+
+            async def claim(holder: str, told: list[PollClaim] = told) -> None:
+                told.append(await ledger.claim_poll("vid_1", holder, 15, 0.1))
+
+            async with anyio.create_task_group() as group:
+                for process in range(8):
+                    group.start_soon(claim, f"{number} {process}")
+            assert sorted(claimed.is_mine for claimed in told) == [False] * 7 + [True]
+            assert {claimed.again_seconds for claimed in told if not claimed.is_mine} == {15}
+            clock.go_on(15)
+
+
+async def test_a_lease_that_ends_too_far_off_is_taken_over_and_kept(open_ledger: OpenLedger, tmp_path: Path) -> None:
+    clock = Clock()
+    async with with_task(open_ledger, tmp_path, clock) as ledger:
+        assert (await ledger.claim_poll("vid_1", "one", 15, 0.1)).is_mine
+        clock.go_on(15 - FAR_SECONDS)
+        assert (await ledger.claim_poll("vid_1", "other", 15, 0.1)).is_mine
+        assert not (await ledger.claim_poll("vid_1", "one", 15, 0.1)).is_mine
 
 
 async def test_a_task_that_the_ledger_does_not_hold_is_polled_by_everybody(open_ledger: OpenLedger, tmp_path: Path) -> None:

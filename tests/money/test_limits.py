@@ -153,6 +153,17 @@ async def test_the_newest_tasks_of_unknown_cost_are_polled_before_the_next_creat
     assert sorted(sandbox.queries) == list(range(REFRESH_MOST + 1, 2 * REFRESH_MOST + 1))
 
 
+async def test_a_task_whose_cost_is_known_is_not_polled_before_the_next_create(open_world: OpenWorld, tmp_path: Path) -> None:
+    sandbox = Busy(no_film, at_create=5)
+    fields: dict[str, Any] = {"poll_floor_seconds": 0.001, "max_cost_total": 1000, "prices": priced(tmp_path)}
+    async with open_world(sandbox=sandbox, **fields) as world:
+        for number in range(2):
+            await world.create(model="seedance2.0-md", prompt=f"fox {number}")
+            await anyio.sleep(60)
+    assert sandbox.made == 2
+    assert sandbox.queries == []
+
+
 @pytest.mark.parametrize("limit", ["max_cost_account_per_day", "max_cost_account_total"])
 async def test_a_limit_of_the_account_holds_over_all_principals(tmp_path: Path, open_ledger: OpenLedger, limit: str) -> None:
     sandbox = Charging(no_film)
@@ -169,6 +180,7 @@ async def test_a_limit_of_the_account_holds_over_all_principals(tmp_path: Path, 
         except BudgetExceeded as refusal:
             told.append(refusal.message)
     assert sandbox.made == 2
+    assert not shared.awaiting, "no answer is awaited any more"
     assert all("for the whole account" in message for message in told)
     await shared.aclose()
 
@@ -200,6 +212,7 @@ async def test_an_unsettled_request_blocks_its_duplicate_at_any_age(open_world: 
             again = await world.create()
             assert again["request_id"] == lost.error["request_id"]
             assert again["status"] == "unknown"
+            assert "its money is not settled" in " ".join(again["warnings"])
             assert "allow_duplicate: true" in again["warnings"][-2] + again["warnings"][-1]
         assert world.creates == 1
         request = {"model": "seedance2.0-sp", "prompt": "a fox"}
@@ -217,7 +230,7 @@ async def test_after_two_quiet_minutes_a_busy_answer_may_go_again_by_itself(open
         assert (await world.create()).error["charged"] == "maybe"
         now += timedelta(seconds=100)
         assert (await world.create())["deduplicated"] is True
-        now += timedelta(seconds=21)
+        now += timedelta(seconds=20)
         assert (await world.create())["task_id"]
         assert world.creates == 3
 

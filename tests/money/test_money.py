@@ -83,8 +83,12 @@ async def test_the_same_request_again_is_the_same_task(open_world: OpenWorld, cl
         assert again["task_id"] == first["task_id"]
         assert again["deduplicated"] is True
         assert first["deduplicated"] is False
+        assert "made a short while ago" in again["warnings"][-1]
         assert "allow_duplicate" in again["warnings"][-1]
         assert world.creates == 1
+        at = anyio.current_time()
+        assert (await world.create())["deduplicated"] is True
+        assert anyio.current_time() == at, "it waited for an answer that is there"
         assert (await world.create(duration=6))["deduplicated"] is False
         clock.pass_(seconds=601)
         assert (await world.create())["task_id"] != first["task_id"]
@@ -142,6 +146,10 @@ def test_a_fingerprint_ignores_what_makes_no_difference_and_nothing_else() -> No
     assert (
         len(names_of({}, {"orientation": "portrait"}, {"duration": 6}, {"prompt": "X"}, {"model": "seedance2.0-fast-md"})) == 5
     )
+    spelt = ("a red\u200b fox", " a\nred \u00a0 fox\ufeff", "a re\u2060d \u200b fox")
+    assert len(names_of(*({"prompt": each} for each in ("a red fox", *spelt)))) == 1
+    assert len(names_of({"prompt": "caf\u00e9"}, {"prompt": "cafe\u0301"})) == 1
+    assert len(names_of({"prompt": "a red fox"}, {"prompt": "a redfox"}, {"prompt": "a red fox."})) == 3
     images = [["https://a.b/1", "https://a.b/2"], ["https://a.b/2", "https://a.b/1"]]
     assert len(names_of(*({"images": each} for each in images))) == 2
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import closing
+from contextlib import aclosing, closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -166,7 +166,7 @@ async def test_a_paid_task_that_could_not_be_written_down_can_be_used_and_is_log
 
 
 async def test_an_error_after_the_payment_is_never_told_as_free(
-    open_world: OpenWorld, monkeypatch: pytest.MonkeyPatch
+    open_world: OpenWorld, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def fail(*_: Any) -> list[str]:
         raise ZeroDivisionError
@@ -177,6 +177,7 @@ async def test_an_error_after_the_payment_is_never_told_as_free(
         (task_id,) = world.sandbox.tasks
         assert (answer.error["charged"], answer.error["retryable"]) == ("yes", False)
         assert task_id in answer.text
+    assert "ZeroDivisionError while a request was under way" in caplog.text
 
 
 # judgement
@@ -304,7 +305,7 @@ async def test_an_answer_that_comes_after_the_judgement_wins(open_ledger: OpenLe
     assert (judged.status, judged.settled) == ("failed", 0)
     late = await ledger.observe("req_one", ProviderTask("vid_1", "completed", video_url="https://a.b/c"))
     assert (late.status, late.task_id, late.settled) == ("completed", "vid_1", Decimal("2.5"))
-    assert replace(late, state="queued").evidence is None
+    assert late._replace(state="queued").evidence is None
     await ledger.aclose()
 
 
@@ -400,6 +401,23 @@ async def test_a_clock_that_jumps_judges_no_request_that_is_awaited(open_world: 
         assert task["status"] == "queued"
         assert (await world.call("wait_for_video", {"task_id": task["task_id"]}))["status"] == "completed"
         assert world.creates == 1
+
+
+async def test_a_request_that_is_awaited_is_so_for_other_processes_too_whatever_the_clock_did(
+    open_world: OpenWorld, open_ledger: OpenLedger, tmp_path: Path
+) -> None:
+    seen: list[str] = []
+    sandbox = Jumping(no_film)
+    async with aclosing(open_ledger(Settings(data_dir=tmp_path / "data"), sandbox.clock)) as other:
+
+        async def ask() -> None:
+            seen.extend(record.status for record in (await other.page()).records)
+
+        sandbox.ask = ask
+        async with open_world(sandbox=sandbox, clock=sandbox.clock, data_dir=tmp_path / "data") as world:
+            sandbox.jump_seconds = 170
+            await world.create()
+    assert seen == ["queued", "queued"]
 
 
 async def test_a_request_that_is_being_sent_can_be_waited_for(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -32,7 +31,7 @@ from seedance_mcp.task import FINAL, ProviderTask, Status
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 STATUSES: tuple[Status, ...] = ("queued", "processing", "completed", "failed", "cancelled", "unknown")
 NEW = policy.reserve(NewRequest({"model": "m", "prompt": "a fox", "duration": 5}, "x", Decimal("2.5"), "req_1"), "", NOON)
-UNPRICED = replace(NEW, estimate=None)
+UNPRICED = NEW._replace(estimate=None)
 ADOPTED = policy.adopt("req_2", "vid_2", "", NOON)
 LOST = policy.fail(NEW, OutcomeUnknown("lost", charged="maybe"), NOON)
 
@@ -153,7 +152,7 @@ def test_a_report_is_taken_in_whole_and_one_that_says_less_takes_nothing_away() 
     )
     assert policy.observe(known, ProviderTask(None, "queued"), NOON) == known
     renewed = policy.observe(known, ProviderTask(None, "completed", video_url="https://a.b/2", error="more"), NOON)
-    assert renewed == replace(known, video_url="https://a.b/2", error="more")
+    assert renewed == known._replace(video_url="https://a.b/2", error="more")
     assert policy.observe(ADOPTED, report, NOON).model == "n"
 
 
@@ -246,11 +245,11 @@ def test_a_request_that_is_sent_for_too_long_is_of_unknown_outcome(
     ("state", "duplicate"), [(state, state not in {"failed", "cancelled"}) for state in ("reserved", "sending", *STATUSES)]
 )
 def test_a_duplicate_is_what_was_asked_for_in_the_window_and_did_not_come_to_nothing(state: State, *, duplicate: bool) -> None:
-    earlier = replace(NEW, state=state)
+    earlier = NEW._replace(state=state)
     assert policy.is_duplicated_by(earlier, NOON - timedelta(seconds=1)) is duplicate
     assert policy.is_duplicated_by(earlier, NOON) is (state in {"reserved", "sending", "unknown"})
-    assert policy.is_duplicated_by(policy.as_of(replace(earlier, state="sending"), NOON + timedelta(days=1)), NOON)
-    assert policy.is_duplicated_by(replace(earlier, settled=Decimal(1)), NOON) is (state in {"reserved", "sending"})
+    assert policy.is_duplicated_by(policy.as_of(earlier._replace(state="sending"), NOON + timedelta(days=1)), NOON)
+    assert policy.is_duplicated_by(earlier._replace(settled=Decimal(1)), NOON) is (state in {"reserved", "sending"})
 
 
 def test_what_never_left_is_released_and_may_not_leave_any_more() -> None:
@@ -271,7 +270,7 @@ def test_a_request_that_is_awaited_is_never_overdue() -> None:
 
 
 QUIET = Movements(unanswered=False, failed=False, unclear=False, charged=Decimal(0), charges_before_end=True)
-AT_END = replace(QUIET, charges_before_end=False)
+AT_END = QUIET._replace(charges_before_end=False)
 LATER = NOON + timedelta(seconds=120)
 A_WEEK_LATER = NOON + timedelta(days=7)
 
@@ -283,48 +282,48 @@ A_WEEK_LATER = NOON + timedelta(days=7)
         ("12.5", QUIET, NOON, False, "cannot tell", None),
         ("12.4", QUIET, LATER, True, "charged", "2.4"),
         ("9", QUIET, LATER, True, "cannot tell", None),
-        ("12.5", replace(QUIET, unclear=True), LATER, True, "cannot tell", None),
-        ("10", replace(QUIET, unclear=True, charged=Decimal(1)), LATER, True, "not charged", "0"),
+        ("12.5", QUIET._replace(unclear=True), LATER, True, "cannot tell", None),
+        ("10", QUIET._replace(unclear=True, charged=Decimal(1)), LATER, True, "not charged", "0"),
         ("10", QUIET, LATER, False, "not charged", "0"),
         ("10", QUIET, LATER - timedelta(seconds=1), True, "cannot tell", None),
-        ("11", replace(QUIET, charged=Decimal(1)), LATER, True, "not charged", "0"),
+        ("11", QUIET._replace(charged=Decimal(1)), LATER, True, "not charged", "0"),
         ("10", AT_END, LATER, True, "cannot tell", None),
         ("10", AT_END, A_WEEK_LATER - timedelta(seconds=1), True, "cannot tell", None),
         ("10", AT_END, A_WEEK_LATER, True, "not charged", "0"),
         ("12.5", AT_END, LATER, True, "charged", "2.5"),
-        ("13.5", replace(QUIET, charged=Decimal(1)), NOON, True, "charged", "2.5"),
-        ("10", replace(QUIET, unanswered=True), LATER, True, "cannot tell", None),
-        ("10", replace(QUIET, failed=True), LATER, True, "cannot tell", None),
-        ("12.5", replace(QUIET, failed=True), LATER, True, "cannot tell", None),
+        ("13.5", QUIET._replace(charged=Decimal(1)), NOON, True, "charged", "2.5"),
+        ("10", QUIET._replace(unanswered=True), LATER, True, "cannot tell", None),
+        ("10", QUIET._replace(failed=True), LATER, True, "cannot tell", None),
+        ("12.5", QUIET._replace(failed=True), LATER, True, "cannot tell", None),
     ],
 )
 def test_the_balance_says_what_became_of_a_lost_answer(
     used: str, others: Movements, now: datetime, evidence: Evidence, amount: str | None, *, only_one: bool
 ) -> None:
-    sent = replace(LOST, used_before=Decimal(10))
+    sent = LOST._replace(used_before=Decimal(10))
     verdict = policy.judge(sent, Decimal(used), others, now, only_one=only_one)
     assert verdict == (Verdict("cannot tell") if amount is None else Verdict(evidence, Decimal(amount), "balance"))
 
 
 def test_without_a_balance_before_nothing_is_proven_by_a_movement_and_no_price_is_needed() -> None:
-    unpriced = replace(LOST, used_before=Decimal(0), estimate=None)
+    unpriced = LOST._replace(used_before=Decimal(0), estimate=None)
     assert policy.judge(LOST, Decimal("2.5"), QUIET, LATER, only_one=True).evidence == "cannot tell"
     assert policy.judge(unpriced, Decimal("2.5"), QUIET, LATER, only_one=True).amount == Decimal("2.5")
 
 
 @pytest.mark.parametrize(("estimate", "evidence"), [("0", "cannot tell"), ("0.25", "charged")])
 def test_a_charge_is_proven_by_a_movement_of_any_size_but_none(estimate: str, evidence: Evidence) -> None:
-    sent = replace(LOST, used_before=Decimal(0), estimate=Decimal(estimate))
+    sent = LOST._replace(used_before=Decimal(0), estimate=Decimal(estimate))
     assert policy.judge(sent, Decimal(estimate), QUIET, NOON, only_one=True).evidence == evidence
 
 
 def test_what_was_not_charged_is_free_again_and_what_was_stays_unknown() -> None:
-    lost = replace(policy.mark_sending(NEW, None, NOON), overdue=True)
+    lost = policy.mark_sending(NEW, None, NOON)._replace(overdue=True)
     free = policy.settle(lost, Verdict("not charged", Decimal(0), "balance"))
     paid = policy.settle(LOST, Verdict("charged", Decimal("2.5"), "balance"))
     open_ = policy.settle(LOST, Verdict("cannot tell"))
     settled = {"state": "failed", "settled": Decimal(0), "settled_by": "balance", "evidence": "not charged"}
-    assert free == replace(lost, overdue=False, **settled)
+    assert free == lost._replace(overdue=False, **settled)
     assert (paid.state, policy.spent(paid), policy.reserved(paid)) == ("unknown", Decimal("2.5"), 0)
     assert (open_.state, open_.evidence, policy.reserved(open_)) == ("unknown", "cannot tell", Decimal("2.5"))
 

@@ -107,6 +107,18 @@ async def test_a_row_is_kept_changed_and_entered(open_ledger: OpenLedger, tmp_pa
         assert (limited.actor, limited.detail) == ("operator", "per video none, per day 2.5, total none, confirm above 0")
 
 
+async def test_the_audit_knows_when_the_newest_token_was_made(open_ledger: OpenLedger, tmp_path: Path) -> None:
+    at = [datetime(2026, 11, 1, tzinfo=UTC)]
+    async with aclosing(open_ledger(Settings(data_dir=tmp_path / "data"), lambda: at[0])) as ledger:
+        for name in ("anna", "bert"):
+            await ledger.add_principal(Principal(name, at[0], digest=digest_of(name)))
+        at[0] += timedelta(days=1)
+        await ledger.change_principal("anna", lambda row: rotated(row, digest_of("new")), "rotated")
+        at[0] += timedelta(days=1)
+        await limit(ledger, "anna", Limits(per_day=Decimal(2)))
+        assert {name: each.day for name, each in (await ledger.tokens_made()).items()} == {"anna": 2, "bert": 1}
+
+
 async def test_what_is_written_again_after_a_lost_answer_is_there_once(open_ledger: OpenLedger, tmp_path: Path) -> None:
     async with aclosing(open_ledger(Settings(data_dir=tmp_path), lambda: NOON)) as ledger:
         entry = Entry(NOON, "anna", "caller", "refused", code="budget_exceeded", amount=Decimal(5))

@@ -22,9 +22,10 @@ from mcp_types import EmptyResult, PingRequest, ResourceTemplateReference
 from trio.testing import wait_all_tasks_blocked
 
 from seedance_mcp.errors import LedgerUnusable
-from seedance_mcp.money import sql_lists
+from seedance_mcp.money import known_records, sql_lists
 from seedance_mcp.money.ledger import Ledger, open_ledger
 from seedance_mcp.money.records import Models, NewRequest, Record, Spent, Totals, Wanted
+from seedance_mcp.money.sql_ledger import Engine, SqlLedger
 from seedance_mcp.money.sql_queries import Reading
 from seedance_mcp.money.stores.sqlite import LEDGER_FILE, SqliteStore, migrations
 from seedance_mcp.money.stores.store import Row
@@ -43,6 +44,61 @@ def locked(path: Path) -> Generator[None]:
         db.execute("BEGIN IMMEDIATE")
         yield
         db.execute("ROLLBACK")
+
+
+# a row that is asked for again
+
+
+class Counting(SqliteStore):
+    """Counts the rows that are read."""
+
+    reads = 0
+
+    def one(self, statement: str, *values: object) -> Row | None:
+        self.reads += 1
+        return super().one(statement, *values)
+
+
+def reservation(request_id: str) -> NewRequest:
+    return NewRequest({"model": "m", "prompt": "a fox"}, f"one {request_id}", Decimal("2.5"), request_id)
+
+
+async def test_a_row_is_read_once_until_any_process_changes_the_ledger(tmp_path: Path) -> None:
+    store, now = Counting(tmp_path / LEDGER_FILE), [NOON]
+    other = open_ledger(Settings(data_dir=tmp_path), lambda: now[0])
+    async with aclosing(SqlLedger(Engine(lambda: store), lambda: now[0])) as ledger, aclosing(other):
+        await ledger.reserve(reservation("req_1"), window_seconds=600, admit=lambda _: None)
+        store.reads = 0
+        for _ in range(3):
+            assert await ledger.find("req_1") == await ledger.get("req_1")
+        assert (await ledger.get("req_1")).status == "queued"
+        assert store.reads == 1
+        assert await ledger.for_principal("anna").find("req_1") is None
+
+        now[0] += timedelta(days=1)
+        assert (await ledger.get("req_1")).status == "failed"  # nobody goes on with it, though no row changed
+        now[0] = NOON
+        await other.mark_sending("req_1", None)
+        await other.observe("req_1", ProviderTask("task_1", "processing", progress=40))
+        assert (await ledger.get("req_1")).progress == 40
+        await ledger.observe("req_1", ProviderTask("task_1", "processing", progress=60))
+        assert (await ledger.get("task_1")).progress == 60
+        assert (await other.get("task_1")).progress == 60
+
+
+async def test_rows_asked_for_longest_ago_are_forgotten_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known_records, "RECORDS_KEPT", 2)
+    store = Counting(tmp_path / LEDGER_FILE)
+    async with aclosing(SqlLedger(Engine(lambda: store), lambda: NOON)) as ledger:
+        for number in range(3):
+            await ledger.adopt(f"task_{number}", NOON)
+        for number in (0, 1, 0, 2):
+            await ledger.find(f"task_{number}")
+        store.reads = 0
+        await ledger.find("task_0")
+        assert store.reads == 0
+        await ledger.find("task_1")
+        assert store.reads == 1
 
 
 # a ledger that another process holds
@@ -255,6 +311,7 @@ def test_whatever_an_agent_asks_for_is_found_by_an_index(tmp_path: Path) -> None
             sql_lists.tasks(read, wanted, 20, None)
             sql_lists.totals(read, wanted)
         sql_lists.spending(read, "project", 0)
+        sql_lists.spending_by_day(read, 0)
     scans = [plan for plan in planner.plans if plan.startswith("SCAN") and not plan.startswith(("SCAN slice_", "SCAN counts"))]
     walks = [
         plan for plan in planner.plans if plan.startswith("SEARCH requests") and "(scope=?) in" in plan and "LIMIT" not in plan

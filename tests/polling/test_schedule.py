@@ -5,11 +5,13 @@ from __future__ import annotations
 from itertools import pairwise
 
 import anyio
+import httpx
 import pytest
-from conftest import OpenWorld
+from conftest import OpenWorld, no_film
 
 from seedance_mcp.errors import ProviderFailed, TaskNotFound
 from seedance_mcp.polling.schedule import HEARTBEAT_SECONDS, LAST_POLL_SECONDS, Forecast, Meter, Source, wait
+from seedance_mcp.sandbox.provider import Sandbox
 
 
 def never(seen: object) -> bool:
@@ -106,6 +108,26 @@ async def test_a_cancelled_create_is_still_written_down(open_world: OpenWorld, m
             await world.create()
         await anyio.sleep(1)
         assert world.creates <= 1
+
+
+class Thinking(Sandbox):
+    """Takes five seconds to answer a create."""
+
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            await anyio.sleep(5)
+        return await super().__call__(request)
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_a_create_that_is_cancelled_under_way_is_written_down_with_its_task(open_world: OpenWorld, mode: str) -> None:
+    async with open_world(mode=mode, sandbox=Thinking(no_film)) as world:
+        with anyio.move_on_after(1) as scope:
+            await world.create()
+        assert scope.cancelled_caught
+        await anyio.sleep(10)
+        listed = await world.call("list_tasks")
+        assert [task["task_id"] for task in listed["tasks"]] == list(world.sandbox.tasks)
 
 
 USUAL = [110.0, 120.0, 130.0] * 7
@@ -207,4 +229,5 @@ def test_a_meter_only_rises_and_stays_below_the_end() -> None:
     told = [meter.rise(progress) for progress in (0, 0, 40, 10, 40, 99, 99, 99)]
     assert told == sorted(set(told))
     assert told[-1] < 100
+    assert max(meter.rise(99) for _ in range(500)) < 100
     assert meter.rise(100) == 100

@@ -71,6 +71,9 @@ def test_times_are_unix_seconds_or_milliseconds(value: Any, seconds: float | Non
     ("value", "amount"),
     [
         (0.25, "0.25"),
+        (1.8800000000000001, "1.88"),
+        (0.1 + 0.2, "0.3"),
+        (123456.789012345, "123456.789012345"),
         ("1.5", "1.5"),
         (3, "3"),
         (-1, None),

@@ -68,6 +68,12 @@ async def test_a_page_of_a_gateway_is_not_charged_and_not_to_be_repeated(open_wo
     assert answer.error["retryable"] is False
     assert "do not repeat unchanged" in answer.text
     assert ("A gateway on the way" in answer.text) is (status in {400, 403})
+    assert 'The provider\'s words: "no reason given".' in answer.text
+
+
+async def test_a_refusal_in_plain_text_is_quoted(open_world: OpenWorld) -> None:
+    async with open_world(sandbox=answering(400, text="the prompt is too blue")) as world:
+        assert 'The provider\'s words: "the prompt is too blue".' in (await world.create()).text
 
 
 @pytest.mark.parametrize("page", ["error code: 1020", "Access denied | example used Cloudflare to restrict access"])
@@ -157,6 +163,26 @@ async def test_a_key_without_permission_is_not_a_lack_of_money(open_world: OpenW
         assert (await world.create()).error["code"] == "auth_failed"
 
 
+@pytest.mark.parametrize(
+    ("status", "words", "code", "cause"),
+    [
+        (401, "API key is not active", "auth_failed", None),
+        (200, "asset is not yet active", "asset_not_ready", "asset_not_ready"),
+        (200, "model name is case-sensitive", "provider_error", None),
+        (200, "insufficient GPU capacity, your request was queued", "provider_error", "busy"),
+        (200, "insufficient resources", "provider_error", "busy"),
+        (200, "insufficient funds", "insufficient_balance", "no_money"),
+    ],
+)
+async def test_words_that_only_resemble_a_cause_are_not_it(
+    open_world: OpenWorld, status: int, words: str, code: str, cause: str | None
+) -> None:
+    async with open_world(sandbox=answering(status, json={"code": -1, "msg": words})) as world:
+        answer = await world.create()
+    assert (answer.error["code"], answer.error.get("cause")) == (code, cause)
+    assert answer.error["charged"] == ("maybe" if code == "provider_error" else "no")
+
+
 BUSY = [
     (200, {"code": -1, "msg": "系统繁忙，请稍后重试"}),
     (200, {"code": 20000, "msg": "系统繁忙，请稍后重试", "data": None}),
@@ -212,6 +238,39 @@ async def test_a_poll_is_never_an_invalid_request_of_the_agent(open_world: OpenW
     assert waited["status"] == "queued"
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"taskId": "vid_1"},
+        {"id": "vid_1"},
+        [{"task_id": "vid_1"}],
+        {"task_id": None, "id": "vid_1"},
+        {"task": {"id": "vid_1"}},
+    ],
+)
+async def test_a_task_id_in_another_spelling_is_no_lost_video(open_world: OpenWorld, data: Any) -> None:
+    async with open_world(sandbox=answering(200, json={"code": 0, "msg": "ok", "data": data})) as world:
+        assert (await world.create())["task_id"] == "vid_1"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [{"task_id": "v" * 10_000}, {"task_id": 0}, {"task_id": True}, {"task_id": ["vid_1"]}, {"id": ""}, "vid_1", [], ["vid_1"]],
+)
+async def test_a_success_without_a_usable_task_id_is_of_unknown_outcome(open_world: OpenWorld, data: Any) -> None:
+    async with open_world(sandbox=answering(200, json={"code": 0, "data": data})) as world:
+        answer = await world.create()
+        assert (await world.create())["deduplicated"] is True
+    assert (answer.error["code"], answer.error["charged"]) == ("outcome_unknown", "maybe")
+
+
+@pytest.mark.parametrize("status", [200, 400])
+async def test_an_id_of_a_refusal_is_no_task(open_world: OpenWorld, status: int) -> None:
+    body = {"code": 20002, "msg": "invalid parameters", "data": {"id": "err_1"}}
+    async with open_world(sandbox=answering(status, json=body)) as world:
+        assert (await world.create()).error["code"] == "invalid_request"
+
+
 @pytest.mark.parametrize("cost", ["1e1000000", "-1e1000000", "1e-1000000", "NaN", "Infinity", "9" * 5000, {"a": 1}, [1], True])
 async def test_an_absurd_cost_loses_no_task(open_world: OpenWorld, cost: Any) -> None:
     data = {"task_id": "vid_1", "status": "queued", "cost": cost, "progress": cost, "created_at": cost}
@@ -226,6 +285,17 @@ async def test_an_absurd_price_stops_no_tool(open_world: OpenWorld, unit_price: 
     async with open_world(sandbox=answering(200, "/model/catalog", json={"code": 0, "data": listed})) as world:
         assert (await world.create())["status"] == "queued"
         assert not (await world.call("list_models", {"model": "seedance2.0-sp"})).is_error
+
+
+@pytest.mark.parametrize("prices", [[5, 0.05], [0.05, 5], [0.05, None, 5], [0], ["0.00"]])
+async def test_a_price_that_is_listed_twice_or_as_nothing_takes_no_request_past_a_limit(
+    open_world: OpenWorld, prices: list[Any]
+) -> None:
+    rows = [{"model_name": "sd2_sp_720p", "price_mode": "per_second", "unit_price": price} for price in prices]
+    sandbox = answering(200, "/model/catalog", json={"code": 0, "data": {"list": rows}})
+    async with open_world(sandbox=sandbox, max_cost_per_video=1) as world:
+        assert (await world.create()).error["code"] == "budget_exceeded"
+        assert world.creates == 0
 
 
 async def test_a_length_that_no_number_can_hold_is_too_large(open_world: OpenWorld) -> None:

@@ -179,6 +179,7 @@ async def test_the_message_of_a_refusal_is_found_by_each_field_name(open_world: 
     assert 'The provider\'s words: "too blue".' in answer.text
 
 
+TOO_DEEP = {"error": {"data": {"msg": "deeper than anybody says why"}}}
 # typed by hand: each shape in which the provider, upstream or a gateway says why
 SHAPES: dict[str, dict[str, Any]] = {
     "too blue": {"error": {"message": "too blue"}},
@@ -195,7 +196,8 @@ SHAPES: dict[str, dict[str, Any]] = {
     "plain blue": {"error": "plain blue"},
     "error_message blue": {"msg": "success", "error_message": "error_message blue"},
     "not the ok": {"msg": "ok", "error": {"message": "not the ok"}},
-    "no reason given": {"error": "", "message": None, "detail": [], "reason": {}, "result": {"error": {"data": {"msg": {}}}}},
+    "numbered blue": {"error": {"code": 500, "message": "numbered blue"}},
+    "no reason given": {"error": "", "message": None, "reason": {}, "detail": [{}, "not the first"], "result": TOO_DEEP},
 }
 
 

@@ -19,7 +19,7 @@ from mcp_types import ResourceTemplateReference, TextContent
 
 from seedance_mcp.provider.client import ProviderClient
 from seedance_mcp.sandbox.faults import Fault
-from seedance_mcp.sandbox.provider import KEY
+from seedance_mcp.sandbox.provider import KEY, price_list
 from seedance_mcp.server.handlers import build_server, open_shared
 from seedance_mcp.settings import Settings, load_settings
 from seedance_mcp.tools.session import Shared
@@ -177,6 +177,10 @@ async def test_calls_that_come_while_prices_are_fetched_wait_for_them(open_world
         assert world.creates == 0
 
 
+def price_lists_asked(world: World) -> int:
+    return sum("catalog" in path for _, path in world.sandbox.requests)
+
+
 async def test_a_price_list_that_times_out_is_called_silent(open_world: OpenWorld) -> None:
     async with open_world() as world:
         world.sandbox.faults = [Fault("rate_limited", "catalog", 3)]
@@ -184,9 +188,29 @@ async def test_a_price_list_that_times_out_is_called_silent(open_world: OpenWorl
         task = await world.create()
         assert anyio.current_time() - start <= 2.1
         assert "did not answer" in task["warnings"][-1]
+        asked = price_lists_asked(world)
+        await world.create(prompt="soon after")
+        assert price_lists_asked(world) == asked
         world.sandbox.faults = []
         await anyio.sleep(61)
         assert (await world.create(prompt="another"))["estimated_cost"] == 0.25
+
+
+async def test_a_price_list_is_asked_for_once_an_hour(open_world: OpenWorld) -> None:
+    async with open_world() as world:
+        for number in range(3):
+            await world.create(prompt=f"fox {number}")
+        assert price_lists_asked(world) == 1
+        await anyio.sleep(3601)
+        await world.create(prompt="an hour later")
+        assert price_lists_asked(world) == 2
+
+
+async def test_a_price_by_a_mode_that_nobody_knows_is_no_price(open_world: OpenWorld) -> None:
+    async with open_world() as world:
+        rows = price_list(world.sandbox.edition)
+        world.sandbox.price_rows = [{**row, "price_mode": "per_dream", "unit_price": 9} for row in rows]
+        assert (await world.create())["estimated_cost"] is None
 
 
 async def test_a_price_with_an_open_end_is_no_price_for_limits_and_consent(open_world: OpenWorld) -> None:

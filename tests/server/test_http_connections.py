@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import resource
 import signal
@@ -32,8 +33,10 @@ from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.sandbox.serve import listen, run_in_background
 from seedance_mcp.server.http_connections import (
     CONNECTIONS_MOST,
+    GATHERED_MOST_BYTES,
     SPARE_FILES,
     Drain,
+    Gathering,
     PatientServer,
     connections_allowed,
     files_wanted,
@@ -87,6 +90,43 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
         pass
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
     await send({"type": "http.response.body", "body": b""})
+
+
+class Wire(asyncio.Transport):
+    """Notes what leaves, packet by packet."""
+
+    def __init__(self) -> None:
+        super().__init__({"peername": ("127.0.0.2", 80)})
+        self.left = list[bytes]()
+
+    def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
+        self.left.append(bytes(data))
+
+    def close(self) -> None:
+        self.left.append(b"closed")
+
+
+def test_what_is_written_in_one_turn_leaves_as_one_packet() -> None:
+    async def main() -> None:
+        wire = Wire()
+        transport = Gathering(wire)
+        assert transport.get_extra_info("peername") == ("127.0.0.2", 80)
+        for text in (b"head", b"body"):
+            transport.write(text)
+        await asyncio.sleep(0)
+        transport.write(b"more")
+        await asyncio.sleep(0)
+        assert wire.left == [b"headbody", b"more"]
+
+        transport.write(b"much")
+        transport.write(b"x" * GATHERED_MOST_BYTES)
+        assert len(wire.left.pop()) == len(b"much") + GATHERED_MOST_BYTES
+        transport.write(b"last")
+        transport.close()
+        await asyncio.sleep(0)
+        assert wire.left == [b"headbody", b"more", b"last", b"closed"]
+
+    asyncio.run(main())
 
 
 @pytest.mark.slow

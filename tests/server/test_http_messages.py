@@ -150,6 +150,12 @@ async def test_what_only_looks_like_an_opening_is_answered_as_any_other(tmp_path
             assert "mcp-session-id" not in answer.headers
 
 
+async def test_a_message_to_a_path_that_is_not_there_is_refused_with_its_id(tmp_path: Path) -> None:
+    async with serving(tmp_path) as http:
+        answer = await http.post("/mcp/there", content=request("7"))
+        assert (answer.status_code, answer.json()["id"], answer.json()["error"]["message"]) == (404, 7, "Not Found")
+
+
 async def test_a_refusal_in_pieces_is_read_whole() -> None:
     async def refusing(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 503, "headers": []})

@@ -32,6 +32,22 @@ def test_a_video_has_a_folder_of_its_own_below_the_prefix_and_its_principal(buck
     assert stored.uri == f"s3:/{path}"
 
 
+def test_a_video_of_one_key_has_one_folder_and_is_found_with_its_digest(bucket: Bucket, endpoint: S3) -> None:
+    for name in ("a fox", "a fox"):
+        pending = bucket.new(name, "anna", "req_1")
+        pending.write(b"film")
+        stored = pending.commit()
+    assert list(endpoint.objects.values()) == [b"film"]
+    assert bucket.found("anna", "req_1") == stored
+    assert bucket.found("anna", "req_2") is None
+
+
+def test_a_bucket_that_may_not_be_listed_takes_videos_all_the_same(bucket: Bucket, endpoint: S3) -> None:
+    save(bucket)
+    endpoint.refuses_lists = 403
+    assert bucket.found("anna", "req_1") is None
+
+
 def test_a_video_in_parts_is_put_together_in_order(bucket: Bucket, endpoint: S3) -> None:
     content = bytes(9 << 20) + b"the end"
     stored = save(bucket, content)

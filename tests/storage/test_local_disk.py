@@ -14,7 +14,7 @@ import pytest
 from seedance_mcp.errors import DownloadRefused
 from seedance_mcp.storage import dirfd
 from seedance_mcp.storage.dirfd import Folder, open_folder
-from seedance_mcp.storage.local_disk import STALE_SECONDS, LocalDisk, Part
+from seedance_mcp.storage.local_disk import NOTED_SECONDS, STALE_SECONDS, LocalDisk, Part
 from seedance_mcp.storage.video_store import Stored
 
 
@@ -76,6 +76,25 @@ def test_parts_of_killed_processes_are_swept_and_others_left(tmp_path: Path) -> 
     (tmp_path / ".seedance-0b.part").touch()
     save(tmp_path)
     assert names(tmp_path) == [".seedance-0b.part", ".seedance.part", "fox.mp4", "old.mp4"]
+
+
+def test_a_note_that_is_old_broken_or_of_a_changed_file_finds_nothing(tmp_path: Path) -> None:
+    disk = LocalDisk(tmp_path)
+    part = disk.new("fox", "", "req_1")
+    part.write(b"film")
+    stored = part.commit()
+    (note,) = tmp_path.glob(".seedance-*.note")
+    os.link(tmp_path / "fox.mp4", tmp_path / part.hidden_name)  # as one that was killed leaves it
+    assert disk.found("", "req_1") == stored
+    assert names(tmp_path) == [note.name, "fox.mp4"]
+    (tmp_path / "fox.mp4").write_bytes(b"milf")
+    assert disk.found("", "req_1") is None
+    for broken in (b"", b"[1]", b'{"name": "fox.mp4"}'):
+        note.write_bytes(broken)
+        assert disk.found("", "req_1") is None
+    os.utime(note, (0, time.time() - 2 * NOTED_SECONDS))
+    save(tmp_path)
+    assert names(tmp_path) == ["fox (2).mp4", "fox.mp4"]
 
 
 @contextmanager

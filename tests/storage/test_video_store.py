@@ -71,6 +71,17 @@ def test_an_aborted_video_leaves_nothing_and_its_name_free(store: VideoStore) ->
     assert Path(save(store).uri).name == "fox.mp4"
 
 
+def test_what_a_killed_process_committed_is_found_by_its_key_until_that_is_noted(store: VideoStore) -> None:
+    pending = store.new("fox", "anna", "req_1")
+    assert store.found("anna", "req_1") is None
+    pending.write(b"film")
+    stored = pending.commit()
+    assert [store.found(*each) for each in (("anna", "req_1"), ("anna", "req_2"), ("bert", "req_1"))] == [stored, None, None]
+    store.noted("anna", "req_1")
+    store.noted("anna", "req_1")
+    assert store.holds(stored)
+
+
 def test_what_has_other_bytes_or_is_not_there_is_not_opened(store: VideoStore) -> None:
     stored = save(store)
     assert read(store, Stored(stored.uri, 3, stored.sha256)) is None

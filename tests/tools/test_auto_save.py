@@ -12,7 +12,7 @@ from conftest import OpenWorld, World
 from seedance_mcp.sandbox.faults import Fault
 from seedance_mcp.sandbox.order import Order
 from seedance_mcp.sandbox.provider import Sandbox
-from seedance_mcp.tools import auto_save
+from seedance_mcp.tools import auto_save, saving
 
 pytestmark = pytest.mark.anyio
 
@@ -77,7 +77,7 @@ async def test_two_servers_of_one_ledger_save_a_video_once(open_world: OpenWorld
 @pytest.mark.slow
 async def test_a_transfer_longer_than_a_claim_is_not_begun_by_another_server(open_world: OpenWorld) -> None:
     async def slow(order: Order, pictures: list[bytes]) -> bytes:
-        await anyio.sleep(3 * auto_save.CLAIM_SECONDS)
+        await anyio.sleep(3 * saving.CLAIM_SECONDS)
         return await film(order, pictures)
 
     sandbox = Sandbox(slow)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import sqlite3
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -22,6 +23,7 @@ from mcp_types import ResourceLink
 from memory_store import MemoryStore
 
 from seedance_mcp.money import gate
+from seedance_mcp.money.stores.sqlite import LEDGER_FILE
 from seedance_mcp.provider.client import ProviderClient
 from seedance_mcp.provider.result_download import Fetcher
 from seedance_mcp.sandbox.faults import Fault
@@ -145,6 +147,34 @@ def content_of(world: World, saved: Answer) -> bytes:
     """What the store gives for a result, if it has those bytes."""
     with world.videos.open(Stored(uri_of(saved), saved["bytes"], saved["sha256"])) or io.BytesIO() as file:
         return file.read()
+
+
+@BOTH_STORES
+async def test_a_video_that_a_killed_process_kept_is_found_and_not_fetched(open_world: OpenWorld) -> None:
+    async with open_world(sandbox=(host := library())) as world:
+        task_id = await finished(world)
+        request_id = (await world.call("get_task", {"task_id": task_id}))["request_id"]
+        pending = world.videos.new("fox", "", request_id)
+        pending.write(FILM)
+        pending.commit()
+        saved = await world.call("download_video", {"task_id": task_id, "filename": "another"})
+        assert "fox.mp4; filename ignored" in saved.text
+        assert content_of(world, saved) == FILM
+        assert kept(world) == ["fox.mp4"]
+        assert host.seen == []
+
+
+@pytest.mark.sqlite_file
+async def test_a_ledger_that_takes_nothing_keeps_nobody_from_a_video(open_world: OpenWorld) -> None:
+    async with open_world(sandbox=library()) as world:
+        task_id = await finished(world)
+        with sqlite3.connect(world.settings.ledger_dir / LEDGER_FILE) as db:
+            db.execute("CREATE TRIGGER full BEFORE UPDATE ON requests BEGIN SELECT RAISE(ABORT, 'no room'); END")
+        db.close()
+        saved = await world.call("download_video", {"task_id": task_id})
+        again = await world.call("download_video", {"task_id": task_id})
+        assert saved["path"] == again["path"]
+        assert path_of(saved).read_bytes() == FILM
 
 
 async def refused(world: World, **arguments: Any) -> Answer:

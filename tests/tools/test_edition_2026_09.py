@@ -104,6 +104,19 @@ async def test_a_933_video_from_frames_is_made_and_saved(open_world: OpenWorld) 
     assert done["cost"] == pytest.approx(4 * 0.02)
 
 
+async def test_an_option_at_its_default_makes_no_other_request(open_world: OpenWorld) -> None:
+    request = {"model": "seedance2.0-933", "prompt": "a fox"}
+    usual = {"face_processing": True, "reference_mode": "image", "generate_audio": False}
+    async with open_world(edition=EDITION, sandbox=Sandbox(Films(), EDITION)) as world:
+        made = await world.call("create_video", {"request": request})
+        again = [await world.call("create_video", {"request": {**request, name: value}}) for name, value in usual.items()]
+        again.append(await world.call("create_video", {"request": {**usual, **request}}))
+        assert [each["task_id"] for each in again] == [made["task_id"]] * 4
+        other = await world.call("create_video", {"request": {**request, "generate_audio": True}})
+        assert other["deduplicated"] is False
+        assert world.creates == 2
+
+
 async def test_an_endpoint_of_another_family_names_the_right_one() -> None:
     headers = {"Authorization": f"Bearer {KEY}"}
     url, wrong = "https://provider.invalid/api/open-api/v1/seedance/videos", {"model": "seedance-2.5", "prompt": "a fox"}
@@ -323,7 +336,7 @@ async def test_tokens_are_reserved_at_their_bound_and_settled_by_the_providers_c
         settled = await world.call("get_balance")
         listed = await world.call("list_models")
     assert dry["estimated_cost"] == made["estimated_cost"] == pytest.approx(bound)
-    assert f"7.0 per million tokens x {TOKENS_OF_5_S} tokens" in dry["estimate"]
+    assert f"7 per million tokens x {TOKENS_OF_5_S} tokens" in dry["estimate"]
     assert made["cost"] is None
     assert reserved["spent_here"]["reserved"] == pytest.approx(bound)
     assert done["cost"] == pytest.approx(bound * factor)

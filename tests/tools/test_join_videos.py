@@ -6,6 +6,7 @@ import io
 import json
 import os
 import sys
+import tempfile
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,7 @@ from conftest import Answer, OpenWorld, World
 from mcp_types import ResourceLink
 from memory_store import MemoryStore
 from PIL import Image
-from reel import BLUE, GREEN, RED, Seen, Shot, clip, is_near, seen, wave_file
+from reel import BLUE, GREEN, RED, Seen, Shot, clip, is_near, job, seen, wave_file
 
 from seedance_mcp.media import decoder, sound
 from seedance_mcp.media.long_jobs import make
@@ -204,7 +205,9 @@ async def test_a_film_is_listed_and_taken_wherever_a_finished_video_is(open_worl
         again = await world.call("download_video", {"task_id": film_id, "filename": "other"})
         assert (again["path"], again["sha256"]) == (film["path"], film["sha256"])
         assert "filename ignored" in again.text
-        preview = await world.call("preview_video", {"task_ids": [film_id, red]})
+        request_id = (await world.call("get_task", {"task_id": red}))["request_id"]
+        preview = await world.call("preview_video", {"task_ids": [film_id, red, request_id, red]})
+        assert "row 3" not in preview.text
         assert f"row 1: {film_id} (1280x720, frames at 0, " in preview.text
         asset = await world.call("upload_asset", {"source": f"task:{film_id}#last", **MODEL})
         assert asset["kind"] == "image"
@@ -279,8 +282,8 @@ async def test_a_clip_that_is_not_there_is_named(open_world: OpenWorld, films: S
     assert f"Clip 2 ({running}): There is no video yet" in early.text
     assert nobody.error["code"] == "task_not_found"
     assert "Clip 2 (vid_none)" in nobody.text
-    assert "The clips cannot be joined: holds no pictures" in broken.text
-    assert "too few for its crossfades" in short.text
+    assert "The clips cannot be joined: clip 2 holds no pictures" in broken.text
+    assert "clip 1 has only 2.00 s, too few for its crossfades" in short.text
 
 
 @pytest.mark.parametrize(
@@ -292,6 +295,64 @@ async def test_arguments_beyond_their_bounds_are_named(open_world: OpenWorld, ar
     async with open_world() as world:
         refused = await world.call("join_videos", arguments)
     assert refused.error["field"] == words
+
+
+@pytest.mark.parametrize(
+    ("tool", "given", "allowed"),
+    [
+        ("join_videos", {"tasks": ["a"]}, "a list of 2 to 40"),
+        ("join_videos", {"tasks": ["a", "b"], "crossfade_seconds": 0}, "a number from 0.1 to 2"),
+        ("preview_video", {"task_ids": ["a"] * 5}, "a list of 1 to 4"),
+    ],
+)
+async def test_a_refusal_names_the_bounds_that_hold(
+    open_world: OpenWorld, tool: str, given: dict[str, Any], allowed: str
+) -> None:
+    async with open_world() as world:
+        assert f"allowed: {allowed}" in (await world.call(tool, given)).text
+
+
+async def test_what_is_no_music_is_named_as_such(open_world: OpenWorld, films: Sandbox, tmp_path: Path) -> None:
+    (tmp_path / "list.mp3").write_text("#EXTM3U\n/etc/passwd\n", "utf-8")
+    (tmp_path / "half.wav").write_bytes(wave_file(3)[:30])
+    async with open_world(sandbox=films) as world:
+        red = await finished(world, "red")
+        for source in ("https://example.com/song.mp3", f"task:{red}", "@song"):
+            refused = await world.call("join_videos", {"tasks": [red, red], "music": source})
+            assert refused.error["field"] == "music"
+            assert "allowed: the path of a local sound file" in refused.text
+        playlist = await world.call("join_videos", {"tasks": [red, red], "music": str(tmp_path / "list.mp3")})
+        half = await world.call("join_videos", {"tasks": [red, red], "music": str(tmp_path / "half.wav")})
+    assert playlist.error["field"] == "music"
+    assert "allowed: mp3" in playlist.text
+    assert "The clips cannot be joined: the music cannot be decoded" in half.text
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")
+def test_a_film_without_room_names_the_folder() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "red.mp4"
+        path.write_bytes(clip(SHOTS["small"]))
+        done = job("join", clips=[str(path), str(path)], output="/dev/full")
+    assert "the disk is full: the operator should free the temporary folder (TMPDIR)" in done["reason"]
+
+
+async def test_what_a_killed_process_left_goes_with_a_later_call(
+    open_world: OpenWorld, films: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left, young, others = (tmp_path / name for name in ("seedance-scratch-1", "seedance-scratch-2", "scratch-3"))
+    for folder in (left, young, others):
+        folder.mkdir()
+        (folder / "0.mp4").write_bytes(b"clip")
+    for folder in (left, others):
+        os.utime(folder, (0, 0))
+    async with open_world(sandbox=films) as world:
+        red = await finished(world, "red")
+        assert (await world.call("join_videos", {"tasks": [red, red]}))["seconds"] == 4
+    assert not left.exists()
+    assert (young / "0.mp4").exists()
+    assert (others / "0.mp4").exists()
 
 
 async def test_a_missing_extra_is_named(open_world: OpenWorld, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from conftest import OpenWorld, World, no_film
+from mcp_types import TextResourceContents
 
 from seedance_mcp.catalogue.edition import load_edition
 from seedance_mcp.sandbox.faults import Fault
@@ -28,6 +29,12 @@ async def notes(world: World, model: str = "sd2_mx_720p") -> str:
     return " ".join((await world.call("list_models", {"model": model}))["models"][0]["notes"])
 
 
+async def page(world: World) -> str:
+    (content,) = (await world.client.read_resource("seedance://limits")).contents
+    assert isinstance(content, TextResourceContents)
+    return content.text
+
+
 async def test_a_disputed_value_that_was_accepted_is_observed_with_its_day(open_world: OpenWorld) -> None:
     async with open_world(edition=EDITION) as world:
         assert QUARREL in await dry(world)
@@ -38,7 +45,9 @@ async def test_a_disputed_value_that_was_accepted_is_observed_with_its_day(open_
         assert QUARREL in await dry(world, duration=15)
         assert QUARREL in await notes(world, "sd2_mx_1080p")
         again = await world.call("create_video", {"request": {**FULL, "prompt": "another"}})
+        limits = await page(world)
     assert QUARREL in " ".join(first["warnings"])
+    assert f"- `sd2_mx_720p`: duration 14: observed {day}, the provider accepted it with this account." in limits
     for text in (told, noted, " ".join(again["warnings"])):
         assert QUARREL not in text
         assert f"duration 14: observed {day}, the provider accepted it with this account." in text

@@ -5,18 +5,20 @@ from __future__ import annotations
 import socket
 from collections.abc import AsyncGenerator, Awaitable
 from contextlib import aclosing, asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+from conftest import OpenWorld, no_film
 
 from seedance_mcp.errors import LedgerAway
 from seedance_mcp.money.announcements import Announcements, Heard
 from seedance_mcp.money.ledger import Ledger
 from seedance_mcp.money.records import NewRequest, Record
+from seedance_mcp.sandbox.provider import Sandbox
 from seedance_mcp.settings import Settings
 from seedance_mcp.task import ProviderTask
 from seedance_mcp.tools import other_processes
@@ -169,10 +171,10 @@ async def test_a_ledger_that_is_away_for_a_while_ends_nothing(open_ledger: OpenL
     async with with_task(open_ledger, tmp_path) as made:
 
         class Away(Announced):
-            async def changes_since(self, at: datetime) -> list[Record]:
+            async def changes_since(self, at: datetime, until: datetime | None = None) -> list[Record]:
                 if self.is_away:
                     raise LedgerAway("away")
-                return await self.ledger.changes_since(at)
+                return await self.ledger.changes_since(at, until)
 
         ledger = Away(made)
         ledger.is_away = True
@@ -185,3 +187,19 @@ async def test_a_ledger_that_is_away_for_a_while_ends_nothing(open_ledger: OpenL
         for each in ledger.lines:
             each.theirs.close()
     assert told.progress == [10]
+
+
+async def test_two_servers_share_a_poll_interval_of_ten_minutes(open_world: OpenWorld) -> None:
+    sandbox, ahead = Sandbox(no_film, work_seconds=10**6), [0]
+
+    def clock() -> datetime:
+        return utc_now() + timedelta(seconds=ahead[0])
+
+    options: dict[str, Any] = {"sandbox": sandbox, "clock": clock, "poll_floor_seconds": 600}
+    async with open_world(**options) as one, open_world(**options) as other:
+        task_id = (await one.create())["task_id"]
+        polls: list[int] = []
+        for ahead[0], world in ((601, one), (900, other), (1300, one)):
+            await world.call("get_task", {"task_id": task_id})
+            polls.append(sum("/videos/" in path for _, path in sandbox.requests))
+        assert polls == [1, 1, 2]

@@ -49,7 +49,29 @@ async def test_a_no_of_the_user_holds_for_every_take(open_world: OpenWorld) -> N
     async with open_world(confirm_above=0.1) as chat:
         for take in (None, 1, 2, 3):
             assert "declined" in (await make(chat, take=take, confirm_token=token)).text
+        for prompt in (" a  fox", "a\u00a0fo\u200bx", "a\nfox\ufeff"):
+            assert "declined" in (await make(chat, {**FOX, "prompt": prompt}, confirm_token=token)).text
         assert chat.creates == 0
+
+
+async def test_a_no_of_the_user_holds_when_the_price_falls_until_a_form_says_yes(open_world: OpenWorld) -> None:
+    async def decline(context: Any, params: Any) -> Any:
+        return ElicitResult(action="decline")
+
+    async def accept(context: Any, params: Any) -> Any:
+        return ElicitResult(action="accept", content={"confirm": True})
+
+    async with open_world(confirm_above=0.1, answer=decline) as forms:
+        assert "declined" in (await make(forms)).text
+    for enough in (0.25, 100):
+        async with open_world(confirm_above=enough) as chat:
+            assert "declined" in (await make(chat)).text
+            assert "would be asked" in " ".join((await make(chat, dry_run=True))["warnings"])
+            assert (await make(chat, {**FOX, "prompt": f"an owl {enough}"}))["task_id"]
+    async with open_world(confirm_above=100, answer=accept) as forms:
+        assert (await make(forms))["task_id"]
+    async with open_world(confirm_above=100) as chat:
+        assert (await make(chat, take=2))["task_id"]
 
 
 async def test_projects_are_listed_filtered_and_summed(open_world: OpenWorld) -> None:

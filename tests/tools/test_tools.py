@@ -137,6 +137,7 @@ async def test_a_request_that_a_later_page_would_refuse_is_sent_with_a_warning(o
     async with open_world() as world:
         plain = await world.create()
         assert plain["warnings"] == []
+        assert (await world.create(ratio="16:9"))["warnings"] == []
         for fields, words in cases:
             task = await world.create(**fields)
             assert any(words in warning for warning in task["warnings"]), task.text
@@ -425,6 +426,7 @@ async def test_without_a_key_everything_is_listed_and_paid_tools_say_what_is_mis
             await world.call("upload_asset", {"source": "https://a.b/c.png", "model": "seedance2.0-sp"}),
         ]
         dry = await world.call("create_video", {"model": "seedance2.0-sp", "prompt": "x", "dry_run": True})
+        assert (await world.call("list_tasks"))["total"] == 0, "nothing was on its way"
     assert dry["would_send"]
     assert "No key is set: the operator must set SEEDANCE_API_KEY" in dry.text
     assert dry["next"] is None
@@ -709,8 +711,12 @@ async def test_the_operators_own_prices_win(open_world: OpenWorld, tmp_path: Pat
         '[[price]]\nname = "sd2_sp_720p"\nper = "second"\nunit_price = 0.0479\nsource = "contract"\nseen = 2026-09-30\n',
         "utf-8",
     )
+    with own.open("a", encoding="utf-8") as file:
+        file.write('[[price]]\nname = "seedance2.0-md"\nper = "task"\nunit_price = 0.003\n')
     async with open_world(prices=own) as world:
         task = await world.create()
+        listed = await world.call("list_models")
+    assert listed["cheapest"]["720p"] == "seedance2.0-md 0.003"
     assert task["estimated_cost"] == 0.2395
     assert task["cost"] == 0.25
     assert "contract" in task["estimate"]
@@ -719,7 +725,9 @@ async def test_the_operators_own_prices_win(open_world: OpenWorld, tmp_path: Pat
 async def test_a_first_reference_video_that_is_billed_on_top_is_mentioned(open_world: OpenWorld) -> None:
     async with open_world() as world:
         task = await world.create(model="seedance2.0-mini-video", reference_videos=["https://a.b/c.mp4"])
+        other = await world.create(model="seedance2.0-sp", reference_videos=["https://a.b/c.mp4"])
     assert "first reference video's seconds come on top" in task["estimate"]
+    assert "reference video" not in other["estimate"]
 
 
 async def test_a_length_beyond_the_route_names_shots_and_their_join(open_world: OpenWorld) -> None:

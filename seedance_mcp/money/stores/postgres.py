@@ -53,7 +53,7 @@ class Connection(psycopg.Connection[DictRow]):
         return super().wait(self._in_time(gen), *arguments, **options)
 
     def _in_time(self, gen: PQGen[T]) -> PQGen[T]:
-        """Pass on what a generator of psycopg waits for; an answer that is there counts, however late it is looked at."""
+        """Pass on what a generator of psycopg waits for; an answer that is there counts, however late it is read."""
         last = time.monotonic() + SILENT_SECONDS
         try:
             awaited = next(gen)
@@ -125,6 +125,9 @@ class PostgresStore:
             db = Connection.connect(self._url, autocommit=True, prepare_threshold=None, row_factory=dict_row, **_SENSES_LOSS)
             db.execute(f"LISTEN {CHANNEL}".encode())
             return _Listener(db)
+
+    def version(self) -> None:
+        """Give none: PostgreSQL counts no changes that are cheaper to ask for than a row."""
 
     def faults(self) -> list[str]:
         """Say whether the database takes writes; its files are the business of its own tools."""

@@ -91,6 +91,12 @@ class SqliteStore:
         with self._reader.turn, _translated():
             return self._reader.one(statement, *values)
 
+    def version(self) -> int:
+        """Give a number that is another one as soon as any connection but the reader, which writes nothing, has committed."""
+        with self._reader.turn, _translated():
+            (number,) = self._reader.db.execute("PRAGMA data_version").fetchone()
+            return number
+
     def backup(self, target: Path) -> None:
         """Write a whole copy into a new file, as it is at one moment, while others read and write the ledger.
 

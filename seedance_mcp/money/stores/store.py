@@ -1,4 +1,4 @@
-"""What an engine gives to the ledger: transactions and queries, synchronous, used from worker threads."""
+"""The contract of an engine with the ledger: transactions and queries, synchronous, used from worker threads."""
 
 from __future__ import annotations
 
@@ -70,6 +70,10 @@ class Store(Queries, Protocol):
     @property
     def insertion_order(self) -> str:
         """Name the column of every table that grows with each row: the order of rows that were made at the same time."""
+        ...
+
+    def version(self) -> int | None:
+        """Give a number that is another one once any process has committed a change; `None` where nothing counts them."""
         ...
 
     def transaction(self, principal: str | None) -> AbstractContextManager[Transaction]:

@@ -1,0 +1,36 @@
+"""Writes our own small files whole or not at all: neither a reader nor a power cut finds half of one."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | sum(getattr(os, name, 0) for name in ("O_BINARY", "O_CLOEXEC"))
+
+
+@contextmanager
+def written(path: Path, *, replaces: bool = True) -> Generator[BinaryIO]:
+    """Write a file that nobody but its owner can read, and that has its name once the block has ended.
+
+    Args:
+        path: Where it is kept; its folder is made at first use.
+        replaces: Whether it takes the place of an earlier one.
+
+    Raises:
+        FileExistsError: There is an earlier one, and it stays.
+        OSError: The system refuses; an earlier one stays.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    part = path.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        with os.fdopen(os.open(part, _NEW, 0o600), "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        (os.replace if replaces else os.link)(part, path)
+    finally:
+        part.unlink(missing_ok=True)
