@@ -1,4 +1,4 @@
-"""What the demo brings along: a picture of its character, one of a place, and music, all made on the spot."""
+"""Makes the files that the demo uploads: a picture of its character, one of a place, and music."""
 
 from __future__ import annotations
 

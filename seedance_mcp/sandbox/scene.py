@@ -1,4 +1,4 @@
-"""What the camera of a sandbox film sees: a drive past hills under a sun, or the given pictures, nearer and nearer.
+"""Draws the pictures of a sandbox film: a drive past hills under a sun, or the given pictures, nearer and nearer.
 
 The first frame is the first picture and the last frame the last one, so that a film can be continued from its last frame.
 """

@@ -232,7 +232,8 @@ TOOLS: tuple[ToolSpec, ...] = (
         name="list_tasks",
         title="List tasks",
         description=(
-            "Tasks made here, newest first, earlier sessions too, with totals (cost, unsaved). Free. Next, if running: wait_for_video."
+            "Tasks made here, newest first, earlier sessions too; totals (cost, unsaved). Free. "
+            "Next, if running: wait_for_video."
         ),
         icon="M0 1h2v2H0zM3 1h5v2H3zM0 5h2v2H0zM3 5h5v2H3z",
         read=_reads(arguments.ListTasks),
