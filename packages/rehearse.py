@@ -18,7 +18,7 @@ from uv import find_uv_bin
 TOP = Path(__file__).parent.parent
 DIST = TOP / "dist"
 LOCK = TOP / "deploy" / "image.lock"
-FILMS = 3
+FILMS = 4
 
 
 def main() -> None:

@@ -6,9 +6,12 @@ The package index may give its name to a stranger as long as the package is not 
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
+import subprocess
 import sys
+from collections.abc import Sequence
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -47,7 +50,22 @@ def install_command(extra: str, recorded: str | None = None) -> str:
     wanted = [found] if (found := requirement(extra, recorded)) else requirements(extra)
     python = sys.executable
     installer = [python, "-m", "pip", "install"] if find_spec("pip") else ["uv", "pip", "install", "--python", python]
-    return shlex.join([*installer, *wanted])
+    return typed_line([*installer, *wanted])
+
+
+def typed_line(words: Sequence[str], system: str = os.name) -> str:
+    """Write a command so that it can be typed: quoted as a POSIX shell wants it, or as the prompt of Windows does.
+
+    Args:
+        words: The program and its arguments.
+        system: The system, as in `os.name`.
+    """
+    return subprocess.list2cmdline(words) if system == "nt" else shlex.join(words)
+
+
+def program(name: str, system: str = os.name) -> str:
+    """Give the file name of a program on a system, named as in `os.name`."""
+    return f"{name}.exe" if system == "nt" else name
 
 
 def advice(extra: str, *, remote: bool) -> str:

@@ -100,3 +100,17 @@ def test_uvx_is_refused_where_the_origin_is_not_known(
     assert main.main(["install", "cursor", "--command", "uvx"]) == 2
     assert "not published yet" in capsys.readouterr().err
     assert not BY_NAME["cursor"].path().exists()
+
+
+WORDS = ["/opt/my tools/seedance-mcp", "install", "cursor", "a'b"]
+ON_WINDOWS = [r"C:\Users\Mia Li\Scripts\seedance-mcp.exe", "install", "cursor"]
+
+
+def test_a_printed_command_is_quoted_as_the_shell_of_the_system_wants_it() -> None:
+    assert shlex.split(origin.typed_line(WORDS, "posix")) == WORDS
+    assert origin.typed_line(ON_WINDOWS, "nt") == r'"C:\Users\Mia Li\Scripts\seedance-mcp.exe" install cursor'
+
+
+@pytest.mark.parametrize(("system", "name"), [("posix", "seedance-mcp"), ("nt", "seedance-mcp.exe")])
+def test_a_program_has_the_ending_of_its_system(system: str, name: str) -> None:
+    assert origin.program("seedance-mcp", system) == name

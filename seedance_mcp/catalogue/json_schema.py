@@ -123,3 +123,16 @@ def _describe_text(schema: Schema) -> str:
         return " or ".join(_REFERENCES[scheme] for scheme in found[1].split("|"))
     longest_chars = schema.get("maxLength")
     return f"text of 1 to {longest_chars} characters" if longest_chars else "text that is not blank"
+
+
+def with_bounds_in_words(schema: Schema) -> Schema:
+    """Give an object's schema in which descriptions say the bounds of whole numbers, for clients that strip them."""
+    fields: Schema = schema.get("properties", {})
+    return {**schema, "properties": {name: _bounded(field) for name, field in fields.items()}}
+
+
+def _bounded(field: Schema) -> Schema:
+    """Add `least-most` to a whole number that has no description; for more there is no room."""
+    if field.get("type") == "integer" and "description" not in field:
+        return {**field, "description": f"{field['minimum']}-{field['maximum']}"}
+    return field

@@ -17,6 +17,7 @@ __all__ = [
     "main",
     "mcp_clients",
     "principals",
+    "props",
     "remote",
     "running",
     "sandbox",

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shlex
 import shutil
 import sys
 import sysconfig
 from pathlib import Path
 
-from seedance_mcp.origin import PACKAGE
+from seedance_mcp.origin import PACKAGE, program, typed_line
 
 _COMMANDS = (
     *("serve", "keep", "demo", "sandbox", "models", "verify", "tasks", "spending"),
@@ -22,14 +20,14 @@ _NAMED = re.compile(rf"(?<![\w./-]){PACKAGE} (?=(?:{'|'.join(_COMMANDS)})\b)")
 
 def own_words() -> list[str]:
     """Give the program and its first arguments by absolute path, which need no PATH."""
-    script = Path(sysconfig.get_path("scripts"), f"{PACKAGE}.exe" if os.name == "nt" else PACKAGE)
+    script = Path(sysconfig.get_path("scripts"), program(PACKAGE))
     return [str(script)] if script.exists() else [sys.executable, "-m", "seedance_mcp"]
 
 
 def invocation() -> str:
     """Give what a user types in this shell to start this installation."""
     own, found = own_words(), shutil.which(PACKAGE)
-    return PACKAGE if found and Path(found).resolve() == Path(own[0]).resolve() else shlex.join(own)
+    return PACKAGE if found and Path(found).resolve() == Path(own[0]).resolve() else typed_line(own)
 
 
 def as_typed(text: str) -> str:

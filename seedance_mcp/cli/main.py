@@ -76,7 +76,7 @@ def parser() -> argparse.ArgumentParser:
     serve.set_defaults(run=_serve)
     keep = commands.add_parser("keep", help="only follow everybody's tasks and save what is finished, beside the servers")
     keep.set_defaults(run=_keep)
-    demo = commands.add_parser("demo", help="make three videos on the sandbox: no key, no cost")
+    demo = commands.add_parser("demo", help="make a film of three shots on the sandbox: no key, no cost")
     demo.add_argument("--output", help="folder for the videos; default: ./seedance-videos")
     demo.set_defaults(run=_demo)
     _add_provider(commands)

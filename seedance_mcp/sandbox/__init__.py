@@ -8,5 +8,6 @@ __all__ = [
     "kept_tasks",
     "order",
     "provider",
+    "scene",
     "serve",
 ]

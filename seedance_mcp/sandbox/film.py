@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import array
-import hashlib
 import io
 import math
 import tempfile
@@ -18,11 +17,15 @@ from av.audio.frame import AudioFrame
 from PIL import Image, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
 
 from seedance_mcp.sandbox.order import Order
+from seedance_mcp.sandbox.scene import backdrops, share
 
 _SOUND_HERTZ = 48_000
 _SOUND_SAMPLES = 1024
 """In one frame of sound."""
 _CHORD_HERTZ = (220.0, 277.18, 329.63)
+_BAND = (0, 0, 0, 120)
+"""Behind the text; what is below it stays visible."""
+_FADE_SECONDS = 0.4
 _LOUDNESS = 2000
 """Amplitude of one tone; 32,767 is the loudest."""
 
@@ -67,82 +70,65 @@ def _opened(data: bytes) -> Image.Image | None:
 
 
 def _frames(order: Order, pictures: list[Image.Image]) -> Iterator[Image.Image]:
-    overlay, mask = _overlay(order)
-    for number, frame in enumerate(_backdrops(order, pictures)):
-        frame.paste(overlay, (0, 0), mask)
-        _draw_clock(frame, order, number)
-        yield frame
+    bands = _overlay(order)
+    for number, frame in enumerate(backdrops(order, pictures)):
+        seen = _seen(number, order)
+        clear = frame.copy() if 0 < seen < 1 else frame
+        if seen:
+            for top, band, mask in bands:
+                frame.paste(band, (0, top), mask)
+            _draw_clock(frame, order, number)
+        yield Image.blend(clear, frame, seen) if 0 < seen < 1 else frame
 
 
-def _backdrops(order: Order, pictures: list[Image.Image]) -> Iterator[Image.Image]:
-    """Blend each picture into the next over the whole length, or let a gradient drift where there is no picture."""
-    fitted = [ImageOps.fit(picture, order.size) for picture in pictures] or [_gradient(order)]
-    for number in range(order.frames):
-        at = _share(number, order) * (len(fitted) - 1)
-        left = min(int(at), len(fitted) - 2) if len(fitted) > 1 else 0
-        right = min(left + 1, len(fitted) - 1)
-        shown = Image.blend(fitted[left], fitted[right], at - left) if right > left else fitted[left].copy()
-        yield shown if pictures else _drifted(shown, number, order)
-
-
-def _share(number: int, order: Order) -> float:
-    """Give how much of the film is over at one frame, from 0 to 1."""
-    return number / max(1, order.frames - 1)
-
-
-def _gradient(order: Order) -> Image.Image:
-    """Draw two colours that depend on the prompt, twice as wide as the frame."""
-    seed = hashlib.sha256(order.prompt.encode()).digest()
-    dark, light = (tuple(30 + byte % 90 for byte in seed[:3]), tuple(90 + byte % 130 for byte in seed[3:6]))
-    ramp: Any = Image.linear_gradient("L").rotate(90)
-    ramp = ramp.resize((order.size.width_px * 2, order.size.height_px))
-    return Image.composite(
-        Image.new("RGB", ramp.size, (light[0], light[1], light[2])),
-        Image.new("RGB", ramp.size, (dark[0], dark[1], dark[2])),
-        ramp,
-    )
-
-
-def _drifted(wide: Image.Image, number: int, order: Order) -> Image.Image:
-    width, height = order.size
-    left = int(number / order.frames * width)
-    return wide.crop((left, 0, left + width, height))
+def _seen(number: int, order: Order) -> float:
+    """Give how much of the text is to be seen: none in the first and last frame, from which a film is continued."""
+    edge = min(number, order.frames - 1 - number) / order.frames_per_second
+    return min(1.0, edge / _FADE_SECONDS)
 
 
 def _font(height_px: int) -> Any:
     return ImageFont.load_default(max(10, height_px))
 
 
-def _overlay(order: Order) -> tuple[Image.Image, Image.Image]:
-    """Draw what stays the same in every frame, and its mask: the label above, the prompt below, each on a band."""
+def _overlay(order: Order) -> list[tuple[int, Image.Image, Image.Image]]:
+    """Draw what stays the same in every frame, the label above and the prompt below.
+
+    Returns:
+        Two bands: how many pixels from the top each begins, what is drawn, and its mask.
+    """
     width, height = order.size
-    unit = min(width, height) // 18
+    unit = min(width, height) // 22
     layer = Image.new("RGBA", (width, height), (0, 0, 0, 0))
     draw = ImageDraw.Draw(layer)
-    lines = textwrap.wrap(order.prompt, max(12, int(width / (unit * 0.52))), max_lines=4, placeholder=" …")
-    top = height - unit * (len(lines) * 1.3 + 1.6)
-    draw.rectangle((0, 0, width, unit * 3.4), fill=(0, 0, 0, 150))
-    draw.rectangle((0, top, width, height), fill=(0, 0, 0, 150))
-    draw.text((unit, unit * 0.4), "SANDBOX", font=_font(int(unit * 1.2)), fill=(255, 209, 102, 255))
-    draw.text((unit, unit * 2.0), f"{order.model}   {order.label}", font=_font(int(unit * 0.8)), fill=(255, 255, 255, 255))
+    small, plain = _font(int(unit * 0.8)), _font(unit)
+    about = f"SANDBOX   {order.model}   {order.label}"
+    draw.rectangle((0, 0, unit * 1.4 + draw.textlength(about, small), unit * 1.7), fill=_BAND)
+    draw.text((unit * 0.7, unit * 0.35), about, font=small, fill=(255, 209, 102, 255))
+    lines = textwrap.wrap(order.prompt, max(12, int(width / (unit * 0.52))), max_lines=3, placeholder=" …")
+    top = height - unit * (len(lines) * 1.3 + 1.1)
+    draw.rectangle((0, top, width, height), fill=_BAND)
     for number, line in enumerate(lines):
-        draw.text((unit, top + unit * (0.4 + number * 1.3)), line, font=_font(unit), fill=(255, 255, 255, 255))
-    return layer.convert("RGB"), layer.getchannel("A")
+        draw.text((unit * 0.7, top + unit * (0.3 + number * 1.3)), line, font=plain, fill=(255, 255, 255, 255))
+    parts = [(at, layer.crop((0, at, width, end))) for at, end in ((0, unit * 2), (int(top), height))]
+    return [(at, part.convert("RGB"), part.getchannel("A")) for at, part in parts]
 
 
 def _draw_clock(frame: Image.Image, order: Order, number: int) -> None:
     """Draw the running time code, and a bar that grows along the lower edge."""
-    unit = min(frame.size) // 18
+    unit = min(frame.size) // 22
     seconds, rest = divmod(number, order.frames_per_second)
     draw = ImageDraw.Draw(frame)
     draw.text(
-        (frame.width - unit, unit * 0.4),
+        (frame.width - unit * 0.7, unit * 0.35),
         f"{seconds // 60:02}:{seconds % 60:02}:{rest:02}",
-        font=_font(int(unit * 1.2)),
+        font=_font(int(unit * 0.8)),
         fill="white",
         anchor="ra",
+        stroke_width=1,
+        stroke_fill="black",
     )
-    bar = (0, frame.height - unit // 4, frame.width * _share(number, order), frame.height)
+    bar = (0, frame.height - unit // 4, frame.width * share(number, order), frame.height)
     draw.rectangle(bar, fill=(255, 209, 102))
 
 

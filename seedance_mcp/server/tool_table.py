@@ -10,7 +10,7 @@ import mcp_types as types
 from pydantic import BaseModel
 
 from seedance_mcp.catalogue.edition import Edition
-from seedance_mcp.catalogue.json_schema import Schema, result_schema_of
+from seedance_mcp.catalogue.json_schema import Schema, result_schema_of, with_bounds_in_words
 from seedance_mcp.catalogue.profiles import Profile, create_video_schema
 from seedance_mcp.errors import SeedanceError
 from seedance_mcp.server import player
@@ -47,9 +47,7 @@ class ToolSpec(NamedTuple):
             name=self.name,
             title=self.title,
             description=self.description,
-            input_schema=arguments.input_schema(edition, self.schema)
-            if self.schema
-            else create_video_schema(edition, profile, arguments.CreateOptions),
+            input_schema=self._input_schema(edition, profile),
             output_schema=_output_schema(self.result) if self.result.structured else None,
             icons=[types.Icon(src=_svg(self.icon), mime_type="image/svg+xml", sizes=["any"])],
             annotations=types.ToolAnnotations(
@@ -61,6 +59,13 @@ class ToolSpec(NamedTuple):
             ),
             _meta=self.meta,
         )
+
+    def _input_schema(self, edition: Edition, profile: Profile) -> Schema:
+        """Give the schema of the input; its short form repeats bounds in descriptions: such clients strip numbers."""
+        if self.schema is None:
+            return create_video_schema(edition, profile, arguments.CreateOptions)
+        schema = arguments.input_schema(edition, self.schema)
+        return with_bounds_in_words(schema) if profile == "flat" else schema
 
 
 def _svg(path: str) -> str:
@@ -126,7 +131,7 @@ TOOLS: tuple[ToolSpec, ...] = (
     ToolSpec(
         name="list_models",
         title="List models",
-        description="Compare models: limits, media taken, rules, price. Free. Next: create_video (give model for its schema).",
+        description="Compare models: limits, media, rules, price. Free. Next: create_video (model gives its schema).",
         icon="M1 1h6v1H1zM1 4h6v1H1zM1 7h6v1H1z",
         read=_reads(arguments.ListModels),
         run=models.list_models,
@@ -167,8 +172,7 @@ TOOLS: tuple[ToolSpec, ...] = (
         name="wait_for_video",
         title="Wait for a video",
         description=(
-            "Wait until a task is finished. Free. Out of time, it is still running: call again. "
-            "Next, when completed and not saved: download_video."
+            "Wait until a task is finished. Free. Still running: call again. When completed and not saved: download_video."
         ),
         icon="M1 0h6L4 4l3 4H1l3-4z",
         read=_reads(arguments.WaitForVideo),
@@ -184,7 +188,7 @@ TOOLS: tuple[ToolSpec, ...] = (
         name="upload_asset",
         title="Upload an asset",
         description=(
-            "Bring an image, video, audio or a frame of a finished video: gives the reference that model takes, converted "
+            "Bring an image, video, audio or frame of a finished video: gives the reference that model takes, converted "
             "and reviewed. Free. Next: create_video with reference in one of use_in."
         ),
         icon="M4 0l3 4H5v4H3V4H1z",
@@ -196,7 +200,7 @@ TOOLS: tuple[ToolSpec, ...] = (
     ToolSpec(
         name="download_video",
         title="Save a video",
-        description="Save a finished video; gives its path. Free. Video URLs expire within days.",
+        description="Save a finished video; gives its path. Free. URLs expire within days.",
         icon="M3 0h2v3h2L4 6 1 3h2zM0 7h8v1H0z",
         read=_reads(arguments.DownloadVideo),
         run=_download_video,
@@ -206,7 +210,7 @@ TOOLS: tuple[ToolSpec, ...] = (
     ToolSpec(
         name="preview_video",
         title="Preview a video",
-        description="See first, middle and last frame of up to four completed videos. Free.",
+        description="See first, middle and last frame of up to 4 completed videos. Free.",
         icon="M0 2h2v4H0zM3 2h2v4H3zM6 2h2v4H6z",
         read=_reads(arguments.PreviewVideo),
         run=_preview_video,
@@ -228,8 +232,8 @@ TOOLS: tuple[ToolSpec, ...] = (
         name="list_tasks",
         title="List tasks",
         description=(
-            "Tasks made here, newest first, from earlier sessions too, with totals (cost, unsaved). Free. "
-            "Next: wait_for_video for a running one."
+            "Tasks made here, newest first, earlier sessions too; totals (cost, unsaved). Free. "
+            "Next, if running: wait_for_video."
         ),
         icon="M0 1h2v2H0zM3 1h5v2H3zM0 5h2v2H0zM3 5h5v2H3z",
         read=_reads(arguments.ListTasks),
@@ -241,7 +245,7 @@ TOOLS: tuple[ToolSpec, ...] = (
     ToolSpec(
         name="get_asset",
         title="Get an asset",
-        description="Check an asset's review, or get a fresh reference of @name. Free. Next, when ready: create_video.",
+        description="Check an asset's review, or get a fresh reference of @name. Free. When ready: create_video.",
         icon="M4 0l4 4-4 4-4-4z",
         read=_reads(arguments.GetAsset),
         run=_get_asset,
@@ -252,7 +256,7 @@ TOOLS: tuple[ToolSpec, ...] = (
     ToolSpec(
         name="list_assets",
         title="List assets",
-        description="The assets kept by name. Free. Next: get_asset.",
+        description="Assets kept by name. Free. Next: get_asset.",
         icon="M0 0h3v3H0zM5 0h3v3H5zM0 5h3v3H0z",
         read=_reads(arguments.ListAssets),
         run=_list_assets,

@@ -116,16 +116,18 @@ def test_an_interrupt_ends_without_a_traceback(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.slow
-def test_the_demo_makes_three_real_videos(tmp_path: Path) -> None:
+def test_the_demo_makes_a_film_of_three_shots(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "seedance_mcp", "demo", "--output", str(tmp_path / "videos")]
     done = ran(command)
     assert done.returncode == 0, done.stderr
+    shots: list[int] = []
     for path in sorted((tmp_path / "videos").iterdir()):
         assert str(path) in done.stdout
         with av.open(path) as container:
-            assert container.streams.video[0].frames == 5 * 24
-    assert len(list((tmp_path / "videos").iterdir())) == 3
-    assert "0.25 JimiCoin at the sandbox's invented prices" in done.stdout
+            assert len(container.streams.audio) == 1
+            shots.append(container.streams.video[0].frames)
+    assert shots == [4 * 24, 4 * 24, 4 * 24, 12 * 24]
+    assert "0.2 JimiCoin at the sandbox's invented prices" in done.stdout
     assert done.stderr == ""
 
 

@@ -44,7 +44,7 @@ def files() -> list[Path]:
 
 
 def test_the_wheel_made_the_films_of_the_demo(clone: Path) -> None:
-    assert len(list((clone / "dist" / "films").glob("*.mp4"))) == 3
+    assert len(list((clone / "dist" / "films").glob("*.mp4"))) == 4
 
 
 def test_the_sbom_names_this_version_and_every_library_of_the_lock(clone: Path) -> None:

@@ -76,7 +76,7 @@ def test_a_newcomer_has_films_passing_tests_and_a_connected_client(name: str, tm
     if way.kept:
         typed(printed(way.kept), folder, home)
     typed(printed(way.demo), folder, home)
-    assert len(list((folder / "seedance-videos").glob("*.mp4"))) == 3
+    assert len(list((folder / "seedance-videos").glob("*.mp4"))) == 4
     if way.tests:
         started = typed(f"{printed(way.tests)} --cov-fail-under=0 {A_START}", folder, home)
         assert re.search(r"\b\d+ passed\b", started), started

@@ -14,7 +14,7 @@ import av
 import httpx
 import pytest
 from deadline import LONGEST_SECONDS, running
-from PIL import Image
+from PIL import Image, ImageChops, ImageStat
 
 from seedance_mcp.catalogue.edition import load_edition
 from seedance_mcp.sandbox import serve
@@ -81,7 +81,36 @@ def test_first_and_last_frame_are_blended_from_one_to_the_other() -> None:
     _, (first, half, last) = film(body, picture("red"), picture("blue"))
     assert middle(first) == (1, 0, 0)
     assert middle(last) == (0, 0, 1)
-    assert middle(half) not in {middle(first), middle(last)}
+    colour = half.getpixel((half.width // 2, half.height // 2))
+    assert isinstance(colour, tuple)
+    assert all(60 < colour[part] < 195 for part in (0, 2))
+
+
+def difference(one: Image.Image, other: Image.Image) -> float:
+    """How much two frames differ in their middle, where no text is."""
+    box = (160, 90, 480, 250)
+    return _difference(one.crop(box), other.crop(box))
+
+
+def _difference(one: Image.Image, other: Image.Image) -> float:
+    stat: Any = ImageStat.Stat(ImageChops.difference(one, other))
+    return max(stat.mean)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("given", [0, 1])
+def test_a_film_moves_and_its_first_frame_is_the_given_picture_without_text(given: int) -> None:
+    drawn = Image.new("RGB", (640, 360), "navy")
+    drawn.paste("orange", (180, 100, 300, 180))
+    target = io.BytesIO()
+    drawn.save(target, "PNG")
+    body = {"model": "seedance2.0-sp", "resolution": "480p", "ratio": "16:9", "duration": 4, "images": ["x"] * given}
+    _, (first, half, last) = film(body, *[target.getvalue()] * given)
+    assert difference(first, half) > 3
+    assert difference(half, last) > 3
+    if given:
+        shown: Any = first
+        assert _difference(shown.resize((640, 360)), drawn) < 3
 
 
 @pytest.mark.slow
