@@ -375,3 +375,10 @@ def test_spending_adds_up_by_model() -> None:
         ModelSpending("m", 1, Decimal(3), Decimal(4)),
         ModelSpending("n", 3, Decimal(6), Decimal(8)),
     ]
+
+
+def test_totals_add_up_field_by_field() -> None:
+    one = Totals(1, Decimal(2), Decimal(3), Decimal(4), 5, 6)
+    assert one + Totals(10, Decimal(20), Decimal(30), Decimal(40), 50, 60) == Totals(
+        11, Decimal(22), Decimal(33), Decimal(44), 55, 66
+    )

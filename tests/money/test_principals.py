@@ -134,10 +134,11 @@ async def test_what_is_written_again_after_a_lost_answer_is_there_once(open_ledg
 async def test_the_stricter_of_both_limits_holds(open_ledger: OpenLedger, tmp_path: Path, kind: str) -> None:
     general: dict[str, Any] = {f"max_cost_{kind}": Decimal(6)}
     async with running(tmp_path, open_ledger, **general) as shared:
-        for name, own in (("strict", 4), ("loose", 60)):
+        for name, own in (("strict", 4), ("exact", 5), ("loose", 60)):
             await shared.ledger.add_principal(Principal(name, NOON, Limits(**{kind: Decimal(own)})))
         with pytest.raises(BudgetExceeded, match=r"limit of 4 .* for this caller"):
             await create(shared, "strict")
+        await create(shared, "exact")
         await create(shared, "loose")
         if kind != "per_video":
             with pytest.raises(BudgetExceeded, match="limit of 6"):
