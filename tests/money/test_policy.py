@@ -24,6 +24,7 @@ from seedance_mcp.money.records import (
     State,
     Token,
     Took,
+    Totals,
     Verdict,
 )
 from seedance_mcp.task import FINAL, ProviderTask, Status
