@@ -11,13 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
-from platformdirs import (
-    user_data_path,
-    user_downloads_path,
-    user_music_path,
-    user_pictures_path,
-    user_videos_path,
-)
+from platformdirs import user_data_path, user_downloads_path, user_music_path, user_pictures_path, user_videos_path
 from pydantic import (
     AfterValidator,
     AliasChoices,
@@ -41,6 +35,7 @@ _PLACEHOLDER = re.compile(r"\$?\{.*\}|\$[A-Za-z_]\w*|%\w+%", re.DOTALL)
 """A value that a client left as it is in its own file: `${VARIABLE}`, `${input:…}`, `$VARIABLE`, `%VARIABLE%`, `{}`."""
 _LEFT_OVER = re.compile(r"\$[{(A-Za-z_]|%\w+%|\{.*\}", re.DOTALL)
 """The same inside a path."""
+_NO_TEXT = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _QUOTES = "\"'`"
 _HOST = re.compile(r"(?=.{1,253}$)\w([\w-]{0,61}\w)?(\.\w([\w-]{0,61}\w)?)*\.?")
 
@@ -165,6 +160,8 @@ def _path(value: Any) -> Any:
     text = str(value).strip()
     if text[:1] in _QUOTES or text[-1:] in _QUOTES:
         raise ValueError("must be without the quotes around it")
+    if _NO_TEXT.search(text):
+        raise ValueError("must be text: no control character, and no byte that is none of UTF-8")
     if _LEFT_OVER.search(text):
         raise ValueError("must be a plain path: a variable in it was not filled in")
     try:

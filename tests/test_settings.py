@@ -163,6 +163,8 @@ FOLDERS = ("DATA_DIR", "OUTPUT_DIR", "PRICES", "MEDIA_ROOTS")
     [
         ("data", "must be an absolute path, or begin with ~/"),
         ("./data", "must be an absolute path"),
+        ("/srv/vid\udcffeos", "must be text"),
+        ("/srv/a\nb", "must be text"),
         ("C:\\data" if os.name == "posix" else "/data", "must be an absolute path"),
         ('"/quoted"', "must be without the quotes around it"),
         ("'/quoted", "must be without the quotes around it"),

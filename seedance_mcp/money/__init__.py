@@ -4,7 +4,7 @@ __all__ = [
     "amounts",
     "announcements",
     "audit",
-    "errands",
+    "batches",
     "gate",
     "known_records",
     "ledger",

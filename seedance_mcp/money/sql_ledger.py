@@ -18,7 +18,7 @@ from seedance_mcp.errors import LedgerAway, SeedanceError, TaskNotFound
 from seedance_mcp.money import sql_assets, sql_leases, sql_lists, sql_people
 from seedance_mcp.money.announcements import Heard
 from seedance_mcp.money.audit import Action, Entry
-from seedance_mcp.money.errands import Errands
+from seedance_mcp.money.batches import Batches
 from seedance_mcp.money.known_records import KnownRecords
 from seedance_mcp.money.principals import Principal
 from seedance_mcp.money.records import (
@@ -71,7 +71,7 @@ class Engine:
         self._open_store, self._opening, self._opened = open_store, Lock(), list[Store]()
         self._closing = Event()
         self._reading, self._writing = anyio.CapacityLimiter(readers), anyio.CapacityLimiter(writers)
-        self._errands = Errands(self._reading) if readers == 1 else None
+        self._batches = Batches(self._reading) if readers == 1 else None
         self.known = KnownRecords()
 
     async def read(self, work: Callable[[Store], T]) -> T:
@@ -80,9 +80,9 @@ class Engine:
 
     async def look_up(self, work: Callable[[Store], T]) -> T:
         """Run a function that reads a row or two; where there is one thread, all such functions that wait go together."""
-        if self._errands is None:
+        if self._batches is None:
             return await self.read(work)
-        return await self._errands.run(lambda: self._patiently(work))
+        return await self._batches.run(lambda: self._patiently(work))
 
     async def write(self, work: Callable[[Store], T]) -> T:
         """Run a function that writes; once it has begun it ends, whoever gives up meanwhile."""

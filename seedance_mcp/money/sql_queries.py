@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from seedance_mcp.errors import TaskNotFound
 from seedance_mcp.money import policy, sql_people, sums
 from seedance_mcp.money.amounts import from_nano, from_text
 from seedance_mcp.money.records import (
@@ -110,13 +109,6 @@ class Reading:
     def joined(self) -> Films:
         """Give the films."""
         return Films(self.db, self.insertion_order, self.principal)
-
-    def get(self, key: str) -> Record:
-        """Give the request of a task id or request id, which must be there."""
-        found = self.find(key)
-        if found is None:
-            raise TaskNotFound(NO_SUCH_TASK)
-        return found
 
     def find_anybodys(self, column: str, value: str) -> Record | None:
         """Find the request of any principal by its `request_id` or `task_id`."""

@@ -146,9 +146,8 @@ class _Handlers:
         marked = result if is_marked else result.model_copy(update={"sandbox": self.settings.sandbox})
         content = marked.model_dump(mode="json") if result.structured else None
         text = marked.as_text(content or {})
-        if not _is_sound(text):  # it says all that the content holds
-            text, content = _sound(text), _sound(content)
-        return _result(text, content, [_block(each) for each in marked.attached()])
+        sound = _sound(text)  # it says all that the content holds
+        return _result(sound, content if sound == text else _sound(content), [_block(each) for each in marked.attached()])
 
     def _failed(self, error: SeedanceError) -> types.CallToolResult:
         sandbox = {"sandbox": True} if self.settings.sandbox else {}
@@ -280,15 +279,6 @@ def _block(attached: results.FileLink | results.Picture) -> types.ContentBlock:
         mime_type=attached.mime_type,
         size=attached.size_bytes,
     )
-
-
-def _is_sound(text: str) -> bool:
-    """Say whether a text is without halves of surrogate pairs."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _sound(value: Any) -> Any:

@@ -251,6 +251,9 @@ class Inline(Engine):
     async def read(self, work: Callable[[Store], T]) -> T:
         return work(self._store())
 
+    async def look_up(self, work: Callable[[Store], T]) -> T:
+        return work(self._store())
+
     async def write(self, work: Callable[[Store], T]) -> T:
         return work(self._store())
 

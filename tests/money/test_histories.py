@@ -103,7 +103,7 @@ COMPLETES = Step("end", number=0, again=True)
 SEEN = [create(1, process=2), passes(1), COMPLETES, call("get"), passes(1)]
 """A video whose charge was reported while it was made, where the provider does that."""
 FAILS, RELEASE = Step("end", number=0, again=False), Step("release")
-MARKING, POSTING, POSTED, ASKED = 6, 7, 8, 2
+MARKING, POSTING, POSTED, ASKED = 7, 8, 9, 2
 """The steps of a create before it is marked as sent, before its POST and after it, and the one after the account answered."""
 FOUND: dict[str, list[Step]] = {
     "a task begun before failed, and nobody saw it": [

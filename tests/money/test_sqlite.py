@@ -86,6 +86,23 @@ async def test_a_row_is_read_once_until_any_process_changes_the_ledger(tmp_path:
         assert (await other.get("task_1")).progress == 60
 
 
+class Untold(Counting):
+    """A store that cannot tell whether another process changed it, as a database of several readers."""
+
+    def version(self) -> None:
+        return None
+
+
+async def test_a_store_of_several_readers_is_asked_each_time(tmp_path: Path) -> None:
+    store = Untold(tmp_path / LEDGER_FILE)
+    async with aclosing(SqlLedger(Engine(lambda: store, readers=2), lambda: NOON)) as ledger:
+        await ledger.adopt("task_1", NOON)
+        store.reads = 0
+        for _ in range(2):
+            assert await ledger.find("task_1")
+        assert store.reads == 2
+
+
 async def test_rows_asked_for_longest_ago_are_forgotten_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(known_records, "RECORDS_KEPT", 2)
     store = Counting(tmp_path / LEDGER_FILE)

@@ -111,7 +111,7 @@ CAUSES = {
         "QuotaExceeded; concurrency reached; 并发已满; 请求频繁; 已限流; rate limit; rate_limit; ratelimit; too many calls; "
         "too frequent; RequestTooFast; 5 per minute; 5 per second"
     ),
-    "asset_not_ready": "审核中; not active; not yet active; under review; 素材无效; an asset",
+    "asset_not_ready": "审核中; asset a is not active; the asset is not yet active; under review; 素材无效; an asset",
     "model_unavailable": (
         "配置不存在; 不支持的模型; model not configured; model is not configured; model not supported; model not found"
     ),

@@ -103,7 +103,7 @@ async def test_standard_output_is_protocol_only_and_the_end_of_input_ends_the_se
         await process.stdin.send("\n".join([*map(json.dumps, lines), "not json", ""]).encode())
         answers: list[dict[str, Any]] = []
         received = b""
-        while len(answers) < 4:
+        while not {1, 2, 3, 4} <= {answer.get("id") for answer in answers}:
             received += await process.stdout.receive()
             *complete, received = received.split(b"\n")
             answers += map(json.loads, complete)
@@ -112,7 +112,6 @@ async def test_standard_output_is_protocol_only_and_the_end_of_input_ends_the_se
         errors = b"".join([chunk async for chunk in process.stderr])
     assert received == b""
     assert all(answer["jsonrpc"] == "2.0" for answer in answers)
-    assert {answer.get("id") for answer in answers} >= {1, 2, 3, 4}
     assert b"Traceback" not in errors
 
 

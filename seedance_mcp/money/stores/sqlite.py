@@ -91,7 +91,7 @@ class SqliteStore:
         with self._reader.turn, _translated():
             return self._reader.one(statement, *values)
 
-    def version(self) -> int:
+    def version(self) -> int | None:
         """Give a number that is another one as soon as any connection but the reader, which writes nothing, has committed."""
         with self._reader.turn, _translated():
             (number,) = self._reader.db.execute("PRAGMA data_version").fetchone()

@@ -11,16 +11,16 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from seedance_mcp.money.errands import Errands
+from seedance_mcp.money.batches import Batches
 
 pytestmark = pytest.mark.anyio
 
 
 class Away:
-    """Errands whose thread is busy until it is let go, so that whatever is asked meanwhile waits."""
+    """Batches whose thread is busy until it is let go, so that whatever is asked meanwhile waits."""
 
     def __init__(self) -> None:
-        self.errands = Errands(anyio.CapacityLimiter(1))
+        self.batches = Batches(anyio.CapacityLimiter(1))
         self.ran, self.came = list[str](), list[str]()
         self.go = threading.Event()
 
@@ -32,10 +32,10 @@ class Away:
         return run
 
     async def ask(self, name: str, work: Callable[[], str] | None = None) -> None:
-        self.came.append(await self.errands.run(work or self.work(name)))
+        self.came.append(await self.batches.run(work or self.work(name)))
 
     async def hold(self) -> None:
-        await self.errands.run(self.go.wait)
+        await self.batches.run(self.go.wait)
 
 
 @asynccontextmanager
@@ -75,7 +75,7 @@ async def test_what_one_raises_is_for_its_caller_alone() -> None:
 
         async def fail() -> None:
             with pytest.raises(KeyError, match="nobody"):
-                await held.errands.run(lambda: dict[str, str]()["nobody"])
+                await held.batches.run(lambda: dict[str, str]()["nobody"])
 
         group.start_soon(fail)
         group.start_soon(held.ask, "other")
@@ -98,19 +98,19 @@ async def test_whoever_gives_up_while_waiting_is_not_served_and_stops_nobody() -
 
 def test_whoever_gives_up_when_it_is_its_turn_lets_the_next_one_go() -> None:
     async def main() -> None:
-        errands, go, ran = Errands(anyio.CapacityLimiter(1)), threading.Event(), list[str]()
+        batches, go, ran = Batches(anyio.CapacityLimiter(1)), threading.Event(), list[str]()
         leaving = list[asyncio.Task[None]]()
 
         async def first() -> None:
-            await errands.run(go.wait)
+            await batches.run(go.wait)
             leaving[0].cancel()  # in the same turn of the event loop in which it was called
 
         async with anyio.create_task_group() as group:
             group.start_soon(first)
             await anyio.wait_all_tasks_blocked()
-            leaving.append(asyncio.create_task(errands.run(lambda: ran.append("gone"))))
+            leaving.append(asyncio.create_task(batches.run(lambda: ran.append("gone"))))
             await anyio.wait_all_tasks_blocked()
-            group.start_soon(errands.run, lambda: ran.append("stays"))
+            group.start_soon(batches.run, lambda: ran.append("stays"))
             await anyio.wait_all_tasks_blocked()
             go.set()
         assert ran == ["stays"]
@@ -141,9 +141,19 @@ async def test_whoever_gives_up_while_its_question_is_asked_stops_nobody() -> No
 
 
 async def test_a_call_that_was_given_up_before_asks_nothing() -> None:
-    errands, ran = Errands(anyio.CapacityLimiter(1)), list[str]()
+    batches, ran = Batches(anyio.CapacityLimiter(1)), list[str]()
     with anyio.CancelScope() as scope:
         scope.cancel()
-        await errands.run(lambda: ran.append("asked"))
+        await batches.run(lambda: ran.append("asked"))
     assert not ran
-    assert await errands.run(lambda: "answer") == "answer"
+    assert await batches.run(lambda: "answer") == "answer"
+
+
+async def test_where_no_thread_can_go_everybody_is_told_and_the_next_one_is_served() -> None:
+    thread = anyio.CapacityLimiter(1)
+    batches = Batches(thread)
+    await thread.acquire()  # the same task cannot take it twice
+    with pytest.raises(RuntimeError, match="already holding"):
+        await batches.run(lambda: "never")
+    thread.release()
+    assert await batches.run(lambda: "answer") == "answer"

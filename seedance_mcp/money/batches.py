@@ -12,7 +12,7 @@ import anyio.to_thread
 T = TypeVar("T")
 
 
-class _Errand(Generic[T]):
+class _Work(Generic[T]):
     """One function, and what it gave or raised."""
 
     def __init__(self, work: Callable[[], T]) -> None:
@@ -26,10 +26,13 @@ class _Errand(Generic[T]):
     def run(self) -> None:
         """Run it, in the worker thread."""
         try:
-            self._outcome = self._work()
+            self._outcome, self.is_done = self._work(), True
         except BaseException as failure:  # noqa: BLE001 - it is raised where it is waited for
-            self._failure = failure
-        self.is_done = True
+            self.fail(failure)
+
+    def fail(self, failure: BaseException) -> None:
+        """End it with what is raised where it is waited for."""
+        self._failure, self.is_done = failure, True
 
     def outcome(self) -> T:
         """Give what the function gave, or raise what it raised."""
@@ -38,18 +41,18 @@ class _Errand(Generic[T]):
         return cast("T", self._outcome)
 
 
-class Errands:
+class Batches:
     """The functions that wait for a thread, which takes all of them along each time it goes."""
 
     def __init__(self, thread: anyio.CapacityLimiter) -> None:
         """Take the limiter of the one thread, which may be lent for other work too."""
         self._thread = thread
-        self._waiting = list[_Errand[Any]]()
+        self._waiting = list[_Work[Any]]()
         self._is_away = False
 
     async def run(self, work: Callable[[], T]) -> T:
         """Run a function; one that takes long keeps those waiting that go with it."""
-        mine = _Errand(work)
+        mine = _Work(work)
         if self._is_away:
             await self._call(mine)
         else:
@@ -59,7 +62,7 @@ class Errands:
             await self._go()
         return mine.outcome()
 
-    async def _call(self, mine: _Errand[Any]) -> None:
+    async def _call(self, mine: _Work[Any]) -> None:
         """Wait until the function was run, or is the first of those that wait."""
         self._waiting.append(mine)
         try:
@@ -74,8 +77,12 @@ class Errands:
     async def _go(self) -> None:
         """Run all that wait; who was cancelled meanwhile comes back with the others."""
         taken, self._waiting, self._is_away = self._waiting, [], True
-        with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(lambda: [each.run() for each in taken], limiter=self._thread)
+        try:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(lambda: [each.run() for each in taken], limiter=self._thread)
+        except RuntimeError as failure:  # no thread could be started
+            for each in taken:
+                each.fail(failure)
         for each in taken:
             each.called.set()
         self._call_next()
