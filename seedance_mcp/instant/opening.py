@@ -36,7 +36,7 @@ _ADDRESS = rf"https://{_NAME}{_PORT}/?|http://(127\.0\.0\.1|localhost){_PORT}/?"
 _AMOUNT, _POSITIVE, _FOLDER, _SWITCH, _NEVER = (
     r"[0-9]{1,9}(\.[0-9]{1,9})?",
     r"[1-9][0-9]{0,8}",
-    ("/" if os.name == "posix" else r"[A-Za-z]:[\\/]") + r"[^\0\n:;$%{}\"'`]*",
+    ("/" if os.name == "posix" else r"[A-Za-z]:[\\/]") + r"[^\0-\x1f\x7f\ud800-\udfff:;$%{}\"'`]*",
     "[01]",
     "(?!)",
 )

@@ -338,9 +338,7 @@ class Session:
         now = self.now()
         key = record, int(now.timestamp()), tuple(warnings or ()), polled
         async with self._viewing:  # one of the thousand asks the ledger
-            shown = self._shown.get(key)
-            if shown is None:
-                shown = self._shown[key] = await self._new_view(record, now, warnings, polled=polled)
+            shown = self._shown[key] = self._shown.get(key) or await self._new_view(record, now, warnings, polled=polled)
         self._last_shown.append(shown)
         return shown
 
