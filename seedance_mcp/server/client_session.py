@@ -112,7 +112,8 @@ class McpCaller:
         if not self._is_heard:
             return await work()
         self._reported_at = anyio.current_time()
-        return await beside(self._beat, work)
+        async with beside(self._beat):
+            return await work()
 
     async def _beat(self) -> None:
         while True:

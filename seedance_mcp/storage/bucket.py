@@ -1,8 +1,8 @@
 """Keeps videos in a bucket of an object store: S3 and what speaks its protocol, Google Cloud Storage, Azure Blob Storage.
 
-Every video has a folder of its own, so that no two writers meet in one name. A key names its folder,
-so that another process finds what one that was killed has sent. Credentials and the endpoint come from the
-environment that the object store's own tools read, such as `AWS_ACCESS_KEY_ID` and `AWS_ENDPOINT_URL`.
+Every video has a folder of its own, so that no two writers meet in one name. A key names its folder, so that another process
+finds what one that was killed has sent. Credentials and the endpoint come from the environment that the object store's own
+tools read, such as `AWS_ACCESS_KEY_ID` and `AWS_ENDPOINT_URL`.
 """
 
 from __future__ import annotations

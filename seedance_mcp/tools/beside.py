@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
 
 import anyio
 
-T = TypeVar("T")
 
-
-async def beside(companion: Callable[[], Coroutine[Any, Any, None]], work: Callable[[], Awaitable[T]]) -> T:
-    """Await some work with a companion that ends with it; what the work raises comes out as it is, and in no group."""
-    came: list[T | Exception] = []
+@asynccontextmanager
+async def beside(companion: Callable[[], Coroutine[Any, Any, None]]) -> AsyncGenerator[None]:
+    """Run a companion until the block ends; what the block raises comes out as it is, and in no group."""
+    failed: Exception | None = None
     async with anyio.create_task_group() as group:
         group.start_soon(companion)
         try:
-            came.append(await work())
+            yield
         except Exception as failure:  # noqa: BLE001 - it leaves the group as what it is
-            came.append(failure)
+            failed = failure
         group.cancel_scope.cancel()
-    if isinstance(came[0], Exception):
-        raise came[0]
-    return came[0]
+    if failed:
+        raise failed

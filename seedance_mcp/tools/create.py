@@ -200,9 +200,9 @@ RENEW_SECONDS = 15.0
 async def _post(session: Session, request_id: str, request: VideoRequest) -> ProviderTask:
     """Send the request, and say in the ledger that its answer is awaited for as long as it is."""
     session.shared.awaiting[request_id] = session.ledger
-    post = partial(session.client.create_video, request.to_body(), request.route.path)
     try:
-        return await beside(partial(_renew, session), post)
+        async with beside(partial(_renew, session)):
+            return await session.client.create_video(request.to_body(), request.route.path)
     finally:
         del session.shared.awaiting[request_id]
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 import anyio
 
 from seedance_mcp.errors import DownloadFailed, LedgerUnusable, SeedanceError
+from seedance_mcp.tools.beside import beside
 from seedance_mcp.tools.session import Caller, Session
 
 CLAIM_SECONDS = 15.0
@@ -38,20 +40,12 @@ async def claimed(session: Session, request_id: str, caller: Caller | None) -> A
     """
     holder = f"save_{secrets.token_hex(8)}"
     await _take(session, request_id, holder, caller)
-    failed: Exception | None = None
     try:
-        async with anyio.create_task_group() as group:
-            group.start_soon(_keep, session, request_id, holder)
-            try:
-                yield
-            except Exception as error:  # noqa: BLE001 - raised again outside of the group, which would wrap it
-                failed = error
-            group.cancel_scope.cancel()
+        async with beside(partial(_keep, session, request_id, holder)):
+            yield
     finally:
         with anyio.CancelScope(shield=True), suppress(LedgerUnusable):  # else nobody could save it for a while
             await session.ledger.release_saving(request_id, holder)
-    if failed:
-        raise failed
 
 
 async def _take(session: Session, request_id: str, holder: str, caller: Caller | None) -> None:
