@@ -224,6 +224,12 @@ async def no_film(order: Order, pictures: list[bytes]) -> bytes:
     return b"no film"
 
 
+async def tiny_film(order: Order, pictures: list[bytes]) -> bytes:
+    """Give an MP4 of 2,104 bytes that is whole, and shows nothing."""
+    boxes = ((b"ftyp", b"isom" + bytes(12)), (b"mdat", bytes(2000)), (b"moov", bytes(64)))
+    return b"".join((8 + len(content)).to_bytes(4) + name + content for name, content in boxes)
+
+
 @dataclass(frozen=True)
 class Answer:
     """One tool result, both halves."""

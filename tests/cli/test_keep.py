@@ -14,10 +14,10 @@ from typing import Any
 import anyio
 import httpx
 import pytest
+from conftest import tiny_film
 from deadline import running
 
 from seedance_mcp.money.records import NewRequest, Wanted
-from seedance_mcp.sandbox.order import Order
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.sandbox.serve import run_in_background
 from seedance_mcp.settings import Settings
@@ -30,11 +30,6 @@ VIDEOS = 4
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-async def film(order: Order, pictures: list[bytes]) -> bytes:
-    boxes = ((b"ftyp", b"isom" + bytes(12)), (b"mdat", bytes(2000)), (b"moov", bytes(64)))
-    return b"".join((8 + len(content)).to_bytes(4) + name + content for name, content in boxes)
 
 
 async def create_for(shared: Shared, principal: str, number: int) -> None:
@@ -88,7 +83,7 @@ async def place_of(sandbox: Sandbox, folder: Path) -> AsyncGenerator[tuple[Share
 
 
 async def test_a_keeper_that_is_killed_in_the_middle_of_a_save_is_soon_replaced(tmp_path: Path) -> None:
-    sandbox = Held(film, queue_seconds=0.05, work_seconds=0.1)
+    sandbox = Held(tiny_film, queue_seconds=0.05, work_seconds=0.1)
     async with place_of(sandbox, tmp_path) as (shared, environment):
         await create_for(shared, "anna", 0)
         command = [sys.executable, "-m", "seedance_mcp", "keep"]
@@ -104,7 +99,7 @@ async def test_a_keeper_that_is_killed_in_the_middle_of_a_save_is_soon_replaced(
 
 
 async def test_two_keepers_save_everybodys_videos_once_and_one_that_is_killed_is_replaced(tmp_path: Path) -> None:
-    sandbox = Sandbox(film, queue_seconds=0.05, work_seconds=0.1)
+    sandbox = Sandbox(tiny_film, queue_seconds=0.05, work_seconds=0.1)
     async with place_of(sandbox, tmp_path) as (shared, environment):
         for number in range(VIDEOS):
             await create_for(shared, ("anna", "bert")[number % 2], number)

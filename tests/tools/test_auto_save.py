@@ -7,7 +7,7 @@ from pathlib import Path
 
 import anyio
 import pytest
-from conftest import OpenWorld, World
+from conftest import OpenWorld, World, tiny_film
 
 from seedance_mcp.sandbox.faults import Fault
 from seedance_mcp.sandbox.order import Order
@@ -17,13 +17,8 @@ from seedance_mcp.tools import auto_save, saving
 pytestmark = pytest.mark.anyio
 
 
-async def film(order: Order, pictures: list[bytes]) -> bytes:
-    boxes = ((b"ftyp", b"isom" + bytes(12)), (b"mdat", bytes(2000)), (b"moov", bytes(64)))
-    return b"".join((8 + len(content)).to_bytes(4) + name + content for name, content in boxes)
-
-
 def provider() -> Sandbox:
-    return Sandbox(film)
+    return Sandbox(tiny_film)
 
 
 def kept(world: World) -> list[str]:
@@ -78,7 +73,7 @@ async def test_two_servers_of_one_ledger_save_a_video_once(open_world: OpenWorld
 async def test_a_transfer_longer_than_a_claim_is_not_begun_by_another_server(open_world: OpenWorld) -> None:
     async def slow(order: Order, pictures: list[bytes]) -> bytes:
         await anyio.sleep(3 * saving.CLAIM_SECONDS)
-        return await film(order, pictures)
+        return await tiny_film(order, pictures)
 
     sandbox = Sandbox(slow)
     async with open_world(sandbox=sandbox, auto_save=True) as one, open_world(sandbox=sandbox, auto_save=True) as other:

@@ -16,12 +16,12 @@ from typing import Any
 import anyio
 import httpx
 import pytest
+from conftest import tiny_film
 from deadline import running
 from s3 import S3
 
 from seedance_mcp.money.records import NewRequest, Wanted
 from seedance_mcp.money.stores.sqlite import LEDGER_FILE
-from seedance_mcp.sandbox.order import Order
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.sandbox.serve import run_in_background
 from seedance_mcp.settings import Settings
@@ -39,11 +39,6 @@ IN_THE_BACKGROUND: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": sub
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-async def film(order: Order, pictures: list[bytes]) -> bytes:
-    boxes = ((b"ftyp", b"isom" + bytes(12)), (b"mdat", bytes(2000)), (b"moov", bytes(64)))
-    return b"".join((8 + len(content)).to_bytes(4) + name + content for name, content in boxes)
 
 
 @dataclass
@@ -129,7 +124,7 @@ def answer(process: subprocess.Popen[str]) -> dict[str, Any]:
 async def test_a_saver_that_is_killed_between_the_file_and_the_ledger_leaves_one_file(
     place: dict[str, str], kept: Callable[[], list[str]], request: pytest.FixtureRequest, first: str
 ) -> None:
-    sandbox, lock = Library(film, queue_seconds=0, work_seconds=0), ExitStack()
+    sandbox, lock = Library(tiny_film, queue_seconds=0, work_seconds=0), ExitStack()
     async with finished(sandbox, place) as (shared, environment, task_id):
         sandbox.may_send = lambda: lock.enter_context(nothing_is_written(place, request))
         command = KEEPER if first == "keeper" else [*DOWNLOADER, task_id, "the first"]
@@ -149,22 +144,31 @@ async def test_a_saver_that_is_killed_between_the_file_and_the_ledger_leaves_one
         assert saved["bytes"] == 2104
 
 
+@asynccontextmanager
+async def two_calls(
+    sandbox: Library, place: dict[str, str], tmp_path: Path
+) -> AsyncGenerator[tuple[subprocess.Popen[str], subprocess.Popen[str]]]:
+    """Ask two processes for one video; gives the one whose transfer is under way, and the other, which waits for that."""
+    piped: dict[str, Any] = {"stdout": subprocess.PIPE}
+    async with finished(sandbox, place) as (_, environment, task_id):
+        elsewhere, command = elsewhere_of(environment, tmp_path), [*DOWNLOADER, task_id, ""]
+        with running("the first call", command, env=environment, **piped) as one:
+            while not sandbox.transfers:  # noqa: ASYNC110 - another thread makes it true
+                await anyio.sleep(0.02)
+            with running("the second call", command, env=elsewhere, **piped) as other:
+                assert other.stdout
+                assert await anyio.to_thread.run_sync(other.stdout.readline) == WAITS
+                yield one, other
+
+
 async def test_two_processes_that_are_asked_at_once_transfer_a_video_once(
     place: dict[str, str], kept: Callable[[], list[str]], tmp_path: Path
 ) -> None:
-    sandbox, is_released = Library(film, queue_seconds=0, work_seconds=0), list[bool]()
+    sandbox, is_released = Library(tiny_film, queue_seconds=0, work_seconds=0), list[bool]()
     sandbox.may_send = is_released.copy
-    async with finished(sandbox, place) as (_, environment, task_id):
-        elsewhere = elsewhere_of(environment, tmp_path)
-        piped: dict[str, Any] = {"stdout": subprocess.PIPE}
-        with running("the first call", [*DOWNLOADER, task_id, ""], env=environment, **piped) as one:
-            while not sandbox.transfers:  # noqa: ASYNC110 - another thread makes it true
-                await anyio.sleep(0.02)
-            with running("the second call", [*DOWNLOADER, task_id, ""], env=elsewhere, **piped) as other:
-                assert other.stdout
-                assert await anyio.to_thread.run_sync(other.stdout.readline) == WAITS
-                is_released.append(True)
-                answers = [await anyio.to_thread.run_sync(answer, process) for process in (one, other)]
+    async with two_calls(sandbox, place, tmp_path) as (one, other):
+        is_released.append(True)
+        answers = [await anyio.to_thread.run_sync(answer, process) for process in (one, other)]
     assert len(kept()) == 1
     assert sandbox.transfers == 1
     assert [[each[name] for name in ("bytes", "sha256", "path")] for each in answers] == [
@@ -176,19 +180,11 @@ async def test_two_processes_that_are_asked_at_once_transfer_a_video_once(
 async def test_a_process_that_is_killed_in_a_transfer_is_replaced_when_its_claim_ends(
     place: dict[str, str], kept: Callable[[], list[str]], tmp_path: Path
 ) -> None:
-    sandbox, is_released = Library(film, queue_seconds=0, work_seconds=0), list[bool]()
+    sandbox, is_released = Library(tiny_film, queue_seconds=0, work_seconds=0), list[bool]()
     sandbox.may_send = is_released.copy
-    async with finished(sandbox, place) as (_, environment, task_id):
-        piped: dict[str, Any] = {"stdout": subprocess.PIPE}
-        with running("the first call", [*DOWNLOADER, task_id, ""], env=environment, **piped) as one:
-            while not sandbox.transfers:  # noqa: ASYNC110 - another thread makes it true
-                await anyio.sleep(0.02)
-            elsewhere = elsewhere_of(environment, tmp_path)
-            with running("the second call", [*DOWNLOADER, task_id, ""], env=elsewhere, **piped) as other:
-                assert other.stdout
-                assert await anyio.to_thread.run_sync(other.stdout.readline) == WAITS
-                one.kill()
-                saved = await anyio.to_thread.run_sync(answer, other)
+    async with two_calls(sandbox, place, tmp_path) as (one, other):
+        one.kill()
+        saved = await anyio.to_thread.run_sync(answer, other)
         is_released.append(True)
     assert saved["bytes"] == 2104
     assert len(kept()) == 1
