@@ -68,7 +68,7 @@ class NoArguments(Arguments):
 class ListModels(Arguments):
     """Filters; a model must fit all of them."""
 
-    model: Annotated[str | None, Field(description="One model: also gives its request_schema.")] = None
+    model: Annotated[str | None, Field(description="One model, with its request_schema.")] = None
     route: Annotated[str | None, Field(description="{routes}.")] = None
     resolution: Annotated[str | None, Field(description="{resolutions}.")] = None
     takes: list[Takes] | None = None
@@ -82,7 +82,7 @@ class CreateOptions(Arguments):
     allow_duplicate: Annotated[bool, Field(description="Pay again for a request already made.")] = False
     confirm_token: Annotated[str | None, Field(description="From confirmation_required, once the user agreed.")] = None
     project: Label | None = None
-    take: Annotated[int | None, Field(ge=1, le=99, description="Another number pays for another take.")] = None
+    take: Annotated[int | None, Field(ge=1, le=99, description="Another number pays anew.")] = None
 
 
 class CreateVideo(NamedTuple):
