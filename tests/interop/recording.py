@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 SNAPSHOTS = Path(__file__).parents[1] / "server" / "snapshots" / "tools"
-BOUNDS = {"minimum", "maximum", "maxItems", "maxLength"}
+BOUNDS = {"minimum", "maximum", "minItems", "maxItems", "maxLength"}
 LIMITS_IN_WORDS = "4-12: full; 4-15: sp mini mini-sp std; 1-15: md fast-i2v"
 DESCRIBED_BOUND = re.compile(rf"\b({'|'.join(BOUNDS)}): ([0-9.]+)")
 CHARGED = re.compile(r"charged\W+(no|yes|maybe)\b")
@@ -49,6 +49,7 @@ def judge_recording(expected: Shown, record: dict[str, Any], transport: str) -> 
     listed, snapshots = record["listed"], _snapshots(expected.form)
     bounds, described = _bounds(snapshots), _descriptions(listed)
     assert _bounds(listed) == (bounds if expected.bounds == "as numbers" else Counter())
+    assert _enumerations(listed) == _enumerations(snapshots)
     assert _described_bounds(described) == (bounds if expected.bounds == "in descriptions" else Counter())
     assert {text for text in _descriptions(snapshots) if not any(each.startswith(text) for each in described)} == set()
     assert (LIMITS_IN_WORDS in described) is (expected.form == "flat")
@@ -83,6 +84,11 @@ def _fields(value: Any) -> Iterator[tuple[str, Any]]:
 
 def _bounds(tools: Any) -> Counter[tuple[str, float]]:
     return Counter((name, value) for name, value in _fields(tools) if name in BOUNDS)
+
+
+def _enumerations(tools: Any) -> Counter[tuple[str, ...]]:
+    """Every list of allowed values, which no client is expected to strip."""
+    return Counter(tuple(value) for name, value in _fields(tools) if name == "enum" and isinstance(value, list))
 
 
 def _described_bounds(descriptions: list[str]) -> Counter[tuple[str, float]]:
