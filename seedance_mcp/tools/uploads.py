@@ -399,7 +399,7 @@ async def get_asset(session: Session, arguments: GetAsset, caller: Caller) -> As
     """Ask where the review of one asset stands; a refused asset is a normal result with `status` failed.
 
     Raises:
-        InvalidRequest: The reference is no asset, or the model's route has no review.
+        InvalidRequest: The reference is no asset, the model's route has no review, or the asset passed that of other routes.
         AssetRejected: The provider has no such asset.
     """
     model = find_model(session.edition, arguments.model)
@@ -414,6 +414,9 @@ async def get_asset(session: Session, arguments: GetAsset, caller: Caller) -> As
             field="reference",
             allowed=allowed,
         )
+    known = await session.ledger.media(arguments.reference)
+    if known and known.review not in {None, model.route.review}:
+        raise _reviewed_elsewhere(session, model, known)
     try:
         review = await reviews.get_asset(session.client, model, asset_id)
     except NoAsset as error:
@@ -422,5 +425,11 @@ async def get_asset(session: Session, arguments: GetAsset, caller: Caller) -> As
             "or bring the file with upload_asset.",
             field="reference",
         ) from error
-    known = await session.ledger.media(arguments.reference)
     return _asset(session, model, review, known and known.kind)
+
+
+def _reviewed_elsewhere(session: Session, model: Model, known: Media) -> InvalidRequest:
+    routes = [route.name for route in session.edition.routes if route.review == known.review]
+    allowed = f"a model of the route {' or '.join(routes)}, or the reference that upload_asset gives with {model.name}"
+    told = f"{urls.quoted(known.reference)} was reviewed for the route {', '.join(routes)} only; allowed: {allowed}."
+    return InvalidRequest(told, field="reference", allowed=allowed)
