@@ -69,7 +69,7 @@ class NoArguments(Arguments):
 class ListModels(Arguments):
     """Filters; a model must fit all of them."""
 
-    model: Annotated[str | None, Field(description="Also gives its request_schema.")] = None
+    model: Annotated[str | None, Field(description="Adds its request_schema.")] = None
     route: Annotated[str | None, Field(description="{routes}.")] = None
     resolution: Annotated[str | None, Field(description="{resolutions}.")] = None
     takes: list[Takes] | None = None
@@ -81,9 +81,9 @@ class CreateOptions(Arguments):
 
     dry_run: bool = False
     allow_duplicate: Annotated[bool, Field(description="Pay again for the same request.")] = False
-    confirm_token: Annotated[str | None, Field(description="From confirmation_required, once the user agreed.")] = None
+    confirm_token: Annotated[str | None, Field(description="From confirmation_required, after a yes.")] = None
     project: Label | None = None
-    take: Annotated[int | None, Field(ge=1, le=99, description="Another number pays for another.")] = None
+    take: Annotated[int | None, Field(ge=1, le=99, description="Another number pays anew.")] = None
 
 
 class CreateVideo(NamedTuple):
