@@ -21,7 +21,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from seedance_mcp.cli import jsonc_edit, remote, toml_edit, yaml_edit
-from seedance_mcp.cli.installed import ClientFile, client_files, is_here
+from seedance_mcp.cli.installed import ClientFile, client_files, is_here, places
 from seedance_mcp.cli.invocation import as_typed
 from seedance_mcp.cli.mcp_clients import BY_NAME, KEY, SERVER, ClientApp, ServerEntry, own_command, uvx_command
 from seedance_mcp.cli.remote import Access
@@ -247,7 +247,9 @@ def _with_entry(client: ClientApp, text: str, entry: ServerEntry) -> str:
     """Add the entry, and the client's question for the key if the entry refers to it."""
     if editor := _EDITORS.get(client.format):
         return editor.put(text, client.servers, entry)
-    text = jsonc_edit.put(text, (client.servers, SERVER), entry)
+    place = places(client, text)[0]
+    known = {name: value for name, value in entry.items() if name not in client.not_nested} if place[1:] else entry
+    text = jsonc_edit.put(text, (*place, SERVER), known)
     asked = [each for each in client.inputs if f"${{input:{each['id']}}}" in json.dumps(entry)]
     return reduce(lambda left, each: jsonc_edit.put(left, ("inputs", each["id"]), each), asked, text)
 
@@ -256,7 +258,7 @@ def _without_entry(client: ClientApp, text: str, own_containers: list[str]) -> s
     """Remove the entry, and those of our own containers that are empty then."""
     if editor := _EDITORS.get(client.format):
         return editor.remove(text, client.servers)
-    left = jsonc_edit.remove(text, (client.servers, SERVER))
+    left = reduce(lambda kept, place: jsonc_edit.remove(kept, (*place, SERVER)), places(client, text), text)
     left = reduce(lambda kept, each: jsonc_edit.remove(kept, ("inputs", each["id"])), client.inputs, left)
     return reduce(jsonc_edit.prune, own_containers, left) if left != text else text
 

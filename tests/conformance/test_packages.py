@@ -1,16 +1,19 @@
-"""The packages as their owners' validators see them."""
+"""The packages as their owners' validators see them, and the registry's entry by the schema that the registry published."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from workshop import closed_environment, node, node_modules
+from workshop import closed_environment, node, node_modules, venv
 
 TOP = Path(__file__).parent.parent.parent
 CLAUDE, GEMINI = "@anthropic-ai/claude-code@2.1.330", "@google/gemini-cli@0.61.0"
+SKILLSAW = next(each for each in re.findall(r'"(skillsaw==[\d.]+)"', (TOP / "pyproject.toml").read_text("utf-8")))
+"""It brings every schema of `server.json` that the registry published, and its rules for names and versions."""
 
 
 @pytest.fixture(scope="module")
@@ -39,3 +42,20 @@ def test_claude_code_accepts_the_plugin_and_its_marketplace(packages: Path, tmp_
 def test_gemini_cli_accepts_the_extension(packages: Path, tmp_path: Path) -> None:
     told = said(tmp_path, GEMINI, "gemini", "extensions", "validate", str(packages / "gemini"))
     assert "successfully validated" in told
+
+
+def linted(scratch: Path, entry: str) -> subprocess.CompletedProcess[str]:
+    """Look at a folder that holds an entry of the registry and nothing else."""
+    folder = scratch / "entry"
+    folder.mkdir(exist_ok=True)
+    (folder / "server.json").write_text(entry, "utf-8")
+    command = [str(venv(SKILLSAW) / "skillsaw"), "lint", str(folder)]
+    return subprocess.run(command, env=closed_environment(scratch), capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_the_registrys_entry_passes_its_published_schema(tmp_path: Path) -> None:
+    entry = (TOP / "server.json").read_text("utf-8")
+    whole, broken = linted(tmp_path, entry), linted(tmp_path, entry.replace('"filepath"', '"path"'))
+    assert "Repo type: mcp-registry" in whole.stdout
+    assert (whole.returncode, broken.returncode) == (0, 1), whole.stdout + broken.stdout
+    assert "server.json" in broken.stdout

@@ -90,6 +90,18 @@ async def test_the_page_of_limits_names_the_models_of_each_route_and_every_rule(
     assert all(RULES[rule] in page.text for route in load_edition().routes for rule in route.rules)
 
 
+BOUNDS = ("minimum", "maximum", "maxLength", "minItems", "maxItems")
+
+
+@pytest.mark.parametrize("edition", edition_names())
+async def test_the_short_form_says_every_bound_in_words_too(open_world: OpenWorld, edition: str) -> None:
+    for tool in await listed(open_world, schema_profile="flat", edition=load_edition(edition)):
+        for name, field in tool["inputSchema"]["properties"].items():
+            bounds = {field[key] for key in BOUNDS if key in field} - ({1} if "items" in field else set())
+            told = {float(number) for number in re.findall(r"(?:(?<!\d)-)?\d+(?:\.\d+)?", field.get("description", ""))}
+            assert bounds <= told, (tool["name"], name)
+
+
 @pytest.mark.parametrize("edition", edition_names())
 @pytest.mark.parametrize("profile", PROFILES)
 async def test_every_input_schema_is_portable(open_world: OpenWorld, profile: str, edition: str) -> None:

@@ -170,6 +170,7 @@ async def test_finished_videos_become_one_film_kept_like_any_other(open_world: O
     assert [each["task_id"] for each in film["clips"]] == arguments["tasks"]
     assert [each["seconds"] for each in film["clips"]] == [2.0, 2.0, 2.0]
     assert [each["cost"] for each in film["clips"]] == [*costs, costs[0]]
+    assert [each["saved"] for each in film["clips"]] == [True, False, True]
     (link,) = film.more
     assert isinstance(link, ResourceLink)
     assert link.size == film["bytes"]
