@@ -326,11 +326,11 @@ class Movements(NamedTuple):
     """A task runs, or ended at an estimate, of which it is not known what it was charged since."""
     charged: Decimal
     """What the requests made since then are known to have cost."""
-    returnable: Decimal = Decimal(0)
+    returnable: Decimal
     """The part of `charged` that may have been given back: of tasks that run, failed, or are of unknown outcome."""
-    hidden: bool = False
+    hidden: bool
     """A task that was begun before may have failed unseen, so that an account that did not move proves nothing."""
-    charges_before_end: bool = False
+    charges_before_end: bool
     """The newest charge that the provider reported for this model came while the task was still running."""
 
 
