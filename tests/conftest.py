@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import json
 import math
 import os
 import signal
@@ -14,11 +16,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from inspect import iscoroutinefunction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 import pytest
 from deadline import HERE, LONGEST_SECONDS, alarm, in_time
+from empty_ledger import open_copied
 from hypothesis import settings as hypothesis_settings
 from mcp import Client
 from mcp.client.session import ElicitationFnT
@@ -30,7 +33,6 @@ from trio.lowlevel import Task
 from trio.testing import MockClock, active_thread_count
 
 from seedance_mcp.catalogue.edition import Edition, load_edition
-from seedance_mcp.money.ledger import open_ledger as open_sqlite
 from seedance_mcp.provider.client import ProviderClient
 from seedance_mcp.provider.result_download import MOST_BYTES, Fetcher
 from seedance_mcp.provider.result_hosts import Resolve
@@ -66,6 +68,13 @@ def _refuse_the_world(event: str, arguments: tuple[Any, ...]) -> None:
 
 sys.addaudithook(_refuse_the_world)
 
+
+# Compiled tests are kept for the next run, whatever it is started with: each worker would compile a hundred modules anew.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# Where this library is installed, jsonschema compiles 38 grammars of addresses as it loads; no test checks an address by them.
+cast("dict[str, Any]", sys.modules)["rfc3987_syntax"] = None
 
 os.environ["PYTHONUTF8"] = "1"  # of the processes that run the tests: files are named in every script, whatever the locale
 
@@ -104,6 +113,23 @@ def a_bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SEEDANCE_BASE_URL", "http://127.0.0.1:9")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def each_schema_checked_once() -> Generator[None]:
+    """Each client checks the schemas of the tools that it calls; each test has a client, and the schemas are the same."""
+    from jsonschema import Draft202012Validator  # noqa: PLC0415 - only where tests run, not where they are handed out
+
+    check, sound = Draft202012Validator.check_schema, set[str]()
+
+    def check_once(schema: dict[str, Any], **options: Any) -> None:
+        if (text := json.dumps(schema)) not in sound:
+            check(schema, **options)
+            sound.add(text)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Draft202012Validator, "check_schema", staticmethod(check_once))
+        yield
+
+
 class JumpsWhenIdle(Instrument):
     """Lets a clock jump when everybody sleeps; a task that waits for a worker thread does not sleep, though trio thinks so."""
 
@@ -134,7 +160,7 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
     return "trio", {"clock": clock, "instruments": [JumpsWhenIdle(clock)]}
 
 
-ENGINES: dict[str, Callable[[], OpenLedger]] = {"sqlite": lambda: open_sqlite, "memory": memory_ledgers}
+ENGINES: dict[str, Callable[[], OpenLedger]] = {"sqlite": lambda: open_copied, "memory": memory_ledgers}
 """How each implementation of the ledger is opened: `memory` is a second one, which shows that the contract is the contract."""
 
 
@@ -155,6 +181,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         asked = [] if in_file else [metafunc.config.getoption("--store")]
         alone = metafunc.definition.get_closest_marker("processes") is not None
         metafunc.parametrize("engine", [*filter(None, asked)] or (list(ENGINES) if every and not alone else ["sqlite"]))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Spare the garbage collector what lives to the end: it would look through thousands of tests again and again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 FAST_ROWS = 3

@@ -83,10 +83,13 @@ def clip(shot: Shot) -> bytes:
 def _draw(container: Any, stream: Any, shot: Shot) -> None:
     images = cast("Any", av.VideoFrame)
     matrix = "ITU709" if shot.tags in {1, 9} or min(shot.size_px) >= 720 else "ITU601"
+    frame, drawn = cast("Any", None), None
     for number in range(shot.frames):
         colour = (60 + 2 * number,) * 3 if shot.counts else shot.colour
         colour = colour if number >= shot.flash_seconds * shot.rate else (0, 0, 0)
-        frame = images.from_image(Image.new("RGB", shot.size_px, colour)).reformat(format="yuv420p", dst_colorspace=matrix)
+        if colour != drawn:
+            picture, drawn = images.from_image(Image.new("RGB", shot.size_px, colour)), colour
+            frame = picture.reformat(format="yuv420p", dst_colorspace=matrix)
         frame.colorspace, frame.pts, frame.time_base = shot.tags or 2, number, 1 / shot.rate
         container.mux(stream.encode(frame))
     container.mux(stream.encode())

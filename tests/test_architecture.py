@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import statistics
+from collections.abc import Iterator, Mapping
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -55,12 +56,26 @@ HTTPX = {
 SDK_FOLDERS = {"server", "cli.demo"}
 
 
-def modules() -> dict[str, ast.Module]:
-    found = {path: ".".join(path.relative_to(ROOT).with_suffix("").parts) for path in sorted(ROOT.rglob("*.py"))}
-    return {name: ast.parse(path.read_text("utf-8")) for path, name in found.items()}
+class Modules(Mapping[str, ast.Module]):
+    """Every module by its dotted name; each is parsed when a test asks for it first."""
+
+    def __init__(self) -> None:
+        self._paths = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in sorted(ROOT.rglob("*.py"))}
+        self._parsed = dict[str, ast.Module]()
+
+    def __getitem__(self, name: str) -> ast.Module:
+        if name not in self._parsed:
+            self._parsed[name] = ast.parse(self._paths[name].read_text("utf-8"))
+        return self._parsed[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._paths)
+
+    def __len__(self) -> int:
+        return len(self._paths)
 
 
-MODULES = modules()
+MODULES = Modules()
 
 
 def imported(tree: ast.Module) -> set[str]:

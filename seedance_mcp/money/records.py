@@ -118,11 +118,12 @@ class AssetReference(NamedTuple):
 
 
 class Token(NamedTuple):
-    """A confirmation of the user: good for one request at one price, once, for a time."""
+    """A confirmation of the user: good for one take of one request at one price, once, for a time."""
 
     fingerprint: str
     """Of the request, after the principal."""
-    price: str
+    terms: str
+    """The price that was named, and the take."""
     expires_at: datetime
     used: bool
 
@@ -325,11 +326,11 @@ class Movements(NamedTuple):
     """A task runs, or ended at an estimate, of which it is not known what it was charged since."""
     charged: Decimal
     """What the requests made since then are known to have cost."""
-    returnable: Decimal = Decimal(0)
+    returnable: Decimal
     """The part of `charged` that may have been given back: of tasks that run, failed, or are of unknown outcome."""
-    hidden: bool = False
+    hidden: bool
     """A task that was begun before may have failed unseen, so that an account that did not move proves nothing."""
-    charges_before_end: bool = False
+    charges_before_end: bool
     """The newest charge that the provider reported for this model came while the task was still running."""
 
 

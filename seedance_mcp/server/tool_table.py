@@ -144,7 +144,7 @@ TOOLS: tuple[ToolSpec, ...] = (
         title="Create a video",
         description=(
             "Start one video from text, images, frames, videos or audio. COSTS MONEY, cannot be undone; answers at "
-            "once. dry_run checks and estimates for free. Local files: upload_asset first. "
+            "once. dry_run checks and prices it for free. Local files: upload_asset first. "
             "Never repeat after a lost answer. Next: wait_for_video."
         ),
         icon="M1 1l6 3-6 3z",
@@ -171,7 +171,7 @@ TOOLS: tuple[ToolSpec, ...] = (
     ToolSpec(
         name="wait_for_video",
         title="Wait for a video",
-        description=("Wait until a task is finished. Free. Still running: call again. Completed, not saved: download_video."),
+        description=("Wait until a task ends. Free. Still running: call again. Completed, not saved: download_video."),
         icon="M1 0h6L4 4l3 4H1l3-4z",
         read=_reads(arguments.WaitForVideo),
         run=_wait_for_video,
@@ -186,7 +186,7 @@ TOOLS: tuple[ToolSpec, ...] = (
         name="upload_asset",
         title="Upload an asset",
         description=(
-            "Bring an image, video, audio or frame of a finished video: gives the reference that model takes, converted "
+            "Bring an image, video, audio or frame of a video: gives the reference for that model, converted "
             "and reviewed. Free. Next: create_video, in a field of use_in."
         ),
         icon="M4 0l3 4H5v4H3V4H1z",
@@ -198,7 +198,7 @@ TOOLS: tuple[ToolSpec, ...] = (
     ToolSpec(
         name="download_video",
         title="Save a video",
-        description="Save a finished video; gives its path. Free. URLs expire in days.",
+        description="Save a finished video; gives its path. Free. URLs expire in days. Next: preview_video.",
         icon="M3 0h2v3h2L4 6 1 3h2zM0 7h8v1H0z",
         read=_reads(arguments.DownloadVideo),
         run=_download_video,
@@ -208,7 +208,7 @@ TOOLS: tuple[ToolSpec, ...] = (
     ToolSpec(
         name="preview_video",
         title="Preview a video",
-        description="See first, middle and last frame of completed videos. Free.",
+        description="See first, middle and last frame of completed videos. Free. Next: download_video.",
         icon="M0 2h2v4H0zM3 2h2v4H3zM6 2h2v4H6z",
         read=_reads(arguments.PreviewVideo),
         run=_preview_video,
@@ -219,7 +219,7 @@ TOOLS: tuple[ToolSpec, ...] = (
     ToolSpec(
         name="join_videos",
         title="Join videos",
-        description="Join completed videos. Free. Unequal ones get the first's size and rate.",
+        description="Join completed videos. Free. All get the first's size and rate. Next: preview_video.",
         icon="M0 1h3v6H0zM5 1h3v6H5zM3 3h2v2H3z",
         read=_reads(arguments.JoinVideos),
         run=_join_videos,
@@ -262,7 +262,7 @@ TOOLS: tuple[ToolSpec, ...] = (
     ToolSpec(
         name="get_balance",
         title="Get the balance",
-        description="Balance of account and key, money spent here, limits. Free.",
+        description="Account, key, money spent here, limits. Free. Next: create_video.",
         icon="M4 0a4 4 0 100 8 4 4 0 000-8z",
         read=_reads(arguments.NoArguments),
         run=balance.get_balance,

@@ -127,7 +127,7 @@ def _expires_at(session: Session, brought: _Brought | None, review: AssetReview)
 
 async def _named(session: Session, model: Model, review: AssetReview, brought: _Brought, name: str | None) -> Asset:
     """Give the result, and keep the reference below the asset's name where it has one."""
-    made = _asset(session, model, review, brought.kind, brought)
+    made = _asset(session, model, review, brought)
     if not name:
         return made
     await cast.remember_reference(session, name, model, review, _expires_at(session, brought, review))
@@ -371,9 +371,9 @@ async def _reviewed(
     return review
 
 
-def _asset(session: Session, model: Model, review: AssetReview, kind: Kind | None, found: _Brought | Media | None) -> Asset:
+def _asset(session: Session, model: Model, review: AssetReview, found: _Brought | Media | None) -> Asset:
     """Give the result; it expires only where the reference is the URL of an upload."""
-    brought = found if isinstance(found, _Brought) else None
+    brought, kind = found if isinstance(found, _Brought) else None, found.kind if found else None
     arguments = {"reference": review.reference, "model": model.name}
     again = Next(tool="get_asset", arguments=arguments, after_seconds=session.settings.min_poll_interval_seconds)
     return Asset(
@@ -411,7 +411,7 @@ async def get_asset(session: Session, arguments: GetAsset, caller: Caller) -> As
     """Ask where the review of one asset stands; a refused asset is a normal result with `status` failed.
 
     Raises:
-        InvalidRequest: The reference is no asset, or the model's route has no review.
+        InvalidRequest: The reference is no asset, the model's route has no review, or the asset passed that of other routes.
         AssetRejected: The provider has no such asset.
     """
     model = find_model(session.edition, arguments.model)
@@ -426,6 +426,9 @@ async def get_asset(session: Session, arguments: GetAsset, caller: Caller) -> As
             field="reference",
             allowed=allowed,
         )
+    known = await session.ledger.media(arguments.reference)
+    if known and known.review not in {None, model.route.review}:
+        raise _reviewed_elsewhere(session, model, known)
     try:
         review = await reviews.get_asset(session.client, model, asset_id)
     except NoAsset as error:
@@ -434,5 +437,11 @@ async def get_asset(session: Session, arguments: GetAsset, caller: Caller) -> As
             "or bring the file with upload_asset.",
             field="reference",
         ) from error
-    known = await session.ledger.media(arguments.reference)
-    return _asset(session, model, review, known and known.kind, known)
+    return _asset(session, model, review, known)
+
+
+def _reviewed_elsewhere(session: Session, model: Model, known: Media) -> InvalidRequest:
+    routes = [route.name for route in session.edition.routes if route.review == known.review]
+    allowed = f"a model of the route {' or '.join(routes)}, or the reference that upload_asset gives with {model.name}"
+    told = f"{urls.quoted(known.reference)} was reviewed for the route {', '.join(routes)} only; allowed: {allowed}."
+    return InvalidRequest(told, field="reference", allowed=allowed)

@@ -7,10 +7,11 @@ import zlib
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from tempfile import NamedTemporaryFile
 from typing import Any
 
-from corpus import BASE, box, film
+from corpus import BASE, Lazy, box, bytes_of, film
 
 MEGABYTES = 1 << 20
 
@@ -19,20 +20,21 @@ MEGABYTES = 1 << 20
 class Hostile:
     """A beginning, a piece that is repeated, and an end."""
 
-    head: bytes
-    piece: bytes
+    head: Lazy
+    piece: Lazy
     size_bytes: int
     tail: bytes = b""
 
     @contextmanager
     def written(self) -> Generator[Any]:
         """Give the file, written to the disk."""
-        block = self.piece * max(1, MEGABYTES // len(self.piece))
+        piece = bytes_of(self.piece)
+        block = piece * max(1, MEGABYTES // len(piece))
         with NamedTemporaryFile() as file:
-            file.write(self.head)
+            file.write(bytes_of(self.head))
             for _ in range(self.size_bytes // len(block)):
                 file.write(block)
-            file.write(self.piece)
+            file.write(piece)
             file.write(self.tail)
             file.flush()
             yield file
@@ -62,7 +64,13 @@ def late_stream() -> bytes:
 
 HEAD = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 640, 480, 8, 2, 0, 0, 0))
 END = chunk(b"IEND", b"")
-BOMB = zlib.compress(bytes(90_000_000))
+
+
+@cache
+def bomb() -> bytes:
+    return zlib.compress(bytes(90_000_000))
+
+
 PLAYABLE = {"an FLV whose pictures come late"}
 """Those that nothing is wrong with but their order, which has killed decoders."""
 HOSTILE = {
@@ -70,8 +78,8 @@ HOSTILE = {
     "a JPEG of fill bytes": Hostile(b"\xff\xd8", b"\xff", 100 * MEGABYTES, b"\xff\xd9"),
     "a PNG of empty texts": Hostile(HEAD, chunk(b"tEXt", b"a\0b"), 100 * MEGABYTES, END),
     "a PNG of unknown chunks": Hostile(HEAD, chunk(b"quUx", b""), 100 * MEGABYTES, END),
-    "a PNG with a bomb": Hostile(HEAD, chunk(b"zTXt", b"a\0\0" + BOMB), 0, END),
-    "a PNG with many bombs": Hostile(HEAD, chunk(b"iTXt", b"a\0\1\0\0\0" + BOMB), 40 * MEGABYTES, END),
+    "a PNG with a bomb": Hostile(HEAD, lambda: chunk(b"zTXt", b"a\0\0" + bomb()), 0, END),
+    "a PNG with many bombs": Hostile(HEAD, lambda: chunk(b"iTXt", b"a\0\1\0\0\0" + bomb()), 40 * MEGABYTES, END),
     "a WAV of empty chunks": Hostile(b"RIFF\xff\xff\xff\xffWAVE", b"LIST\0\0\0\0", 96 * MEGABYTES),
     "an MP4 of empty boxes": Hostile(box(b"ftyp", b"isomisom"), b"\0\0\0\x08free", 100 * MEGABYTES),
     "an MP4 of empty fragments": Hostile(
@@ -84,5 +92,5 @@ HOSTILE = {
     ),
     "a giant GIF": Hostile(b"GIF89a" + struct.pack("<HH", 65535, 65535), b"\0", 60 * MEGABYTES),
     "a GIF of empty extensions": Hostile(b"GIF89a" + struct.pack("<HHBBB", 64, 48, 0, 0, 0), b"\x21\xfe\0", 100 * MEGABYTES),
-    "an FLV whose pictures come late": Hostile(late_stream(), b"\0", 0),
+    "an FLV whose pictures come late": Hostile(late_stream, b"\0", 0),
 }

@@ -110,6 +110,7 @@ async def test_a_film_keeps_its_length_and_its_rate(
         assert len(made.sound) / made.hertz == pytest.approx(seconds, abs=0.05)
 
 
+@pytest.mark.slow
 async def test_a_film_of_one_frame_shows_it_as_long_as_before(open_world: OpenWorld, tmp_path: Path) -> None:
     one = Shot(size_px=(320, 320), rate=Fraction(1, 3), frames=1, tone_hertz=None)
     async with open_world() as world:

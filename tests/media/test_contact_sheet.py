@@ -106,7 +106,9 @@ def _jpeg(size: tuple[int, int]) -> bytes:
     return packed.getvalue()
 
 
-async def test_a_video_that_cannot_be_decoded_is_a_download_error(open_world: OpenWorld, film: bytes) -> None:
+async def test_a_video_that_cannot_be_decoded_is_a_download_error(open_world: OpenWorld) -> None:
+    film = film_of(Clip())
+
     async def broken(order: Order, pictures: list[bytes]) -> bytes:
         start = film.index(b"mdat") + 4
         end = start - 8 + int.from_bytes(film[start - 8 : start - 4])

@@ -17,9 +17,11 @@ from conftest import OpenWorld, png
 from corpus import (
     BASE,
     Clip,
+    Lazy,
     Sample,
     box,
     branded,
+    bytes_of,
     corpus,
     edited,
     film,
@@ -114,12 +116,12 @@ def test_every_container_of_sound_only_is_named() -> None:
     assert {FORMATS[name].kind for name in SOUND_ONLY.values()} == {"audio"}
 
 
-REFUSED = {
-    "photo.jpg": (heif(b"heic"), "The file is a HEIC photo, whatever its name says", "save it as JPEG or PNG"),
-    "photo.avif": (picture("AVIF"), "an AVIF picture", "save it as JPEG or PNG"),
-    "photo.cr3": (heif(b"crx "), "a Canon CR3 raw photo", "save it as JPEG or PNG"),
-    "clip.3gp": (branded(film(BASE), b"3gp5"), "a 3GP video", "save it as MP4 (H.264)"),
-    "sound.webm": (film(Clip("webm", None, "libopus")), "a WebM file with sound only", "save it as MP3 or WAV"),
+REFUSED: dict[str, tuple[Lazy, str, str]] = {
+    "photo.jpg": (lambda: heif(b"heic"), "The file is a HEIC photo, whatever its name says", "save it as JPEG or PNG"),
+    "photo.avif": (lambda: picture("AVIF"), "an AVIF picture", "save it as JPEG or PNG"),
+    "photo.cr3": (lambda: heif(b"crx "), "a Canon CR3 raw photo", "save it as JPEG or PNG"),
+    "clip.3gp": (lambda: branded(film(BASE), b"3gp5"), "a 3GP video", "save it as MP4 (H.264)"),
+    "sound.webm": (lambda: film(Clip("webm", None, "libopus")), "a WebM file with sound only", "save it as MP3 or WAV"),
     "text.bmp": (b"BM is a text." * 9, "none of the accepted formats", "bring a picture"),
     "text.mov": (b"All free." * 90, "none of the accepted formats", "bring a picture"),
 }
@@ -129,7 +131,7 @@ REFUSED = {
 @pytest.mark.anyio
 async def test_a_refusal_names_what_the_file_is_and_what_helps(open_world: OpenWorld, tmp_path: Path, name: str) -> None:
     content, title, way = REFUSED[name]
-    (tmp_path / name).write_bytes(content)
+    (tmp_path / name).write_bytes(bytes_of(content))
     async with open_world() as world:
         refused = await world.call("upload_asset", {"source": str(tmp_path / name), "model": "seedance2.0-std", "fit": "none"})
         assert refused.error["code"] == "file_rejected"
@@ -139,57 +141,61 @@ async def test_a_refusal_names_what_the_file_is_and_what_helps(open_world: OpenW
 
 
 LONG = replace(BASE, size_px=(640, 640), frames=360, rate=24, video="mjpeg", is_sparse=True)
-SEVEN = film(replace(LONG, frames=168, audio=None))
+SEVEN = replace(LONG, frames=168, audio=None)
 
 
 @pytest.mark.parametrize(
     ("content", "model", "words"),
     [
-        (film(replace(LONG, sound_seconds=15.07)), "seedance2.0-std", None),
+        (lambda: picture("GIF", (640, 480)), "seedance2.0-std", None),
         (
-            film(replace(LONG, frames=366, sound_seconds=15.0)),
-            "seedance2.0-std",
-            "15.2 s; allowed on the route std: 2 to 15 s",
-        ),
-        (
-            SEVEN[: len(SEVEN) // 2],
+            lambda: film(SEVEN)[: len(film(SEVEN)) // 2],
             "seedance2.0-std",
             "An mp4 video is cut short: save it as MP4 (H.264) anew. Nothing was sent.",
         ),
         (
-            picture("GIF", (640, 480)),
+            lambda: picture("GIF", (640, 480)),
             "seedance2.0-md",
             "has the format GIF; allowed on the route md: no GIF (the provider's route",
         ),
-        (picture("GIF", (640, 480)), "seedance2.0-std", None),
-        (picture("JPEG", (9, 9)) + b"\0", "seedance2.0-std", "9 x 9 px"),
-        (turned_picture("JPEG", 6, (750, 310)), "seedance2.0-std", None),
-        (turned_picture("JPEG", 6, (310, 800)), "seedance2.0-std", "800 x 310 px; allowed on the route std: width / height"),
+        (lambda: picture("JPEG", (9, 9)) + b"\0", "seedance2.0-std", "9 x 9 px"),
+        (lambda: film(replace(LONG, sound_seconds=15.07)), "seedance2.0-std", None),
         (
-            film(replace(LONG, rate=60, frames=60, is_sparse=False)),
+            lambda: film(replace(LONG, frames=366, sound_seconds=15.0)),
+            "seedance2.0-std",
+            "15.2 s; allowed on the route std: 2 to 15 s",
+        ),
+        (lambda: turned_picture("JPEG", 6, (750, 310)), "seedance2.0-std", None),
+        (
+            lambda: turned_picture("JPEG", 6, (310, 800)),
+            "seedance2.0-std",
+            "800 x 310 px; allowed on the route std: width / height",
+        ),
+        (
+            lambda: film(replace(LONG, rate=60, frames=60, is_sparse=False)),
             "seedance2.0-md",
             "The video (mjpeg, 60 frames per second) has 640 x 640 px",
         ),
         (
-            png(640, 480)[:-20] + bytes(31 << 20),
+            lambda: png(640, 480)[:-20] + bytes(31 << 20),
             "seedance2.0-std",
             "A png picture is cut short: save it as JPEG or PNG anew. The image has 31",
         ),
         (b"\x89PNG\r\n\x1a\n" + bytes(40) + b"IEND\xaeB`\x82", "seedance2.0-std", "A png picture cannot be decoded ("),
-        (branded(film(Clip(video=None, sound_seconds=3)), b"isom"), "seedance2.0-std", None),
+        (lambda: branded(film(Clip(video=None, sound_seconds=3)), b"isom"), "seedance2.0-std", None),
     ],
 )
 @pytest.mark.anyio
 async def test_an_upload_is_held_against_what_the_file_is(
-    open_world: OpenWorld, tmp_path: Path, content: bytes, model: str, words: str | None
+    open_world: OpenWorld, tmp_path: Path, content: Lazy, model: str, words: str | None
 ) -> None:
-    (tmp_path / "file").write_bytes(content)
+    (tmp_path / "file").write_bytes(sent := bytes_of(content))
     async with open_world() as world:
         arguments = {"source": str(tmp_path / "file"), "model": model, "wait_seconds": 0, "fit": "none"}
         done = await world.call("upload_asset", arguments)
         if words is None:
             assert re.fullmatch(r"Good for every model of the route std\.( It is [^A-Z]+\.)?", done["note"])
-            assert list(world.sandbox.uploads.values()) == [content]
+            assert list(world.sandbox.uploads.values()) == [sent]
         else:
             assert done.error["code"] == "file_rejected"
             assert words in done.text
@@ -198,7 +204,7 @@ async def test_an_upload_is_held_against_what_the_file_is(
 
 @pytest.mark.anyio
 async def test_a_clip_is_priced_by_the_longer_of_header_and_tracks(open_world: OpenWorld, tmp_path: Path) -> None:
-    (tmp_path / "a.mp4").write_bytes(edited(SEVEN, b"mvhd", 16, ">I", 2000))
+    (tmp_path / "a.mp4").write_bytes(edited(film(SEVEN), b"mvhd", 16, ">I", 2000))
     (tmp_path / "b.mp4").write_bytes(edited(film(replace(LONG, frames=48, audio=None)), b"mvhd", 16, ">I", 7000))
     request: dict[str, Any] = {"model": "seedance2.0-mini-video", "prompt": "x", "duration": 5}
     async with open_world() as world:
@@ -218,7 +224,7 @@ async def test_the_longer_of_header_and_tracks_counts_against_a_limit(
 ) -> None:
     prices = tmp_path / "prices.toml"
     prices.write_text('[[price]]\nname = "seedance2.0-mini-video"\nper = "second"\nunit_price = 1\n', "utf-8")
-    (tmp_path / "a.mp4").write_bytes(edited(SEVEN, b"mvhd", 16, ">I", 2000))
+    (tmp_path / "a.mp4").write_bytes(edited(film(SEVEN), b"mvhd", 16, ">I", 2000))
     request: dict[str, Any] = {"model": "seedance2.0-mini-video", "prompt": "x", "duration": 5}
     async with open_world(prices=prices, max_cost_per_day=limit) as world:
         brought = await world.call("upload_asset", {"source": str(tmp_path / "a.mp4"), "model": request["model"]})
@@ -326,8 +332,8 @@ def test_where_no_process_can_be_started_our_own_reader_decides(monkeypatch: pyt
     assert found == Content(FORMATS["png"], size_px=(640, 480))
 
 
-FRAGMENT = film(replace(BASE, audio=None, options=(("movflags", "frag_keyframe+empty_moov"),)))
-ODD = {
+FRAGMENT = replace(BASE, audio=None, options=(("movflags", "frag_keyframe+empty_moov"),))
+ODD: dict[str, tuple[Lazy, str | None]] = {
     "jpeg whose segments never end": (b"\xff\xd8" + segment(0xE1, b"") * 1001, "jpg"),
     "jpeg without segments": (b"\xff\xd8\xff\xe0\0\0", "jpg"),
     "jpeg of its first bytes": (b"\xff\xd8\xff", "jpg"),
@@ -358,7 +364,7 @@ ODD = {
         "mp4",
     ),
     "fragment of a version 1 clock": (
-        edited(FRAGMENT, b"tfdt", 0, ">B", 0),
+        lambda: edited(film(FRAGMENT), b"tfdt", 0, ">B", 0),
         "mp4",
     ),
     "jpeg with a maker": (
@@ -370,7 +376,7 @@ ODD = {
         "mkv",
     ),
     "movie with a box too short for its head": (box(b"ftyp", b"isom") + box(b"free", b"", 4), "mp4"),
-    "fragment without a clock": (FRAGMENT.replace(b"tfdt", b"free"), "mp4"),
+    "fragment without a clock": (lambda: film(FRAGMENT).replace(b"tfdt", b"free"), "mp4"),
     "tags upon tags": (b"ID3\4\0\0\0\0\0\0" * 17, None),
     "frames of two layers": (b"\xff\xfb\x90\0" + bytes(413) + b"\xff\xfd\x90\0" + bytes(999), None),
     "two frames of mp3": ((b"\xff\xfb\x90\0" + bytes(413)) * 2, "mp3"),
@@ -396,7 +402,7 @@ ODD = {
 @pytest.mark.parametrize("name", ODD)
 def test_an_odd_header_is_read_without_an_error(name: str) -> None:
     content, form = ODD[name]
-    with written(content) as file:
+    with written(bytes_of(content)) as file:
         found = recognise(file)
     assert (NAMES[found.form.title] if found else None) == form
 

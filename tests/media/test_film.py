@@ -104,6 +104,7 @@ def pop(film: Seen, joint: float) -> float:
 
 
 @pytest.mark.parametrize("hertz", [441.3, 733.7])
+@pytest.mark.slow
 def test_no_joint_pops(tmp_path: Path, hertz: float) -> None:
     _, film = joined(tmp_path, [replace(each, tone_hertz=hertz) for each in THREE])
     a_pop = 9000  # a step from a crest to silence

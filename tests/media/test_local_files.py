@@ -18,7 +18,7 @@ from typing import Any, cast
 
 import pytest
 from conftest import Answer, OpenWorld, World, png
-from corpus import FEW, Clip, box, film, tag, wave
+from corpus import FEW, Clip, Lazy, box, bytes_of, film, tag, wave
 
 from seedance_mcp.catalogue.edition import load_edition
 from seedance_mcp.errors import FileRejected
@@ -56,13 +56,10 @@ MIME_TYPES = {
 }
 
 
-ACCEPTED = {sample.name: sample for sample in FEW}
-
-
 @pytest.mark.parametrize("ending", MIME_TYPES)
 def test_every_accepted_format_is_known_by_its_content(ending: str, tmp_path: Path) -> None:
     path = tmp_path / "anything.bin"
-    path.write_bytes(ACCEPTED[ending].content)
+    path.write_bytes(bytes_of(FEW[ending]))
     with open_media(str(path), [tmp_path], UPLOADS) as found:
         assert (found.name, found.mime_type) == (f"anything.{ending}", MIME_TYPES[ending])
         assert ending in UPLOADS.endings[found.kind]
@@ -285,54 +282,54 @@ PAD = 2**20
     ("content", "model", "words"),
     [
         (png(300, 300), "seedance2.0-std", None),
-        (png(6000, 2400), "seedance2.0-std", None),
-        (png(2400, 6000), "seedance2.0-std", None),
+        (lambda: png(6000, 2400), "seedance2.0-std", None),
+        (lambda: png(2400, 6000), "seedance2.0-std", None),
         (png(299, 300), "seedance2.0-std", "299 x 300 px; allowed on the route std: each side 300 to 6000 px (the upstream"),
-        (png(6001, 3000), "seedance2.0-sp", "each side 300 to 6000 px"),
+        (lambda: png(6001, 3000), "seedance2.0-sp", "each side 300 to 6000 px"),
         (png(1000, 399), "seedance2.0-sp", "width / height 0.4 to 2.5"),
         (png(399, 1000), "sd2_mx_720p", "width / height 0.4 to 2.5"),
         (png(100, 100), "seedance2.0-md", "each side 300 to 6000 px"),
         (png(100, 100), "seedance2.0-fast-i2v", "each side 300 to 6000 px"),
-        (png(800, 800).ljust(30 * PAD, b"\0"), "seedance2.0-mini-sp", None),
+        (lambda: png(800, 800).ljust(30 * PAD, b"\0"), "seedance2.0-mini-sp", None),
         (
-            png(800, 800).ljust(30 * PAD + 1, b"\0"),
+            lambda: png(800, 800).ljust(30 * PAD + 1, b"\0"),
             "seedance2.0-mini-sp",
             "30.0 MB; allowed on the route mini-sp: up to 30 MB",
         ),
-        (movie(2, 1280, 720), "seedance2.0-sp", None),
-        (movie(15.04, 1280, 720), "seedance2.0-sp", None),
-        (movie(1.9, 1280, 720), "seedance2.0-sp", "1.9 s; allowed on the route sp: 2 to 15 s"),
-        (movie(15.1, 1280, 720), "sd2_mx_video_720p", "2 to 15 s"),
-        (movie(5, 640, 640), "seedance2.0-std", None),
-        (movie(5, 639, 640), "seedance2.0-std", "409600 to 2086876 pixels"),
-        (movie(5, 1448, 1442), "seedance2.0-std", "pixels in all"),
-        (movie(5, 1920, 700), "seedance2.0-std", "width / height 0.4 to 2.5"),
-        (movie(5, 250, 600), "seedance2.0-std", "each side 300 to 6000 px"),
-        (movie(5, 1280, 720).ljust(50 * PAD + 1, b"\0"), "seedance2.0-mini-video", "up to 50 MB"),
-        (movie(1, 720, 100), "seedance2.0-md", None),
-        (movie(15, 2160, 3840), "seedance2.0-md", None),
-        (movie(15.2, 1280, 720), "seedance2.0-md", "0 to 15 s (the provider's page SP Create Video"),
-        (movie(5, 719, 719), "seedance2.0-fast-md", "720 to 2160 px (which side is not stated)"),
-        (movie(5, 2161, 2161), "seedance2.0-fast-md", "720 to 2160 px"),
+        (lambda: movie(2, 1280, 720), "seedance2.0-sp", None),
+        (lambda: movie(15.04, 1280, 720), "seedance2.0-sp", None),
+        (lambda: movie(1.9, 1280, 720), "seedance2.0-sp", "1.9 s; allowed on the route sp: 2 to 15 s"),
+        (lambda: movie(15.1, 1280, 720), "sd2_mx_video_720p", "2 to 15 s"),
+        (lambda: movie(5, 640, 640), "seedance2.0-std", None),
+        (lambda: movie(5, 639, 640), "seedance2.0-std", "409600 to 2086876 pixels"),
+        (lambda: movie(5, 1448, 1442), "seedance2.0-std", "pixels in all"),
+        (lambda: movie(5, 1920, 700), "seedance2.0-std", "width / height 0.4 to 2.5"),
+        (lambda: movie(5, 250, 600), "seedance2.0-std", "each side 300 to 6000 px"),
+        (lambda: movie(5, 1280, 720).ljust(50 * PAD + 1, b"\0"), "seedance2.0-mini-video", "up to 50 MB"),
+        (lambda: movie(1, 720, 100), "seedance2.0-md", None),
+        (lambda: movie(15, 2160, 3840), "seedance2.0-md", None),
+        (lambda: movie(15.2, 1280, 720), "seedance2.0-md", "0 to 15 s (the provider's page SP Create Video"),
+        (lambda: movie(5, 719, 719), "seedance2.0-fast-md", "720 to 2160 px (which side is not stated)"),
+        (lambda: movie(5, 2161, 2161), "seedance2.0-fast-md", "720 to 2160 px"),
         (wave(2), "seedance2.0-std", None),
         (wave(15), "seedance2.0-std", None),
         (wave(1.8), "seedance2.0-std", "2 to 15 s"),
         (wave(16), "seedance2.0-sp", "2 to 15 s"),
-        (tag(MP3, 15 * PAD - len(MP3) - 10), "seedance2.0-std", None),
-        (tag(MP3, 15 * PAD - len(MP3) - 9), "seedance2.0-std", "up to 15 MB"),
+        (lambda: tag(MP3, 15 * PAD - len(MP3) - 10), "seedance2.0-std", None),
+        (lambda: tag(MP3, 15 * PAD - len(MP3) - 9), "seedance2.0-std", "up to 15 MB"),
     ],
 )
 @pytest.mark.anyio
 @pytest.mark.slow
 async def test_a_file_beyond_what_a_source_states_is_refused_before_it_is_sent(
-    open_world: OpenWorld, tmp_path: Path, content: bytes, model: str, words: str | None
+    open_world: OpenWorld, tmp_path: Path, content: Lazy, model: str, words: str | None
 ) -> None:
-    (tmp_path / "file").write_bytes(content)
+    (tmp_path / "file").write_bytes(sent := bytes_of(content))
     async with open_world() as world:
         arguments = {"source": str(tmp_path / "file"), "model": model, "wait_seconds": 0, "fit": "none"}
         answer = await world.call("upload_asset", arguments)
         if words is None:
-            assert list(world.sandbox.uploads.values()) == [content]
+            assert list(world.sandbox.uploads.values()) == [sent]
         else:
             assert answer.error["code"] == "file_rejected"
             assert words in answer.text
@@ -454,7 +451,7 @@ async def test_the_first_reference_video_is_priced_when_its_length_is_known(
             )
             for each in (clip, odd)
         ]
-    assert clip["note"] == "Good for every model of the route mini."
+    assert clip["note"] == "Good for every model of the route mini. It is 640x640 px, 3.52 s."
     assert "route mini. Not checked, because it cannot be read here: length and size in pixels. " in odd["note"]
     assert install_command("media") in odd["note"]
     assert known["estimated_cost"] == 0.45

@@ -18,6 +18,7 @@ from conftest import PROVIDER, OpenWorld, no_film
 from seedance_mcp.errors import BudgetExceeded
 from seedance_mcp.money.gate import Drift, check_limits, drift_of
 from seedance_mcp.money.prices import Estimate
+from seedance_mcp.money.principals import Limits, Principal
 from seedance_mcp.money.records import Spent, Used
 from seedance_mcp.provider.client import ProviderClient
 from seedance_mcp.sandbox.faults import Fault
@@ -193,6 +194,34 @@ def test_a_part_of_a_price_counts_too() -> None:
         words = f"at least {amount} JimiCoin" if refused else None
         with pytest.raises(BudgetExceeded, match=words) if words else nullcontext():
             check_limits(settings, estimate, nothing, NOON)
+
+
+SPENT = Spent(Decimal(1), Decimal(2), Decimal(0), Decimal(3), Decimal(4), Principal("anna", NOON))
+DRIFT = Drift(today=Decimal(10), total=Decimal(20))
+LIMITS: dict[str, tuple[str, int, int]] = {
+    "max_cost_per_video": ("per_video", 0, 0),
+    "max_cost_per_day": ("per_day", 1, 11),
+    "max_cost_total": ("total", 2, 22),
+    "max_cost_account_per_day": ("", 3, 13),
+    "max_cost_account_total": ("", 4, 24),
+}
+"""The setting, the limit of a principal's row that is like it, and what is gone of it: as the ledger knows, and with the drift."""
+
+
+def test_each_limit_counts_what_is_spent_and_what_the_account_used_beyond() -> None:
+    for name, (own, *gone) in LIMITS.items():
+        everybodys: dict[str, Any] = {name: Decimal(30)}
+        general, usual = Settings(**everybodys), Settings()
+        row = Principal("anna", NOON, Limits(**({own: Decimal(30)} if own else {})))
+        for settings, spent in ((general, SPENT), *([(usual, SPENT._replace(principal=row))] if own else [])):
+            for drift, used in zip((None, DRIFT), gone, strict=True):
+                left = Decimal(30 - used)
+                check_limits(settings, Estimate(left, "", currency="JimiCoin"), spent, NOON, drift)
+                with pytest.raises(BudgetExceeded, match=f"{used} is spent or reserved, {left} is left"):
+                    check_limits(settings, Estimate(left + 1, "", currency="JimiCoin"), spent, NOON, drift)
+                with pytest.raises(BudgetExceeded, match="whole price of this request is not known"):
+                    check_limits(settings, Estimate(None, "", currency="JimiCoin"), spent, NOON, drift)
+        check_limits(usual, Estimate(None, "", currency="JimiCoin"), SPENT, NOON, DRIFT)
 
 
 def test_drift_is_what_the_account_used_beyond_the_ledger() -> None:

@@ -12,6 +12,7 @@ from typing import cast
 import pytest
 
 from seedance_mcp.errors import OutcomeUnknown, ProviderFailed
+from seedance_mcp.money import policy
 from seedance_mcp.money.ledger import Ledger
 from seedance_mcp.money.policy import RUNS_MOST_SECONDS
 from seedance_mcp.money.records import SENDING_SECONDS, Movements, NewRequest, Verdict
@@ -116,6 +117,17 @@ ROWS: dict[str, str] = {
     f"{SINCE}, lose two": "",
 }
 """What happened, and what of it is said to have moved the balance: amounts are the price of one video."""
+
+
+@pytest.mark.parametrize(("most", "is_seen"), [(1, False), (2, True)])
+async def test_only_the_newest_requests_say_when_a_model_is_charged(
+    story: Story, monkeypatch: pytest.MonkeyPatch, most: int, *, is_seen: bool
+) -> None:
+    monkeypatch.setattr(policy, "CHARGES_LOOKED_AT", most)
+    for line in f"{EARLIER}, processing two 2.5, {ONE}".split(", "):
+        await story.tell(line)
+    told = await story.ledger.movements(await story.ledger.get("req_one"), story.now)
+    assert told.charges_before_end is is_seen
 
 
 @pytest.mark.parametrize("row", ROWS)

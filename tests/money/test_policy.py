@@ -137,6 +137,7 @@ def test_money_that_may_have_gone_always_counts(record: Record, changes: list[St
 def test_a_record_begins_with_what_is_asked_for_or_with_a_task_that_costs_nothing() -> None:
     first = Record("req_1", "", "x", "reserved", NOON, None, "m", "a fox", 5, estimate=Decimal("2.5"), awaited_at=NOON)
     assert first == NEW
+    assert (first.status, first.sending) == ("queued", True)
     assert Record("req_2", "", None, "queued", NOON, "vid_2", settled=Decimal(0)) == ADOPTED
 
 
@@ -264,13 +265,39 @@ def test_what_never_left_is_released_and_may_not_leave_any_more() -> None:
         policy.mark_sending(released, None, late)
 
 
+PUBLIC: dict[tuple[State, bool], Status] = {
+    ("reserved", False): "queued",
+    ("reserved", True): "failed",
+    ("sending", False): "queued",
+    ("sending", True): "unknown",
+    **{(status, overdue): status for status in STATUSES for overdue in (False, True)},
+}
+"""What the ledger keeps, and whether nobody awaits it any more: what is told of it."""
+
+
+def test_what_is_being_sent_is_queued_and_what_was_interrupted_failed_or_is_unknown() -> None:
+    for (state, overdue), status in PUBLIC.items():
+        record = NEW._replace(state=state, overdue=overdue)
+        assert record.status == status
+        assert record.sending is ((state, overdue) in {("reserved", False), ("sending", False)})
+        assert record.news == (None, status, 0, None, None)
+
+
 def test_a_request_that_is_awaited_is_never_overdue() -> None:
     sent = policy.keep_awaiting(policy.mark_sending(NEW, None, NOON), NOON + timedelta(days=1))
     assert policy.as_of(sent, NOON + timedelta(days=1, seconds=180)).sending
     assert policy.keep_awaiting(LOST, NOON) == LOST
 
 
-QUIET = Movements(unanswered=False, failed=False, unclear=False, charged=Decimal(0), charges_before_end=True)
+QUIET = Movements(
+    unanswered=False,
+    failed=False,
+    unclear=False,
+    charged=Decimal(0),
+    returnable=Decimal(0),
+    hidden=False,
+    charges_before_end=True,
+)
 AT_END = QUIET._replace(charges_before_end=False)
 LATER = NOON + timedelta(seconds=120)
 A_WEEK_LATER = NOON + timedelta(days=7)
@@ -352,13 +379,14 @@ def test_forecasts_learn_from_the_same_duration_where_there_is_one() -> None:
         (None, "it is not one of ours"),
         (Token("x", "2.5", NOON, used=True), "it was used already"),
         (Token("x", "2.5", NOON - timedelta(seconds=1), used=False), "it has expired"),
-        (Token("y", "2.5", NOON, used=False), "it was given for another request or price"),
-        (Token("x", "None", NOON, used=False), "it was given for another request or price"),
+        (Token("y", "2.5", NOON, used=False), "it was given for another request, take or price"),
+        (Token("x", "None", NOON, used=False), "it was given for another request, take or price"),
+        (Token("x", "2.5 take 1", NOON, used=False), "it was given for another request, take or price"),
         (Token("x", "2.5", NOON, used=False), None),
     ],
 )
 def test_a_token_is_good_for_one_request_at_one_price_once_and_for_a_time(token: Token | None, fault: str | None) -> None:
-    assert policy.token_fault(token, "x", Decimal("2.5"), NOON) == fault
+    assert policy.token_fault(token, "x", policy.terms(Decimal("2.5"), None), NOON) == fault
 
 
 def test_a_token_is_good_for_ten_minutes() -> None:

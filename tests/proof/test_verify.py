@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from conftest import PROVIDER, no_film, public_address
+from corpus import Clip, film
 
 from seedance_mcp.cli import main, running, verify
 from seedance_mcp.cli.verify import CASSETTE, REPORT, VerifyOptions
@@ -22,8 +23,7 @@ from seedance_mcp.proof.probes import PROMPT, REFUSED_CREATES, WRONG_KEY
 from seedance_mcp.provider.client import ProviderClient
 from seedance_mcp.provider.result_download import Fetcher
 from seedance_mcp.sandbox.cassette import Cassette
-from seedance_mcp.sandbox.film import render
-from seedance_mcp.sandbox.order import Order, order_of
+from seedance_mcp.sandbox.order import Order
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.settings import Settings
 from seedance_mcp.tools.session import Shared, utc_now
@@ -34,16 +34,7 @@ MODEL = "seedance2.0-mini"
 
 
 async def small(order: Order, pictures: list[bytes]) -> bytes:
-    return FILM
-
-
-def _film() -> bytes:
-    sandbox = Sandbox(no_film)
-    order = order_of(sandbox.edition, {"model": MODEL, "prompt": "a fox", "resolution": "480p", "duration": 4})
-    return render(order, [])
-
-
-FILM = _film()
+    return film(Clip(size_px=(864, 496), frames=96, sound_seconds=4.0, is_sparse=True))
 
 
 class Run:

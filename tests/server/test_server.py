@@ -128,7 +128,8 @@ async def test_every_input_schema_is_portable(open_world: OpenWorld, profile: st
 
 async def test_every_tool_states_title_icon_hints_and_an_output_of_type_object(open_world: OpenWorld) -> None:
     tools = await listed(open_world)
-    assert [tool["name"] for tool in tools][:2] == ["list_models", "create_video"]
+    first = ["list_models", "create_video", "get_task", "wait_for_video", "upload_asset"]
+    assert [tool["name"] for tool in tools][:5] == first
     for tool in tools:
         assert ("outputSchema" in tool) is (tool["name"] != "preview_video")  # clients that see one hide the picture
         if "outputSchema" in tool:
@@ -139,6 +140,8 @@ async def test_every_tool_states_title_icon_hints_and_an_output_of_type_object(o
         assert {"readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint", "title"} <= set(hints)
         assert hints["destructiveHint"] is False
         assert re.search(r"Free|COSTS MONEY", tool["description"])
+        following = {each["name"] for each in tools} - {tool["name"]}
+        assert any(name in tool["description"] for name in following), "it says what to call next"
     create = next(tool for tool in tools if tool["name"] == "create_video")["annotations"]
     assert (create["readOnlyHint"], create["idempotentHint"], create["openWorldHint"]) == (False, False, True)
 

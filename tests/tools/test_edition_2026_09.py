@@ -7,6 +7,7 @@ import json
 import re
 from contextlib import aclosing
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -41,15 +42,13 @@ class Films:
 
     async def __call__(self, order: Order, pictures: list[bytes]) -> bytes:
         self.orders.append(order)
-        return FILMS[order.sound]
+        return small(sound=order.sound)
 
 
+@cache
 def small(*, sound: bool) -> bytes:
     order = Order("m", "a fox", 1, 2, "480p", "1:1", {"1:1": EDITION.frame_sizes["1:1"]["480p"]}, sound)
     return render(order, [])
-
-
-FILMS = {sound: small(sound=sound) for sound in (True, False)}
 
 
 def streams(path: str) -> set[str]:

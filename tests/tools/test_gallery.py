@@ -18,6 +18,8 @@ from typing import Any
 import anyio
 import pytest
 from conftest import OpenWorld, World
+from corpus import Clip
+from corpus import film as film_of
 from memory_store import MemoryStore
 from PIL import Image
 
@@ -28,8 +30,7 @@ from seedance_mcp.media import decoder
 from seedance_mcp.money.ledger import Ledger, open_ledger
 from seedance_mcp.money.records import Film, NewRequest, Saved
 from seedance_mcp.origin import install_command
-from seedance_mcp.sandbox.film import render
-from seedance_mcp.sandbox.order import Order, order_of
+from seedance_mcp.sandbox.order import Order
 from seedance_mcp.sandbox.provider import Sandbox
 from seedance_mcp.settings import Settings
 from seedance_mcp.storage.local_disk import LocalDisk
@@ -48,7 +49,7 @@ EVIL = "\"><script>alert(1)</script><img src=x onerror=alert(2)>' {videos} {poli
 
 @pytest.fixture(scope="module")
 def film() -> bytes:
-    return render(order_of(load_edition(), BODY), [])
+    return film_of(Clip(size_px=(864, 496), audio=None))
 
 
 def no_library(name: str) -> None:

@@ -104,7 +104,7 @@ async def test_a_frame_of_hd_has_the_colours_that_a_player_shows(open_world: Ope
 
 async def test_a_moment_that_is_none_is_refused(open_world: OpenWorld, films: Sandbox) -> None:
     async with open_world(sandbox=films) as world:
-        task_id = await finished(world, "counts")
+        task_id = await finished(world, "small")
         for moment in ("", "#", "#middle", "#-1", "#1e3"):
             refused = await world.call("upload_asset", {"source": f"task:{task_id}{moment}", **MODEL})
             assert refused.error["field"] == "source"
@@ -234,18 +234,19 @@ async def test_a_film_whose_file_is_gone_is_answered_with_the_call_that_makes_it
             assert f'join_videos with {{"tasks": ["{red}", "{red}"]}} makes it again, for free' in gone.text
 
 
+@pytest.mark.slow
 async def test_the_row_of_a_long_film_names_as_many_parts_as_there_is_room_for(open_world: OpenWorld, films: Sandbox) -> None:
     async with open_world(sandbox=films) as world:
-        red = await finished(world, "red")
-        await world.call("join_videos", {"tasks": [red] * 12, "project": "x" * 40, "filename": "long"})
-        await world.call("join_videos", {"tasks": [red] * 2, "filename": "short"})
+        one = await finished(world, "small")
+        await world.call("join_videos", {"tasks": [one] * 12, "project": "x" * 40, "filename": "long"})
+        await world.call("join_videos", {"tasks": [one] * 2, "filename": "short"})
         short, long, _ = (await world.call("list_tasks"))["tasks"]
         assert all(len(json.dumps(row)) <= 250 for row in (long, short))
         *shown, more = long["parts"]
         assert shown
         assert more == f"and {12 - len(shown)} more"
         assert "path" not in long
-        assert short["parts"] == [red, red]
+        assert short["parts"] == [one, one]
 
 
 @pytest.mark.slow

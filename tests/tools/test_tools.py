@@ -268,6 +268,27 @@ HTTPS = "https://a.b/c.png"
         ("create_video", {**SP, "images": [HTTPS] * 12}, "images holds 12 entries; allowed: a list of 1 to 9, each"),
         ("create_video", {**SP, "seconds": 5}, "seconds is no field here. Did you mean duration?"),
         ("create_video", {**SP, "aspect_ratio": "1:1"}, "aspect_ratio is no field here. Did you mean ratio?"),
+        ("create_video", {**SP, "drry_run": True}, "drry_run is no field here. Did you mean dry_run?"),
+        (
+            "create_video",
+            {"request": SP, "drry_run": True},
+            "drry_run is no argument here. Did you mean dry_run? Allowed: request,",
+        ),
+        (
+            "create_video",
+            {"request": {**SP, "dry_run": True}},
+            "dry_run is no field here. Put dry_run beside request, not into it.",
+        ),
+        (
+            "create_video",
+            {"request": SP, "aspect_ratio": "1:1"},
+            "aspect_ratio is no argument here. Allowed: request, dry_run,",
+        ),
+        (
+            "create_video",
+            {"request": SP, "duration": 5},
+            "duration beside request; allowed: every request field inside request",
+        ),
     ],
 )
 async def test_a_refusal_says_how_it_is_done(open_world: OpenWorld, tool: str, given: dict[str, Any], words: str) -> None:
