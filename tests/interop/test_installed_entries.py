@@ -60,8 +60,7 @@ def ran(environment: dict[str, str], folder: Path, *command: str) -> str:
 def test_a_client_lists_what_install_wrote_and_not_what_undo_took_back(name: str, tmp_path: Path) -> None:
     lister = LISTERS[name]
     path = f"{node_modules(lister.package) / '.bin'}:{node() / 'bin'}:/usr/bin:/bin"
-    found = str(tmp_path / "hub.json")  # without a way to find it, no hub is started that would live on
-    quiet = {"TERM": "dumb", "DISABLE_AUTOUPDATER": "1", "CLINE_NO_AUTO_UPDATE": "1", "CLINE_HUB_DISCOVERY_PATH": found}
+    quiet = {"TERM": "dumb", "DISABLE_AUTOUPDATER": "1", "CLINE_NO_AUTO_UPDATE": "1"}
     environment = {**closed_environment(tmp_path, **quiet, **dict(lister.variables)), "PATH": path}
     ran(environment, tmp_path, str(SERVER), "install", name, "--sandbox")
     told = ran(environment, tmp_path, *lister.command.split())
