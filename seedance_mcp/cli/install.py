@@ -39,6 +39,8 @@ _PRIVATE_MODE = 0o600
 _SHOWN_CHARS = 160
 _DIGEST_CHARS = 16
 _CHANGED = "The file was changed since: only the entry is removed."
+_NO_FILE = "It is gone again: there was none before."
+_AS_BEFORE = "It is as it was before, byte for byte."
 _COPY = "Its earlier content: "
 _UNLIMITED = "none in the entry; to add one, set SEEDANCE_MAX_COST_PER_DAY in this shell and install again"
 _PASSED_ON = (
@@ -136,7 +138,8 @@ def plan_undo(client: ClientApp) -> Change:
     path = client.path()
     target, before = path.resolve(), _content(path)
     after, restored = _undone(client, target, before)
-    return Change(path, before, after, note="" if restored else _note(target, before, after))
+    whole = _NO_FILE if after is None else _AS_BEFORE
+    return Change(path, before, after, note=whole if restored else _note(target, before, after))
 
 
 def _note(target: Path, before: bytes | None, after: bytes | None) -> str:
@@ -349,7 +352,8 @@ def _put_in(client: ClientApp, options: InstallOptions) -> str:
     entry = client.entry(_command(options), sandbox=options.sandbox, key=key, variables=variables)
     how = "none: the sandbox needs none" if options.sandbox else "in the file, mode 0600" if key else client.key_hint
     change = plan_install(client, entry, private=key is not None)
-    return _carried_out(client, change, [f"Limits: {limits}."], f"Key: {how}.", dry_run=options.dry_run)
+    shown = "none, and nothing is charged there" if options.sandbox and limits == _UNLIMITED else limits
+    return _carried_out(client, change, [f"Limits: {shown}."], f"Key: {how}.", dry_run=options.dry_run)
 
 
 def _carried_out(client: ClientApp, change: Change, more: list[str], access: str, *, dry_run: bool) -> str:

@@ -479,6 +479,15 @@ def test_undo_after_several_installations_restores_the_first_content(capsys: pyt
     assert list(path.parent.iterdir()) == [path]
 
 
+@pytest.mark.parametrize(("content", "told"), [(None, "there was none before"), (b"{}", "as it was before, byte for byte")])
+def test_undo_says_what_it_leaves(content: bytes | None, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    written(BY_NAME["cursor"], content)
+    assert main.main(["install", "cursor", "--sandbox"]) == 0
+    assert "Limits: none, and nothing is charged there." in capsys.readouterr().out
+    assert main.main(["install", "cursor", "--undo"]) == 0
+    assert told in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("content", [None, b"{}"])
 def test_a_dry_run_shows_the_change_and_writes_nothing(content: bytes | None, capsys: pytest.CaptureFixture[str]) -> None:
     path = written(BY_NAME["vscode"], content)
