@@ -256,7 +256,7 @@ async def told(ledger: Ledger) -> list[Any]:
             found += [seen(await mine.get(key)), await mine.similar_durations(record), await mine.belongs_elsewhere(key)]
             found.append(await mine.sharing(record))
             found.append(await mine.movements(record, NOON + timedelta(seconds=60)) if record.settled is None else None)
-        for models in (EVERY_MODEL, Models(("m", "n"), others=False), Models(("m",))):
+        for models in (EVERY_MODEL, Models(("m", "n"), others=False), Models(("m",), others=True)):
             expiring = await mine.expiring(100, 90_000, 3, models)
             found += [expiring.total, [seen(record) for record in expiring.records]]
         found += [await mine.spent(), await mine.spending_by_model(), (await mine.health()).requests]
