@@ -154,6 +154,7 @@ async def test_the_longest_pause_that_the_provider_asked_for_holds() -> None:
 async def test_after_a_machine_slept_every_answer_is_old() -> None:
     ahead_seconds = 1000.0
     polls = Polls(MIN_INTERVAL_SECONDS, lambda: anyio.current_time() + ahead_seconds)
+    await anyio.sleep(7)
     await answered(polls)
     ahead_seconds += 60
     assert polls.seconds_until_due("task") == MIN_INTERVAL_SECONDS
@@ -220,6 +221,11 @@ async def test_a_task_not_polled_for_an_hour_is_forgotten_and_one_under_way_is_n
         async with polls.acquire("new"):
             assert polls.seconds_until_due("old") == 0
             assert set(vars(polls)["_tasks"]) == {"held", "new"}
+
+
+async def test_a_task_polled_an_hour_ago_is_forgotten_and_one_polled_since_is_not() -> None:
+    polls = Polls(MIN_INTERVAL_SECONDS)
+    await answered(polls, "old")
     await anyio.sleep(1)
     await answered(polls, "newer")
     await anyio.sleep(FORGOTTEN_AFTER_SECONDS - 1)
