@@ -188,7 +188,7 @@ async def test_a_limit_of_the_account_holds_over_all_principals(tmp_path: Path, 
 
 def test_a_part_of_a_price_counts_too() -> None:
     settings = Settings(max_cost_per_day=Decimal(10), allow_unpriced=True)
-    nothing = Spent(*[Decimal(0)] * 5)
+    nothing = Spent(Decimal(0), Decimal(0), Decimal(0), Decimal(0), Decimal(0))
     for amount, refused in (("9", False), ("10", True), ("11", True), (None, False)):
         estimate = Estimate(Decimal(amount) if amount else None, "", at_least=amount is not None, currency="JimiCoin")
         words = f"at least {amount} JimiCoin" if refused else None
