@@ -47,6 +47,17 @@ from seedance_mcp.task import RUNNING, ProviderTask, Status
 from seedance_mcp.tools.session import OpenLedger
 
 
+def _fits(record: Record, wanted: Wanted) -> bool:
+    """Say whether a request is one of those that are asked for."""
+    return (
+        wanted.status in {None, record.status}
+        and wanted.project in {None, record.project}
+        and (wanted.since is None or record.created_at >= wanted.since)
+        and (wanted.until is None or record.created_at < wanted.until)
+        and (wanted.saved is None or sums.kept(record) is wanted.saved)
+    )
+
+
 @dataclass(frozen=True)
 class Event:
     request_id: str
@@ -233,12 +244,12 @@ class MemoryLedger:
         if after and after not in names:
             raise InvalidRequest("cursor is none of ours")
         rest = every[names.index(after) + 1 :] if after else every
-        fitting = [record for record in rest if sums.fits(record, wanted)]
+        fitting = [record for record in rest if _fits(record, wanted)]
         return Listed(fitting[:limit], fitting[limit - 1].request_id if len(fitting) > limit else None)
 
     async def totals(self, wanted: Wanted) -> Totals:
-        films = sum(sums.fits(film, wanted) for film in await self._joined())
-        return sum((sums.totals_of(record) for record in self._mine() if sums.fits(record, wanted)), Totals(films=films))
+        films = sum(_fits(film, wanted) for film in await self._joined())
+        return sum((sums.totals_of(record) for record in self._mine() if _fits(record, wanted)), Totals(films=films))
 
     async def request_body(self, request_id: str) -> dict[str, Any] | None:
         return self._tables.bodies.get(request_id) if await self.find(request_id) else None

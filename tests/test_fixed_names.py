@@ -195,7 +195,7 @@ def test_settings_have_their_names_and_defaults(monkeypatch: pytest.MonkeyPatch)
         *("settle req_1 charged", "settle req_1 not-charged --amount 1", "audit"),
         *("principals add ann", "principals list", "principals limit ann", "principals rotate ann", "principals disable ann"),
         *("ledger migrate", "ledger copy", "ledger backup copy.sqlite3", "ledger prune --older-than 90d", "keep"),
-        *("install cursor", "install cursor --url https://video.example.com/mcp", "bundle seedance.mcpb", "gallery"),
+        *("install cursor", "install cursor --url https://video.example.com/mcp", "bundle", "bundle seedance.mcpb", "gallery"),
     ],
 )
 def test_the_command_line_takes_what_it_took(line: str) -> None:

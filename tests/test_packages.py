@@ -42,6 +42,7 @@ def checked(server: dict[str, Any], root: Path, placeholder: str) -> None:
     assert not any(value.startswith("sk") for value in server["env"].values())
 
 
+@pytest.mark.slow
 def test_the_claude_plugin_is_in_its_marketplace_with_server_and_skill(packages: Path) -> None:
     market = read(packages / "claude" / ".claude-plugin" / "marketplace.json")
     (entry,) = market["plugins"]
@@ -52,6 +53,7 @@ def test_the_claude_plugin_is_in_its_marketplace_with_server_and_skill(packages:
     assert (plugin / "skills" / "seedance-video" / "SKILL.md").read_bytes() == SKILL.read_bytes()
 
 
+@pytest.mark.slow
 def test_the_gemini_extension_asks_for_the_key_and_holds_the_page(packages: Path) -> None:
     extension = read(packages / "gemini" / "gemini-extension.json")
     server = extension["mcpServers"]["seedance"]

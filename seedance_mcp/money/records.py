@@ -206,11 +206,11 @@ class Reservation(NamedTuple):
 class Models(NamedTuple):
     """Some models by name, or all but these."""
 
-    names: tuple[str, ...] = ()
-    others: bool = True
+    names: tuple[str, ...]
+    others: bool
 
 
-EVERY_MODEL = Models()
+EVERY_MODEL = Models((), others=True)
 
 
 class Page(NamedTuple):
@@ -277,9 +277,9 @@ class Spent(NamedTuple):
     total: Decimal
     reserved: Decimal
     """The part of `total` that is not settled yet."""
-    account_today: Decimal = Decimal(0)
+    account_today: Decimal
     """Of every principal, like `account_total`."""
-    account_total: Decimal = Decimal(0)
+    account_total: Decimal
     principal: Principal | None = None
     """The row of whoever spends it, where the operator made one: its limits hold too."""
 

@@ -17,17 +17,6 @@ def kept(record: Record) -> bool | None:
     return record.saved is not None if record.state == "completed" else None
 
 
-def fits(record: Record, wanted: Wanted) -> bool:
-    """Say whether a request is one of those that are asked for."""
-    return (
-        wanted.status in {None, record.status}
-        and wanted.project in {None, record.project}
-        and (wanted.since is None or record.created_at >= wanted.since)
-        and (wanted.until is None or record.created_at < wanted.until)
-        and (wanted.saved is None or kept(record) is wanted.saved)
-    )
-
-
 def totals_of(record: Record) -> Totals:
     """Give what one request adds to the totals."""
     estimated = exact(record.estimate or _NOTHING)

@@ -97,7 +97,7 @@ class PriceRow(NamedTuple):
     """What the price is multiplied by, for example `per_second` or `per_task`."""
     unit_price: Decimal | None
     """In JimiCoin; `None` where it is no number from 0."""
-    is_video: bool = True
+    is_video: bool
     """Whether its type is video or videos, as the provider writes both."""
 
 

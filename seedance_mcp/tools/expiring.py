@@ -21,7 +21,7 @@ async def find_expiring(ledger: Ledger, edition: Edition, age_of: Callable[[int]
     """
     usual, own = edition.url_lifetime_seconds.value, edition.own_lifetimes
     groups = {lives: Models(names, others=False) for lives, names in own.items()}
-    groups[usual] = Models(tuple(name for names in own.values() for name in names))
+    groups[usual] = Models(tuple(name for names in own.values() for name in names), others=True)
     pages = [await ledger.expiring(age_of(lives), lives, limit, models) for lives, models in groups.items()]
     records = sorted((each for page in pages for each in page.records), key=lambda each: _expires_at(edition, each))
     return Page(records[:limit], sum(page.total for page in pages))

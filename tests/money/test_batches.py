@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
+from functools import partial
 
 import anyio
+import anyio.from_thread
 import anyio.to_thread
 import pytest
 
+from seedance_mcp.errors import ProviderUnreachable
 from seedance_mcp.money.batches import Batches
 
 pytestmark = pytest.mark.anyio
@@ -158,3 +161,35 @@ async def test_where_no_thread_can_go_everybody_is_told_and_the_next_one_is_serv
         await batches.run(lambda: "never")
     thread.release()
     assert await batches.run(lambda: "answer") == "answer"
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_whoever_went_along_comes_back_though_the_thread_is_taken(*, fails: bool) -> None:
+    """Each in a batch has its answer when the thread is back: none goes again."""
+    thread, back, asked = anyio.CapacityLimiter(1), anyio.Event(), anyio.Event()
+    batches, go = Batches(thread), threading.Event()
+
+    async def take_the_thread() -> None:
+        asked.set()
+        async with thread:
+            await back.wait()
+
+    def leads() -> None:
+        anyio.from_thread.run_sync(group.start_soon, take_the_thread)
+        anyio.from_thread.run(asked.wait)
+
+    def along() -> str:
+        if fails:
+            raise ProviderUnreachable("no")
+        return "along"
+
+    async def go_along() -> None:
+        with anyio.fail_after(60), pytest.raises(ProviderUnreachable) if fails else nullcontext():
+            assert await batches.run(along) == "along"
+        back.set()
+
+    async with anyio.create_task_group() as group:
+        for each in (partial(batches.run, go.wait), partial(batches.run, leads), go_along):
+            group.start_soon(each)
+            await anyio.wait_all_tasks_blocked()
+        go.set()

@@ -37,6 +37,7 @@ from seedance_mcp.money.records import (
     Record,
     Saved,
     Spent,
+    Totals,
     Upload,
     Verdict,
     Wanted,
@@ -256,7 +257,7 @@ async def told(ledger: Ledger) -> list[Any]:
             found += [seen(await mine.get(key)), await mine.similar_durations(record), await mine.belongs_elsewhere(key)]
             found.append(await mine.sharing(record))
             found.append(await mine.movements(record, NOON + timedelta(seconds=60)) if record.settled is None else None)
-        for models in (EVERY_MODEL, Models(("m", "n"), others=False), Models(("m",))):
+        for models in (EVERY_MODEL, Models(("m", "n"), others=False), Models(("m",), others=True)):
             expiring = await mine.expiring(100, 90_000, 3, models)
             found += [expiring.total, [seen(record) for record in expiring.records]]
         found += [await mine.spent(), await mine.spending_by_model(), (await mine.health()).requests]
@@ -390,6 +391,7 @@ async def test_a_film_is_listed_with_what_its_parts_cost_each_once(ledger: Ledge
     assert [record.request_id for record in listed.records] == ["film_2", "film_1", "req_1", "req_0"]
     newest = listed.records[0]
     assert (newest.status, newest.cost, newest.saved, newest.duration) == ("completed", Decimal("6.5"), saved, 20)
+    assert newest.progress == 100
     assert newest.parts == ("film_1", "vid_1", "vid_0", "vid_gone")
     assert await ledger.find("film_2") == newest
     assert (await ledger.get("film_1")).cost == Decimal("2.5")
@@ -399,3 +401,54 @@ async def test_a_film_is_listed_with_what_its_parts_cost_each_once(ledger: Ledge
     for wanted in (Wanted(saved=False), Wanted("failed"), Wanted(until=NOON)):
         assert (await ledger.totals(wanted)).films == 0
         assert not any(record.parts for record in (await ledger.tasks(wanted, 9)).records)
+
+
+def after(seconds: float) -> datetime:
+    return NOON + timedelta(seconds=seconds)
+
+
+FITTING: list[tuple[Wanted, str]] = [
+    (Wanted(), "dcba"),
+    (Wanted("completed"), "ba"),
+    (Wanted("failed"), "c"),
+    (Wanted("queued"), "d"),
+    (Wanted("cancelled"), ""),
+    (Wanted(project="film"), "ba"),
+    (Wanted("queued", "film"), ""),
+    (Wanted(since=after(100)), "dcb"),
+    (Wanted(until=after(100)), "a"),
+    (Wanted(until=after(101)), "ba"),
+    (Wanted(since=after(100), until=after(200)), "b"),
+    (Wanted(saved=True), "a"),
+    (Wanted(saved=False), "b"),
+    (Wanted("failed", saved=False), ""),
+    (Wanted("queued", "ad", after(0), after(400)), "d"),
+]
+"""What is asked for, and which of four requests are given, the newest first."""
+SUMS = {
+    "a": Totals(1, Decimal(3), Decimal(2), Decimal(0), 0),
+    "b": Totals(1, Decimal(3), Decimal(3), Decimal(0), 1),
+    "c": Totals(1, Decimal(3), Decimal(0), Decimal(0), 0),
+    "d": Totals(1, Decimal(3), Decimal(0), Decimal(3), 0),
+}
+"""What each adds to the totals: its estimate, its charge, what is reserved, and whether it is finished and not saved."""
+
+
+async def test_each_filter_gives_what_fits_it_and_the_sum_of_that(open_ledger: OpenLedger, tmp_path: Path) -> None:
+    now = [NOON]
+    async with aclosing(open_ledger(Settings(data_dir=tmp_path), lambda: now[0])) as ledger:
+        made: list[tuple[str, str | None, Status, int | None]] = [
+            ("a", "film", "completed", 2),
+            ("b", "film", "completed", None),
+            ("c", None, "failed", None),
+            ("d", "ad", "queued", None),
+        ]
+        for name, project, status, cost in made:
+            request = NewRequest({"model": "m", "prompt": "a fox"}, name, Decimal(3), name, project=project)
+            await ledger.reserve(request, window_seconds=0, admit=admit)
+            await ledger.observe(name, ProviderTask(f"vid_{name}", status, cost=None if cost is None else Decimal(cost)))
+            now[0] += timedelta(seconds=100)
+        await ledger.save("a", Saved("/a.mp4", 1, "0"))
+        for wanted, names in FITTING:
+            assert [record.request_id for record in (await ledger.tasks(wanted, 9)).records] == [*names]
+            assert await ledger.totals(wanted) == sum((SUMS[name] for name in names), Totals())

@@ -188,7 +188,7 @@ async def test_a_limit_of_the_account_holds_over_all_principals(tmp_path: Path, 
 
 def test_a_part_of_a_price_counts_too() -> None:
     settings = Settings(max_cost_per_day=Decimal(10), allow_unpriced=True)
-    nothing = Spent(Decimal(0), Decimal(0), Decimal(0))
+    nothing = Spent(Decimal(0), Decimal(0), Decimal(0), Decimal(0), Decimal(0))
     for amount, refused in (("9", False), ("10", True), ("11", True), (None, False)):
         estimate = Estimate(Decimal(amount) if amount else None, "", at_least=amount is not None, currency="JimiCoin")
         words = f"at least {amount} JimiCoin" if refused else None
@@ -266,7 +266,7 @@ async def test_after_two_quiet_minutes_a_busy_answer_may_go_again_by_itself(open
 
 @pytest.mark.parametrize(("gone", "left"), [(8, 2), (12, 0)])
 def test_a_refusal_says_what_is_left_and_never_less_than_nothing(gone: int, left: int) -> None:
-    spent = Spent(Decimal(gone), Decimal(gone), Decimal(0))
+    spent = Spent(Decimal(gone), Decimal(gone), Decimal(0), Decimal(gone), Decimal(gone))
     with pytest.raises(BudgetExceeded, match=f"{gone} is spent or reserved, {left} is left") as refusal:
         check_limits(Settings(max_cost_per_day=Decimal(10)), Estimate(Decimal(5), "", currency="JimiCoin"), spent, NOON)
     assert refusal.value.details["allowed"] == f"at most {left} JimiCoin"

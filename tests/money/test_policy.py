@@ -411,3 +411,4 @@ def test_totals_add_up_field_by_field() -> None:
     assert one + Totals(10, Decimal(20), Decimal(30), Decimal(40), 50, 60) == Totals(
         11, Decimal(22), Decimal(33), Decimal(44), 55, 66
     )
+    assert one + Totals() == one

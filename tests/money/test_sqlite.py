@@ -311,7 +311,7 @@ def test_whatever_an_agent_asks_for_is_found_by_an_index(tmp_path: Path) -> None
         read.same_requests("x", NOON)
         read.keys("vid", 100)
         read.expiring(1, 2, 10)
-        read.expiring(1, 2, 10, Models(("m",)))
+        read.expiring(1, 2, 10, Models(("m",), others=True))
         read.spent()
         read.similar_durations(record)
         read.unknown_outcomes()

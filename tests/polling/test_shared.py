@@ -12,9 +12,10 @@ import httpx
 import pytest
 from conftest import PROVIDER, Answer, OpenWorld, World, no_film
 
+from seedance_mcp.errors import LedgerUnusable, ProviderUnreachable
 from seedance_mcp.money.ledger import open_ledger
-from seedance_mcp.money.records import NewRequest, Record
-from seedance_mcp.polling.shared import FORGOTTEN_AFTER_SECONDS, TASKS_AT_MIN_INTERVAL, Polls
+from seedance_mcp.money.records import NewRequest, PollClaim, Record
+from seedance_mcp.polling.shared import FORGOTTEN_AFTER_SECONDS, TASKS_AT_MIN_INTERVAL, OtherProcesses, Polls
 from seedance_mcp.provider.client import ProviderClient
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.settings import Settings
@@ -90,6 +91,127 @@ async def test_a_cancelled_poll_counts_for_the_min_interval_and_for_nothing_else
     assert polls.seconds_until_due("task", pause_seconds=60) == pytest.approx(60)
 
 
+async def answered(polls: Polls, key: str = "task", others: OtherProcesses | None = None) -> None:
+    async with polls.acquire(key, others) as due:
+        assert due
+
+
+async def test_fifty_tasks_are_polled_in_one_min_interval() -> None:
+    polls, began = Polls(MIN_INTERVAL_SECONDS), list[float]()
+
+    async def poll(key: str) -> None:
+        async with polls.acquire(key):
+            began.append(anyio.current_time())
+
+    start = anyio.current_time()
+    async with anyio.create_task_group() as group:
+        for number in range(101):
+            group.start_soon(poll, f"task {number}")
+    assert sorted(began) == pytest.approx([start + number * MIN_INTERVAL_SECONDS / 50 for number in range(101)])
+
+
+async def test_a_poll_before_its_time_is_left_to_the_caller_before() -> None:
+    polls = Polls(MIN_INTERVAL_SECONDS)
+    assert (polls.seconds_until_due("task"), polls.seconds_until_due("task", made_seconds_ago=2)) == (0, 3)
+    await answered(polls)
+    await anyio.sleep(MIN_INTERVAL_SECONDS - 0.5)
+    async with polls.acquire("task") as due:
+        assert not due
+    assert polls.seconds_until_due("task") == 0.5
+    await anyio.sleep(0.5)
+    await answered(polls)
+    quick = Polls(0.25)
+    await answered(quick)
+    assert quick.seconds_until_due("task") == 0.25
+
+
+async def test_answers_are_counted_and_dated_and_a_failure_is_one() -> None:
+    polls = Polls(MIN_INTERVAL_SECONDS)
+    assert (polls.answers("task"), polls.seconds_since_answer("task")) == (0, 0)
+    with anyio.move_on_after(1):
+        async with polls.acquire("task"):
+            await anyio.sleep_forever()
+    assert (polls.answers("task"), polls.seconds_since_answer("task")) == (0, 0)
+    for count in (1, 2):
+        await anyio.sleep(60)
+        with pytest.raises(ProviderUnreachable):
+            async with polls.acquire("task"):
+                raise ProviderUnreachable("no")
+        await anyio.sleep(7)
+        assert (polls.answers("task"), polls.seconds_since_answer("task")) == (count, 7)
+        assert polls.seconds_until_due("task", pause_seconds=10) == 3
+    assert [polls.count_missing("task", missing=each) for each in (True, True, False, True)] == [1, 2, 0, 1]
+
+
+async def test_the_longest_pause_that_the_provider_asked_for_holds() -> None:
+    polls = Polls(MIN_INTERVAL_SECONDS)
+    await answered(polls)
+    for asked, until_due in ((3, 5), (20, 20), (10, 20)):
+        polls.postpone("task", asked)
+        assert polls.seconds_until_due("task") == until_due
+
+
+async def test_after_a_machine_slept_every_answer_is_old() -> None:
+    ahead_seconds = 1000.0
+    polls = Polls(MIN_INTERVAL_SECONDS, lambda: anyio.current_time() + ahead_seconds)
+    await anyio.sleep(7)
+    await answered(polls)
+    ahead_seconds += 60
+    assert polls.seconds_until_due("task") == MIN_INTERVAL_SECONDS
+    ahead_seconds += 0.5
+    assert polls.seconds_until_due("task") == 0
+    await answered(polls)
+    assert polls.seconds_until_due("task") == MIN_INTERVAL_SECONDS
+
+
+class Elsewhere:
+    """Other processes, whose word on each poll is given, and what they are told."""
+
+    def __init__(self, *claims: PollClaim, is_broken: bool = False) -> None:
+        self.claims, self.is_broken = list(claims), is_broken
+        self.paces, self.released = list[float](), list[tuple[float, bool]]()
+
+    async def claim(self, pace_seconds: float) -> PollClaim:
+        self.paces.append(pace_seconds)
+        return self.claims.pop(0)
+
+    async def release(self, seconds: float, *, answered: bool) -> None:
+        await anyio.sleep(1)
+        self.released.append((seconds, answered))
+        if self.is_broken:
+            raise LedgerUnusable("no")
+
+
+async def test_a_poll_of_another_process_counts_as_ours() -> None:
+    polls, start = Polls(MIN_INTERVAL_SECONDS), anyio.current_time()
+    others = Elsewhere(
+        PollClaim(is_mine=False, again_seconds=3),
+        PollClaim(is_mine=False, again_seconds=8, answered_seconds_ago=1),
+        PollClaim(is_mine=False, again_seconds=2, answered_seconds_ago=60),
+    )
+    for count, since_answer, until_due in ((1, 0, 3), (2, 1, 5), (3, 6, 2)):
+        async with polls.acquire("task", others) as due:
+            assert not due
+        assert (polls.answers("task"), polls.seconds_since_answer("task")) == (count, since_answer)
+        assert polls.seconds_until_due("task") == until_due
+        await anyio.sleep(until_due)
+    assert anyio.current_time() == start + 10
+    assert (others.released, set(others.paces)) == ([], {MIN_INTERVAL_SECONDS / 50})
+
+
+@pytest.mark.parametrize("is_broken", [False, True])
+async def test_other_processes_are_told_how_a_poll_ended(*, is_broken: bool) -> None:
+    polls, start = Polls(MIN_INTERVAL_SECONDS), anyio.current_time()
+    others = Elsewhere(PollClaim(is_mine=True, place_seconds=2), PollClaim(is_mine=True), is_broken=is_broken)
+    async with polls.acquire("task", others) as due:
+        assert (due, anyio.current_time()) == (True, start + 2)
+    await anyio.sleep(60)
+    with anyio.move_on_after(1):
+        async with polls.acquire("task", others):
+            await anyio.sleep_forever()
+    assert others.released == [(MIN_INTERVAL_SECONDS, True), (0.0, False)]
+
+
 async def test_a_task_not_polled_for_an_hour_is_forgotten_and_one_under_way_is_not() -> None:
     polls = Polls(MIN_INTERVAL_SECONDS)
     async with polls.acquire("held"):
@@ -99,6 +221,16 @@ async def test_a_task_not_polled_for_an_hour_is_forgotten_and_one_under_way_is_n
         async with polls.acquire("new"):
             assert polls.seconds_until_due("old") == 0
             assert set(vars(polls)["_tasks"]) == {"held", "new"}
+
+
+async def test_a_task_polled_an_hour_ago_is_forgotten_and_one_polled_since_is_not() -> None:
+    polls = Polls(MIN_INTERVAL_SECONDS)
+    await answered(polls, "old")
+    await anyio.sleep(1)
+    await answered(polls, "newer")
+    await anyio.sleep(FORGOTTEN_AFTER_SECONDS - 1)
+    await answered(polls, "newest")
+    assert set(vars(polls)["_tasks"]) == {"newer", "newest"}
 
 
 async def test_an_unknown_task_is_polled_at_the_min_interval_as_well(open_world: OpenWorld) -> None:

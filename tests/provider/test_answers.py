@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from seedance_mcp.errors import AssetRejected
 from seedance_mcp.provider.answers import (
     AssetReview,
     NoAsset,
     PriceRow,
     read_account,
+    read_audit,
     read_key_quota,
     read_portrait,
     read_prices,
@@ -48,6 +50,36 @@ def test_every_documented_status_word_is_known(word: str, ours: str) -> None:
 
 def test_a_status_may_be_a_number() -> None:
     assert read_task({"status": 1}, BASE).status == "completed"
+
+
+LINK = {"video_url": "https://a.b/c.mp4"}
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "why"),
+    [
+        ({}, "queued", None),
+        (LINK, "completed", None),
+        ({"status": "melting"}, "processing", '("melting"): read as processing.'),
+        ({**LINK, "status": "melting"}, "completed", '("melting"): read as completed, since it comes with a link.'),
+    ],
+)
+def test_no_status_and_an_unknown_one_are_read_by_whether_there_is_a_link(
+    data: dict[str, Any], status: str, why: str | None
+) -> None:
+    task = read_task({"progress": 40, **data}, BASE)
+    assert (task.status, task.progress) == (status, 100 if status == "completed" else 40)
+    assert task.warnings == ([] if why is None else [f"The provider gave a status we do not know {why}"])
+
+
+def test_an_audit_is_its_first_asset_and_a_refused_file_is_named() -> None:
+    one, two = {"asset_id": "a1", "status": "active"}, {"asset_id": "a2"}
+    assert read_audit({"items": [one, two], "failed_items": []}) == AssetReview("a1", "active", "asset://a1")
+    for items in (None, [], ["a1"], "a1", {"0": one}):
+        with pytest.raises(NoAsset):
+            read_audit({"items": items})
+    with pytest.raises(AssetRejected, match="too blue"):
+        read_audit({"items": [one], "failed_items": ["too blue"]})
 
 
 def test_a_failed_task_without_a_reason_says_so() -> None:

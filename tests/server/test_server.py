@@ -14,6 +14,7 @@ from jsonschema import Draft202012Validator
 from mcp.shared.exceptions import MCPError
 from mcp_types import ResourceTemplateReference, TextResourceContents
 
+from seedance_mcp._version import __version__
 from seedance_mcp.catalogue.edition import edition_names, load_edition, narrowed
 from seedance_mcp.catalogue.facts import RULES
 from seedance_mcp.sandbox.faults import Fault
@@ -193,7 +194,7 @@ async def test_the_instructions_carry_the_workflow(open_world: OpenWorld) -> Non
     async with open_world() as world:
         assert world.client.instructions == INSTRUCTIONS
         assert world.client.server_info
-        assert world.client.server_info.version == "0.1.0"
+        assert world.client.server_info.version == __version__
     assert len(INSTRUCTIONS) < 1500
     for tool in ("list_models", "upload_asset", "dry_run", "create_video", "wait_for_video", "download_video"):
         assert tool in INSTRUCTIONS
