@@ -11,11 +11,13 @@ COPY seedance_mcp seedance_mcp
 RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels .
 
 FROM ${BASE}
+# The only wheels there are those of the lock, so no version is chosen here.
+# hadolint ignore=DL3013
 RUN --mount=type=bind,from=build,source=/wheels,target=/wheels \
     pip install --no-cache-dir --no-index --find-links /wheels "seedance-mcp[media,notify,otel,postgres,storage]" \
     && useradd --create-home --uid 1000 seedance \
     && install -d -o seedance -g seedance /data
-USER seedance
+USER 1000
 WORKDIR /data
 ENV SEEDANCE_DATA_DIR=/data/ledger SEEDANCE_OUTPUT_DIR=/data/videos
 VOLUME /data

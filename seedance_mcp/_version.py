@@ -1,3 +1,3 @@
 """The version, in this one place."""
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"

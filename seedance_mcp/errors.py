@@ -39,6 +39,10 @@ _AFTERWARDS: dict[Charged, str] = {
 }
 
 
+_LONG_CHARS = 500
+"""Longer lists, such as the names of all models, are not worth to be read twice."""
+
+
 def place_of(failure: BaseException) -> str:
     """Give where an exception was raised, for the log, without its message, which could hold a prompt or a signed URL."""
     return "".join(traceback.format_tb(failure.__traceback__))
@@ -78,10 +82,11 @@ class SeedanceError(Exception):
         return self.retryable and self.charged == "no"
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the `error` object of a tool result."""
+        """Give the `error` object of a tool result; a long list of what is allowed stands in it once."""
+        allowed = str(self.details.get("allowed", ""))
         return {
             "code": self.code,
-            "message": self.message,
+            "message": self.message.replace(allowed, "see allowed") if len(allowed) > _LONG_CHARS else self.message,
             "charged": self.charged,
             "retryable": self.may_be_repeated,
             **self.details,

@@ -23,6 +23,7 @@ import pytest
 from deadline import HERE, LONGEST_SECONDS, alarm, in_time
 from empty_ledger import open_copied
 from hypothesis import settings as hypothesis_settings
+from loopback import refuse_other_hosts
 from mcp import Client
 from mcp.client.session import ElicitationFnT
 from mcp_types import ContentBlock, Implementation, TextContent
@@ -48,7 +49,6 @@ if TYPE_CHECKING:
     from postgres_server import Databases
 
 PROVIDER = "https://provider.invalid"
-LOOPBACK = {"127.0.0.1", b"127.0.0.1", b"localhost", "::1", "localhost", "0.0.0.0", "", None}  # noqa: S104 - compared, not bound
 
 KEPT = ("PATH", "UPDATE", "COVERAGE_", "PYTEST_", "SYSTEMROOT")
 """Variables, or how they begin, that a test and what it starts may know of those of the machine."""
@@ -58,15 +58,7 @@ hypothesis_settings.register_profile("here", deadline=None)
 hypothesis_settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
-def _refuse_the_world(event: str, arguments: tuple[Any, ...]) -> None:
-    """Let no socket leave this machine."""
-    if event == "socket.getaddrinfo" and arguments[0] not in LOOPBACK:
-        raise RuntimeError(f"tests look up no host: {arguments[0]}")
-    if event == "socket.connect" and isinstance(arguments[1], tuple) and arguments[1][0] not in LOOPBACK:
-        raise RuntimeError(f"tests reach no host: {arguments[1]}")
-
-
-sys.addaudithook(_refuse_the_world)
+refuse_other_hosts()
 
 
 # Compiled tests are kept for the next run, whatever it is started with: each worker would compile a hundred modules anew.

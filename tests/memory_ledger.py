@@ -416,9 +416,9 @@ class MemoryLedger:
         others = await self.movements(before, asked_at)
         return await self.settle(before, policy.judge(before, used, others, asked_at, only_one=only_one))
 
-    async def new_token(self, fingerprint: str, price: Decimal | None) -> str:
+    async def new_token(self, fingerprint: str, price: Decimal | None, take: int | None = None) -> str:
         token, expires_at = f"confirm_{secrets.token_hex(16)}", self._now() + timedelta(seconds=policy.TOKEN_SECONDS)
-        self._tables.tokens[token] = Token(self._principal + fingerprint, str(price), expires_at, used=False)
+        self._tables.tokens[token] = Token(self._principal + fingerprint, policy.terms(price, take), expires_at, used=False)
         return token
 
     async def keep_answer(self, fingerprint: str, *, agreed: bool) -> None:
@@ -431,8 +431,9 @@ class MemoryLedger:
     async def is_refused(self, fingerprint: str) -> bool:
         return self._principal + fingerprint in self._tables.refusals
 
-    async def token_fault(self, token: str, fingerprint: str, price: Decimal | None) -> str | None:
-        return policy.token_fault(self._tables.tokens.get(token), self._principal + fingerprint, price, self._now())
+    async def token_fault(self, token: str, fingerprint: str, price: Decimal | None, take: int | None = None) -> str | None:
+        agreed = policy.terms(price, take)
+        return policy.token_fault(self._tables.tokens.get(token), self._principal + fingerprint, agreed, self._now())
 
     async def remember_media(self, media: Media) -> None:
         self._tables.media[self._principal + media.reference] = media

@@ -242,6 +242,7 @@ def test_one_version_everywhere() -> None:
     assert seedance_mcp.__version__ == version
     assert REGISTRY["version"] == version
     assert [package["version"] for package in REGISTRY["packages"]] == [version]
+    assert f"image: seedance-mcp:{version}\n" in (TOP / "deploy/kubernetes.yaml").read_text("utf-8")
     sections = re.findall(r"^## (\S+)", (TOP / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
     assert sections[0] == version
 

@@ -126,13 +126,25 @@ def _describe_text(schema: Schema) -> str:
 
 
 def with_bounds_in_words(schema: Schema) -> Schema:
-    """Give an object's schema in which descriptions say the bounds of whole numbers, for clients that strip them."""
+    """Give an object's schema in which each description begins with the bounds of its field, for clients that strip them."""
     fields: Schema = schema.get("properties", {})
     return {**schema, "properties": {name: _bounded(field) for name, field in fields.items()}}
 
 
 def _bounded(field: Schema) -> Schema:
-    """Add `least-most` to a whole number that has no description; for more there is no room."""
-    if field.get("type") == "integer" and "description" not in field:
-        return {**field, "description": f"{field['minimum']}-{field['maximum']}"}
-    return field
+    bounds = _bounds_in_words(field)
+    told = ". ".join(filter(None, (bounds, field.get("description"))))
+    return {**field, "description": told} if bounds else field
+
+
+def _bounds_in_words(field: Schema) -> str:
+    """Say in few letters how large a value, or how long a text or list, may be; empty where nothing bounds it."""
+    match field:
+        case {"minimum": low, "maximum": high}:
+            return f"{low:g}-{high:g}"
+        case {"maxItems": most}:
+            return f"{field.get('minItems', 0)}-{most}"
+        case {"maxLength": longest_chars}:
+            return f"{longest_chars} chars"
+        case _:
+            return ""

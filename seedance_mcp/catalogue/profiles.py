@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from seedance_mcp.catalogue.edition import Edition
 from seedance_mcp.catalogue.facts import FRAME_FIELDS, LIST_FIELDS, MEDIA_FIELDS, RULES, Model, Route
-from seedance_mcp.catalogue.json_schema import Schema, describe, schema_of
+from seedance_mcp.catalogue.json_schema import Schema, describe, schema_of, with_bounds_in_words
 from seedance_mcp.catalogue.requests import VideoRequest, reference_pattern, request_model
 
 Profile = Literal["union", "flat"]
@@ -28,14 +28,15 @@ def create_video_schema(edition: Edition, profile: Profile, options_model: type[
         options_model: The arguments that stand beside the request.
 
     """
-    options = schema_of(options_model)["properties"]
+    options = schema_of(options_model)
     if profile == "flat":
-        return _object({**_flat_fields(edition), **options}, ["model", "prompt"])
+        shown = with_bounds_in_words(options)["properties"]
+        return _object({**_flat_fields(edition), **shown}, ["model", "prompt"])
     branches = [schema_of(request_model(edition, route)) for route in edition.routes]
     shared = _shared(edition) if edition.shares_definitions else {}
     shown = [_without_shared(branch) for branch in branches] if shared else branches
     request = {"type": "object", "description": _in_words(edition), **shared, "anyOf": shown}
-    return _object({"request": request, **options}, ["request"])
+    return _object({"request": request, **options["properties"]}, ["request"])
 
 
 _ANY_REFERENCE: Schema = {"type": "string", "pattern": r"^\w+://\w\S*$"}
@@ -85,13 +86,13 @@ def _own(name: str, schema: Schema) -> Schema:
     return schema
 
 
-REFERENCES_IN_PROMPT = "In the prompt, Image 1, Video 1, Audio 1 mean the first of each list"
+REFERENCES_IN_PROMPT = "Image 1, Video 1, Audio 1 mean the first of each list"
 
 
 def _in_words(edition: Edition) -> str:
     """Say what the branches of the union have in common and what a model reads past: routes, billing, rules between fields."""
     rules = [_rule_of(name, edition) for name in RULES]
-    return f"{routes_in_words(edition)} {'. '.join(rule for rule in rules if rule)}. {REFERENCES_IN_PROMPT}."
+    return f"{routes_in_words(edition)} {'. '.join(rule for rule in rules if rule)}. In the prompt, {REFERENCES_IN_PROMPT}."
 
 
 def _rule_of(name: str, edition: Edition) -> str:

@@ -290,7 +290,8 @@ def _limits(start: _Start, settings: Settings) -> Finding:
     if limits or settings.sandbox:
         return Finding("ok", "limits", f"{limits} {start.whose}" if limits else "none, and nothing is charged here")
     fact = f"none: an agent may spend the whole balance {start.whose}"
-    return Finding("warn", "limits", fact, "set SEEDANCE_MAX_COST_PER_DAY, then seedance-mcp install writes it into the entry")
+    again = " and ".join(f"seedance-mcp install {each.client.name}" for each in start.files) or "seedance-mcp install NAME"
+    return Finding("warn", "limits", fact, f"set SEEDANCE_MAX_COST_PER_DAY; {again}, as before, writes it into the entry")
 
 
 def _prices(settings: Settings) -> Finding:

@@ -21,7 +21,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from seedance_mcp.cli import jsonc_edit, remote, toml_edit, yaml_edit
-from seedance_mcp.cli.installed import ClientFile, client_files, is_here
+from seedance_mcp.cli.installed import ClientFile, client_files, is_here, places
 from seedance_mcp.cli.invocation import as_typed
 from seedance_mcp.cli.mcp_clients import BY_NAME, KEY, SERVER, ClientApp, ServerEntry, own_command, uvx_command
 from seedance_mcp.cli.remote import Access
@@ -39,6 +39,8 @@ _PRIVATE_MODE = 0o600
 _SHOWN_CHARS = 160
 _DIGEST_CHARS = 16
 _CHANGED = "The file was changed since: only the entry is removed."
+_NO_FILE = "It is gone again: there was none before."
+_AS_BEFORE = "It is as it was before, byte for byte."
 _COPY = "Its earlier content: "
 _UNLIMITED = "none in the entry; to add one, set SEEDANCE_MAX_COST_PER_DAY in this shell and install again"
 _PASSED_ON = (
@@ -136,7 +138,8 @@ def plan_undo(client: ClientApp) -> Change:
     path = client.path()
     target, before = path.resolve(), _content(path)
     after, restored = _undone(client, target, before)
-    return Change(path, before, after, note="" if restored else _note(target, before, after))
+    whole = _NO_FILE if after is None else _AS_BEFORE
+    return Change(path, before, after, note=whole if restored else _note(target, before, after))
 
 
 def _note(target: Path, before: bytes | None, after: bytes | None) -> str:
@@ -247,7 +250,9 @@ def _with_entry(client: ClientApp, text: str, entry: ServerEntry) -> str:
     """Add the entry, and the client's question for the key if the entry refers to it."""
     if editor := _EDITORS.get(client.format):
         return editor.put(text, client.servers, entry)
-    text = jsonc_edit.put(text, (client.servers, SERVER), entry)
+    place = places(client, text)[0]
+    known = {name: value for name, value in entry.items() if name not in client.not_nested} if place[1:] else entry
+    text = jsonc_edit.put(text, (*place, SERVER), known)
     asked = [each for each in client.inputs if f"${{input:{each['id']}}}" in json.dumps(entry)]
     return reduce(lambda left, each: jsonc_edit.put(left, ("inputs", each["id"]), each), asked, text)
 
@@ -256,7 +261,7 @@ def _without_entry(client: ClientApp, text: str, own_containers: list[str]) -> s
     """Remove the entry, and those of our own containers that are empty then."""
     if editor := _EDITORS.get(client.format):
         return editor.remove(text, client.servers)
-    left = jsonc_edit.remove(text, (client.servers, SERVER))
+    left = reduce(lambda kept, place: jsonc_edit.remove(kept, (*place, SERVER)), places(client, text), text)
     left = reduce(lambda kept, each: jsonc_edit.remove(kept, ("inputs", each["id"])), client.inputs, left)
     return reduce(jsonc_edit.prune, own_containers, left) if left != text else text
 
@@ -347,7 +352,8 @@ def _put_in(client: ClientApp, options: InstallOptions) -> str:
     entry = client.entry(_command(options), sandbox=options.sandbox, key=key, variables=variables)
     how = "none: the sandbox needs none" if options.sandbox else "in the file, mode 0600" if key else client.key_hint
     change = plan_install(client, entry, private=key is not None)
-    return _carried_out(client, change, [f"Limits: {limits}."], f"Key: {how}.", dry_run=options.dry_run)
+    shown = "none, and nothing is charged there" if options.sandbox and limits == _UNLIMITED else limits
+    return _carried_out(client, change, [f"Limits: {shown}."], f"Key: {how}.", dry_run=options.dry_run)
 
 
 def _carried_out(client: ClientApp, change: Change, more: list[str], access: str, *, dry_run: bool) -> str:

@@ -149,14 +149,41 @@ def _entry(client: ClientApp, text: str) -> ServerEntry | None:
     """Find our entry; raises `InvalidRequest` where the file has another form."""
     if client.format == "yaml":
         return yaml_edit.read(text, client.servers)
-    value: Any = _toml(text) if client.format == "toml" else _json(text)
-    for name, title in ((client.servers, "The whole file"), (SERVER, client.servers)):
-        if not isinstance(value, dict):
-            raise InvalidRequest(f"{title} must be an object.")
-        value = cast("dict[str, Any]", value).get(name, {})
+    whole: Any = _toml(text) if client.format == "toml" else _json(text)
+    found = [_inside(whole, (*path, SERVER)) for path in _places(client, whole)]
+    return next((each for each in found if each), None)
+
+
+def _inside(whole: Any, path: tuple[str, ...]) -> ServerEntry:
+    """Give the object at a place, empty where there is none; raises `InvalidRequest` for one on the way of another type."""
+    value = _object(whole, "The whole file")
+    for depth, name in enumerate(path, 1):
+        value = _object(value.get(name, {}), ".".join(path[:depth]))
+    return value
+
+
+def _object(value: Any, title: str) -> ServerEntry:
     if not isinstance(value, dict):
-        raise InvalidRequest(f"{client.servers}.{SERVER} must be an object.")
-    return cast("ServerEntry", value) or None
+        raise InvalidRequest(f"{title} must be an object.")
+    return cast("ServerEntry", value)
+
+
+def places(client: ClientApp, text: str) -> list[tuple[str, ...]]:
+    """Give where a JSON file may hold servers, as names from the top: first where this client looks for a new one.
+
+    Raises:
+        InvalidRequest: The text is no JSON.
+    """
+    return _places(client, _json(text) if client.nested else {})
+
+
+def _places(client: ClientApp, whole: Any) -> list[tuple[str, ...]]:
+    flat = (client.servers,)
+    outer: Any = cast("dict[str, Any]", whole).get(client.servers) if client.nested and isinstance(whole, dict) else None
+    inner: Any = cast("dict[str, Any]", outer).get(client.nested) if isinstance(outer, dict) else None
+    # a server of the earlier version may have this very name: its fields are no objects
+    is_nested = isinstance(inner, dict) and all(isinstance(each, dict) for each in cast("dict[str, Any]", inner).values())
+    return [(*flat, client.nested), flat] if is_nested else [flat]
 
 
 def _content(path: Path) -> str:

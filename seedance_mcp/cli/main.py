@@ -183,7 +183,7 @@ def _add_setup(commands: Any) -> None:
     )
     install.set_defaults(run=_install)
     bundle = commands.add_parser("bundle", help="make an MCPB file for Claude Desktop")
-    bundle.add_argument("output", help="the .mcpb file")
+    bundle.add_argument("output", nargs="?", default="seedance.mcpb", help="the .mcpb file; default: ./seedance.mcpb")
     bundle.set_defaults(run=_bundle)
 
 

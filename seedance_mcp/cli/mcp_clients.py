@@ -42,6 +42,10 @@ class ClientApp:
     """The same as a description, for the user."""
     reload_hint: str
     """The user's next step: it makes the client read its configuration again."""
+    nested: str = ""
+    """The field in `servers` under which the client's next version keeps all servers; its file is known by that field."""
+    not_nested: tuple[str, ...] = ()
+    """Fields of an entry that this version no longer knows."""
     format: Literal["json", "toml", "yaml"] = "json"
     common_fields: ServerEntry = field(default_factory=ServerEntry)
     """Fields that every entry of this client has that starts a program."""
@@ -207,6 +211,16 @@ CLIENTS = (
         programs=("windsurf",),
     ),
     ClientApp(
+        name="devin",
+        title="Devin Desktop",
+        file="{devin}/mcp_config.json",
+        servers="mcpServers",
+        key_fields={},
+        key_hint=f"no variables are documented for this client's file: let --key-from-env write {KEY} into it, mode 0600",
+        reload_hint="Open the MCP list of its agent panel, or start a new session of its command line.",
+        programs=("devin",),
+    ),
+    ClientApp(
         name="zed",
         title="Zed",
         file="{zed}/settings.json",
@@ -231,6 +245,8 @@ CLIENTS = (
         title="opencode",
         file="{xdg}/opencode/opencode.json",
         servers="mcp",
+        nested="servers",
+        not_nested=("enabled",),
         common_fields={"type": "local", "enabled": True},
         key_fields={"environment": {KEY: f"{{env:{KEY}}}"}},
         key_hint=_FROM_ENVIRONMENT,
@@ -244,12 +260,13 @@ CLIENTS = (
     ClientApp(
         name="cline",
         title="Cline",
-        file="{config}/Code/User/globalStorage/saoudrizwan.claude-dev/settings/cline_mcp_settings.json",
+        file="{cline}",
         servers="mcpServers",
         key_fields={},
         key_hint=_IN_THE_FILE,
         reload_hint="Cline starts it at once; its list of MCP servers shows it.",
         remote_fields={"type": "streamableHttp"},
+        programs=("cline",),
     ),
     ClientApp(
         name="copilot",
@@ -292,6 +309,7 @@ def folders(platform: str, environment: Mapping[str, str]) -> dict[str, str]:
     xdg = environment.get("XDG_CONFIG_HOME") or dots
     roaming = environment.get("APPDATA") or f"{home}/AppData/Roaming"
     config = {"darwin": f"{home}/Library/Application Support", "win32": roaming}.get(platform, xdg)
+    cline = environment.get("CLINE_DATA_DIR") or f"{environment.get('CLINE_DIR') or f'{home}/.cline'}/data"
     return {
         "home": home,
         "config": config,
@@ -301,6 +319,8 @@ def folders(platform: str, environment: Mapping[str, str]) -> dict[str, str]:
         "goose": f"{roaming}/Block/goose/config" if platform == "win32" else f"{xdg if platform == 'linux' else dots}/goose",
         "codex": environment.get("CODEX_HOME") or f"{home}/.codex",
         "copilot": environment.get("COPILOT_HOME") or f"{home}/.copilot",
+        "devin": f"{roaming}/devin" if platform == "win32" else f"{xdg}/devin",
+        "cline": environment.get("CLINE_MCP_SETTINGS_PATH") or f"{cline}/settings/cline_mcp_settings.json",
     }
 
 

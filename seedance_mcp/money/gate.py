@@ -232,7 +232,7 @@ class Gate(NamedTuple):
             allow_duplicate: Whether the same request may be paid again.
             confirm_token: The token that an earlier call gave for the user's yes.
             project: A label of the caller's.
-            take: Makes the same request another one on purpose. A no of the user's holds for every take.
+            take: Makes the same request another one on purpose. A no of the user's holds for every take, a yes for one.
 
         Raises:
             BudgetExceeded: A limit of the operator's refuses; nothing was sent.
@@ -265,7 +265,7 @@ class Gate(NamedTuple):
             try:
                 found = await self._reserve(wanted, estimate, request, window_seconds, token, is_refused=is_refused)
             except _Unasked:
-                token = await self._confirmed(fingerprint(request), request, estimate, confirm_token)
+                token = await self._confirmed(request, wanted.take, estimate, confirm_token)
                 continue
             if found.is_new or not found.record.sending or anyio.current_time() >= deadline:
                 return found
@@ -293,16 +293,17 @@ class Gate(NamedTuple):
 
         return await self.ledger.reserve(wanted, window_seconds=window_seconds, admit=admit, token=token)
 
-    async def _confirmed(self, name: str, request: VideoRequest, estimate: Estimate, confirm_token: str | None) -> str:
+    async def _confirmed(self, request: VideoRequest, take: int | None, estimate: Estimate, confirm_token: str | None) -> str:
         """Give the token that stands for the user's yes; raises `ConfirmationRequired` without one.
 
         Where the client has forms only a form can say yes, whatever token the agent gives. A form that was declined, closed or
-        left unanswered is kept as a no, also for clients without forms, until another form says yes.
+        left unanswered is kept as a no, also for clients without forms, until another form says yes. A no holds for every take
+        of the request, and a yes only for the take that was asked for.
         """
-        amount, question = estimate.certain, _question(request, estimate)
-        if self.reply and (agreed := await self._replied(name, amount, self.reply)):
+        name, amount, question = fingerprint(request), estimate.certain, _question(request, take, estimate)
+        if self.reply and (agreed := await self._replied(name, amount, take, self.reply)):
             return agreed
-        token = await self.ledger.new_token(name, amount)
+        token = await self.ledger.new_token(name, amount, take)
         action = await self.ask(question, token)
         if action != "absent":
             await self._heed(name, action)
@@ -311,13 +312,13 @@ class Gate(NamedTuple):
             raise ConfirmationRequired(f"{_SAID_NO['decline']} Only a form can ask again, in a client that has forms.")
         if not confirm_token:
             raise _ask_in_chat(question, token)
-        if fault := await self.ledger.token_fault(confirm_token, name, amount):
+        if fault := await self.ledger.token_fault(confirm_token, name, amount, take):
             raise _ask_in_chat(f"The confirm_token does not confirm this request: {fault}. {question}", token)
         return confirm_token
 
-    async def _replied(self, name: str, amount: Decimal | None, reply: Reply) -> str | None:
+    async def _replied(self, name: str, amount: Decimal | None, take: int | None, reply: Reply) -> str | None:
         """Give the token of a form that was answered with yes; `None` where it is too late for that answer."""
-        if reply.action == "accept" and await self.ledger.token_fault(reply.token, name, amount):
+        if reply.action == "accept" and await self.ledger.token_fault(reply.token, name, amount, take):
             return None
         await self._heed(name, reply.action)
         return reply.token
@@ -344,9 +345,10 @@ def _ask_in_chat(question: str, token: str) -> ConfirmationRequired:
     )
 
 
-def _question(request: VideoRequest, estimate: Estimate) -> str:
+def _question(request: VideoRequest, take: int | None, estimate: Estimate) -> str:
     price = f"{estimate.amount} {estimate.currency}" if estimate.amount is not None else "an unpublished price"
     price = f"at least {price}" if estimate.at_least else price
     unsure = f" The model may not exist: {ONLY_DOCUMENTED}." if request.row.is_only_documented else ""
     named = f"A video of {request.duration} s at {request.output_resolution} with {request.model}"
-    return f"{named} costs {price}.{unsure} Make it?"
+    another = f" (take {take})" if take is not None else ""
+    return f"{named}{another} costs {price}.{unsure} Make it?"

@@ -257,8 +257,8 @@ class Ledger(Protocol):
         """
         ...
 
-    async def new_token(self, fingerprint: str, price: Decimal | None) -> str:
-        """Make a token that confirms one request at one price, once; only its digest is kept."""
+    async def new_token(self, fingerprint: str, price: Decimal | None, take: int | None = None) -> str:
+        """Make a token that confirms one take of one request at one price, once; only its digest is kept."""
         ...
 
     async def keep_answer(self, fingerprint: str, *, agreed: bool) -> None:
@@ -269,8 +269,8 @@ class Ledger(Protocol):
         """Say whether the last form about a request was no yes."""
         ...
 
-    async def token_fault(self, token: str, fingerprint: str, price: Decimal | None) -> str | None:
-        """Say why a token does not confirm a request at a price, or `None` where it does."""
+    async def token_fault(self, token: str, fingerprint: str, price: Decimal | None, take: int | None = None) -> str | None:
+        """Say why a token does not confirm a take of a request at a price, or `None` where it does."""
         ...
 
     async def remember_media(self, media: Media) -> None:

@@ -319,14 +319,19 @@ def alike(finished: Sequence[Took], duration: int | None) -> list[float]:
     return [each.seconds for each in finished if each.duration == duration] or [each.seconds for each in finished]
 
 
-def token_fault(token: Token | None, fingerprint: str, price: Decimal | None, now: datetime) -> str | None:
-    """Say why a token does not confirm a request at a price, or `None` where it does."""
+def terms(price: Decimal | None, take: int | None) -> str:
+    """Give what a confirmation is for beside the request itself: the price that was named, and the take where there is one."""
+    return str(price) if take is None else f"{price} take {take}"
+
+
+def token_fault(token: Token | None, fingerprint: str, agreed: str, now: datetime) -> str | None:
+    """Say why a token does not confirm a request on certain `terms`, or `None` where it does."""
     if token is None:
         return "it is not one of ours"
     if token.used:
         return "it was used already"
     if token.expires_at < now:
         return "it has expired"
-    if (token.fingerprint, token.price) != (fingerprint, str(price)):
-        return "it was given for another request or price"
+    if (token.fingerprint, token.terms) != (fingerprint, agreed):
+        return "it was given for another request, take or price"
     return None

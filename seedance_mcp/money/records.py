@@ -118,11 +118,12 @@ class AssetReference(NamedTuple):
 
 
 class Token(NamedTuple):
-    """A confirmation of the user: good for one request at one price, once, for a time."""
+    """A confirmation of the user: good for one take of one request at one price, once, for a time."""
 
     fingerprint: str
     """Of the request, after the principal."""
-    price: str
+    terms: str
+    """The price that was named, and the take."""
     expires_at: datetime
     used: bool
 

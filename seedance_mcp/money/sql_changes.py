@@ -135,11 +135,11 @@ class Changing:
             )
         return found
 
-    def add_token(self, digest: str, fingerprint: str, price: str) -> None:
-        """Keep the digest of a token for one request at one price."""
+    def add_token(self, digest: str, fingerprint: str, terms: str) -> None:
+        """Keep the digest of a token for one request on its terms; their column has the name of a part of them."""
         self.db.run(
             "INSERT INTO tokens (digest, fingerprint, price, expires_at) VALUES (?, ?, ?, ?) ON CONFLICT (digest) DO NOTHING",
-            *(digest, self.read.principal + fingerprint, price, self.read.at + policy.TOKEN_SECONDS),
+            *(digest, self.read.principal + fingerprint, terms, self.read.at + policy.TOKEN_SECONDS),
         )
 
     def keep_answer(self, fingerprint: str, *, agreed: bool) -> None:

@@ -15,7 +15,7 @@ import anyio
 import anyio.to_thread
 
 from seedance_mcp.errors import LedgerAway, SeedanceError, TaskNotFound
-from seedance_mcp.money import sql_assets, sql_leases, sql_lists, sql_people
+from seedance_mcp.money import policy, sql_assets, sql_leases, sql_lists, sql_people
 from seedance_mcp.money.announcements import Heard
 from seedance_mcp.money.audit import Action, Entry
 from seedance_mcp.money.batches import Batches
@@ -329,10 +329,10 @@ class SqlLedger:
 
     # confirmation tokens, references, uploads
 
-    async def new_token(self, fingerprint: str, price: Decimal | None) -> str:
-        """Make a token for one request at one price; only its digest is kept."""
+    async def new_token(self, fingerprint: str, price: Decimal | None, take: int | None = None) -> str:
+        """Make a token for one take of one request at one price; only its digest is kept."""
         token = f"confirm_{secrets.token_hex(16)}"
-        await self._write(lambda ledger: ledger.add_token(_digest(token), fingerprint, str(price)))
+        await self._write(lambda ledger: ledger.add_token(_digest(token), fingerprint, policy.terms(price, take)))
         return token
 
     async def keep_answer(self, fingerprint: str, *, agreed: bool) -> None:
@@ -343,9 +343,9 @@ class SqlLedger:
         """Say whether the last form about a request was no yes."""
         return await self._read(lambda ledger: ledger.is_refused(fingerprint))
 
-    async def token_fault(self, token: str, fingerprint: str, price: Decimal | None) -> str | None:
-        """Say why a token does not confirm a request at a price."""
-        return await self._read(lambda ledger: ledger.token_fault(_digest(token), fingerprint, price))
+    async def token_fault(self, token: str, fingerprint: str, price: Decimal | None, take: int | None = None) -> str | None:
+        """Say why a token does not confirm a take of a request at a price."""
+        return await self._read(lambda ledger: ledger.token_fault(_digest(token), fingerprint, policy.terms(price, take)))
 
     async def remember_media(self, media: Media) -> None:
         """Keep what was learnt of a reference."""

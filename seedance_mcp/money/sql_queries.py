@@ -300,10 +300,10 @@ class Reading:
         """Say what else may have moved the balance between a request and the time that the account was asked at."""
         return Surroundings(self.db, self.insertion_order, self.now, record).movements(asked_at)
 
-    def token_fault(self, digest: str, fingerprint: str, price: Decimal | None) -> str | None:
-        """Say why a token does not confirm a request at a price."""
+    def token_fault(self, digest: str, fingerprint: str, terms: str) -> str | None:
+        """Say why a token does not confirm a request on certain terms."""
         row = self.db.one("SELECT * FROM tokens WHERE digest = ?", digest)
-        return policy.token_fault(read_token(row) if row else None, self.principal + fingerprint, price, self.now)
+        return policy.token_fault(read_token(row) if row else None, self.principal + fingerprint, terms, self.now)
 
     def is_refused(self, fingerprint: str) -> bool:
         """Say whether the last form about a request was no yes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -90,7 +91,9 @@ async def models_json(session: Session) -> str:
 async def model_json(session: Session, name: str) -> str:
     """Give one model with its request schema as JSON; raises `InvalidRequest` for an unknown name."""
     edition, model = session.edition, find_model(session.edition, name)
-    return views.model_info(edition, model, session.prices, with_schema=True).model_dump_json()
+    info = views.model_info(edition, model, session.prices, with_schema=True).model_dump(mode="json")
+    marked = {"sandbox": True, **info} if session.settings.sandbox else info
+    return json.dumps(marked, ensure_ascii=False, separators=(",", ":"))
 
 
 async def task_json(session: Session, task_id: str) -> str:
@@ -210,8 +213,9 @@ def _cause_row(cause: Cause) -> tuple[str, ...]:
 
 
 def cause_text(words: str) -> str:
-    """Explain the words with which the provider refused a request or failed a task: a line for each column of the causes."""
-    cause, recorded, again, remedy = _cause_row(cause_of(words))
+    """Explain a cause by its name, or the words with which the provider refused a request or failed a task, in three lines."""
+    named: dict[str, Cause] = {each: each for each in ADVICE_FOR_FAILED_TASK}
+    cause, recorded, again, remedy = _cause_row(named.get(words.strip()) or cause_of(words))
     return f"Cause: {cause.strip('`')} (such as {recorded})\nThe same request again: {again}\nWhat to do: {remedy}"
 
 

@@ -131,7 +131,7 @@ TOOLS: tuple[ToolSpec, ...] = (
     ToolSpec(
         name="list_models",
         title="List models",
-        description="Compare models: limits, media, rules, price. Free. Next: create_video (model gives its schema).",
+        description="Compare models: limits, media, rules, price. Free. Next: create_video.",
         icon="M1 1h6v1H1zM1 4h6v1H1zM1 7h6v1H1z",
         read=_reads(arguments.ListModels),
         run=models.list_models,
@@ -143,8 +143,8 @@ TOOLS: tuple[ToolSpec, ...] = (
         name="create_video",
         title="Create a video",
         description=(
-            "Start one video from text, images, frames, video or audio references. COSTS MONEY, cannot be undone; answers at "
-            "once. dry_run: true checks and estimates for free. Local files go through upload_asset first. "
+            "Start one video from text, images, frames, videos or audio. COSTS MONEY, cannot be undone; answers at "
+            "once. dry_run checks and prices it for free. Local files: upload_asset first. "
             "Never repeat after a lost answer. Next: wait_for_video."
         ),
         icon="M1 1l6 3-6 3z",
@@ -159,7 +159,7 @@ TOOLS: tuple[ToolSpec, ...] = (
     ToolSpec(
         name="get_task",
         title="Get a task",
-        description="Poll a task once: status, progress, URL, cost. Free. To wait, call wait_for_video.",
+        description="Poll a task once: status, progress, URL, cost. Free. To wait: wait_for_video.",
         icon="M1 1h6v6H1z",
         read=_reads(arguments.GetTask),
         run=tasks.get_task,
@@ -171,9 +171,7 @@ TOOLS: tuple[ToolSpec, ...] = (
     ToolSpec(
         name="wait_for_video",
         title="Wait for a video",
-        description=(
-            "Wait until a task is finished. Free. Still running: call again. When completed and not saved: download_video."
-        ),
+        description=("Wait until a task ends. Free. Still running: call again. Completed, not saved: download_video."),
         icon="M1 0h6L4 4l3 4H1l3-4z",
         read=_reads(arguments.WaitForVideo),
         run=_wait_for_video,
@@ -188,8 +186,8 @@ TOOLS: tuple[ToolSpec, ...] = (
         name="upload_asset",
         title="Upload an asset",
         description=(
-            "Bring an image, video, audio or frame of a finished video: gives the reference that model takes, converted "
-            "and reviewed. Free. Next: create_video with reference in one of use_in."
+            "Bring an image, video, audio or frame of a video: gives the reference for that model, converted "
+            "and reviewed. Free. Next: create_video, in a field of use_in."
         ),
         icon="M4 0l3 4H5v4H3V4H1z",
         read=_reads(arguments.UploadAsset),
@@ -200,7 +198,7 @@ TOOLS: tuple[ToolSpec, ...] = (
     ToolSpec(
         name="download_video",
         title="Save a video",
-        description="Save a finished video; gives its path. Free. URLs expire within days.",
+        description="Save a finished video; gives its path. Free. URLs expire in days. Next: preview_video.",
         icon="M3 0h2v3h2L4 6 1 3h2zM0 7h8v1H0z",
         read=_reads(arguments.DownloadVideo),
         run=_download_video,
@@ -210,7 +208,7 @@ TOOLS: tuple[ToolSpec, ...] = (
     ToolSpec(
         name="preview_video",
         title="Preview a video",
-        description="See first, middle and last frame of up to 4 completed videos. Free.",
+        description="See first, middle and last frame of completed videos. Free. Next: download_video.",
         icon="M0 2h2v4H0zM3 2h2v4H3zM6 2h2v4H6z",
         read=_reads(arguments.PreviewVideo),
         run=_preview_video,
@@ -221,7 +219,7 @@ TOOLS: tuple[ToolSpec, ...] = (
     ToolSpec(
         name="join_videos",
         title="Join videos",
-        description="Join completed videos. Free. Unequal ones get the first's size and rate.",
+        description="Join completed videos. Free. All get the first's size and rate. Next: preview_video.",
         icon="M0 1h3v6H0zM5 1h3v6H5zM3 3h2v2H3z",
         read=_reads(arguments.JoinVideos),
         run=_join_videos,
@@ -231,10 +229,7 @@ TOOLS: tuple[ToolSpec, ...] = (
     ToolSpec(
         name="list_tasks",
         title="List tasks",
-        description=(
-            "Tasks made here, newest first, earlier sessions too; totals (cost, unsaved). Free. "
-            "Next, if running: wait_for_video."
-        ),
+        description=("All tasks made here, newest first; totals (cost, unsaved). Free. Running: wait_for_video."),
         icon="M0 1h2v2H0zM3 1h5v2H3zM0 5h2v2H0zM3 5h5v2H3z",
         read=_reads(arguments.ListTasks),
         run=tasks.list_tasks,
@@ -245,7 +240,7 @@ TOOLS: tuple[ToolSpec, ...] = (
     ToolSpec(
         name="get_asset",
         title="Get an asset",
-        description="Check an asset's review, or get a fresh reference of @name. Free. When ready: create_video.",
+        description="Check an asset's review, or get @name anew. Free. When ready: create_video.",
         icon="M4 0l4 4-4 4-4-4z",
         read=_reads(arguments.GetAsset),
         run=_get_asset,
@@ -267,7 +262,7 @@ TOOLS: tuple[ToolSpec, ...] = (
     ToolSpec(
         name="get_balance",
         title="Get the balance",
-        description="Balance of account and key, money spent here, limits. Free.",
+        description="Account, key, money spent here, limits. Free. Next: create_video.",
         icon="M4 0a4 4 0 100 8 4 4 0 000-8z",
         read=_reads(arguments.NoArguments),
         run=balance.get_balance,

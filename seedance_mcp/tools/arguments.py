@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 from functools import cache
+from itertools import accumulate
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar, cast
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -24,8 +25,8 @@ Fit = Literal["convert", "trim", "none"]
 Takes = Literal["images", "frames", "reference_videos", "reference_audios", "https", "asset"]
 Detail = Literal["brief", "full"]
 _SHOWN_CHARS = 80
-_FAULTS_MOST = 6
-"""How many faults one refusal names."""
+_FAULTS_CHARS = 700
+"""How long the faults that one refusal names are together; the first is named in any case."""
 
 
 def _printable(label: str) -> str:
@@ -68,7 +69,7 @@ class NoArguments(Arguments):
 class ListModels(Arguments):
     """Filters; a model must fit all of them."""
 
-    model: Annotated[str | None, Field(description="One model: also gives its request_schema.")] = None
+    model: Annotated[str | None, Field(description="Adds its request_schema.")] = None
     route: Annotated[str | None, Field(description="{routes}.")] = None
     resolution: Annotated[str | None, Field(description="{resolutions}.")] = None
     takes: list[Takes] | None = None
@@ -79,10 +80,10 @@ class CreateOptions(Arguments):
     """The options that stand beside the request."""
 
     dry_run: bool = False
-    allow_duplicate: Annotated[bool, Field(description="Pay again for a request already made.")] = False
-    confirm_token: Annotated[str | None, Field(description="From confirmation_required, once the user agreed.")] = None
+    allow_duplicate: Annotated[bool, Field(description="Pay again for the same request.")] = False
+    confirm_token: Annotated[str | None, Field(description="From confirmation_required, after a yes.")] = None
     project: Label | None = None
-    take: Annotated[int | None, Field(ge=1, le=99, description="Another number pays for another take.")] = None
+    take: Annotated[int | None, Field(ge=1, le=99, description="Another number pays anew.")] = None
 
 
 class CreateVideo(NamedTuple):
@@ -139,7 +140,7 @@ class ListTasks(Arguments):
     limit: Annotated[int, Field(ge=1, le=100)] = 20
     cursor: str | None = None
     detail: Detail = "brief"
-    refresh: Annotated[bool, Field(description="Poll all running ones first.")] = False
+    refresh: Annotated[bool, Field(description="Poll running ones first.")] = False
 
 
 class UploadAsset(Arguments):
@@ -156,9 +157,7 @@ class UploadAsset(Arguments):
     ] = "convert"
     kind: Kind | None = None
     name: Annotated[AssetName | None, Field(description="Keeps it as @name.")] = None
-    portrait: Annotated[bool, Field(description="A real person's face: asks for the whitelist (route {library_routes}).")] = (
-        False
-    )
+    portrait: Annotated[bool, Field(description="A real face: asks for the whitelist (route {library_routes}).")] = False
     wait_seconds: Annotated[int, Field(ge=0, le=300)] = 30
 
 
@@ -206,14 +205,19 @@ def read_create_video(edition: Edition, given: dict[str, Any]) -> CreateVideo:
     """Read `create_video`, whose request may come nested, flat, or as a JSON string; raises `InvalidRequest`."""
     options = {name: value for name, value in given.items() if name in CreateOptions.model_fields}
     rest = {name: value for name, value in given.items() if name not in options}
-    request = read_request(edition, rest["request"] if _nested(rest) else rest)
+    request = read_request(edition, rest["request"] if _nested(edition, rest) else rest)
     return CreateVideo(request, read(edition, CreateOptions, options))
 
 
-def _nested(rest: dict[str, Any]) -> bool:
+def _nested(edition: Edition, rest: dict[str, Any]) -> bool:
     stray = [name for name, value in rest.items() if name != "request" and value is not None]
     if rest.get("request") is None:
         return not stray and "request" in rest
+    known = {*VideoRequest.model_fields, *edition.option_names, *edition.field_aliases}
+    if unknown := next((name for name in stray if name not in known), None):
+        allowed = ", ".join(("request", *CreateOptions.model_fields))
+        hint = _did_you_mean(unknown, tuple(CreateOptions.model_fields))
+        raise InvalidRequest(f"{unknown} is no argument here.{hint} Allowed: {allowed}.", field=unknown, allowed=allowed)
     if stray:
         allowed = "every request field inside request, or all of them without request"
         raise InvalidRequest(f"{', '.join(stray)} beside request; allowed: {allowed}.", field=stray[0], allowed=allowed)
@@ -326,10 +330,17 @@ def _validated(edition: Edition, kind: type[A], given: dict[str, Any], row: Mode
         problems = [_Problem(edition, kind, row, given, each) for each in error.errors(include_url=False)]
         first = min(problems, key=lambda each: each.type != "extra_forbidden")
         faults = list(dict.fromkeys(each.sentence() for each in problems))
-        more = [f"And {len(faults) - _FAULTS_MOST} more faults."] if len(faults) > _FAULTS_MOST else []
-        sentences = [*faults[:_FAULTS_MOST], *more, *(each.known_fields() for each in problems)]
+        named = _as_room_is(faults)
+        more = [f"And {len(faults) - len(named)} more faults."] if len(faults) > len(named) else []
+        sentences = [*named, *more, *(each.known_fields() for each in problems)]
         text = " ".join(filter(None, dict.fromkeys(sentences)))
         raise InvalidRequest(text, field=first.field, allowed=first.allowed()) from error
+
+
+def _as_room_is(faults: list[str]) -> list[str]:
+    """Give as many faults as one refusal has room for."""
+    ends = list(accumulate(len(fault) for fault in faults))
+    return [fault for fault, end in zip(faults, ends, strict=True) if end <= _FAULTS_CHARS] or faults[:1]
 
 
 @cache
@@ -417,9 +428,15 @@ class _Problem:
             return (
                 f"{self.field} is not taken by {self.row.name}; allowed: {self.allowed()}.{self._conflicting()}{self._newer()}"
             )
+        return f"{self.field} is no field here.{self._meant()}{self._newer()}"
+
+    def _meant(self) -> str:
+        """Name what an unknown field may mean; the options of `create_video` stand beside its request, or at the root."""
+        options = tuple(CreateOptions.model_fields) if self.row else ()
+        if self.field in options:
+            return f" Put {self.field} beside request, not into it."
         meant = _MEANT.get(self.field)
-        hint = f" Did you mean {meant}?" if meant in self.fields else _did_you_mean(self.field, tuple(self.fields))
-        return f"{self.field} is no field here.{hint}{self._newer()}"
+        return f" Did you mean {meant}?" if meant in self.fields else _did_you_mean(self.field, (*self.fields, *options))
 
     def _newer(self) -> str:
         """Name the first newer edition that takes what was given, with what it allows."""

@@ -19,38 +19,46 @@ TASK_ROW_CHARS = 248
 _PROMPT_CHARS = 60
 COMPARED_SECONDS = 5
 """Prices per second and per clip are compared for a clip of this length."""
+_ROUTES_WITH_LIMITS = 8
+"""More routes than these are listed without their limits, which the schema of create_video has too."""
+_USUAL_PER, _USUAL_SECONDS = "second", "4-15"
+"""What most of many routes have, which is said once for all of them."""
+_CHEAPEST = "cheapest: for a whole clip of 5 s; at another length it may be another model."
 _NOTES = (
-    "price: by resolution, for one of price_per; null: not published. cheapest: whole clips of 5 s.",
+    f"price: by resolution, for one of price_per; null: not published. {_CHEAPEST}",
     "purpose is our advice. No source ranks quality; by their names full, std and of-sp stand above economy, fast and mini.",
     "model gives one in full, with its request_schema. In a prompt, say Image 1, Video 1, Audio 1 for references by place.",
+)
+_NOTES_OF_MANY = (
+    f"A route without price_per or seconds: {_USUAL_PER}, {_USUAL_SECONDS}. route or model gives all limits; takes filters.",
+    f"price: by resolution; null: not published. {_CHEAPEST}",
+    "purpose is our advice; no source ranks quality.",
 )
 
 
 def list_of_models(edition: Edition, models: Sequence[Model], prices: PriceBook) -> ModelList:
     """Give models as brief rows, and the limits that they share with their routes."""
+    found = [route for route in edition.routes if any(model.route is route for model in models)]
+    many = len(found) > _ROUTES_WITH_LIMITS
     return ModelList(
         edition=edition.name,
         currency=edition.currency,
         prices_as_of=prices.live_as_of,
-        models=[_model_row(model, prices) for model in models],
-        routes=[
-            _route_row(route, edition.models_of(route))
-            for route in edition.routes
-            if any(model.route is route for model in models)
-        ],
+        models=[_model_row(model, prices, with_limits=not many) for model in models],
+        routes=[(_short_route_row if many else _route_row)(route, edition.models_of(route)) for route in found],
         cheapest=_cheapest(edition, models, prices),
-        notes=list(_NOTES),
+        notes=list(_NOTES_OF_MANY if many else _NOTES),
     )
 
 
-def _model_row(model: Model, prices: PriceBook) -> ModelRow:
+def _model_row(model: Model, prices: PriceBook, *, with_limits: bool) -> ModelRow:
     most = model.route.reference_videos.value if model.takes_videos else None
     unlisted = prices.is_listed(model) is False  # that of all others would take every tenth character
     return ModelRow(
         model=model.name,
         route=model.route.name,
         price=prices_of(model, prices),
-        videos=most,
+        videos=most if with_limits else None,
         listed=False if unlisted else None,
     )
 
@@ -61,7 +69,7 @@ def _route_row(route: Route, models: Sequence[Model]) -> RouteRow:
     return RouteRow(
         route=route.name,
         purpose=route.purpose,
-        price_per=" or ".join(dict.fromkeys(model.per for model in models)),
+        price_per=_per(models),
         seconds=route.duration.value.short,
         ratios=" ".join(route.ratio.value.allowed),
         images=route.images.value,
@@ -71,6 +79,22 @@ def _route_row(route: Route, models: Sequence[Model]) -> RouteRow:
         review=None if route.review == "none" else route.review,
         prompt_chars=route.prompt_max_chars.value if route.prompt_max_chars else None,
     )
+
+
+def _short_route_row(route: Route, models: Sequence[Model]) -> RouteRow:
+    """Give how a route differs from many others; what is left out is in `_NOTES_OF_MANY`, or in the schema of create_video."""
+    per, seconds = _per(models), route.duration.value.short
+    return RouteRow(
+        route=route.name,
+        purpose=route.purpose,
+        price_per=per if per != _USUAL_PER else None,
+        seconds=seconds if seconds != _USUAL_SECONDS else None,
+        review=None if route.review == "none" else route.review,
+    )
+
+
+def _per(models: Sequence[Model]) -> str:
+    return " or ".join(dict.fromkeys(model.per for model in models))
 
 
 def _cheapest(edition: Edition, models: Sequence[Model], prices: PriceBook) -> dict[str, str]:
@@ -99,7 +123,7 @@ def _lowest(clips: Iterable[tuple[Decimal, str]]) -> str:
         return ""
     amount, name = ordered[0]
     same = sum(price == amount for price, _ in ordered) - 1
-    return f"{name} {float(amount):g}" + (f" ({same} more cost the same)" if same else "")
+    return f"{name} {float(amount):g}" + (f" (and {same} more)" if same else "")
 
 
 def task_row(record: records.Record) -> TaskRow:

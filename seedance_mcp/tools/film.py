@@ -208,6 +208,12 @@ def _result(session: Session, film: Film, clips: list[tuple[Record, float]]) -> 
         task_id=film.film_id,
         seconds=round(film.seconds, 3),
         clips=[
-            FilmClip(task_id=each.task_id or "", seconds=round(seconds, 3), cost=float(spent(each))) for each, seconds in clips
+            FilmClip(
+                task_id=each.task_id or "",
+                seconds=round(seconds, 3),
+                cost=float(spent(each)),
+                saved=each.saved is not None,
+            )
+            for each, seconds in clips
         ],
     )

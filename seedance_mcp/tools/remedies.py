@@ -11,7 +11,7 @@ from seedance_mcp.catalogue.facts import KIND_OF_FIELD, LIST_FIELDS, Model
 _SHOWN_CHARS = 320
 """A longer text is no address that is repeated in a call."""
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]+", re.IGNORECASE)
-_TASK = re.compile(r"(task:)?(?P<id>(vid|videos?|film|task|req)_[\w-]+)(#(?P<moment>first|last|[\d.]+))?")
+TASK = re.compile(r"(task:)?(?P<id>(vid|videos?|film|task|req)_[\w-]+)(#(?P<moment>first|last|[\d.]+))?")
 """A task id, which the provider writes in these ways, a film's id, or a frame as `upload_asset` takes one."""
 OF_RULES = {"images_or_frames": " Keep one: first_image is how the video begins, images what is seen in it."}
 """The way out of a rule between fields that its words do not name."""
@@ -31,7 +31,7 @@ def of_length(value: Any, most_seconds: int) -> str:
 
 def of_media(row: Model, field: str, value: str) -> str:
     """Give the call that turns a value of a media field into what the model's route takes."""
-    task = _TASK.fullmatch(value)
+    task = TASK.fullmatch(value)
     return _frame_call(row, field, task) if task else _url_call(row, field, value)
 
 

@@ -156,7 +156,10 @@ class TaskRow(Row):
 
 
 class Totals(Part):
-    """Sums over all tasks that fit the filters: money in JimiCoin, `unsaved` counts finished videos that are not saved."""
+    """Sums over all tasks that fit the filters, in JimiCoin.
+
+    `unsaved` counts finished videos without a file of their own, those in a saved film too: the film keeps them as joined.
+    """
 
     count: int
     estimated: float
@@ -204,11 +207,15 @@ class SavedVideo(Result):
 
 
 class FilmClip(Part):
-    """One clip of a film; `cost` is its charge, or its estimate while that is not settled."""
+    """One clip of a film; `cost` is its charge, or its estimate while that is not settled.
+
+    `saved` says whether the clip has a file of its own beside the film; without one its bytes end with its URL.
+    """
 
     task_id: str
     seconds: float
     cost: float
+    saved: bool
 
 
 class JoinedVideo(SavedVideo):
@@ -330,19 +337,19 @@ class ModelRow(Row):
 
 
 class RouteRow(Row):
-    """The limits that all models of a route share; `purpose` is our advice."""
+    """The limits that all models of a route share; `purpose` is our advice. A list of many routes leaves out most of them."""
 
     route: str
     purpose: str
-    price_per: str
-    seconds: str
-    ratios: str
-    images: int
-    audios: int
-    frames: str
-    links: str
-    review: str | None
-    prompt_chars: int | None
+    price_per: str | None = None
+    seconds: str | None = None
+    ratios: str | None = None
+    images: int | None = None
+    audios: int | None = None
+    frames: str | None = None
+    links: str | None = None
+    review: str | None = None
+    prompt_chars: int | None = None
 
 
 class ModelList(Result):

@@ -8,11 +8,13 @@ from typing import Literal
 
 from seedance_mcp.errors import InvalidRequest
 from seedance_mcp.media import urls
+from seedance_mcp.tools import remedies
 
 Shape = Literal["pad", "crop"]
 """How a picture gets another aspect: bars are added, or the edges are cut off."""
 TASK = "task:"
 _MOMENT = re.compile(r"first|last|\d{1,5}(\.\d{1,6})?")
+_NAMED = re.compile(r"@[\w-]+")
 _PART = re.compile(r"#(?P<options>(?:t=\d{1,5}(?:\.\d{1,6})?|pad|crop)(?:&(?:t=\d{1,5}(?:\.\d{1,6})?|pad|crop))*)$")
 
 
@@ -42,12 +44,21 @@ class UrlSource:
 
 
 def read_source(source: str, fit: str) -> FrameSource | FileSource | UrlSource:
-    """Read a source; raises `InvalidRequest` for a moment or a part that cannot be read."""
+    """Read a source; raises `InvalidRequest` for a moment or a part that cannot be read, and for the name of anything else."""
     if source.startswith(TASK):
         return _frame(source)
     if urls.is_url(source):
         return UrlSource(source)
+    if task := remedies.TASK.fullmatch(source):
+        raise _no_source(source, "the id of a task", f"task:{task['id']}#first, #last or #<seconds>, for a frame of its video")
+    if _NAMED.fullmatch(source):
+        raise _no_source(source, "the name of an asset", "a path or an https:// URL; get_asset gives the reference of a name")
     return _file(source, fit)
+
+
+def _no_source(source: str, what: str, allowed: str) -> InvalidRequest:
+    told = f"source was {urls.quoted(source)}, {what}; allowed: {allowed}. Nothing was sent."
+    return InvalidRequest(told, field="source", allowed=allowed)
 
 
 def _frame(source: str) -> FrameSource:
@@ -55,11 +66,7 @@ def _frame(source: str) -> FrameSource:
     if task_id and _MOMENT.fullmatch(moment):
         return FrameSource(task_id, moment)
     allowed = "task:<task_id>#first, #last or #<seconds>, for example task:vid_1#2.5"
-    raise InvalidRequest(
-        f"source was {urls.quoted(source)}, which names no frame; allowed: {allowed}. Nothing was sent.",
-        field="source",
-        allowed=allowed,
-    )
+    raise _no_source(source, "which names no frame", allowed)
 
 
 def _file(source: str, fit: str) -> FileSource:

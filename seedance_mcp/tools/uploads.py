@@ -127,7 +127,7 @@ def _expires_at(session: Session, brought: _Brought | None, review: AssetReview)
 
 async def _named(session: Session, model: Model, review: AssetReview, brought: _Brought, name: str | None) -> Asset:
     """Give the result, and keep the reference below the asset's name where it has one."""
-    made = _asset(session, model, review, brought.kind, brought)
+    made = _asset(session, model, review, brought)
     if not name:
         return made
     await cast.remember_reference(session, name, model, review, _expires_at(session, brought, review))
@@ -371,8 +371,9 @@ async def _reviewed(
     return review
 
 
-def _asset(session: Session, model: Model, review: AssetReview, kind: Kind | None, brought: _Brought | None = None) -> Asset:
+def _asset(session: Session, model: Model, review: AssetReview, found: _Brought | Media | None) -> Asset:
     """Give the result; it expires only where the reference is the URL of an upload."""
+    brought, kind = found if isinstance(found, _Brought) else None, found.kind if found else None
     arguments = {"reference": review.reference, "model": model.name}
     again = Next(tool="get_asset", arguments=arguments, after_seconds=session.settings.min_poll_interval_seconds)
     return Asset(
@@ -384,10 +385,21 @@ def _asset(session: Session, model: Model, review: AssetReview, kind: Kind | Non
         expires_at=views.iso(_expires_at(session, brought, review)),
         bytes=brought.size_bytes if brought else None,
         use_in=_use_in(model, kind),
-        note=f"Good for every model of the route {model.route.name}. {brought.note if brought else ''}".rstrip(),
+        note=" ".join(filter(None, [_good_for(model), _measures(found), brought.note if brought else ""])),
         changes=list(brought.changes) if brought else [],
         next=again if review.stage == "processing" else None,
     )
+
+
+def _measures(found: _Brought | Media | None) -> str:
+    """Say how large a file is and how long it plays, as it was sent; empty where neither is known."""
+    size_px, seconds = (found.size_px, found.seconds) if found else (None, None)
+    known = [*([f"{size_px[0]}x{size_px[1]} px"] if size_px else []), *([f"{seconds:.4g} s"] if seconds else [])]
+    return f"It is {', '.join(known)}." if known else ""
+
+
+def _good_for(model: Model) -> str:
+    return f"Good for every model of the route {model.route.name}."
 
 
 def _use_in(model: Model, kind: Kind | None) -> list[str]:
@@ -399,7 +411,7 @@ async def get_asset(session: Session, arguments: GetAsset, caller: Caller) -> As
     """Ask where the review of one asset stands; a refused asset is a normal result with `status` failed.
 
     Raises:
-        InvalidRequest: The reference is no asset, or the model's route has no review.
+        InvalidRequest: The reference is no asset, the model's route has no review, or the asset passed that of other routes.
         AssetRejected: The provider has no such asset.
     """
     model = find_model(session.edition, arguments.model)
@@ -414,6 +426,9 @@ async def get_asset(session: Session, arguments: GetAsset, caller: Caller) -> As
             field="reference",
             allowed=allowed,
         )
+    known = await session.ledger.media(arguments.reference)
+    if known and known.review not in {None, model.route.review}:
+        raise _reviewed_elsewhere(session, model, known)
     try:
         review = await reviews.get_asset(session.client, model, asset_id)
     except NoAsset as error:
@@ -422,5 +437,11 @@ async def get_asset(session: Session, arguments: GetAsset, caller: Caller) -> As
             "or bring the file with upload_asset.",
             field="reference",
         ) from error
-    known = await session.ledger.media(arguments.reference)
-    return _asset(session, model, review, known and known.kind)
+    return _asset(session, model, review, known)
+
+
+def _reviewed_elsewhere(session: Session, model: Model, known: Media) -> InvalidRequest:
+    routes = [route.name for route in session.edition.routes if route.review == known.review]
+    allowed = f"a model of the route {' or '.join(routes)}, or the reference that upload_asset gives with {model.name}"
+    told = f"{urls.quoted(known.reference)} was reviewed for the route {', '.join(routes)} only; allowed: {allowed}."
+    return InvalidRequest(told, field="reference", allowed=allowed)

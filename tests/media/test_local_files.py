@@ -451,7 +451,7 @@ async def test_the_first_reference_video_is_priced_when_its_length_is_known(
             )
             for each in (clip, odd)
         ]
-    assert clip["note"] == "Good for every model of the route mini."
+    assert clip["note"] == "Good for every model of the route mini. It is 640x640 px, 3.52 s."
     assert "route mini. Not checked, because it cannot be read here: length and size in pixels. " in odd["note"]
     assert install_command("media") in odd["note"]
     assert known["estimated_cost"] == 0.45

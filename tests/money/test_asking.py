@@ -196,8 +196,39 @@ async def test_a_token_is_good_once_for_one_request_at_one_price_and_for_ten_min
         await anyio.sleep(3601)
         assert world.creates == 1
     async with open_world(confirm_above="0.2", clock=lambda: now, dedupe_seconds=0, sandbox=world.sandbox) as world:
-        assert "another request or price" in (await create(world, dearer)).text
+        assert "another request, take or price" in (await create(world, dearer)).text
         assert world.creates == 1
+
+
+async def test_a_yes_is_for_the_take_that_was_asked_for(open_world: OpenWorld) -> None:
+    request = {"model": "seedance2.0-sp", "prompt": "a fox"}
+    async with open_world(confirm_above="0.2") as world:
+
+        async def take(number: int | None, token: str | None = None) -> Answer:
+            options = {"take": number, "confirm_token": token}
+            return await world.call("create_video", {"request": request, **options})
+
+        plain, first, second = [(await take(number)).error for number in (None, 1, 2)]
+        assert "seedance2.0-sp (take 2) costs 0.25 JimiCoin" in second["message"]
+        for number, other in ((None, first), (1, plain), (1, second), (2, first)):
+            refused = await take(number, other["confirm_token"])
+            assert "it was given for another request, take or price" in refused.error["message"]
+            assert refused.error["charged"] == "no"
+        assert world.creates == 0
+        for number, own in ((None, plain), (1, first), (2, second)):
+            assert (await take(number, own["confirm_token"]))["take"] == number
+        assert world.creates == 3
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_form_names_the_take_and_each_take_has_its_own(open_world: OpenWorld, mode: str) -> None:
+    person = Person("accept")
+    async with open_world(mode=mode, answer=person, confirm_above="0.2") as world:
+        for number in (1, 2):
+            request = {"model": "seedance2.0-sp", "prompt": "a fox"}
+            assert (await world.call("create_video", {"request": request, "take": number}))["status"] == "queued"
+        assert [f"(take {number}) costs" in heard for number, heard in enumerate(person.heard, 1)] == [True, True]
+        assert world.creates == 2
 
 
 async def test_two_calls_with_one_token_at_once_send_one_post(open_world: OpenWorld) -> None:

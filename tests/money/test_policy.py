@@ -379,13 +379,14 @@ def test_forecasts_learn_from_the_same_duration_where_there_is_one() -> None:
         (None, "it is not one of ours"),
         (Token("x", "2.5", NOON, used=True), "it was used already"),
         (Token("x", "2.5", NOON - timedelta(seconds=1), used=False), "it has expired"),
-        (Token("y", "2.5", NOON, used=False), "it was given for another request or price"),
-        (Token("x", "None", NOON, used=False), "it was given for another request or price"),
+        (Token("y", "2.5", NOON, used=False), "it was given for another request, take or price"),
+        (Token("x", "None", NOON, used=False), "it was given for another request, take or price"),
+        (Token("x", "2.5 take 1", NOON, used=False), "it was given for another request, take or price"),
         (Token("x", "2.5", NOON, used=False), None),
     ],
 )
 def test_a_token_is_good_for_one_request_at_one_price_once_and_for_a_time(token: Token | None, fault: str | None) -> None:
-    assert policy.token_fault(token, "x", Decimal("2.5"), NOON) == fault
+    assert policy.token_fault(token, "x", policy.terms(Decimal("2.5"), None), NOON) == fault
 
 
 def test_a_token_is_good_for_ten_minutes() -> None:

@@ -320,7 +320,7 @@ def test_whatever_an_agent_asks_for_is_found_by_an_index(tmp_path: Path) -> None
         read.requests_of("vid_1")
         read.used_before()
         read.is_refused("x")
-        read.token_fault("x", "x", None)
+        read.token_fault("x", "x", "None")
         read.media("x")
         read.find_upload("x", 1)
         read.request_body("req_1")

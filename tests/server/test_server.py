@@ -14,6 +14,7 @@ from jsonschema import Draft202012Validator
 from mcp.shared.exceptions import MCPError
 from mcp_types import ResourceTemplateReference, TextResourceContents
 
+from seedance_mcp._version import __version__
 from seedance_mcp.catalogue.edition import edition_names, load_edition, narrowed
 from seedance_mcp.catalogue.facts import RULES
 from seedance_mcp.sandbox.faults import Fault
@@ -90,6 +91,18 @@ async def test_the_page_of_limits_names_the_models_of_each_route_and_every_rule(
     assert all(RULES[rule] in page.text for route in load_edition().routes for rule in route.rules)
 
 
+BOUNDS = ("minimum", "maximum", "maxLength", "minItems", "maxItems")
+
+
+@pytest.mark.parametrize("edition", edition_names())
+async def test_the_short_form_says_every_bound_in_words_too(open_world: OpenWorld, edition: str) -> None:
+    for tool in await listed(open_world, schema_profile="flat", edition=load_edition(edition)):
+        for name, field in tool["inputSchema"]["properties"].items():
+            bounds = {field[key] for key in BOUNDS if key in field} - ({1} if "items" in field else set())
+            told = {float(number) for number in re.findall(r"(?:(?<!\d)-)?\d+(?:\.\d+)?", field.get("description", ""))}
+            assert bounds <= told, (tool["name"], name)
+
+
 @pytest.mark.parametrize("edition", edition_names())
 @pytest.mark.parametrize("profile", PROFILES)
 async def test_every_input_schema_is_portable(open_world: OpenWorld, profile: str, edition: str) -> None:
@@ -116,7 +129,8 @@ async def test_every_input_schema_is_portable(open_world: OpenWorld, profile: st
 
 async def test_every_tool_states_title_icon_hints_and_an_output_of_type_object(open_world: OpenWorld) -> None:
     tools = await listed(open_world)
-    assert [tool["name"] for tool in tools][:2] == ["list_models", "create_video"]
+    first = ["list_models", "create_video", "get_task", "wait_for_video", "upload_asset"]
+    assert [tool["name"] for tool in tools][:5] == first
     for tool in tools:
         assert ("outputSchema" in tool) is (tool["name"] != "preview_video")  # clients that see one hide the picture
         if "outputSchema" in tool:
@@ -127,6 +141,8 @@ async def test_every_tool_states_title_icon_hints_and_an_output_of_type_object(o
         assert {"readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint", "title"} <= set(hints)
         assert hints["destructiveHint"] is False
         assert re.search(r"Free|COSTS MONEY", tool["description"])
+        following = {each["name"] for each in tools} - {tool["name"]}
+        assert any(name in tool["description"] for name in following), "it says what to call next"
     create = next(tool for tool in tools if tool["name"] == "create_video")["annotations"]
     assert (create["readOnlyHint"], create["idempotentHint"], create["openWorldHint"]) == (False, False, True)
 
@@ -178,7 +194,7 @@ async def test_the_instructions_carry_the_workflow(open_world: OpenWorld) -> Non
     async with open_world() as world:
         assert world.client.instructions == INSTRUCTIONS
         assert world.client.server_info
-        assert world.client.server_info.version == "0.1.0"
+        assert world.client.server_info.version == __version__
     assert len(INSTRUCTIONS) < 1500
     for tool in ("list_models", "upload_asset", "dry_run", "create_video", "wait_for_video", "download_video"):
         assert tool in INSTRUCTIONS

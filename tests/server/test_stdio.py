@@ -16,6 +16,7 @@ import anyio.to_thread
 import httpx
 import pytest
 from mcp import Client, StdioServerParameters
+from mcp_types import TextResourceContents
 
 from seedance_mcp.sandbox import serve
 from seedance_mcp.sandbox.faults import Fault
@@ -52,6 +53,10 @@ async def test_an_official_client_makes_a_video_on_the_embedded_sandbox(tmp_path
         assert done["status"] == "completed"
         async with httpx.AsyncClient() as http:
             film = await http.get(done["video_url"])
+        for name in ("pricing", "limits", "models", "models/seedance2.0-md", f"tasks/{task['task_id']}"):
+            (content,) = (await client.read_resource(f"seedance://{name}")).contents
+            assert isinstance(content, TextResourceContents)
+            assert "SANDBOX: nothing is real" in content.text or json.loads(content.text)["sandbox"] is True
     assert film.content[4:8] == b"ftyp"
     assert seen == sorted(set(seen))
     assert len(seen) > 3

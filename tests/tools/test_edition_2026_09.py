@@ -279,12 +279,22 @@ async def test_warnings_and_the_gallery_go_by_the_lifetime_of_the_row(open_world
     assert len(set(re.findall(r"Link until.{0,40}?(\d{4}-\d\d-\d\d)", text, re.DOTALL))) == 2
 
 
-async def test_a_list_of_all_models_is_as_short_as_twice_as_many_allow(open_world: OpenWorld) -> None:
+async def test_a_list_of_many_routes_is_short_and_one_of_few_has_their_limits(open_world: OpenWorld) -> None:
     async with open_world(edition=EDITION) as world:
         every = await world.call("list_models")
-        routes = [await world.call("list_models", {"route": name}) for name in EDITION.route_names]
-    assert max(len(json.dumps(every.content)), len(every.text)) <= 10_000
-    assert max(len(json.dumps(each.content)) for each in routes) <= 2000
+        routes = {name: await world.call("list_models", {"route": name}) for name in EDITION.route_names}
+    assert max(len(json.dumps(every.content)), len(every.text)) < 6000
+    assert max(len(json.dumps(each.content)) for each in routes.values()) <= 2000
+    assert [row["model"] for row in every["models"]] == list(EDITION.model_names)
+    assert "without price_per or seconds: second, 4-15." in every["notes"][0]
+    for short in every["routes"]:
+        (whole,) = routes[short["route"]]["routes"]
+        assert {"price_per": "second", "seconds": "4-15", **short} == {name: whole[name] for name in SAID if name in whole}
+        assert whole["links"]
+
+
+SAID = ("route", "purpose", "price_per", "seconds", "review")
+"""What a list of many routes says of each."""
 
 
 async def test_only_the_models_that_the_operator_names_are_offered(open_world: OpenWorld) -> None:

@@ -119,6 +119,23 @@ async def test_a_moment_that_is_none_is_refused(open_world: OpenWorld, films: Sa
 
 
 @pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("vid_1", "the id of a task; allowed: task:vid_1#first, #last or #<seconds>, for a frame of its video"),
+        ("vid_1#last", "the id of a task; allowed: task:vid_1#first"),
+        ("@mia", "the name of an asset; allowed: a path or an https:// URL; get_asset gives the reference of a name"),
+    ],
+)
+async def test_a_source_that_is_a_task_id_or_a_name_is_answered_with_the_call(
+    open_world: OpenWorld, source: str, told: str
+) -> None:
+    async with open_world() as world:
+        answer = await world.call("upload_asset", {"source": source, **MODEL})
+    assert (answer.error["code"], answer.error["field"]) == ("invalid_request", "source")
+    assert told in answer.text
+
+
+@pytest.mark.parametrize(
     ("field", "value", "source"),
     [
         ("first_image", "vid_abc123", "task:vid_abc123#last"),
@@ -170,6 +187,7 @@ async def test_finished_videos_become_one_film_kept_like_any_other(open_world: O
     assert [each["task_id"] for each in film["clips"]] == arguments["tasks"]
     assert [each["seconds"] for each in film["clips"]] == [2.0, 2.0, 2.0]
     assert [each["cost"] for each in film["clips"]] == [*costs, costs[0]]
+    assert [each["saved"] for each in film["clips"]] == [True, False, True]
     (link,) = film.more
     assert isinstance(link, ResourceLink)
     assert link.size == film["bytes"]

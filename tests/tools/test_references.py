@@ -103,6 +103,9 @@ async def test_what_an_upload_taught_is_told_again_and_stands_against_requests(o
             "is an image that was reviewed for the route sp only; allowed: the reference that upload_asset" in elsewhere.text
         )
         assert elsewhere.error["field"] == "images"
+        asked = await world.call("get_asset", {"reference": library, "model": "sd2_mx_720p"})
+        assert "was reviewed for the route sp only; allowed: a model of the route sp, or the reference that" in asked.text
+        assert (asked.error["field"], asked.error["code"]) == ("reference", "invalid_request")
         assert world.creates == 0
         taken = await world.create(images=[library])
         assert taken["status"] == "queued"

@@ -10,6 +10,7 @@ import pytest
 from conftest import Answer, OpenWorld, World
 from mcp_types import ElicitResult, TextResourceContents
 
+from seedance_mcp.catalogue.edition import edition_names, load_edition
 from seedance_mcp.errors import OutcomeUnknown
 from seedance_mcp.sandbox.faults import Fault
 
@@ -182,6 +183,22 @@ REFUSALS: list[tuple[str, dict[str, Any]]] = [
         {"model": "sd2_mx_720p", "prompt": "x" * 5000, "duration": 99, "ratio": "x" * 300, "images": ["./x"] * 20},
     ),
     ("create_video", {**FOX, "images": ["data:image/png;base64," + "A" * 9000], "first_image": "./a", "sound": 1}),
+    (
+        "create_video",
+        {
+            **FOX,
+            "images": ["./" + "a" * 90] * 9,
+            "reference_videos": ["./" + "b" * 90] * 9,
+            "first_image": "./c",
+            "last_image": "data:x" * 50,
+            "duration": 99,
+            "ratio": "2:1",
+            "resolution": "4k",
+            "foo": 1,
+            "bar": 2,
+        },
+    ),
+    ("create_video", {"model": "seedance2.0-fast-i2v", "prompt": "x", "reference_videos": ["https://a.b/c.mp4"]}),
     ("create_video", {"model": "seedance2.0-md", "prompt": "x", "reference_audios": ["https://a"], "images": ["asset://x"]}),
     ("create_video", {"request": "{broken" * 300}),
     ("create_video", {f"field_{number}": 1 for number in range(60)} | FOX),
@@ -190,16 +207,24 @@ REFUSALS: list[tuple[str, dict[str, Any]]] = [
     ("get_task", {"task_id": "x" * 9000}),
     ("list_tasks", {"since": "x" * 9000}),
     ("upload_asset", {"source": "x" * 9000, "model": "seedance2.0-sp"}),
-    ("upload_asset", {"source": "https://a.b/c.mp3", "model": "seedance2.0-md"}),
+    ("upload_asset", {"source": "https://a.b/c.mp3", "model": "seedance2.0-fast-i2v"}),
     ("upload_asset", {"source": "https://a.b/c.png", "model": "seedance2.0-md", "portrait": True}),
     ("get_asset", {"reference": "x" * 9000, "model": "seedance2.0-sp"}),
 ]
 
 
+@pytest.mark.parametrize("edition", edition_names())
 @pytest.mark.parametrize(("tool", "given"), REFUSALS, ids=[f"{tool}-{number}" for number, (tool, _) in enumerate(REFUSALS)])
-async def test_every_error_is_short(open_world: OpenWorld, tool: str, given: dict[str, Any]) -> None:
-    async with open_world() as world:
+async def test_every_error_is_short(open_world: OpenWorld, tool: str, given: dict[str, Any], edition: str) -> None:
+    async with open_world(edition=load_edition(edition)) as world:
         answer = await world.call(tool, given)
     assert answer.is_error
     assert len(answer.text) < 1200
     assert size(answer) < 1200, answer.content
+
+
+async def test_a_long_list_of_what_is_allowed_is_read_once_in_both_halves(open_world: OpenWorld) -> None:
+    async with open_world(edition=load_edition("2026-09")) as world:
+        answer = await world.call("list_models", {"model": "x"})
+    assert answer.text.count("seedance2.0-fast-i2v") == json.dumps(answer.content).count("seedance2.0-fast-i2v") == 1
+    assert answer.error["message"] == 'model "x" is unknown. Allowed: see allowed.'

@@ -268,6 +268,27 @@ HTTPS = "https://a.b/c.png"
         ("create_video", {**SP, "images": [HTTPS] * 12}, "images holds 12 entries; allowed: a list of 1 to 9, each"),
         ("create_video", {**SP, "seconds": 5}, "seconds is no field here. Did you mean duration?"),
         ("create_video", {**SP, "aspect_ratio": "1:1"}, "aspect_ratio is no field here. Did you mean ratio?"),
+        ("create_video", {**SP, "drry_run": True}, "drry_run is no field here. Did you mean dry_run?"),
+        (
+            "create_video",
+            {"request": SP, "drry_run": True},
+            "drry_run is no argument here. Did you mean dry_run? Allowed: request,",
+        ),
+        (
+            "create_video",
+            {"request": {**SP, "dry_run": True}},
+            "dry_run is no field here. Put dry_run beside request, not into it.",
+        ),
+        (
+            "create_video",
+            {"request": SP, "aspect_ratio": "1:1"},
+            "aspect_ratio is no argument here. Allowed: request, dry_run,",
+        ),
+        (
+            "create_video",
+            {"request": SP, "duration": 5},
+            "duration beside request; allowed: every request field inside request",
+        ),
     ],
 )
 async def test_a_refusal_says_how_it_is_done(open_world: OpenWorld, tool: str, given: dict[str, Any], words: str) -> None:
@@ -386,8 +407,8 @@ async def test_one_list_answers_what_is_cheapest_and_best_at_a_resolution(open_w
         "price": {"480p": 0.02, "720p": 0.05, "1080p": 0.11},
         "videos": 3,
     }
-    assert listed["cheapest"]["480p"] == "seedance2.0-of-sp 0.1 (2 more cost the same)"
-    assert listed["cheapest"]["4k"] == "sd2_mx_4k 2 (1 more cost the same)"
+    assert listed["cheapest"]["480p"] == "seedance2.0-of-sp 0.1 (and 2 more)"
+    assert listed["cheapest"]["4k"] == "sd2_mx_4k 2 (and 1 more)"
     assert all(route["purpose"] for route in listed["routes"])
     assert any("our advice" in note for note in listed["notes"])
     assert {route["route"] for route in listed["routes"]} == set(load_edition().route_names)
@@ -654,7 +675,7 @@ async def test_a_portrait_is_for_sp_alone(open_world: OpenWorld) -> None:
 
 
 @pytest.mark.parametrize(("model", "route"), [("seedance2.0-std", "std"), ("sd2_mx_720p", "full"), ("seedance2.0-sp", "sp")])
-async def test_an_upload_says_for_which_models_its_reference_is_good(
+async def test_an_upload_says_for_which_models_its_reference_is_good_and_how_large_it_is(
     open_world: OpenWorld, tmp_path: Path, model: str, route: str
 ) -> None:
     (tmp_path / "cat.png").write_bytes(PNG)
@@ -663,7 +684,8 @@ async def test_an_upload_says_for_which_models_its_reference_is_good(
         of_url = await world.call("upload_asset", {"source": HTTPS, "model": model})
         seen = await world.call("get_asset", {"reference": of_file["reference"], "model": model})
     for asset in (of_file, of_url) if model == "seedance2.0-std" else (of_file, of_url, seen):
-        assert asset["note"] == f"Good for every model of the route {route}."
+        size = "" if asset is of_url else " It is 640x480 px."
+        assert asset["note"] == f"Good for every model of the route {route}.{size}"
         assert asset["note"] in asset.text
 
 
