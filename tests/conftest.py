@@ -186,7 +186,7 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
         gc.enable()
 
 
-FAST_ROWS = 3
+FAST_ROWS = 2
 """Of a table of rows, this many are run by the fast loop; the gate runs all."""
 
 

@@ -120,4 +120,4 @@ def _succeeded(content: dict[str, Any]) -> bool:
     code = content.get("code")
     if code is None:
         return any(name in content for name in _KNOWN) and not content.get("error")
-    return str(code) in _SUCCESS and not isinstance(code, bool)
+    return str(code) in _SUCCESS

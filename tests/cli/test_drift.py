@@ -11,6 +11,7 @@ import httpx
 import pytest
 from conftest import PROVIDER, OpenWorld, no_film
 
+from seedance_mcp.catalogue.edition import load_edition
 from seedance_mcp.cli import doctor, drift, main
 from seedance_mcp.provider.client import ProviderClient
 from seedance_mcp.sandbox.faults import Fault
@@ -80,12 +81,18 @@ async def test_a_list_with_ten_changes_names_exactly_ten_and_an_empty_one_none(s
         told = await report(settings, changed(*TEN.values(), *NO_DRIFT))
         assert named(told) == TEN.keys()
         assert told.startswith("Read at 20")
+        assert "no price per_second; before: 0" in told
     empty = await report(settings, changed(lambda _: []))
     silent = await report(settings, Sandbox(no_film, faults=[Fault("unavailable", "catalog", 99)]))
     assert "no evidence of any change" in empty
     assert "no evidence of any change" in silent
     assert named(await report(settings, changed(*TEN.values()))) == TEN.keys()
-    assert "SEEDANCE_EDITION=2026-09 knows it" in doctor.as_text(await examined(settings, changed(*TEN.values())))
+    text = doctor.as_text(await examined(settings, changed(*TEN.values())))
+    for name, advice in (
+        ("seedance2.0-gz-720p", "SEEDANCE_EDITION=2026-09 knows it"),
+        ("seedance3.0", "no edition knows it: its"),
+    ):
+        assert advice in text.partition(f"appeared: {name}: ")[2].partition("appeared: ")[0]
 
 
 @pytest.mark.parametrize("name", TEN)
@@ -98,6 +105,8 @@ async def test_a_name_that_is_listed_twice_counts_with_its_highest_price_in_any_
     await report(settings, changed(with_row("sd2_sp_720p")))
     assert "Nothing changed." in await report(settings, changed(with_row("sd2_sp_720p"), lambda rows: rows[::-1]))
     assert "Nothing changed." in await report(settings, changed(with_value("sd2_sp_720p", "unit_price", "0.50")))
+    unpriced = changed(with_row("sd2_sp_720p"), lambda rows: [*rows, {**rows[-1], "unit_price": None}])
+    assert "Nothing changed." in await report(settings, unpriced)
 
 
 async def test_a_name_that_the_edition_knows_appears_and_the_kept_list_decides(settings: Settings) -> None:
@@ -113,6 +122,14 @@ async def test_a_name_that_the_edition_knows_appears_and_the_kept_list_decides(s
 async def test_without_a_kept_list_the_edition_decides(settings: Settings) -> None:
     against_edition = {name for name in TEN if not name.startswith("price changed") and name != "vanished: sd2_sp_1080p"}
     assert named(await report(settings, changed(*TEN.values()))) == against_edition
+
+
+async def test_each_billing_name_of_a_model_has_its_price_mode(tmp_path: Path) -> None:
+    sandbox = Sandbox(no_film, load_edition("2026-09"))
+    for name in ("seedance2.0-gz-720p", "seedance2.0-gz-video-720p"):
+        sandbox.price_rows = with_value(name, "price_mode", "per_task")(price_list(sandbox.edition))
+        told = await report(Settings(base_url=PROVIDER, data_dir=tmp_path / name, edition="2026-09"), sandbox)
+        assert named(told) == {f"price mode changed: {name}"}
 
 
 async def examined(settings: Settings, sandbox: Sandbox) -> list[doctor.Finding]:

@@ -193,3 +193,24 @@ async def test_whoever_went_along_comes_back_though_the_thread_is_taken(*, fails
             group.start_soon(each)
             await anyio.wait_all_tasks_blocked()
         go.set()
+
+
+async def test_whoever_gives_up_while_the_thread_is_taken_still_sees_to_those_that_wait() -> None:
+    thread, leaving, came = anyio.CapacityLimiter(1), anyio.CancelScope(), list[str]()
+    batches = Batches(thread)
+
+    async def ask(name: str) -> None:
+        came.append(await batches.run(lambda: name))
+
+    async def give_up() -> None:
+        with leaving:
+            await ask("first")
+
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as group, thread:
+            for each in (give_up, partial(ask, "second")):
+                group.start_soon(each)
+                await anyio.wait_all_tasks_blocked()
+            leaving.cancel()
+            await anyio.wait_all_tasks_blocked()
+    assert "second" in came
