@@ -24,9 +24,11 @@ lint:
     "{{ bin }}/ruff" format --check .
     "{{ bin }}/skillsaw" lint .
 
-# Check types, strictly and without exceptions.
+# Check types, strictly and without exceptions, also as Windows and macOS have them.
 types:
     "{{ bin }}/pyright" --pythonpath "{{ python }}"
+    "{{ bin }}/pyright" --pythonpath "{{ python }}" --pythonplatform Windows seedance_mcp
+    "{{ bin }}/pyright" --pythonpath "{{ python }}" --pythonplatform Darwin seedance_mcp
 
 # Run the fast tests, which is the inner loop: half a minute on two cores.
 test *arguments:

@@ -16,8 +16,7 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
+from urllib.parse import unquote, urlsplit
 
 PACKAGE = "seedance-mcp"
 PUBLISHED = False
@@ -92,13 +91,19 @@ def _record() -> str:
 def _direct(record: dict[str, Any], extra: str) -> str | None:
     """Read the record of the origin; `None` for a file or folder that is there no more."""
     url: str = record["url"]
-    if urlsplit(url).scheme == "file" and not Path(url2pathname(urlsplit(url).path)).exists():
+    if urlsplit(url).scheme == "file" and not Path(folder_of(url)).exists():
         return None
     if "dir_info" in record:
-        return _with(url2pathname(urlsplit(url).path), extra)
+        return _with(folder_of(url), extra)
     kind: dict[str, str] = record.get("vcs_info", {})
     revision = f"@{kind['commit_id']}" if kind else ""
     return f"{_with(PACKAGE, extra)} @ {kind['vcs'] + '+' if kind else ''}{url}{revision}"
+
+
+def folder_of(url: str, system: str = os.name) -> str:
+    """Give the path that a `file://` URL means on a system, named as in `os.name`: a drive stands behind a slash in it."""
+    path = unquote(urlsplit(url).path)
+    return path.removeprefix("/") if system == "nt" and path[2:3] == ":" else path
 
 
 def _with(name: str, extra: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -56,6 +57,10 @@ class S3:
         if "uploads" in query:
             self.transfers[path] = {}
             return 200, f"<R><Bucket>b</Bucket><Key>{path}</Key><UploadId>{path}</UploadId></R>".encode(), ""
+        if "delete" in query:
+            for key in re.findall(r"<Key>(.*?)</Key>", body.decode()):
+                del self.objects[f"{path.rstrip('/')}/{key}"]
+            return 200, b"<DeleteResult></DeleteResult>", ""
         if method == "DELETE":
             del self.transfers[path]
             return 204, b"", ""

@@ -17,7 +17,7 @@ ROOT = Path(seedance_mcp.__file__).parent
 PACKAGE = "seedance_mcp"
 
 ARROWS = """
-cli: server proof tools money sandbox instant catalogue settings errors untrusted origin _version
+cli: server proof tools money storage sandbox instant catalogue settings errors untrusted origin _version
 server: tools money provider polling sandbox instant catalogue settings task errors _version untrusted
 proof: tools money provider catalogue task errors untrusted
 tools: money provider media storage polling catalogue settings task errors origin untrusted

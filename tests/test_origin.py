@@ -111,6 +111,18 @@ def test_a_printed_command_is_quoted_as_the_shell_of_the_system_wants_it() -> No
     assert origin.typed_line(ON_WINDOWS, "nt") == r'"C:\Users\Mia Li\Scripts\seedance-mcp.exe" install cursor'
 
 
+@pytest.mark.parametrize(
+    ("url", "system", "path"),
+    [
+        ("file:///C:/my%20films", "nt", "C:/my films"),
+        ("file:///films", "nt", "/films"),
+        ("file:///C:/films", "posix", "/C:/films"),
+    ],
+)
+def test_the_folder_of_an_installation_is_a_path_of_the_system(url: str, system: str, path: str) -> None:
+    assert origin.folder_of(url, system) == path
+
+
 @pytest.mark.parametrize(("system", "name"), [("posix", "seedance-mcp"), ("nt", "seedance-mcp.exe")])
 def test_a_program_has_the_ending_of_its_system(system: str, name: str) -> None:
     assert origin.program("seedance-mcp", system) == name

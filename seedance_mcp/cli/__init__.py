@@ -2,9 +2,11 @@
 
 __all__ = [
     "bundle",
+    "client_folders",
     "demo",
     "doctor",
     "drift",
+    "end_signals",
     "error_words",
     "gallery",
     "install",

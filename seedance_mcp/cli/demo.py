@@ -62,7 +62,7 @@ def run(output: str | None = None) -> None:
         output: Folder for the videos; by default `seedance-videos` in the working folder.
     """
     folder = Path(output or "seedance-videos").absolute()
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:  # Windows removes no open file
         props.make(Path(scratch))
         anyio.run(_play, Path(scratch), folder, Console())
 

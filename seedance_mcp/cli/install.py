@@ -15,7 +15,7 @@ import re
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -27,6 +27,7 @@ from seedance_mcp.cli.mcp_clients import BY_NAME, KEY, SERVER, ClientApp, Server
 from seedance_mcp.cli.remote import Access
 from seedance_mcp.errors import InvalidRequest, NotConfigured
 from seedance_mcp.settings import Settings, check_settings, load_settings
+from seedance_mcp.storage.busy_files import in_turn
 from seedance_mcp.untrusted import sanitize
 
 _SECRET = re.compile(rf'({KEY}"?\s*[:=]\s*|Authorization"?\s*[:=]\s*)"(?!(?:Bearer )?[${{])[^"]+"')
@@ -275,7 +276,7 @@ def _write(path: Path, content: bytes, mode: int) -> None:
             file.flush()
             os.fsync(file.fileno())
         Path(name).chmod(mode)
-        Path(name).replace(path)
+        in_turn(partial(Path(name).replace, path))
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import sys
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -15,7 +14,8 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from seedance_mcp.cli import jsonc_edit, yaml_edit
-from seedance_mcp.cli.mcp_clients import CLIENTS, KEY, SERVER, TOKEN, ClientApp, ServerEntry, folders
+from seedance_mcp.cli.client_folders import folders
+from seedance_mcp.cli.mcp_clients import CLIENTS, KEY, SERVER, TOKEN, ClientApp, ServerEntry
 from seedance_mcp.errors import InvalidRequest
 from seedance_mcp.origin import PACKAGE
 from seedance_mcp.untrusted import sanitize
@@ -125,7 +125,7 @@ def without_ours(environment: Mapping[str, str]) -> dict[str, str]:
 def is_here(client: ClientApp) -> bool:
     """Say whether a client seems to be on this machine: its file, a folder of its own, or its program."""
     path = client.path()
-    own = path.parent if path.parent != Path(folders(sys.platform, os.environ)["home"]) else path
+    own = path.parent if path.parent != Path(folders()["home"]) else path
     return own.exists() or any(map(shutil.which, client.programs))
 
 

@@ -375,7 +375,7 @@ async def _show_assets(options: argparse.Namespace) -> None:
         if options.action == "remove":
             asset = await cast.find(session, options.name)
             await session.ledger.remove_asset(asset.name)
-            await cast.sweep(session)
+            await cast.sweep(session, [asset])
             print(f"@{asset.name} is removed")
             return
         _show(tables.assets_table(await session.ledger.assets()))

@@ -10,9 +10,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
+from seedance_mcp.cli.client_folders import THIS_SYSTEM, folders
 from seedance_mcp.cli.invocation import own_words
 from seedance_mcp.errors import InvalidRequest
-from seedance_mcp.origin import PACKAGE, requirement
+from seedance_mcp.origin import PACKAGE, program, requirement
 from seedance_mcp.tools.variables import CALLER_TOKEN
 
 SERVER = "seedance"
@@ -33,7 +34,7 @@ class ClientApp:
     name: str
     title: str
     file: str
-    """Path of its configuration; `{…}` is a folder of `folders`."""
+    """Path of its configuration; `{…}` is a folder of `client_folders`."""
     servers: str
     """The field that holds all servers."""
     key_fields: ServerEntry
@@ -78,7 +79,7 @@ class ClientApp:
         """The questions of the client that an entry may refer to."""
         return [each for each in (self.input, self.token_input) if each]
 
-    def path(self, platform: str = sys.platform, environment: Mapping[str, str] = os.environ) -> Path:
+    def path(self, platform: str = THIS_SYSTEM, environment: Mapping[str, str] = os.environ) -> Path:
         """Give the path of its configuration on a platform, named as in `sys.platform`."""
         return Path(self.file.format(**folders(platform, environment)))
 
@@ -302,28 +303,6 @@ CLIENTS = (
 BY_NAME = {client.name: client for client in CLIENTS}
 
 
-def folders(platform: str, environment: Mapping[str, str]) -> dict[str, str]:
-    """Give the folders that the table names, by the name in `{…}`."""
-    home = environment.get("USERPROFILE" if platform == "win32" else "HOME") or str(Path.home())
-    dots = f"{home}/.config"
-    xdg = environment.get("XDG_CONFIG_HOME") or dots
-    roaming = environment.get("APPDATA") or f"{home}/AppData/Roaming"
-    config = {"darwin": f"{home}/Library/Application Support", "win32": roaming}.get(platform, xdg)
-    cline = environment.get("CLINE_DATA_DIR") or f"{environment.get('CLINE_DIR') or f'{home}/.cline'}/data"
-    return {
-        "home": home,
-        "config": config,
-        "xdg": xdg,
-        "zed": f"{roaming}/Zed" if platform == "win32" else f"{home}/.config/zed" if platform == "darwin" else f"{xdg}/zed",
-        "claude": environment.get("CLAUDE_CONFIG_DIR") or home,
-        "goose": f"{roaming}/Block/goose/config" if platform == "win32" else f"{xdg if platform == 'linux' else dots}/goose",
-        "codex": environment.get("CODEX_HOME") or f"{home}/.codex",
-        "copilot": environment.get("COPILOT_HOME") or f"{home}/.copilot",
-        "devin": f"{roaming}/devin" if platform == "win32" else f"{xdg}/devin",
-        "cline": environment.get("CLINE_MCP_SETTINGS_PATH") or f"{cline}/settings/cline_mcp_settings.json",
-    }
-
-
 def own_command(*, sandbox: bool, prefix: str = sys.prefix, environment: Mapping[str, str] = os.environ) -> list[str]:
     """Give the command of this very installation, by absolute path: graphical clients have no PATH.
 
@@ -337,7 +316,7 @@ def own_command(*, sandbox: bool, prefix: str = sys.prefix, environment: Mapping
         ModuleNotFoundError: The sandbox's extra is missing.
     """
     if "archive-v0" in Path(prefix).parts:  # uvx runs from uv's cache, which uv empties from time to time
-        uvx = Path(environment["UV"]).with_name("uvx") if "UV" in environment else Path("uvx")
+        uvx = Path(environment["UV"]).with_name(program("uvx")) if "UV" in environment else Path("uvx")
         return uvx_command(str(uvx), sandbox=sandbox)
     if sandbox:
         import_module("seedance_mcp.sandbox.serve")

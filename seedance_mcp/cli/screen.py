@@ -39,7 +39,10 @@ def bar(amount: float, most: float, columns: int) -> str:
 
 
 def _columns(stream: TextIO) -> int:
-    found = os.get_terminal_size(stream.fileno()).columns
+    try:
+        found = os.get_terminal_size(stream.fileno()).columns
+    except OSError:  # Windows takes NUL for a terminal
+        return _USUAL_COLUMNS
     return max(found, _LEAST_COLUMNS) if found else _USUAL_COLUMNS
 
 

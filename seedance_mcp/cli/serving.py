@@ -5,15 +5,13 @@ A client that starts the server waits for this module: it imports no parser, and
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Generator
-from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Literal
 
 import anyio
 
 from seedance_mcp.cli import telemetry
+from seedance_mcp.cli.end_signals import end_signals, ended_like_an_interrupt
 from seedance_mcp.cli.loading import without_garbage_collection
 from seedance_mcp.cli.running import read_settings
 from seedance_mcp.instant.opening import Opening
@@ -36,7 +34,7 @@ def serve_stdio(opening: Opening | None = None, *, keep: bool = False) -> None:
         from seedance_mcp.server import handlers  # noqa: PLC0415 - other commands do not need the SDK
 
     settings = _prepared(keep=keep)
-    with telemetry.exported(), _ended_like_an_interrupt(signal.SIGTERM):
+    with telemetry.exported(), ended_like_an_interrupt(end_signals()):
         anyio.run(handlers.serve_stdio, settings, opening or Opening({}))
 
 
@@ -54,7 +52,7 @@ def keep_videos() -> None:
     from seedance_mcp.server.background import keep  # noqa: PLC0415 - other commands do not need it
 
     settings = _prepared(keep=True)
-    with telemetry.exported(), _ended_like_an_interrupt(signal.SIGTERM):
+    with telemetry.exported(), ended_like_an_interrupt(end_signals()):
         anyio.run(keep, settings)
 
 
@@ -73,17 +71,3 @@ def _prepared(*, keep: bool) -> Settings:
 def need_sandbox() -> None:
     """Raise `ModuleNotFoundError` for a missing extra before a protocol begins or a child process fails."""
     import_module("seedance_mcp.sandbox.serve")
-
-
-@contextmanager
-def _ended_like_an_interrupt(number: signal.Signals) -> Generator[None]:
-    """Let a signal end the server as an interrupt does: what was paid is written down first."""
-
-    def interrupt(_: int, __: object) -> None:
-        signal.raise_signal(signal.SIGINT)
-
-    before = signal.signal(number, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(number, before)

@@ -29,6 +29,12 @@ _MOST_NESTED = 100
 _REFUSE_UNIONS = ("cursor", "gemini", "codex")
 """Parts of the client names whose hosts refuse `anyOf`, or strip the bounds inside."""
 
+
+def folder_pattern(system: str = os.name) -> str:
+    """Give the pattern of a path that is certainly right on a system, named as in `os.name`."""
+    return (r"[A-Za-z]:[\\/]" if system == "nt" else "/") + r"[^\0-\x1f\x7f\ud800-\udfff:;$%{}\"'`]*"
+
+
 _KEY = r"[A-Za-z0-9][!#-&(-_a-z|~]*"
 _PORT = r"(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}))?"
 _NAME = r"([a-z0-9]{1,30}(-[a-z0-9]{1,30})?\.){0,3}[a-z0-9]{1,30}"
@@ -36,7 +42,7 @@ _ADDRESS = rf"https://{_NAME}{_PORT}/?|http://(127\.0\.0\.1|localhost){_PORT}/?"
 _AMOUNT, _POSITIVE, _FOLDER, _SWITCH, _NEVER = (
     r"[0-9]{1,9}(\.[0-9]{1,9})?",
     r"[1-9][0-9]{0,8}",
-    ("/" if os.name == "posix" else r"[A-Za-z]:[\\/]") + r"[^\0-\x1f\x7f\ud800-\udfff:;$%{}\"'`]*",
+    folder_pattern(),
     "[01]",
     "(?!)",
 )

@@ -24,6 +24,7 @@ def claim() -> tuple[int, int]:
     """
     nowhere = _beyond_the_standard()
     source, sink = os.dup(0), os.dup(_OUT)  # no child inherits a duplicate
+    carry_bytes(source, sink)
     os.dup2(nowhere, 0)
     os.dup2(nowhere if sys.__stderr__ is None else _ERROR, _OUT)  # a library's file may have the place of a closed one
     os.close(nowhere)
@@ -31,6 +32,16 @@ def claim() -> tuple[int, int]:
         if isinstance(stream, TextIOWrapper):  # there is none where standard output was closed
             stream.reconfigure(line_buffering=True)  # beside what else is on standard error, not long after it
     return source, sink
+
+
+def carry_bytes(*descriptors: int) -> None:
+    """Have Windows pass every byte on as it is: it could write a line's end as two characters."""
+    if not hasattr(os, "O_BINARY"):
+        return
+    from importlib import import_module  # noqa: PLC0415 - only there
+
+    for each in descriptors:
+        import_module("msvcrt").setmode(each, getattr(os, "O_BINARY"))  # noqa: B009 - other systems lack it
 
 
 def _beyond_the_standard() -> int:

@@ -1,10 +1,12 @@
 """Local files and URLs: their format and measures, and whether they may be sent."""
 
 __all__ = [
+    "child_process",
     "clock",
     "colours",
     "contact_sheet",
     "decoder",
+    "file_paths",
     "film",
     "formats",
     "frames",
@@ -23,6 +25,7 @@ __all__ = [
     "sound",
     "source_frames",
     "still",
+    "stream_files",
     "urls",
     "worker",
 ]

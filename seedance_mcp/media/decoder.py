@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, BinaryIO
 
+from seedance_mcp.media.child_process import apart, passed_on
+
 _ANSWER_MOST_BYTES = 1 << 20
 _TOO_MUCH = "takes too much time or memory to read, or breaks the decoder"
-_PASSED_ON = ("SYSTEMROOT", "LD_LIBRARY_PATH")
-"""Variables without which Python or its libraries do not start on some systems."""
 _PROGRAM = "import sys; sys.path[:] = sys.argv[4:]; from seedance_mcp.media.worker import main; main(*sys.argv[1:4])"
 
 
@@ -101,8 +101,8 @@ def decode(
         OSError: No process can be started.
     """
     limit = f"{limits.processor_seconds},{limits.memory_bytes}"
+    separate = apart()
     command = [sys.executable, "-I", "-c", _PROGRAM, job, argument, limit, *filter(os.path.isabs, sys.path)]
-    environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     with (
         _from_start(file) as descriptor,
         subprocess.Popen(  # noqa: S603 - our own program
@@ -110,8 +110,9 @@ def decode(
             stdin=descriptor,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=environment,
-            start_new_session=True,
+            env=passed_on(os.environ),
+            creationflags=separate.creationflags,
+            start_new_session=separate.start_new_session,
         ) as child,
     ):
         if stop:

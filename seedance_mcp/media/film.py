@@ -25,7 +25,7 @@ from seedance_mcp.media.sound import Form
 
 Report = Callable[[float], object]
 OpenStream = Callable[[str, BinaryIO], Any]
-"""Opens a file of a format for PyAV, like `worker.open_stream`."""
+"""Opens a file of a format for PyAV, like `stream_files.open_stream`."""
 _USUAL_HERTZ = 48_000
 _STEREO = 2
 _UNSPECIFIED = 2

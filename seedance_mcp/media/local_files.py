@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-import tempfile
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -13,9 +12,11 @@ from typing import BinaryIO
 
 from seedance_mcp.catalogue.facts import UploadLimits
 from seedance_mcp.errors import FileRejected
+from seedance_mcp.media.file_paths import path_of, root_above
 from seedance_mcp.media.probe import MediaFile, probe
-from seedance_mcp.media.urls import path_of, quoted
+from seedance_mcp.media.urls import quoted
 from seedance_mcp.storage.dirfd import open_folder
+from seedance_mcp.storage.scratch_folder import scratch_file
 
 _COPIED_BYTES = 1 << 20
 """How much is copied in one step."""
@@ -51,7 +52,7 @@ def _copied(file: BinaryIO, path: Path, limits: UploadLimits, *, any_format: boo
     """Make a checked copy in the temporary folder; raises `FileRejected`, also where there is no room for it."""
     try:
         with ExitStack() as stack:
-            copy = stack.enter_context(tempfile.TemporaryFile())
+            copy = stack.enter_context(scratch_file())
             most_bytes = CONVERTED_MOST_BYTES if any_format else limits.max_bytes
             found = probe(copy, path, limits, *copy_whole(file, copy, most_bytes), any_format=any_format)
             stack.pop_all()
@@ -66,14 +67,13 @@ def _copied(file: BinaryIO, path: Path, limits: UploadLimits, *, any_format: boo
 
 def _confined(source: str, roots: list[Path]) -> tuple[Path, Path]:
     """Give the path that a source means, and the allowed folder above it."""
-    text = path_of(source, windows=os.name == "nt") if source.lower().startswith("file://") else source
+    text = path_of(source, roots)
     try:
         path = Path(text).expanduser().resolve()
     except (OSError, RuntimeError, ValueError) as error:
         raise FileRejected(f"{quoted(source)} is not a path. Nothing was sent: check it.", field="source") from error
-    root = next((root for root in roots if path.is_relative_to(root)), None)
-    if root:
-        return path, root
+    if found := root_above(path, roots):
+        return found
     folders = _named(roots)
     raise OutsideFolders(
         f"{quoted(source)} lies outside the folders that files may be sent from; allowed: {folders}. Nothing was sent: move "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import PurePosixPath
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from seedance_mcp.catalogue.facts import Kind, UploadLimits
 from seedance_mcp.errors import FileRejected, InvalidRequest
@@ -94,9 +94,3 @@ def kind_of_url(source: str, wanted: Kind | None, limits: UploadLimits) -> Kind:
         field="kind",
         allowed="one of image, video, audio",
     )
-
-
-def path_of(url: str, *, windows: bool) -> str:
-    """Give the path that a `file://` URL means; on Windows a drive stands behind a slash in it."""
-    path = unquote(_split(url).path)
-    return path[1:] if windows and re.match(r"/[a-z]:", path, re.IGNORECASE) else path

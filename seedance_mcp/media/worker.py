@@ -6,7 +6,6 @@ import base64
 import errno
 import json
 import math
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -15,8 +14,10 @@ from functools import partial
 from itertools import islice
 from typing import Any, BinaryIO
 
+from seedance_mcp.media.child_process import limit
 from seedance_mcp.media.clock import rate_of, seconds_since
 from seedance_mcp.media.decoder import Unreadable
+from seedance_mcp.media.stream_files import open_stream
 
 _PACKETS_MOST = 300_000
 """More than any file of a length that is accepted has; a longer one is as long as its header says, or as was seen."""
@@ -32,7 +33,7 @@ _LIBRARY_NAMES = {"jpg": "JPEG"}
 
 def main(job: str, argument: str, limits: str) -> None:
     """Do one job within limits; whatever goes wrong is named by its type in the answer."""
-    _set_limits(*map(int, limits.split(",")))
+    limit(*map(int, limits.split(",")))
     print(json.dumps(answer(job, argument, sys.stdin.buffer)))
 
 
@@ -45,16 +46,6 @@ def answer(job: str, argument: str, file: BinaryIO) -> dict[str, Any]:
     except Exception as error:  # noqa: BLE001 - libraries raise whatever they like on a broken file
         is_full = isinstance(error, OSError) and error.errno in _FULL
         return {"failed": type(error).__name__, **({"reason": _NO_ROOM} if is_full else {})}
-
-
-def _set_limits(processor_seconds: int, memory_bytes: int) -> None:
-    """Have the system end this process beyond its limits, where the system has such limits."""
-    try:
-        import resource  # noqa: PLC0415 - not on Windows
-    except ImportError:
-        return
-    for name, most in (("RLIMIT_CPU", processor_seconds), ("RLIMIT_AS", memory_bytes), ("RLIMIT_CORE", 0)):
-        resource.setrlimit(getattr(resource, name), (most, most))
 
 
 def _picture(argument: str, file: BinaryIO) -> dict[str, Any]:
@@ -89,15 +80,6 @@ def _stream(form: str, file: BinaryIO) -> dict[str, Any]:
         longest = max((float(each.end) for each in tracks), default=0.0)
         at_least = declared if declared > longest + _SLACK_SECONDS or not is_whole else 0.0
         return {each.stream.type: each.described(at_least) for each in tracks}
-
-
-def open_stream(form: str, file: BinaryIO) -> Any:
-    """Open a file for PyAV by its descriptor, and no other file that it may name."""
-    import av  # noqa: PLC0415 - an optional extra, and slow to import
-
-    os.lseek(file.fileno(), 0, os.SEEK_SET)  # the library begins where the descriptor stands
-    options = {"fd": str(file.fileno()), "protocol_whitelist": "fd"}
-    return av.open("fd:", format=form, options=options, metadata_errors="replace")
 
 
 class _Track:

@@ -67,22 +67,24 @@ def _settled(record: Record, at: datetime) -> Entry:
     return Entry(at, record.principal, actor, "settled", None, *about)
 
 
-def of_refusal(principal: str, error: SeedanceError, model: str, amount: Decimal | None, at: datetime) -> Entry:
+def of_refusal(
+    principal: str, error: SeedanceError, model: str, amount: Decimal | None, at: datetime, detail: str | None = None
+) -> Entry:
     """Give the entry of a request that was refused before it was written down."""
     action: Action = "refused"
     if isinstance(error, ConfirmationRequired):
         action = "asked" if "confirm_token" in error.details else "declined"
-    return Entry(at, principal, "caller", action, code=error.code, model=model, amount=amount)
+    return Entry(at, principal, "caller", action, code=error.code, model=model, amount=amount, detail=detail)
 
 
 WINDOW_SECONDS = 3600.0
-"""Each kind of refusal without a price is entered once in so long by one process."""
+"""Each kind of refusal by us, of arguments or for a limit, is entered once in so long by one process."""
 KINDS_MOST = 200
 """So many kinds are entered in that time, of all principals together; what is beyond them is not."""
 
 
 class Kind(NamedTuple):
-    """The things that refusals before a price have in common: the principal, the reason, and the request's model and field."""
+    """The things that refusals have in common: the principal, the reason, and the request's model and field."""
 
     principal: str
     code: str
@@ -114,3 +116,9 @@ class Refusals:
             return False
         self.more[kind] = 0
         return True
+
+    def detail(self, kind: Kind) -> str | None:
+        """Write the field of a refusal that is due, and how many more like it came in the hour before."""
+        more = self.more_before.pop(kind, 0)
+        told = [kind.field] if kind.field else []
+        return ", ".join([*told, *([f"{more} more like it in the hour before"] if more else [])]) or None

@@ -15,7 +15,7 @@ import anyio
 
 from seedance_mcp.catalogue.requests import VideoRequest
 from seedance_mcp.errors import BudgetExceeded, ConfirmationRequired, SeedanceError
-from seedance_mcp.money.audit import of_refusal
+from seedance_mcp.money.audit import Kind, Refusals, of_refusal
 from seedance_mcp.money.ledger import Ledger
 from seedance_mcp.money.prices import Estimate
 from seedance_mcp.money.principals import Limits, Principal, stricter
@@ -209,6 +209,8 @@ class Gate(NamedTuple):
     ledger: Ledger
     now: Callable[[], datetime]
     ask: Ask
+    refusals: Refusals
+    """The refusals for a limit that were entered in the audit of late."""
     reply: Reply | None = None
     drift: Drift | None = None
     principal: str = ""
@@ -272,9 +274,18 @@ class Gate(NamedTuple):
             await anyio.sleep(IN_FLIGHT_POLL_SECONDS)
 
     async def _note(self, refusal: SeedanceError, request: VideoRequest, estimate: Estimate) -> None:
-        """Add a refusal to the audit; one that cannot be written down is a refusal all the same."""
+        """Add a refusal to the audit; one that cannot be written down is a refusal all the same.
+
+        Of an agent that runs into a limit again and again, the first refusal in an hour is entered; the others are counted.
+        """
+        detail = None
+        if isinstance(refusal, BudgetExceeded):
+            kind = Kind(self.principal, refusal.code, request.model, None)
+            if not self.refusals.is_due(kind, anyio.current_time()):
+                return
+            detail = self.refusals.detail(kind)
         with suppress(SeedanceError):
-            await self.ledger.enter(of_refusal(self.principal, refusal, request.model, estimate.amount, self.now()))
+            await self.ledger.enter(of_refusal(self.principal, refusal, request.model, estimate.amount, self.now(), detail))
 
     async def _reserve(
         self,

@@ -111,9 +111,12 @@ async def _content(response: httpx.Response) -> bytes:
 
 
 def listen(port: int = 0) -> socket.socket:
-    """Bind a port of loopback; 0 takes a free one. Raises `OSError` or `OverflowError` where that is impossible."""
+    """Bind a port of loopback; 0 takes a free one. Raises `OSError` or `OverflowError` where that is impossible.
+
+    An address that is used again is, on Windows, one that a second server takes from the first.
+    """
     bound = socket.socket(proto=socket.IPPROTO_TCP)  # without proto asyncio leaves Nagle on, which costs 40 ms an answer
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.setsockopt(socket.SOL_SOCKET, getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR), 1)
     try:
         bound.bind(("127.0.0.1", port))
     except (OSError, OverflowError):

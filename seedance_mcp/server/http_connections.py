@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from types import FrameType
 from typing import Any, cast
 
@@ -29,12 +30,15 @@ GATHERED_MOST_BYTES = 16_384
 def connections_allowed() -> int:
     """Give how many connections there may be at once, by how many files this process may open; that is raised first."""
     try:
-        import resource  # noqa: PLC0415 - Windows has none, and no such limit
-    except ImportError:
+        resource: Any = import_module("resource")
+    except ImportError:  # Windows has none, and no such limit
         return CONNECTIONS_MOST
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = files_wanted(soft, hard if hard != resource.RLIM_INFINITY else None)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    except (ValueError, OSError):  # macOS says that there is no limit, and has one (kern.maxfilesperproc)
+        wanted = soft
     return max(1, min(wanted - SPARE_FILES, CONNECTIONS_MOST))
 
 

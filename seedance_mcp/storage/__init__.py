@@ -3,9 +3,11 @@
 __all__ = [
     "asset_files",
     "bucket",
+    "busy_files",
     "dirfd",
     "file_lock",
     "local_disk",
+    "open_flags",
     "page_file",
     "part_files",
     "scratch_folder",

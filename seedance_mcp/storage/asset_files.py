@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from seedance_mcp.storage.whole_file import written
+
+STALE_SECONDS = 86_400.0
+"""No upload takes so long: an older file that no asset needs was left by a process that was killed."""
 
 
 class AssetFiles:
@@ -32,10 +36,19 @@ class AssetFiles:
         finally:
             file.seek(0)
 
-    def sweep(self, kept: Iterable[Path]) -> None:
-        """Remove every file that no asset needs."""
-        needed = set(kept)
+    def sweep(self, kept: Iterable[Path], dropped: Iterable[Path] = ()) -> None:
+        """Remove what no asset needs any more, and what killed processes left.
+
+        Other files that no asset needs stay: another process may be writing one, or have one whole whose asset gets its name
+        after the upload.
+
+        Args:
+            kept: The files of all assets.
+            dropped: The files of assets that lost their name just now.
+        """
+        needed, gone = set(kept), set(dropped)
         for path in list(self.folder.iterdir()) if self.folder.is_dir() else []:
             if path not in needed:
                 with suppress(OSError):  # another process may sweep at the same time
-                    path.unlink()
+                    if path in gone or path.stat().st_mtime < time.time() - STALE_SECONDS:
+                        path.unlink()

@@ -1,19 +1,20 @@
 """Keeps videos in a bucket of an object store: S3 and what speaks its protocol, Google Cloud Storage, Azure Blob Storage.
 
 Every video has a folder of its own, so that no two writers meet in one name. A key names its folder, so that another process
-finds what one that was killed has sent. Credentials and the endpoint come from the environment that the object store's own
-tools read, such as `AWS_ACCESS_KEY_ID` and `AWS_ENDPOINT_URL`.
+finds what one that was killed has sent; where the bucket may not be listed, a note there says which name and which bytes.
+Credentials and the endpoint come from the environment that the object store's own tools read, such as `AWS_ACCESS_KEY_ID` and
+`AWS_ENDPOINT_URL`.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import secrets
-import tempfile
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import obstore
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
@@ -21,6 +22,7 @@ from obstore.store import AzureStore, GCSStore, S3Store, from_url
 
 from seedance_mcp.errors import DownloadFailed, DownloadRefused, NotConfigured
 from seedance_mcp.storage.local_disk import in_words
+from seedance_mcp.storage.scratch_folder import scratch_file
 from seedance_mcp.storage.video_names import ENDING, folder_name
 from seedance_mcp.storage.video_store import Stored
 from seedance_mcp.untrusted import sanitize
@@ -36,6 +38,7 @@ _RETRY: RetryConfig = {"max_retries": 3, "retry_timeout": timedelta(seconds=60)}
 _WORDS_MOST_CHARS = 200
 _list: Callable[..., Iterable[Sequence[ObjectMeta]]] = vars(obstore)["list"]  # its own types name a library that is not here
 _SPOOL = "the temporary folder (TMPDIR)"
+_NOTE = "seedance.note"
 
 
 def open_bucket(address: str) -> Bucket:
@@ -59,26 +62,42 @@ class Bucket:
     def __init__(self, address: str, store: ObjectStore) -> None:
         """Take the address by which videos are called, and the store behind it."""
         self._address, self._store = address.rstrip("/"), store
+        self._is_listed = True
 
     def new(self, name: str, principal: str, key: str = "") -> Sending:
         """Begin a video; see `VideoStore.new`."""
         folder = _folder(principal, _token(key) if key else secrets.token_hex(8))
-        return Sending(self._address, self._store, f"{folder}/{name}{ENDING}")
+        note = None if self._is_listed or not key else _note_of(principal, key)
+        return Sending(self._address, self._store, f"{folder}/{name}{ENDING}", note)
 
     def found(self, principal: str, key: str) -> Stored | None:
         """List the folder of a key, and read what is there; see `VideoStore.found`."""
         try:
             sent = [each for some in _list(self._store, f"{_folder(principal, _token(key))}/") for each in some]
-        except BaseError:  # who may write need not be allowed to list: the video is then sent once more
-            return None
+        except BaseError:  # who may write need not be allowed to list
+            self._is_listed = False
+            return self._noted_before(_note_of(principal, key))
         for each in sent:
-            uri, digest = f"{self._address}/{each['path']}", hashlib.sha256()
-            self._fetch(uri, digest.update)
-            return Stored(uri, each["size"], digest.hexdigest())
+            if each["path"].endswith(ENDING):
+                uri, digest = f"{self._address}/{each['path']}", hashlib.sha256()
+                self._fetch(uri, digest.update)
+                return Stored(uri, each["size"], digest.hexdigest())
         return None
 
+    def _noted_before(self, note: str) -> Stored | None:
+        """Give the video that a note names, where it is there; what cannot be asked for is sent once more."""
+        try:
+            told: dict[str, Any] = json.loads(bytes(obstore.get(self._store, note).bytes()))
+            stored = Stored(f"{self._address}/{told['key']}", told["bytes"], told["sha256"])
+            return stored if obstore.head(self._store, told["key"])["size"] == stored.size_bytes else None
+        except (BaseError, FileNotFoundError, ValueError, LookupError, TypeError):
+            return None
+
     def noted(self, principal: str, key: str) -> None:
-        """Keep what there is: a folder costs nothing."""
+        """Remove the note, where there may be one and the credentials allow it; a folder costs nothing."""
+        if not self._is_listed:
+            with suppress(BaseError, FileNotFoundError):
+                obstore.delete(self._store, _note_of(principal, key))
 
     def holds(self, stored: Stored) -> bool:
         """Ask for a video's size; see `VideoStore.holds`. Nobody writes under its name again, so its bytes are the same."""
@@ -91,7 +110,7 @@ class Bucket:
     def open(self, stored: Stored) -> BinaryIO | None:
         """Fetch a video into a temporary file; see `VideoStore.open`."""
         with ExitStack() as stack, in_words(_SPOOL):
-            file = stack.enter_context(tempfile.TemporaryFile())
+            file = stack.enter_context(scratch_file())
             digest = hashlib.sha256()
             if not self.holds(stored):
                 return None
@@ -130,14 +149,18 @@ def _token(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
+def _note_of(principal: str, key: str) -> str:
+    return f"{_folder(principal, _token(key))}/{_NOTE}"
+
+
 class Sending:
     """A `Pending` video: a temporary file, which is sent when it is whole."""
 
-    def __init__(self, address: str, store: ObjectStore, key: str) -> None:
-        """Make the temporary file; raises `DownloadRefused`."""
-        self._uri, self._store, self._key = f"{address}/{key}", store, key
+    def __init__(self, address: str, store: ObjectStore, key: str, note: str | None) -> None:
+        """Make the temporary file, and take where to note the video before it is sent; raises `DownloadRefused`."""
+        self._uri, self._store, self._key, self._note = f"{address}/{key}", store, key, note
         with in_words(_SPOOL):
-            self._file: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - `abort` closes it
+            self._file = scratch_file()
         self._digest, self._size_bytes = hashlib.sha256(), 0
 
     def write(self, data: bytes) -> None:
@@ -153,6 +176,7 @@ class Sending:
             with in_words(_SPOOL):
                 self._file.seek(0)
             with _told():
+                self._write_note()
                 obstore.put(
                     *(self._store, self._key, self._file),
                     attributes={"Content-Type": "video/mp4"},
@@ -162,6 +186,11 @@ class Sending:
         finally:
             self.abort()
         return Stored(self._uri, self._size_bytes, self._digest.hexdigest())
+
+    def _write_note(self) -> None:
+        if self._note:
+            told = {"key": self._key, "bytes": self._size_bytes, "sha256": self._digest.hexdigest()}
+            obstore.put(self._store, self._note, json.dumps(told).encode())
 
     def abort(self) -> None:
         """Drop the temporary file; see `Pending.abort`."""

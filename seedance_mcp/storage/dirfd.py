@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from contextlib import AbstractContextManager, suppress
+from functools import partial
 from pathlib import Path
+
+from seedance_mcp.storage.busy_files import in_turn
+from seedance_mcp.storage.open_flags import DIRECTORY, NEVER_WAIT, SAFELY
 
 HAS_DIR_FD = os.open in os.supports_dir_fd
 """Whether this system opens files relative to an open folder; where it does not, their paths are used."""
 
-_SAFELY = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY", "O_CLOEXEC"))
-"""Flags, as far as the system has them, to follow no link and to wait for no pipe."""
-_DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
+_SAFELY = SAFELY | NEVER_WAIT
+_REPARSE_LINKS = (0xA000_000C, 0xA000_0003)
+"""Windows's tags of a symbolic link and of a junction, which every user can make and which counts as a folder."""
+
+
+def is_link(mode: int, reparse_tag: int = 0) -> bool:
+    """Say whether an entry leads elsewhere: a symbolic link, or a junction of Windows, which knows its tag."""
+    return stat.S_ISLNK(mode) or reparse_tag in _REPARSE_LINKS
 
 
 def open_folder(path: Path) -> Folder:
     """Open the folder at a path, which may be a link itself; raises `OSError`."""
-    return Folder(path, os.open(path, _DIRECTORY) if HAS_DIR_FD else None)
+    return Folder(path, os.open(path, DIRECTORY) if HAS_DIR_FD else None)
 
 
 class Folder(AbstractContextManager["Folder"]):
@@ -45,8 +55,9 @@ class Folder(AbstractContextManager["Folder"]):
     def below(self, name: str) -> Folder:
         """Open a folder in this one; refuses a link as well."""
         if self._descriptor is not None:
-            return Folder(self.path / name, os.open(name, _DIRECTORY | _SAFELY, dir_fd=self._descriptor))
-        if (self.path / name).is_symlink() or not (self.path / name).is_dir():
+            return Folder(self.path / name, os.open(name, DIRECTORY | _SAFELY, dir_fd=self._descriptor))
+        self._refuse_link(name)
+        if not (self.path / name).is_dir():
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
         return Folder(self.path / name, None)
 
@@ -59,7 +70,16 @@ class Folder(AbstractContextManager["Folder"]):
 
     def open(self, name: str, flags: int = os.O_RDONLY) -> int:
         """Open a file; gives its descriptor."""
+        if self._descriptor is None:
+            self._refuse_link(name)
         return os.open(self._at(name), flags | _SAFELY, 0o666, dir_fd=self._descriptor)
+
+    def _refuse_link(self, name: str) -> None:
+        """Raise where an entry is a link now; only a system with descriptors of folders can do both in one step."""
+        with suppress(FileNotFoundError):
+            found = os.lstat(self._at(name))
+            if is_link(found.st_mode, getattr(found, "st_reparse_tag", 0)):
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
 
     def link(self, name: str, other: str) -> None:
         """Give a file a second name; raises `FileExistsError` where anything has it."""
@@ -67,7 +87,8 @@ class Folder(AbstractContextManager["Folder"]):
 
     def rename(self, name: str, other: str) -> None:
         """Give a file another name, in place of whatever has it."""
-        os.replace(self._at(name), self._at(other), src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
+        places = {"src_dir_fd": self._descriptor, "dst_dir_fd": self._descriptor}
+        in_turn(partial(os.replace, self._at(name), self._at(other), **places))
 
     def remove(self, name: str) -> None:
         """Remove a file."""

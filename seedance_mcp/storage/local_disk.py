@@ -13,7 +13,6 @@ import os
 import re
 import secrets
 import stat
-import tempfile
 import time
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager, suppress
@@ -22,6 +21,7 @@ from typing import Any, BinaryIO
 
 from seedance_mcp.errors import DownloadRefused
 from seedance_mcp.storage.dirfd import Folder, open_folder
+from seedance_mcp.storage.scratch_folder import scratch_file
 from seedance_mcp.storage.video_names import ENDING, folder_name
 from seedance_mcp.storage.video_store import Stored
 
@@ -214,7 +214,7 @@ def open_own_folder(root: Path, principal: str) -> Folder:
 @contextmanager
 def temporary_video() -> Generator[BinaryIO]:
     """Open a file for a video that is not kept; raises `DownloadRefused` where it cannot be written."""
-    with in_words(_TEMPORARY_FOLDER), tempfile.TemporaryFile() as file:
+    with in_words(_TEMPORARY_FOLDER), scratch_file() as file:
         yield file
 
 

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 
 from seedance_mcp.storage.file_lock import is_at, lock
 from seedance_mcp.storage.local_disk import in_words
+from seedance_mcp.storage.open_flags import SAFELY
 
 PARTS_MOST = 8
 """How many parts are kept, the newest; each is as large as a video at most."""
@@ -84,17 +85,23 @@ class PartFile:
         is_left = self._is_wanted and bool(self.mark and self.size_bytes)
         with suppress(OSError):  # on a full disk the last bytes are lost, and a later transfer fetches them
             self._file.flush()
-        if not is_left and is_at(self._file, self._path):
-            self._remove()
+        is_removed = is_left or not is_at(self._file, self._path) or self._remove()
         with suppress(OSError):
             self._file.close()
+        if not is_removed:
+            with suppress(OSError):  # another one has it open, and removes it at its end
+                self._path.unlink()
 
-    def _remove(self) -> None:
+    def _remove(self) -> bool:
+        """Remove the file. Windows does so only when it is closed: until then nobody must go on with it, or find it whole."""
         try:
             self._path.unlink()
-        except OSError:  # a system that removes no open file leaves an empty one, which is swept later
-            with suppress(OSError):
-                self._file.truncate(0)
+        except OSError:
+            if not self.is_whole:
+                with suppress(OSError):
+                    self._file.truncate(0)
+            return False
+        return True
 
 
 class Turn:
@@ -143,8 +150,7 @@ class Turn:
 
 
 def _open(path: Path) -> BinaryIO:
-    flags = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_BINARY", "O_CLOEXEC"))
-    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | flags, _MODE), "r+b")
+    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | SAFELY, _MODE), "r+b")
 
 
 def _read_header(file: BinaryIO) -> dict[str, Any]:

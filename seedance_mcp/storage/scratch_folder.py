@@ -1,4 +1,4 @@
-"""Folders in the temporary folder for the files of one call; what killed processes left there goes with a later call."""
+"""Files and folders in the temporary folder for one call; what killed processes left there goes with a later call."""
 
 from __future__ import annotations
 
@@ -8,10 +8,17 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any, BinaryIO
 
 STALE_SECONDS = 86_400.0
 """No call works for so long: an older folder belongs to a process that was killed."""
 _PREFIX = "seedance-scratch-"
+
+
+def scratch_file() -> BinaryIO:
+    """Open a file that is gone when it is closed; what Windows gives for it is of another class and does the same."""
+    file: Any = tempfile.TemporaryFile()  # noqa: SIM115 - its caller closes it
+    return file
 
 
 @contextmanager

@@ -8,8 +8,12 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
+
+from seedance_mcp.storage.busy_files import in_turn
+from seedance_mcp.storage.open_flags import NEW
 
 KEPT_SECONDS = 3600.0
 """How long the bytes of an upload can be used."""
@@ -17,7 +21,6 @@ KEPT_MOST_BYTES = 1 << 30
 """How much one principal may have here at a time."""
 _NAME = re.compile(r"[0-9a-f]{32}")
 _PART = ".part"
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_BINARY", "O_CLOEXEC"))
 
 
 class TooMuchKept(Exception):
@@ -50,7 +53,7 @@ class UploadFiles:
         if sum(size_bytes for _, size_bytes, _ in _entries(self.folder)) >= KEPT_MOST_BYTES:
             raise TooMuchKept
         try:
-            incoming = Incoming(path, os.open(f"{path}{_PART}", _NEW, 0o600))
+            incoming = Incoming(path, os.open(f"{path}{_PART}", NEW, 0o600))
         except FileExistsError:
             return None
         if path.exists():
@@ -103,7 +106,7 @@ class Incoming:
     def commit(self) -> str:
         """Give the upload its name; gives the digest of its bytes."""
         self.file.close()
-        Path(f"{self._path}{_PART}").rename(self._path)
+        in_turn(partial(Path(f"{self._path}{_PART}").rename, self._path))
         return self._digest.hexdigest()
 
     def abort(self) -> None:

@@ -6,10 +6,12 @@ import os
 import secrets
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | sum(getattr(os, name, 0) for name in ("O_BINARY", "O_CLOEXEC"))
+from seedance_mcp.storage.busy_files import in_turn
+from seedance_mcp.storage.open_flags import NEW
 
 
 @contextmanager
@@ -27,10 +29,10 @@ def written(path: Path, *, replaces: bool = True) -> Generator[BinaryIO]:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     part = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
-        with os.fdopen(os.open(part, _NEW, 0o600), "wb") as file:
+        with os.fdopen(os.open(part, NEW, 0o600), "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        (os.replace if replaces else os.link)(part, path)
+        in_turn(partial(os.replace, part, path)) if replaces else os.link(part, path)
     finally:
         part.unlink(missing_ok=True)

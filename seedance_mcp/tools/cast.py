@@ -70,15 +70,16 @@ async def keep_bytes(session: Session, found: MediaFile) -> None:
 
 async def remember(session: Session, asset: NamedAsset) -> None:
     """Give an asset its name; an earlier one of that name is replaced, and its bytes go."""
+    before = [each for each, _ in await session.ledger.assets() if each.name == asset.name]
     await session.ledger.keep_asset(asset)
-    await sweep(session)
+    await sweep(session, before)
 
 
-async def sweep(session: Session) -> None:
-    """Remove the bytes that no name needs."""
+async def sweep(session: Session, dropped: Sequence[NamedAsset]) -> None:
+    """Remove the bytes of assets that lost their name, unless another name needs them, and what killed processes left."""
     files = files_of(session)
     kept = [path_of(files, asset) for asset, _ in await session.ledger.assets() if asset.sha256]
-    await anyio.to_thread.run_sync(files.sweep, kept)
+    await anyio.to_thread.run_sync(files.sweep, kept, [path_of(files, asset) for asset in dropped if asset.sha256])
 
 
 async def remember_reference(

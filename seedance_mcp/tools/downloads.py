@@ -80,6 +80,7 @@ async def _downloaded(
         raise _without_file(record)
     async with _claimed(session, record, caller, claimed(session, record.request_id, caller if is_asked else None)) as part:
         if found := await _saved_before(session, record, wanted):  # another call may have saved it meanwhile
+            part.drop()
             return found
         if left := await anyio.to_thread.run_sync(session.video_store.found, session.principal, record.request_id):
             return await _noted(session, record, left, wanted)  # its process was killed before the ledger knew
@@ -295,7 +296,7 @@ async def _bring(session: Session, record: Record, file: BinaryIO, caller: Calle
         else:
             await _fetch(session, record, part, caller)
             await anyio.to_thread.run_sync(_copy, part, file.write)
-            part.drop()
+        part.drop()
 
 
 async def _fetch(session: Session, record: Record, part: PartFile, caller: Caller) -> None:

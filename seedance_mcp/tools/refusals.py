@@ -36,10 +36,7 @@ async def enter(session: Session, refusal: SeedanceError, model: object) -> None
     refusals = session.shared.refusals
     if not refusals.is_due(kind, anyio.current_time()):
         return
-    told = [kind.field] if kind.field else []
-    if more := refusals.more_before.pop(kind, 0):
-        told.append(f"{more} more like it in the hour before")
-    detail = ", ".join(told) or None
+    detail = refusals.detail(kind)
     with suppress(SeedanceError):
         await session.ledger.enter(
             Entry(session.now(), kind.principal, "caller", "refused", kind.code, model=kind.model, detail=detail)

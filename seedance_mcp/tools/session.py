@@ -158,7 +158,7 @@ class Shared:
     save_faults: dict[str, str] = field(default_factory=dict[str, str])
     """By request id: why a video could not be saved without being asked."""
     refusals: Refusals = field(default_factory=Refusals)
-    """The refusals before a price that were entered in the audit of late."""
+    """The refusals of arguments and for a limit that were entered in the audit of late."""
     observer: Observer = field(default_factory=NoObserver)
     """Learns what happens; a server puts its subscriptions and log lines here."""
     watchers: list[Observer] = field(default_factory=list[Observer])

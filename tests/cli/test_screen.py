@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import termios
@@ -16,6 +17,7 @@ import anyio
 import pytest
 
 from seedance_mcp.cli import main
+from seedance_mcp.cli.screen import fitted
 from seedance_mcp.money.ledger import open_ledger
 from seedance_mcp.money.records import NewRequest
 from seedance_mcp.settings import Settings
@@ -117,3 +119,16 @@ def test_in_a_pipe_tables_stay_markdown_and_have_no_bars(capsys: pytest.CaptureF
     told = capsys.readouterr().out
     assert f"| {datetime.now(UTC):%Y-%m-%d} | 1 | 10 |\n" in told
     assert "█" not in told
+
+
+class Nul(io.TextIOWrapper):
+    """The file of Windows that takes everything, and passes there for a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_what_passes_for_a_terminal_and_has_no_width_gets_the_usual_one() -> None:
+    with Path(os.devnull).open("wb") as file, Nul(file, encoding="cp1252") as stream:
+        laid_out = fitted("| Task | Cost |\n| --- | --- |\n| a | 2.5 |", stream)
+    assert laid_out.splitlines() == ["Task  Cost", "-" * 10, "a      2.5"]

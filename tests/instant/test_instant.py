@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from itertools import combinations
 from pathlib import Path
 from tempfile import TemporaryFile
+from types import SimpleNamespace
 from typing import Any, BinaryIO
 
 import anyio
@@ -22,7 +23,17 @@ from hypothesis import strategies as st
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 
 import seedance_mcp
-from seedance_mcp.instant.opening import MODERN, SNAPSHOT, SURE, Opening, load_snapshot, prefers_flat, serve_opening
+from seedance_mcp.instant import pipes
+from seedance_mcp.instant.opening import (
+    MODERN,
+    SNAPSHOT,
+    SURE,
+    Opening,
+    folder_pattern,
+    load_snapshot,
+    prefers_flat,
+    serve_opening,
+)
 from seedance_mcp.instant.pipes import Lines
 from seedance_mcp.server.handlers import build_server
 from seedance_mcp.server.stdio_handover import resume
@@ -401,3 +412,31 @@ def test_the_package_gives_its_public_names_when_asked() -> None:
     assert seedance_mcp.build_server is build_server
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         getattr(seedance_mcp, "nothing")  # noqa: B009 - a type checker knows that it is not there
+
+
+def test_on_windows_the_protocols_line_ends_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[int, int]] = []
+    pipes.carry_bytes(5)
+    monkeypatch.setattr(os, "O_BINARY", 0x8000, raising=False)
+
+    def setmode(descriptor: int, flags: int) -> None:
+        seen.append((descriptor, flags))
+
+    monkeypatch.setitem(sys.modules, "msvcrt", SimpleNamespace(setmode=setmode))
+    pipes.carry_bytes(5, 6)
+    assert seen == [(5, 0x8000), (6, 0x8000)]
+
+
+@pytest.mark.parametrize(
+    ("system", "folder", "is_sure"),
+    [
+        ("nt", r"C:\Users\mia", True),
+        ("nt", "c:/data", True),
+        ("nt", "/data", False),
+        ("nt", "C:data", False),
+        ("posix", "/data", True),
+        ("posix", "C:/data", False),
+    ],
+)
+def test_the_paths_that_are_certainly_right_are_those_of_the_system(system: str, folder: str, is_sure: bool) -> None:  # noqa: FBT001 - a column
+    assert bool(re.fullmatch(folder_pattern(system), folder)) is is_sure

@@ -24,7 +24,7 @@ from seedance_mcp.catalogue.edition import load_edition
 from seedance_mcp.errors import FileRejected
 from seedance_mcp.media import local_files
 from seedance_mcp.media.local_files import open_media
-from seedance_mcp.media.urls import check_url, is_url, path_of
+from seedance_mcp.media.urls import check_url, is_url
 from seedance_mcp.origin import install_command
 from seedance_mcp.sandbox.faults import Fault
 from seedance_mcp.settings import Settings
@@ -103,10 +103,6 @@ def test_a_file_url_is_the_path_that_it_means(tmp_path: Path) -> None:
     (tmp_path / "a b.png").write_bytes(png(9, 9))
     with open_media(f"FILE://{tmp_path}/a%20b.png", [tmp_path], UPLOADS) as found:
         assert found.name == "a_b.png"
-    assert path_of("file:///C:/a%20b.png", windows=True) == "C:/a b.png"
-    assert path_of("file:///c%3A/b.png", windows=True) == "c:/b.png"
-    assert path_of("file:///share/b.png", windows=True) == "/share/b.png"
-    assert path_of("file:///C:/b.png", windows=False) == "/C:/b.png"
 
 
 def test_a_file_that_is_not_there_is_named_with_the_folders_that_may_be_read(

@@ -6,7 +6,7 @@ import os
 from contextlib import aclosing, closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
@@ -133,3 +133,44 @@ def test_where_no_mounts_are_told_a_disk_is_taken_for_one_of_this_machine(
 ) -> None:
     monkeypatch.setattr(file_system, "MOUNTS", tmp_path / "nothing")
     assert file_system.network_kind(tmp_path) is None
+
+
+MACOS = """/dev/disk3s1s1 on / (apfs, sealed, local, read-only, journaled)
+map auto_home on /System/Volumes/Data/home (autofs, automounted, nobrowse)
+//me@nas.local/films on /Volumes/my films (1) (smbfs, nodev, nosuid, mounted by me)
+nas:/export on /Volumes/export (nfs)
+nothing that can be read
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/Users/me/data", None),
+        ("/Volumes/my films (1)/data", "smbfs"),
+        ("/Volumes/export/data", "nfs"),
+        ("/Volumes/exported", None),
+    ],
+)
+def test_a_network_disk_of_macos_is_known_by_what_is_mounted(path: str, kind: str | None) -> None:
+    assert file_system.kind_at(PurePosixPath(path), file_system.read_macos(MACOS)) == kind
+
+
+@pytest.mark.parametrize(
+    ("path", "is_share"),
+    [
+        (r"\\nas\films\data", True),
+        (r"\\?\UNC\nas\films\data", True),
+        (r"\\?\C:\data", False),
+        (r"\\.\C:\data", False),
+        (r"C:\data", False),
+    ],
+)
+def test_a_share_of_windows_is_known_by_its_name(path: str, is_share: bool) -> None:  # noqa: FBT001 - a column
+    assert (file_system.share_kind(path) == "a Windows share") is is_share
+
+
+@pytest.mark.parametrize("system", ["win32", "darwin"])
+def test_a_disk_of_this_machine_is_no_network_on_other_systems(tmp_path: Path, system: str) -> None:
+    assert file_system.network_kind(tmp_path, system) is None
+    assert file_system.network_kind(tmp_path, system, command=str(tmp_path / "mount")) is None

@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import os
 import signal
+import socket
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -209,3 +211,10 @@ def test_the_command_serves_it_with_faults(tmp_path: Path) -> None:
         assert process.stderr.read() == ""
     assert answers == [503, 503, 200]
     assert process.returncode == 130
+
+
+def test_on_windows_nobody_else_takes_the_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_KEEPALIVE, raising=False)  # stands for what this system lacks
+    with closing(serve.listen()) as bound:
+        found = [bound.getsockopt(socket.SOL_SOCKET, name) for name in (socket.SO_KEEPALIVE, socket.SO_REUSEADDR)]
+    assert found == [1, 0]

@@ -194,6 +194,21 @@ def test_connections_are_counted_by_the_files_that_may_be_open(monkeypatch: pyte
     assert connections_allowed() == CONNECTIONS_MOST
 
 
+@pytest.mark.parametrize("error", [ValueError("current limit exceeds maximum limit"), OSError()])
+def test_a_system_that_lets_no_more_files_be_open_than_before_is_served_within_that(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise error  # as macOS does above kern.maxfilesperproc
+
+    def few(_: int) -> tuple[int, int]:
+        return 256, resource.RLIM_INFINITY
+
+    monkeypatch.setattr(resource, "getrlimit", few)
+    monkeypatch.setattr(resource, "setrlimit", refuse)
+    assert connections_allowed() == 256 - SPARE_FILES
+
+
 # the end
 
 

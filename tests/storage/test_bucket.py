@@ -42,10 +42,22 @@ def test_a_video_of_one_key_has_one_folder_and_is_found_with_its_digest(bucket: 
     assert bucket.found("anna", "req_2") is None
 
 
-def test_a_bucket_that_may_not_be_listed_takes_videos_all_the_same(bucket: Bucket, endpoint: S3) -> None:
-    save(bucket)
+def test_a_bucket_that_may_not_be_listed_keeps_one_video_of_a_saver_that_was_killed(bucket: Bucket, endpoint: S3) -> None:
     endpoint.refuses_lists = 403
     assert bucket.found("anna", "req_1") is None
+    pending = bucket.new("a fox", "anna", "req_1")
+    pending.write(b"film")
+    stored = pending.commit()
+    after = open_bucket("s3://films/team/2026")  # another process
+    assert after.found("anna", "req_1") == stored
+    assert after.found("bo", "req_1") is None
+    endpoint.objects.pop(stored.uri.removeprefix("s3:/"))
+    assert after.found("anna", "req_1") is None
+    endpoint.refuses_lists = 0
+    assert open_bucket("s3://films/team/2026").found("anna", "req_1") is None  # the note is no video
+    assert [path.rpartition("/")[2] for path in endpoint.objects] == ["seedance.note"]
+    after.noted("anna", "req_1")
+    assert not endpoint.objects
 
 
 def test_a_video_in_parts_is_put_together_in_order(bucket: Bucket, endpoint: S3) -> None:

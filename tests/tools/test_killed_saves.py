@@ -57,12 +57,13 @@ class Library(Sandbox):
         return await super().__call__(request)
 
 
-@pytest.fixture(params=["disk", "bucket"])
+@pytest.fixture(params=["disk", "bucket", "bucket that is not listed"])
 def place(request: pytest.FixtureRequest, ledger_place: dict[str, str], tmp_path: Path) -> dict[str, str]:
     """The variables that name ledger and video store to a process."""
     if request.param == "disk":
         return {**ledger_place, "SEEDANCE_OUTPUT_DIR": str(tmp_path / "videos")}
     endpoint: S3 = request.getfixturevalue("endpoint")
+    endpoint.refuses_lists = 0 if request.param == "bucket" else 403
     return {**ledger_place, **endpoint.environment, "SEEDANCE_VIDEO_STORE": "s3://films/team"}
 
 

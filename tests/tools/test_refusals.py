@@ -91,6 +91,26 @@ async def test_a_flood_of_refusals_is_one_entry_an_hour_of_each_kind(
     ]
 
 
+async def test_an_agent_that_runs_into_a_limit_again_and_again_is_one_entry_an_hour(
+    open_world: OpenWorld, open_ledger: OpenLedger
+) -> None:
+    async with open_world(max_cost_per_video="0.1") as world:
+        for _ in range(2):
+            for _ in range(20):
+                refused = await world.create(prompt=SECRET)
+                assert refused.error["code"] == "budget_exceeded"
+            await world.create(model="seedance2.0-mini", prompt=SECRET, duration=15)
+            await anyio.sleep(3600)
+        found = await entries(world, open_ledger)
+    assert [(each.code, each.model, each.detail) for each in found] == [
+        ("budget_exceeded", "seedance2.0-sp", None),
+        ("budget_exceeded", "seedance2.0-mini", None),
+        ("budget_exceeded", "seedance2.0-sp", "19 more like it in the hour before"),
+        ("budget_exceeded", "seedance2.0-mini", None),
+    ]
+    assert {each.amount for each in found} > {Decimal("0.25")}
+
+
 @pytest.mark.parametrize(("mode", "expected"), [("auto", ["asked"]), ("legacy", [])])
 @pytest.mark.parametrize("action", ["accept", "decline"])
 async def test_a_form_and_its_answer_are_entered_in_both_eras(

@@ -193,6 +193,7 @@ def _share(db: sqlite3.Connection) -> None:
             time.sleep(_TURN_SECONDS)
         else:
             db.execute("PRAGMA synchronous = FULL")  # a record must outlive a power cut, or money could be spent twice
+            db.execute("PRAGMA fullfsync = ON")  # likewise on macOS, whose usual call leaves the disk's own memory unwritten
             return
     raise TimeoutError("another process holds it")
 
