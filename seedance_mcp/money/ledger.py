@@ -372,10 +372,11 @@ def open_ledger(settings: Settings, now: Callable[[], datetime]) -> Ledger:
     Nothing is read or made before a verb is called.
     """
     from seedance_mcp.money.sql_ledger import Engine, SqlLedger  # noqa: PLC0415 - many sessions never use it
-    from seedance_mcp.money.stores.sqlite import LEDGER_FILE, SqliteStore  # noqa: PLC0415 - likewise
 
     if url := settings.ledger_url:
         return SqlLedger(Engine(partial(open_database, url), readers=READERS, writers=WRITERS), now)
+    from seedance_mcp.money.stores.sqlite import LEDGER_FILE, SqliteStore  # noqa: PLC0415 - likewise
+
     return SqlLedger(Engine(partial(SqliteStore, settings.ledger_dir / LEDGER_FILE)), now)
 
 

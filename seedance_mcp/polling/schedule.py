@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
 from typing import Generic, NamedTuple, TypeVar
 
 import anyio
@@ -197,7 +196,7 @@ async def wait(
         await report(seen)
     while not is_done(seen) and (left := deadline - anyio.current_time()) > 0:
         seconds = min(pause(seen), left if is_late else max(0.0, left - LAST_POLL_SECONDS))
-        if await _sleep(seconds, partial(report, seen), partial(source.sleep, seen)):
+        if await _sleep(source, seen, seconds, report):
             seen = await (source.reread or source.poll)()
             await report(seen)
             continue
@@ -228,14 +227,14 @@ async def _poll_again(poll: Callable[[], Awaitable[T]], seen: T) -> T:
         return seen
 
 
-async def _sleep(seconds: float, report: Callable[[], Awaitable[None]], sleep: Callable[[float], Awaitable[bool]]) -> bool:
+async def _sleep(source: Source[T], seen: T, seconds: float, report: Callable[[T], Awaitable[None]]) -> bool:
     """Sleep, with a report after every `HEARTBEAT_SECONDS`; says whether another process ended it."""
     while seconds > HEARTBEAT_SECONDS:
-        if await sleep(HEARTBEAT_SECONDS):
+        if await source.sleep(seen, HEARTBEAT_SECONDS):
             return True
         seconds -= HEARTBEAT_SECONDS
-        await report()
-    return await sleep(seconds)
+        await report(seen)
+    return await source.sleep(seen, seconds)
 
 
 class Meter:

@@ -52,7 +52,7 @@ def session_of(ctx: Context) -> Session:
     return ctx.lifespan_context.session(principal_of(user.access_token if isinstance(user, AuthenticatedUser) else None))
 
 
-def _address(ctx: Context) -> str | None:
+def address_of(ctx: Context) -> str | None:
     """Give how the client reached this server; the name is one that the server is known by, else nothing came this far."""
     if ctx.request is None:
         return None
@@ -100,7 +100,7 @@ class McpCaller:
         self._meter, self._reported_at = Meter(), 0.0
         self._is_heard = ctx.request is None or "progress_token" in (ctx.meta or {})
         self.reply = _reply(params)
-        self.address = _address(ctx)
+        self.address = address_of(ctx)
 
     async def report(self, progress: float, message: str) -> None:
         """Report progress, if the client asked for it; the numbers rise whatever is given."""

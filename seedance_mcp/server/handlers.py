@@ -8,7 +8,7 @@ import logging
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import anyio
 import mcp_types as types
@@ -23,7 +23,16 @@ from seedance_mcp.errors import InvalidRequest, ProviderFailed, SeedanceError, p
 from seedance_mcp.instant.opening import Opening, prefers_flat
 from seedance_mcp.instant.pipes import claim
 from seedance_mcp.server import background, player, tasks_extension
-from seedance_mcp.server.client_session import Asked, Context, McpCaller, client_name, longest_wait_seconds, session_of
+from seedance_mcp.server.client_session import (
+    Asked,
+    Context,
+    McpCaller,
+    address_of,
+    client_name,
+    longest_wait_seconds,
+    session_of,
+)
+from seedance_mcp.server.parked_calls import PARKED_TOOL, Answer, ParkedCall, parked_call
 from seedance_mcp.server.spans import traces_are_taken, without_messages
 from seedance_mcp.server.stdio_handover import resume
 from seedance_mcp.server.subscriptions import TaskSubscriptions
@@ -60,6 +69,18 @@ _COMPLETED_MOST = 100
 """The protocol allows no more values in one completion."""
 
 
+class _Call(NamedTuple):
+    """One tool call, without the request that brought it."""
+
+    tool: str
+    session: Session
+    given: dict[str, Any]
+    caller: McpCaller | ParkedCall
+    takes_handle: bool
+    """Whether the client takes a handle in place of a result that is not there yet."""
+    longest_wait_seconds: int | None
+
+
 class _Handlers:
     """The MCP handlers of one server."""
 
@@ -81,15 +102,24 @@ class _Handlers:
         """Whether this client is shown the flat schemas."""
         return prefers_flat(client_name(ctx), self.settings.schema_profile)
 
-    async def call_tool(
-        self, ctx: Context, params: types.CallToolRequestParams
-    ) -> types.CallToolResult | types.InputRequiredResult | tasks_extension.Handle:
-        began, outcome, error = anyio.current_time(), "cancelled", None
-        tool = params.name if params.name in self.tools else UNKNOWN_TOOL
-        ctx.lifespan_context.calls_running += 1
-        ctx.lifespan_context.observer.tool_started(tool)
+    async def call_tool(self, ctx: Context, params: types.CallToolRequestParams) -> Answer:
+        parked = parked_call(ctx)
+        if parked and parked.answer:
+            return parked.answer
+        takes_handle = tasks_extension.declared(ctx)
+        tool, session, given = params.name, session_of(ctx), params.arguments or {}
+        if parked and tool == PARKED_TOOL and not takes_handle:
+            call = _Call(tool, session, given, parked, takes_handle, longest_wait_seconds(ctx))
+            return parked.park(partial(self._answer, call), address_of(ctx), (ctx.meta or {}).get("progress_token"))
+        return await self._answer(_Call(tool, session, given, McpCaller(ctx, params), takes_handle, longest_wait_seconds(ctx)))
+
+    async def _answer(self, call: _Call) -> Answer:
+        began, outcome, error, shared = anyio.current_time(), "cancelled", None, call.session.shared
+        tool = call.tool if call.tool in self.tools else UNKNOWN_TOOL
+        shared.calls_running += 1
+        shared.observer.tool_started(tool)
         try:
-            answer = await self._call(ctx, params)
+            answer = await self._run(call)
             outcome = "answered"
         except Asked as asked:
             outcome, answer = "asked", asked.as_result()
@@ -97,22 +127,22 @@ class _Handlers:
             error = failure if isinstance(failure, SeedanceError) else _bug(failure)
             outcome, answer = "failed", self._failed(error)
         finally:
-            ctx.lifespan_context.calls_running -= 1
-            call = ToolCall(tool, session_of(ctx).principal, anyio.current_time() - began, outcome, error)
-            ctx.lifespan_context.observer.tool_called(call)
+            shared.calls_running -= 1
+            seconds = anyio.current_time() - began
+            shared.observer.tool_called(ToolCall(tool, call.session.principal, seconds, outcome, error))
         return answer
 
-    async def _call(self, ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult | tasks_extension.Handle:
-        spec, session = self._find(params.name), session_of(ctx)
-        given = await self._read(session, spec, params.arguments or {})
-        at_once = spec.at_once if tasks_extension.declared(ctx) else None
-        caller = McpCaller(ctx, params)
-        run = partial(at_once or spec.run, session, given, caller)
-        result = await (run() if spec.reports_itself else caller.accompany(run))
-        result = reachable(session, result, caller.address)
+    async def _run(self, call: _Call) -> types.CallToolResult | tasks_extension.Handle:
+        spec, session = self._find(call.tool), call.session
+        given = await self._read(session, spec, call.given)
+        at_once = spec.at_once if call.takes_handle else None
+        run = partial(at_once or spec.run, session, given, call.caller)
+        silent = None if spec.reports_itself or isinstance(call.caller, ParkedCall) else call.caller
+        result = await (silent.accompany(run) if silent else run())
+        result = reachable(session, result, call.caller.address)
         if at_once and isinstance(result, results.Task) and tasks_extension.is_running(result):
             return tasks_extension.handle_for(result)
-        return self.result_of(_with_long_wait(result, longest_wait_seconds(ctx)))
+        return self.result_of(_with_long_wait(result, call.longest_wait_seconds))
 
     async def _read(self, session: Session, spec: ToolSpec, given: dict[str, Any]) -> Any:
         """Read a call's arguments; a call that would have spent money leaves a trace where they cannot be read."""

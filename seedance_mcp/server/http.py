@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import anyio
 import uvicorn
@@ -32,11 +32,15 @@ from seedance_mcp.server.http_door import HEALTH_PATH, READY_PATH, Doorkeeper, b
 from seedance_mcp.server.http_files import file_routes
 from seedance_mcp.server.http_lists import KeptLists
 from seedance_mcp.server.http_messages import MessageMiddleware
+from seedance_mcp.server.http_parking import ParkedCalls
 from seedance_mcp.server.http_principals import KnownPrincipals
+from seedance_mcp.server.http_reads import DirectReads
 from seedance_mcp.server.log_lines import announce
-from seedance_mcp.server.oauth import Issuer, issuer_of
 from seedance_mcp.settings import Settings, is_loopback_host
 from seedance_mcp.tools.session import Connect, Shared, connect_to_provider
+
+if TYPE_CHECKING:
+    from seedance_mcp.server.oauth import Issuer
 
 log = logging.getLogger(__name__)
 
@@ -125,6 +129,15 @@ def _provider_fault(shared: Shared) -> str:
     return "ok"
 
 
+def issuer_of(settings: Settings) -> Issuer | None:
+    """Give the OAuth issuer that the settings name."""
+    if settings.http_oauth_issuer is None or settings.http_oauth_audience is None:
+        return None
+    from seedance_mcp.server.oauth import Issuer  # noqa: PLC0415 - what verifies its tokens takes three megabytes
+
+    return Issuer(settings.http_oauth_issuer, settings.http_oauth_audience)
+
+
 def build_http_app(
     settings: Settings,
     transport: Transport,
@@ -151,13 +164,13 @@ def build_http_app(
         NotConfigured: Other machines reach the host and nobody has a token.
     """
     check_closed(settings, host, has_principals=has_principals)
-    issuer = trust(settings)
     opened: list[Shared] = []
+    issuer, readiness = trust(settings), _Readiness(opened)
     principals = KnownPrincipals(lambda: opened[0].ledger if opened else None)
-    readiness = _Readiness(opened)
+    door = Middleware(Doorkeeper, settings=settings, host=host, issuer=issuer, principals=principals)
 
     server = build_server(settings, lambda: nullcontext(opened[0]))
-    inner = _streamable(server) if transport == "http" else _older_sse(server)
+    inner = _streamable(server, lambda: opened[0]) if transport == "http" else _older_sse(server)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
@@ -169,7 +182,7 @@ def build_http_app(
     own = [*file_routes(opened), Route(HEALTH_PATH, _healthy), Route(READY_PATH, readiness.answer)]
     app = Starlette(
         routes=[*inner.routes, *own, *(issuer.routes() if issuer else []), _elsewhere(inner)],
-        middleware=[Middleware(Doorkeeper, settings=settings, host=host, issuer=issuer, principals=principals)],
+        middleware=[door, Middleware(ParkedCalls, path=_untraced(server))],
         lifespan=lifespan,
     )
     app.state.running = lambda: sum(each.calls_running for each in opened)
@@ -181,7 +194,12 @@ def _elsewhere(inner: Router) -> Mount:
     return Mount("/", MessageMiddleware(Starlette(routes=inner.routes), MCP_PATH))
 
 
-def _streamable(server: Server[Shared]) -> Router:
+def _untraced(server: Server[Shared]) -> str | None:
+    """Give the path on which no span would be missed: of a list that comes from memory, or of a call that waits for long."""
+    return None if server.middleware else MCP_PATH
+
+
+def _streamable(server: Server[Shared], shared: Callable[[], Shared]) -> Router:
     """Make the routes without sessions: any process can answer any request, also after a restart."""
     streams, single = (
         StreamableHTTPSessionManager(server, json_response=is_json, stateless=True) for is_json in (False, True)
@@ -194,9 +212,10 @@ def _streamable(server: Server[Shared]) -> Router:
 
     # A fault of the SDK is answered here already, so that its answer gets the id of its request.
     answers = ServerErrorMiddleware(OneAnswer(streams.handle_request, single.handle_request))
-    listed = PostOnly(MessageMiddleware(ClientNameMiddleware(answers), MCP_PATH), MCP_PATH)
-    traced = bool(server.middleware)  # then each list has its span, which an answer from memory would not make
-    return Router([Route(MCP_PATH, KeptLists(listed, None if traced else MCP_PATH))], lifespan=lifespan)
+    path = _untraced(server)
+    named = ClientNameMiddleware(DirectReads(answers, server, shared) if path else answers)
+    listed = PostOnly(MessageMiddleware(named, MCP_PATH), MCP_PATH)
+    return Router([Route(MCP_PATH, KeptLists(listed, path))], lifespan=lifespan)
 
 
 class _SseEndpoint:

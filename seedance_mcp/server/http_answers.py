@@ -6,7 +6,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-_JSON, _STREAM = {"application/json", "application/*"}, {"text/event-stream", "text/*"}
+_JSON, _STREAM, _ALL = {"application/json", "application/*"}, {"text/event-stream", "text/*"}, "*/*"
 
 
 class PostOnly:
@@ -33,9 +33,19 @@ class OneAnswer:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on; a client that says nothing of what it accepts takes all, and is sent the simplest."""
-        accepted = {each.partition(";")[0].strip().lower() for each in Headers(scope=scope).get("accept", "").split(",")}
-        accepted -= {""}
-        if not accepted:
+        accept = Headers(scope=scope).get("accept", "")
+        if takes(accept) != (True, False):
+            return await self._streams(scope, receive, send)
+        if not _types(accept):
             MutableHeaders(scope=scope)["accept"] = "application/json"
-        is_single = not accepted or (accepted & _JSON and not accepted & {*_STREAM, "*/*"})
-        return await (self._single if is_single else self._streams)(scope, receive, send)
+        return await self._single(scope, receive, send)
+
+
+def takes(accept: str) -> tuple[bool, bool]:
+    """Say whether a client takes JSON documents, and whether it takes streams; one that does not say is sent documents."""
+    accepted = _types(accept)
+    return not accepted or bool(accepted & {*_JSON, _ALL}), bool(accepted & {*_STREAM, _ALL})
+
+
+def _types(accept: str) -> set[str]:
+    return {each.partition(";")[0].strip().lower() for each in accept.split(",")} - {""}

@@ -11,6 +11,7 @@ import re
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import anyio
@@ -22,11 +23,13 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from seedance_mcp.server.client_session import principal_of
-from seedance_mcp.server.http_principals import FRESH_SECONDS, KnownPrincipals, PrincipalsAway
-from seedance_mcp.server.oauth import REFETCH_SECONDS, Issuer, IssuerAway
+from seedance_mcp.server.http_principals import FRESH_SECONDS, REFETCH_SECONDS, IssuerAway, KnownPrincipals, PrincipalsAway
 from seedance_mcp.settings import Settings, is_loopback_host
 from seedance_mcp.tools.links import FILES, UPLOADS
 from seedance_mcp.untrusted import sanitize
+
+if TYPE_CHECKING:
+    from seedance_mcp.server.oauth import Issuer
 
 HEALTH_PATH, READY_PATH = "/healthz", "/readyz"
 PROBES = {HEALTH_PATH, READY_PATH}
@@ -162,7 +165,10 @@ class Doorkeeper:
         """Answer a stranger at the door, else pass the request on with its user."""
         if scope["type"] != "http" or scope["path"] in PROBES:
             return await self._app(scope, receive, send)
-        return await (self._stranger(Headers(scope=scope)) or self._readable)(scope, receive, send)
+        headers = Headers(scope=scope)
+        # Without an Origin no page reads the answer, and that of a POST is kept by no cache.
+        inside = self._admit if scope["method"] == "POST" and "origin" not in headers else self._readable
+        return await (self._stranger(headers) or inside)(scope, receive, send)
 
     async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on a request that came under a known name, if its caller may."""

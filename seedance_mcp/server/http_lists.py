@@ -60,7 +60,7 @@ class KeptLists:
         """Answer from memory, or pass the request on."""
         if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] != self._path:
             return await self._app(scope, receive, send)
-        read = await _beginning(receive)
+        read = await beginning(receive)
         question = _question(scope, read)
         if question is None:
             return await self._app(scope, replay(read, receive), send)
@@ -84,21 +84,22 @@ class KeptLists:
             keep_newest(self._kept, question.wording, kept, ANSWERS_KEPT)
 
 
-async def _beginning(receive: Receive) -> list[Message]:
-    """Read a request until it is whole, or longer than is compared."""
+async def beginning(receive: Receive) -> list[Message]:
+    """Read a request until it is whole, or longer than `ASKED_MOST_BYTES`."""
     read = [await receive()]
-    while read[-1].get("more_body") and len(_body(read)) <= ASKED_MOST_BYTES:
+    while read[-1].get("more_body") and len(body_of(read)) <= ASKED_MOST_BYTES:
         read.append(await receive())
     return read
 
 
-def _body(messages: list[Message]) -> bytes:
+def body_of(messages: list[Message]) -> bytes:
+    """Give the bytes of what was read."""
     return b"".join(message.get("body", b"") for message in messages)
 
 
 def _question(scope: Scope, read: list[Message]) -> _Question | None:
     """Read a request for the list; `None` for any other, and for one whose id would be written in more than one way."""
-    body = _body(read)
+    body = body_of(read)
     if _METHOD not in body or len(body) > ASKED_MOST_BYTES:
         return None
     try:
@@ -133,7 +134,7 @@ def _words(asked: dict[str, Any]) -> str:
 
 def _kept(id_: bytes, sent: list[Message]) -> _Kept | None:
     """Take an answer apart; `None` where it is no list, or longer than is kept."""
-    body = _body(sent)
+    body = body_of(sent)
     before, mark, after = body.partition(b'"id":' + id_)
     is_list = sent[0].get("status") == 200 and mark and b'"tools":[' in after  # noqa: PLR2004 - as every server says it
     if not is_list or len(body) > ANSWER_MOST_BYTES:

@@ -16,10 +16,16 @@ log = logging.getLogger(__name__)
 
 FRESH_SECONDS = 2.0
 """How long the rows are used before they are read again: a disabled principal comes in no longer than this."""
+REFETCH_SECONDS = 60.0
+"""An OAuth issuer is never asked more often than this, whatever tokens come."""
 
 
 class PrincipalsAway(Exception):
     """The ledger could not be read yet, so that nobody knows whose token is good."""
+
+
+class IssuerAway(Exception):
+    """The OAuth issuer gives no keys, so that no token can be verified now."""
 
 
 class KnownPrincipals:

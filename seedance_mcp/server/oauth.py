@@ -21,7 +21,8 @@ from starlette.routing import Route
 from seedance_mcp.errors import NotConfigured
 from seedance_mcp.provider.client import TooLarge, read_body
 from seedance_mcp.provider.environment import open_client
-from seedance_mcp.settings import Settings, is_loopback
+from seedance_mcp.server.http_principals import REFETCH_SECONDS, IssuerAway
+from seedance_mcp.settings import is_loopback
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +32,6 @@ SUBJECT_MAX_CHARS = 255
 LEEWAY_SECONDS = 30.0
 """How far the issuer's clock may be from ours."""
 FETCH_SECONDS = 10.0
-REFETCH_SECONDS = 60.0
-"""The issuer is never asked more often than this, whatever tokens come."""
 FRESH_SECONDS, KEPT_SECONDS = 600.0, 3600.0
 """How long keys are used before they are fetched again, and at most while the issuer cannot be reached."""
 
@@ -49,10 +48,6 @@ Key = dict[str, Any]
 """A published key (JWK) as its issuer wrote it."""
 Header = dict[str, Any]
 """A token's header as its sender wrote it."""
-
-
-class IssuerAway(Exception):
-    """The issuer gives no keys, so that no token can be verified now."""
 
 
 class _BadAnswer(Exception):
@@ -226,10 +221,3 @@ def _fits(key: Key, header: Header) -> bool:
         and key.get("use", "sig") == "sig"
         and header.get("kid", key.get("kid")) == key.get("kid")
     )
-
-
-def issuer_of(settings: Settings) -> Issuer | None:
-    """Give the issuer that the settings name."""
-    if settings.http_oauth_issuer is None or settings.http_oauth_audience is None:
-        return None
-    return Issuer(settings.http_oauth_issuer, settings.http_oauth_audience)

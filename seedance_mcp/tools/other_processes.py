@@ -97,7 +97,7 @@ class Changes(Observer):
     async def sleep(self, request_id: str, seconds: float) -> bool:
         """Sleep, or return sooner where another process changed a request; says whether one did."""
         event = self._events.setdefault(request_id, anyio.Event())
-        with anyio.move_on_after(seconds):
+        with anyio.CancelScope(deadline=anyio.current_time() + seconds):  # less than `move_on_after` for each of many waits
             await event.wait()
         return event.is_set()
 

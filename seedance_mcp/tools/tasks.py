@@ -150,32 +150,47 @@ async def wait_for_video(session: Session, arguments: WaitForVideo, caller: Call
         TaskNotFound: As `get_task` does, at the first poll.
         SeedanceError: The first poll failed, or a later one in a way that a repetition would not change.
     """
-    meter = Meter()
-
-    async def report(task: Task) -> None:
-        await caller.report(meter.rise(task.progress), f"{task.status} {task.progress} %")
-
-    def pause(task: Task) -> float:
-        if task.task_id is None:  # its create is still under way: only the ledger knows it
-            return session.settings.min_poll_interval_seconds
-        wanted = task.next.after_seconds if task.next else 0.0
-        return session.polls.seconds_until_due(task.task_id, wanted, task.elapsed_seconds or 0.0)
-
-    async def sleep(task: Task, seconds: float) -> bool:
-        return await session.shared.changes.sleep(task.request_id, seconds)
-
-    async def reread() -> Task:
-        return await session.view(await session.ledger.get(arguments.task_id), polled=True)
-
+    followed = _Followed(session, arguments.task_id, caller)
     with session.shared.changes.awaited():
         return await wait(
-            Source(lambda: _poll_known(session, arguments.task_id), sleep, reread),
-            lambda task: task.status not in RUNNING,
-            report,
-            pause,
+            Source(followed.poll, followed.sleep, followed.reread),
+            _is_over,
+            followed.report,
+            followed.pause_seconds,
             timeout_seconds=arguments.timeout_seconds,
             seen=await _as_known(session, arguments.task_id),
         )
+
+
+def _is_over(task: Task) -> bool:
+    return task.status not in RUNNING
+
+
+class _Followed:
+    """One task that one caller waits for; there may be very many of these."""
+
+    __slots__ = ("_caller", "_meter", "_session", "_task_id")
+
+    def __init__(self, session: Session, task_id: str, caller: Caller) -> None:
+        self._session, self._task_id, self._caller, self._meter = session, task_id, caller, Meter()
+
+    async def poll(self) -> Task:
+        return await _poll_known(self._session, self._task_id)
+
+    async def reread(self) -> Task:
+        return await self._session.view(await self._session.ledger.get(self._task_id), polled=True)
+
+    async def sleep(self, task: Task, seconds: float) -> bool:
+        return await self._session.shared.changes.sleep(task.request_id, seconds)
+
+    async def report(self, task: Task) -> None:
+        await self._caller.report(self._meter.rise(task.progress), f"{task.status} {task.progress} %")
+
+    def pause_seconds(self, task: Task) -> float:
+        if task.task_id is None:  # its create is still under way: only the ledger knows it
+            return self._session.settings.min_poll_interval_seconds
+        wanted = task.next.after_seconds if task.next else 0.0
+        return self._session.polls.seconds_until_due(task.task_id, wanted, task.elapsed_seconds or 0.0)
 
 
 def unsaved_warnings(session: Session, records: list[Record]) -> list[str]:

@@ -96,12 +96,12 @@ def _short(figure: float) -> str:
 
 
 @cache
-def binaries() -> Path:
-    """The `bin` folder of an environment with what an operator installs, and no more."""
+def binaries(extras: str = "") -> Path:
+    """The `bin` folder of an environment with what an operator installs, and no more; `extras` as pip writes them."""
     folder = tempfile.mkdtemp(prefix="seedance-bench-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     found = empty_venv(Path(folder))
-    install(found / "pip", "install", "-q", ROOT)
+    install(found / "pip", "install", "-q", f"{ROOT}{extras}")
     return found
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from deadline import ran
 
 pytestmark = pytest.mark.slow
 
@@ -72,3 +73,22 @@ def test_prompts_and_resources_load_when_they_are_asked_for(tmp_path: Path) -> N
         tmp_path, "prompts/get", name="text_to_video", arguments={"idea": "a fox"}
     )
     assert "seedance_mcp.server.resources" in loaded_after(tmp_path, "resources/read", uri="seedance://limits")
+
+
+SERVED = """
+import sys
+from seedance_mcp.cli import main
+from seedance_mcp.server.http import build_http_app
+from seedance_mcp.settings import Settings
+from seedance_mcp.tools.session import Shared
+settings = Settings(database_url="postgresql://127.0.0.1:9/ledger")
+build_http_app(settings, "http", "127.0.0.1")
+Shared(settings).ledger
+print(*sys.modules)
+"""
+
+
+def test_a_served_server_loads_neither_what_verifies_oauth_tokens_nor_another_engine(tmp_path: Path) -> None:
+    loaded = set(ran([sys.executable, "-c", SERVED], env={**os.environ, "HOME": str(tmp_path)}).stdout.split())
+    assert "seedance_mcp.server.http" in loaded
+    assert loaded & {"jwt", "seedance_mcp.server.oauth", "seedance_mcp.money.stores.sqlite"} == set()

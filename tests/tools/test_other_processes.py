@@ -203,3 +203,21 @@ async def test_two_servers_share_a_poll_interval_of_ten_minutes(open_world: Open
             await world.call("get_task", {"task_id": task_id})
             polls.append(sum("/videos/" in path for _, path in sandbox.requests))
         assert polls == [1, 1, 2]
+
+
+async def test_a_wait_ends_when_another_server_saw_the_end(open_world: OpenWorld) -> None:
+    options: dict[str, Any] = {"sandbox": Sandbox(no_film, work_seconds=10**6), "poll_floor_seconds": 600}
+    async with open_world(**options) as one, open_world(**options) as other, anyio.create_task_group() as group:
+        task_id = (await one.create())["task_id"]
+        done: list[Any] = []
+
+        async def wait() -> None:
+            done.append(await one.call("wait_for_video", {"task_id": task_id, "timeout_seconds": 1800}))
+
+        group.start_soon(wait)
+        await anyio.sleep(30)
+        options["sandbox"].tasks[task_id].ends_at = 0
+        assert (await other.call("get_task", {"task_id": task_id}))["status"] == "completed"
+        await anyio.sleep(30)
+        assert [each["status"] for each in done] == ["completed"]
+        assert sum("/videos/" in path for _, path in options["sandbox"].requests) == 1
