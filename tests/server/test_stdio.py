@@ -59,7 +59,7 @@ async def test_an_official_client_makes_a_video_on_the_embedded_sandbox(tmp_path
             assert "SANDBOX: nothing is real" in content.text or json.loads(content.text)["sandbox"] is True
     assert film.content[4:8] == b"ftyp"
     assert seen == sorted(set(seen))
-    assert len(seen) > 3
+    assert 0 < seen[0] <= seen[-1] <= 100  # how many there are depends on the machine
 
 
 async def test_one_post_and_no_key_prompt_or_link_in_any_log_or_file(tmp_path: Path) -> None:
