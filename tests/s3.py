@@ -99,7 +99,9 @@ def s3() -> Generator[S3]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         store.address = f"http://127.0.0.1:{server.server_address[1]}"
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(
+            target=server.serve_forever, args=(0.01,), daemon=True
+        )  # looks so often whether it is to end
         thread.start()
         try:
             yield store

@@ -357,6 +357,7 @@ async def test_each_token_has_its_own_folder_for_videos(serving: Serve, tmp_path
     ]
 
 
+@pytest.mark.slow
 async def test_an_older_sse_session_belongs_to_the_token_that_opened_it(serving: Serve) -> None:
     async with serving("sse", http_tokens=TOKENS) as address:
         headers = {"Authorization": f"Bearer {ANNA}"}

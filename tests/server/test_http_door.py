@@ -132,6 +132,7 @@ async def test_probes_are_answered_under_any_host_and_without_a_token(tmp_path: 
             assert "Access-Control-Allow-Origin" not in ready.headers
 
 
+@pytest.mark.slow
 async def test_a_ledger_that_hangs_is_not_ready_until_it_answers(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     folder.mkdir()

@@ -328,6 +328,7 @@ async def test_a_film_stands_on_the_page_with_its_clips_and_is_no_request(shelf:
     assert "Link until" not in shelf.page
 
 
+@pytest.mark.slow
 async def test_each_save_renews_the_page_where_that_is_wanted_and_never_fails_for_it(
     open_world: OpenWorld, film: bytes, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
