@@ -42,6 +42,8 @@ PLACES = (
     Place("videos.0.video_url", RELAYS),
     Place("data.video_url", RELAYS),
     Place("output.video_url", RELAYS),
+    Place("output.0", RELAYS),
+    Place("output", RELAYS),
     Place("url", RELAYS),
 )
 """In the order in which they are tried: the first usable link counts."""

@@ -69,6 +69,8 @@ PLACED: list[Data] = [
     {"videos": [{"video_url": LINK}]},
     {"result": {}, "data": {"video_url": LINK}},
     {"output": {"video_url": LINK}},
+    {"output": [LINK]},
+    {"output": LINK},
     {"url": LINK},
     {"result": {"video_url": PLAIN, "url": LINK}},
 ]
