@@ -416,7 +416,7 @@ class MemoryLedger:
         others = await self.movements(before, asked_at)
         return await self.settle(before, policy.judge(before, used, others, asked_at, only_one=only_one))
 
-    async def new_token(self, fingerprint: str, price: Decimal | None, take: int | None = None) -> str:
+    async def new_token(self, fingerprint: str, price: Decimal | None, take: int | None) -> str:
         token, expires_at = f"confirm_{secrets.token_hex(16)}", self._now() + timedelta(seconds=policy.TOKEN_SECONDS)
         self._tables.tokens[token] = Token(self._principal + fingerprint, policy.terms(price, take), expires_at, used=False)
         return token
@@ -431,7 +431,7 @@ class MemoryLedger:
     async def is_refused(self, fingerprint: str) -> bool:
         return self._principal + fingerprint in self._tables.refusals
 
-    async def token_fault(self, token: str, fingerprint: str, price: Decimal | None, take: int | None = None) -> str | None:
+    async def token_fault(self, token: str, fingerprint: str, price: Decimal | None, take: int | None) -> str | None:
         agreed = policy.terms(price, take)
         return policy.token_fault(self._tables.tokens.get(token), self._principal + fingerprint, agreed, self._now())
 

@@ -30,8 +30,8 @@ def create_video_schema(edition: Edition, profile: Profile, options_model: type[
     """
     options = schema_of(options_model)
     if profile == "flat":
-        shown = with_bounds_in_words(options)["properties"]
-        return _object({**_flat_fields(edition), **shown}, ["model", "prompt"])
+        fields = {**_flat_fields(edition), **with_bounds_in_words(options)["properties"]}
+        return _object(fields, ["model", "prompt"])
     branches = [schema_of(request_model(edition, route)) for route in edition.routes]
     shared = _shared(edition) if edition.shares_definitions else {}
     shown = [_without_shared(branch) for branch in branches] if shared else branches

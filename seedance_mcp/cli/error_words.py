@@ -25,14 +25,14 @@ def _kinds() -> list[type[SeedanceError]]:
     return sorted((each for each in SeedanceError.__subclasses__()), key=lambda each: -len(each.code))
 
 
-_CAREFULLY: dict[type[SeedanceError], str] = {
+_SAME_CALL: dict[type[SeedanceError], str] = {
     OutcomeUnknown: "may pay a second time; get_balance first shows whether money went",
     ConfirmationRequired: "is sent once the user said yes",
 }
-"""What the same call would do, where neither a later try nor a change is the answer."""
+"""The effect of the same call, where neither a later try nor a change is the answer."""
 
 
 def _of_code(kind: type[SeedanceError]) -> str:
     later = "may succeed later, if nothing was charged" if kind.retryable else "fails again until something is changed"
-    told = f"The same call: {_CAREFULLY.get(kind, later)}"
+    told = f"The same call: {_SAME_CALL.get(kind, later)}"
     return f"Code: {kind.code}\nWhat is wrong: {(inspect.getdoc(kind) or '').partition(chr(10))[0]}\n{told}"

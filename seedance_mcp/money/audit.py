@@ -68,7 +68,7 @@ def _settled(record: Record, at: datetime) -> Entry:
 
 
 def of_refusal(
-    principal: str, error: SeedanceError, model: str, amount: Decimal | None, at: datetime, detail: str | None = None
+    principal: str, error: SeedanceError, model: str, amount: Decimal | None, at: datetime, detail: str | None
 ) -> Entry:
     """Give the entry of a request that was refused before it was written down."""
     action: Action = "refused"

@@ -208,12 +208,12 @@ class Gate(NamedTuple):
     settings: Settings
     ledger: Ledger
     now: Callable[[], datetime]
-    ask: Ask
     refusals: Refusals
     """The refusals for a limit that were entered in the audit of late."""
-    reply: Reply | None = None
-    drift: Drift | None = None
-    principal: str = ""
+    ask: Ask
+    reply: Reply | None
+    drift: Drift | None
+    principal: str
     """Who asks, for the audit."""
 
     async def admit(

@@ -257,7 +257,7 @@ class Ledger(Protocol):
         """
         ...
 
-    async def new_token(self, fingerprint: str, price: Decimal | None, take: int | None = None) -> str:
+    async def new_token(self, fingerprint: str, price: Decimal | None, take: int | None) -> str:
         """Make a token that confirms one take of one request at one price, once; only its digest is kept."""
         ...
 
@@ -269,7 +269,7 @@ class Ledger(Protocol):
         """Say whether the last form about a request was no yes."""
         ...
 
-    async def token_fault(self, token: str, fingerprint: str, price: Decimal | None, take: int | None = None) -> str | None:
+    async def token_fault(self, token: str, fingerprint: str, price: Decimal | None, take: int | None) -> str | None:
         """Say why a token does not confirm a take of a request at a price, or `None` where it does."""
         ...
 

@@ -329,7 +329,7 @@ class SqlLedger:
 
     # confirmation tokens, references, uploads
 
-    async def new_token(self, fingerprint: str, price: Decimal | None, take: int | None = None) -> str:
+    async def new_token(self, fingerprint: str, price: Decimal | None, take: int | None) -> str:
         """Make a token for one take of one request at one price; only its digest is kept."""
         token = f"confirm_{secrets.token_hex(16)}"
         await self._write(lambda ledger: ledger.add_token(_digest(token), fingerprint, policy.terms(price, take)))
@@ -343,7 +343,7 @@ class SqlLedger:
         """Say whether the last form about a request was no yes."""
         return await self._read(lambda ledger: ledger.is_refused(fingerprint))
 
-    async def token_fault(self, token: str, fingerprint: str, price: Decimal | None, take: int | None = None) -> str | None:
+    async def token_fault(self, token: str, fingerprint: str, price: Decimal | None, take: int | None) -> str | None:
         """Say why a token does not confirm a take of a request at a price."""
         return await self._read(lambda ledger: ledger.token_fault(_digest(token), fingerprint, policy.terms(price, take)))
 

@@ -6,6 +6,7 @@ __all__ = [
     "handlers",
     "http",
     "http_answers",
+    "http_bodies",
     "http_client_name",
     "http_connections",
     "http_door",

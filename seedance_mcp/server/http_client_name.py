@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from seedance_mcp.instant.opening import prefers_flat
 from seedance_mcp.server.client_session import SESSION_HEADER
+from seedance_mcp.server.http_bodies import replay
 
 
 class ClientNameMiddleware:
@@ -35,15 +36,6 @@ class ClientNameMiddleware:
             await send(message)
 
         return await self._app(scope, replay([first], receive), tag)
-
-
-def replay(read: list[Message], receive: Receive) -> Receive:
-    """Give the messages that were read already, then the rest."""
-
-    async def again() -> Message:
-        return read.pop(0) if read else await receive()
-
-    return again
 
 
 def _opening_name(message: Message) -> str | None:

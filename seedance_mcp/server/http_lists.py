@@ -13,11 +13,11 @@ from typing import Any, NamedTuple, cast
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from seedance_mcp.server.http_client_name import replay
+from seedance_mcp.server.http_bodies import ASKED_MOST_BYTES, beginning, body_of, replay
 from seedance_mcp.tools.newest import keep_newest
 
-ASKED_MOST_BYTES, ANSWER_MOST_BYTES = 4096, 1 << 17
-"""A longer request is not compared with earlier ones, and a longer answer is not kept."""
+ANSWER_MOST_BYTES = 1 << 17
+"""A longer answer is not kept."""
 ANSWERS_KEPT = 32
 """How many answers are kept, the last used ones: a client may write its request in as many ways as it likes."""
 _METHOD = b'"tools/list"'
@@ -82,19 +82,6 @@ class KeptLists:
         await self._app(scope, receive, note)
         if kept := _kept(question.id, sent):
             keep_newest(self._kept, question.wording, kept, ANSWERS_KEPT)
-
-
-async def beginning(receive: Receive) -> list[Message]:
-    """Read a request until it is whole, or longer than `ASKED_MOST_BYTES`."""
-    read = [await receive()]
-    while read[-1].get("more_body") and len(body_of(read)) <= ASKED_MOST_BYTES:
-        read.append(await receive())
-    return read
-
-
-def body_of(messages: list[Message]) -> bytes:
-    """Give the bytes of what was read."""
-    return b"".join(message.get("body", b"") for message in messages)
 
 
 def _question(scope: Scope, read: list[Message]) -> _Question | None:

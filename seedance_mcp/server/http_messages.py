@@ -13,7 +13,7 @@ from mcp.server.transport_security import DEFAULT_MAX_REQUEST_BODY_SIZE, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from seedance_mcp.server.http_client_name import replay
+from seedance_mcp.server.http_bodies import replay
 from seedance_mcp.server.loose_messages import mended
 from seedance_mcp.server.unreadable_lines import message_of, refusals_of
 

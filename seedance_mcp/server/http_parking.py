@@ -9,8 +9,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from seedance_mcp.server.http_answers import takes
-from seedance_mcp.server.http_client_name import replay
-from seedance_mcp.server.http_lists import beginning, body_of
+from seedance_mcp.server.http_bodies import beginning, body_of, replay
 from seedance_mcp.server.parked_calls import PARKED, PARKED_TOOL, ParkedCall
 
 

@@ -26,7 +26,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from seedance_mcp.server.http_answers import takes
-from seedance_mcp.server.http_client_name import replay
+from seedance_mcp.server.http_bodies import replay
 from seedance_mcp.server.parked_calls import PARKED, PARKED_TOOL
 
 READS = {"get_task", "list_models", "list_tasks", "list_assets", "get_balance"}

@@ -171,7 +171,7 @@ TOOLS: tuple[ToolSpec, ...] = (
     ToolSpec(
         name="wait_for_video",
         title="Wait for a video",
-        description=("Wait until a task ends. Free. Still running: call again. Completed, not saved: download_video."),
+        description="Wait until a task ends. Free. Still running: call again. Completed, not saved: download_video.",
         icon="M1 0h6L4 4l3 4H1l3-4z",
         read=_reads(arguments.WaitForVideo),
         run=_wait_for_video,
@@ -229,7 +229,7 @@ TOOLS: tuple[ToolSpec, ...] = (
     ToolSpec(
         name="list_tasks",
         title="List tasks",
-        description=("All tasks made here, newest first; totals (cost, unsaved). Free. Running: wait_for_video."),
+        description="All tasks made here, newest first; totals (cost, unsaved). Free. Running: wait_for_video.",
         icon="M0 1h2v2H0zM3 1h5v2H3zM0 5h2v2H0zM3 5h5v2H3z",
         read=_reads(arguments.ListTasks),
         run=tasks.list_tasks,

@@ -85,10 +85,10 @@ class PartFile:
         is_left = self._is_wanted and bool(self.mark and self.size_bytes)
         with suppress(OSError):  # on a full disk the last bytes are lost, and a later transfer fetches them
             self._file.flush()
-        is_removed = is_left or not is_at(self._file, self._path) or self._remove()
+        goes_when_closed = not is_left and is_at(self._file, self._path) and not self._remove()
         with suppress(OSError):
             self._file.close()
-        if not is_removed:
+        if goes_when_closed:
             with suppress(OSError):  # another one has it open, and removes it at its end
                 self._path.unlink()
 

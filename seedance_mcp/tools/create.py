@@ -68,8 +68,10 @@ async def create_video(session: Session, arguments: CreateVideo, caller: Caller)
         await refusals.enter(session, refusal, request.model)
         raise
     drift = await _settle_what_can_be(session)
-    asked = (caller.ask, session.shared.refusals, caller.reply, drift, session.principal)
-    admission = gate.Gate(session.settings, session.ledger, session.now, *asked)
+    admission = gate.Gate(
+        *(session.settings, session.ledger, session.now, session.shared.refusals),
+        *(caller.ask, caller.reply, drift, session.principal),
+    )
     labels = options.model_dump(include={"allow_duplicate", "confirm_token", "project", "take"})
     admit = partial(admission.admit, request, estimate, **labels)
     found = await admit()

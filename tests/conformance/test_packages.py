@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from deadline import ran
 from workshop import closed_environment, install, node, node_modules, venv
 
 TOP = Path(__file__).parent.parent.parent
@@ -30,11 +31,9 @@ def said(scratch: Path, package: str, program: str, *arguments: str, answer: str
     path = f"{home / '.bin'}:{node() / 'bin'}:{venv(UV)}:/usr/bin:/bin"
     environment = {**closed_environment(scratch, UV_NO_SYNC="1", DISABLE_AUTOUPDATER="1"), "PATH": path}
     command = [str(home / ".bin" / program), *arguments]
-    ran = subprocess.run(
-        command, env=environment, cwd=scratch, input=answer, capture_output=True, text=True, timeout=120, check=False
-    )
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    return ran.stdout + ran.stderr
+    done = ran(command, env=environment, cwd=scratch, input=answer)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("folder", ["claude", "claude/seedance"], ids=["marketplace", "plugin"])
@@ -67,8 +66,7 @@ def linted(scratch: Path, entry: str) -> subprocess.CompletedProcess[str]:
     folder = scratch / "entry"
     folder.mkdir(exist_ok=True)
     (folder / "server.json").write_text(entry, "utf-8")
-    command = [str(venv(SKILLSAW) / "skillsaw"), "lint", str(folder)]
-    return subprocess.run(command, env=closed_environment(scratch), capture_output=True, text=True, timeout=120, check=False)
+    return ran([str(venv(SKILLSAW) / "skillsaw"), "lint", str(folder)], env=closed_environment(scratch))
 
 
 def test_the_registrys_entry_passes_its_published_schema(tmp_path: Path) -> None:

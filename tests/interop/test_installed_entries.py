@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from deadline import ran
 from workshop import closed_environment, node, node_modules
 
 SERVER = Path(sys.executable).with_name("seedance-mcp")
-COMMAND_SECONDS = 60
 
 
 class Lister(NamedTuple):
@@ -39,18 +39,9 @@ LISTERS = {
 }
 
 
-def ran(environment: dict[str, str], folder: Path, *command: str) -> str:
+def printed(environment: dict[str, str], folder: Path, *command: str) -> str:
     """What a command prints, colours apart."""
-    done = subprocess.run(
-        command,
-        env=environment,
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=COMMAND_SECONDS,
-        check=False,
-    )
+    done = ran([*command], env=environment, cwd=folder, stdin=subprocess.DEVNULL)
     told = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr)
     assert done.returncode == 0, told
     return told
@@ -62,8 +53,8 @@ def test_a_client_lists_what_install_wrote_and_not_what_undo_took_back(name: str
     path = f"{node_modules(lister.package) / '.bin'}:{node() / 'bin'}:/usr/bin:/bin"
     quiet = {"TERM": "dumb", "DISABLE_AUTOUPDATER": "1", "CLINE_NO_AUTO_UPDATE": "1"}
     environment = {**closed_environment(tmp_path, **quiet, **dict(lister.variables)), "PATH": path}
-    ran(environment, tmp_path, str(SERVER), "install", name, "--sandbox")
-    told = ran(environment, tmp_path, *lister.command.split())
+    printed(environment, tmp_path, str(SERVER), "install", name, "--sandbox")
+    told = printed(environment, tmp_path, *lister.command.split())
     assert re.search(lister.shown, told, re.MULTILINE), told
-    ran(environment, tmp_path, str(SERVER), "install", name, "--undo")
-    assert "seedance-mcp" not in ran(environment, tmp_path, *lister.command.split())
+    printed(environment, tmp_path, str(SERVER), "install", name, "--undo")
+    assert "seedance-mcp" not in printed(environment, tmp_path, *lister.command.split())

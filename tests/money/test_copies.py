@@ -31,7 +31,7 @@ async def fill(ledger: Ledger, at: datetime = NOON) -> None:
         await ledger.mark_sending(request.request_id, Decimal(1))
     await ledger.observe("req_charged", ProviderTask("vid_1", "completed", cost=Decimal("2.4"), video_url="https://a.b/1"))
     await ledger.fail("req_lost", OutcomeUnknown("lost", charged="maybe"))
-    await ledger.new_token("one", Decimal(1))
+    await ledger.new_token("one", Decimal(1), None)
     await ledger.keep_answer("two", agreed=False)
     await ledger.remember_media(Media("asset://1", "image", None, (640, 480)))
     await ledger.remember_upload("digest", Upload("https://uploads.invalid/a", None, at))

@@ -622,8 +622,8 @@ async def test_the_first_ledger_is_migrated_with_its_records(tmp_path: Path, clo
 
 
 async def test_a_token_that_two_calls_checked_at_once_is_used_by_one(ledger: Ledger) -> None:
-    token = await ledger.new_token("x", Decimal("2.5"))
-    assert await ledger.token_fault(token, "x", Decimal("2.5")) is None
+    token = await ledger.new_token("x", Decimal("2.5"), None)
+    assert await ledger.token_fault(token, "x", Decimal("2.5"), None) is None
     await ledger.reserve(entry(), window_seconds=None, admit=nothing, token=token)
     with pytest.raises(ConfirmationRequired, match="used meanwhile"):
         await ledger.reserve(entry(), window_seconds=None, admit=nothing, token=token)

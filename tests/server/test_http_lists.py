@@ -15,7 +15,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from seedance_mcp.server.http import build_http_app
-from seedance_mcp.server.http_lists import ANSWER_MOST_BYTES, ANSWERS_KEPT, ASKED_MOST_BYTES, KeptLists
+from seedance_mcp.server.http_bodies import ASKED_MOST_BYTES
+from seedance_mcp.server.http_lists import ANSWER_MOST_BYTES, ANSWERS_KEPT, KeptLists
 from seedance_mcp.server.tool_table import TOOLS
 from seedance_mcp.settings import Settings
 

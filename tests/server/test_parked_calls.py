@@ -13,11 +13,11 @@ import anyio
 import httpx
 import mcp_types as types
 import pytest
+from conftest import PROVIDER, no_film
 from mcp.server import ServerRequestContext
 from starlette.types import Message, Receive, Scope, Send
 
 from seedance_mcp.provider.client import ProviderClient
-from seedance_mcp.sandbox.order import Order
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.server.http import build_http_app
 from seedance_mcp.server.http_parking import ParkedCalls
@@ -28,10 +28,6 @@ pytestmark = pytest.mark.anyio
 OLDER, NEWER = "2025-11-25", "2026-07-28"
 BOTH, JSON = "application/json, text/event-stream", "application/json"
 TAKES_HANDLES: dict[str, Any] = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
-
-
-async def no_film(order: Order, pictures: list[bytes]) -> bytes:
-    return b""
 
 
 class Caller:
@@ -73,7 +69,7 @@ def serving(tmp_path: Path) -> Serve:
         sandbox = Sandbox(no_film, queue_seconds=0, work_seconds=work_seconds)
 
         def connect(_: Settings) -> ProviderClient:
-            return ProviderClient("https://provider.invalid", KEY, transport=httpx.MockTransport(sandbox))
+            return ProviderClient(PROVIDER, KEY, transport=httpx.MockTransport(sandbox))
 
         app = build_http_app(Settings(data_dir=tmp_path, poll_floor_seconds=0.05), "http", "127.0.0.1", connect)
         transport = httpx.ASGITransport(app)
