@@ -418,7 +418,7 @@ class MemoryLedger:
 
     async def new_token(self, fingerprint: str, price: Decimal | None, take: int | None) -> str:
         token, expires_at = f"confirm_{secrets.token_hex(16)}", self._now() + timedelta(seconds=policy.TOKEN_SECONDS)
-        self._tables.tokens[token] = Token(self._principal + fingerprint, policy.terms(price, take), expires_at, used=False)
+        self._tables.tokens[token] = Token(self._principal + fingerprint, policy.terms_of(price, take), expires_at, used=False)
         return token
 
     async def keep_answer(self, fingerprint: str, *, agreed: bool) -> None:
@@ -432,8 +432,8 @@ class MemoryLedger:
         return self._principal + fingerprint in self._tables.refusals
 
     async def token_fault(self, token: str, fingerprint: str, price: Decimal | None, take: int | None) -> str | None:
-        agreed = policy.terms(price, take)
-        return policy.token_fault(self._tables.tokens.get(token), self._principal + fingerprint, agreed, self._now())
+        terms = policy.terms_of(price, take)
+        return policy.token_fault(self._tables.tokens.get(token), self._principal + fingerprint, terms, self._now())
 
     async def remember_media(self, media: Media) -> None:
         self._tables.media[self._principal + media.reference] = media

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import statistics
-from collections.abc import Iterator, Mapping
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -56,26 +56,14 @@ HTTPX = {
 SDK_FOLDERS = {"server", "cli.demo"}
 
 
-class Modules(Mapping[str, ast.Module]):
-    """Every module by its dotted name; each is parsed when a test asks for it first."""
-
-    def __init__(self) -> None:
-        self._paths = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in sorted(ROOT.rglob("*.py"))}
-        self._parsed = dict[str, ast.Module]()
-
-    def __getitem__(self, name: str) -> ast.Module:
-        if name not in self._parsed:
-            self._parsed[name] = ast.parse(self._paths[name].read_text("utf-8"))
-        return self._parsed[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._paths)
-
-    def __len__(self) -> int:
-        return len(self._paths)
+PATHS = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in sorted(ROOT.rglob("*.py"))}
+"""Every module by its dotted name."""
 
 
-MODULES = Modules()
+@cache
+def modules() -> dict[str, ast.Module]:
+    """Every module, parsed when a test asks for them first."""
+    return {name: ast.parse(path.read_text("utf-8")) for name, path in PATHS.items()}
 
 
 def imported(tree: ast.Module) -> set[str]:
@@ -91,7 +79,7 @@ def imported(tree: ast.Module) -> set[str]:
 
 def ours(tree: ast.Module) -> set[str]:
     """The modules of the package that a module imports."""
-    return {each.removeprefix(f"{PACKAGE}.") for each in imported(tree)} & MODULES.keys()
+    return {each.removeprefix(f"{PACKAGE}.") for each in imported(tree)} & PATHS.keys()
 
 
 def room(name: str) -> str:
@@ -101,46 +89,46 @@ def room(name: str) -> str:
 
 @pytest.mark.slow
 def test_folders_import_what_is_drawn_and_everything_drawn_is_imported() -> None:
-    drawn: dict[str, set[str]] = {room(name): set() for name in MODULES}
-    for name, tree in MODULES.items():
+    drawn: dict[str, set[str]] = {room(name): set() for name in PATHS}
+    for name, tree in modules().items():
         drawn[room(name)] |= {room(each) for each in ours(tree)} - {room(name)}
     listed = {name: set(below.split()) for name, _, below in (line.partition(":") for line in ARROWS.split("\n") if line)}
     assert drawn == listed
     TopologicalSorter(drawn).prepare()  # raises CycleError: no two folders import each other, by whatever way
 
 
-@pytest.mark.parametrize("folder", sorted({room(name) for name in MODULES if "." in name}))
+@pytest.mark.parametrize("folder", sorted({room(name) for name in PATHS if "." in name}))
 def test_no_cycle_inside_a_folder(folder: str) -> None:
     inside = {
-        name: {each for each in ours(tree) if room(each) == folder} for name, tree in MODULES.items() if room(name) == folder
+        name: {each for each in ours(tree) if room(each) == folder} for name, tree in modules().items() if room(name) == folder
     }
     TopologicalSorter(inside).prepare()
 
 
 EDITIONS = "catalogue.editions"
 """One more edition is one more file there, and nothing else."""
-FOLDERS = sorted({name.removesuffix(".__init__") for name in MODULES if name.endswith(".__init__")} - {EDITIONS})
+FOLDERS = sorted({name.removesuffix(".__init__") for name in PATHS if name.endswith(".__init__")} - {EDITIONS})
 
 
 def test_editions_are_loaded_by_name_and_imported_by_no_module() -> None:
-    assert {name for name, tree in MODULES.items() if any(each.startswith(EDITIONS) for each in ours(tree))} == set()
-    assert [name.removeprefix(f"{EDITIONS}.") for name in MODULES if name.startswith(f"{EDITIONS}.")][1:] == [
+    assert {name for name, tree in modules().items() if any(each.startswith(EDITIONS) for each in ours(tree))} == set()
+    assert [name.removeprefix(f"{EDITIONS}.") for name in PATHS if name.startswith(f"{EDITIONS}.")][1:] == [
         f"edition_{name.replace('-', '_')}" for name in edition_names()
     ]
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_a_folder_lists_its_modules_and_loads_none(folder: str) -> None:
-    document, listing = MODULES[f"{folder}.__init__"].body
+    document, listing = modules()[f"{folder}.__init__"].body
     assert isinstance(document, ast.Expr)
     assert isinstance(listing, ast.Assign)
-    there = {name.removeprefix(f"{folder}.").partition(".")[0] for name in MODULES if name.startswith(f"{folder}.")}
+    there = {name.removeprefix(f"{folder}.").partition(".")[0] for name in PATHS if name.startswith(f"{folder}.")}
     assert ast.literal_eval(listing.value) == sorted(there - {"__init__"})
 
 
 def test_top_level_is_a_page() -> None:
-    tops = {room(name) for name in MODULES}
-    folders = {room(name) for name in MODULES if "." in name}
+    tops = {room(name) for name in PATHS}
+    folders = {room(name) for name in PATHS if "." in name}
     assert 8 <= len(folders) <= 13
     assert len(tops - folders) <= 8
 
@@ -149,16 +137,16 @@ def test_top_level_is_a_page() -> None:
 @pytest.mark.slow
 def test_a_heavy_library_is_known_in_few_rooms(library: str, rooms: set[str]) -> None:
     found = {
-        name for name, tree in MODULES.items() if set(library.split("|")) & {each.split(".")[0] for each in imported(tree)}
+        name for name, tree in modules().items() if set(library.split("|")) & {each.split(".")[0] for each in imported(tree)}
     }
     assert {name if name in rooms else room(name) for name in found} == rooms
 
 
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("name", PATHS)
 def test_modules_stay_under_500_lines_and_25_public_names(name: str) -> None:
-    assert len((ROOT / f"{name.replace('.', '/')}.py").read_text("utf-8").splitlines()) <= 500
+    assert len(PATHS[name].read_text("utf-8").splitlines()) <= 500
     public = [
-        node.name for node in MODULES[name].body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        node.name for node in modules()[name].body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
     ]
     limit = 40 if name in {"errors", "tools.results"} else 25  # two modules are lists of classes
     assert len([each for each in public if not each.startswith("_")]) <= limit
@@ -168,7 +156,7 @@ def test_modules_stay_under_500_lines_and_25_public_names(name: str) -> None:
 def test_functions_are_short() -> None:
     lengths = [
         ((node.end_lineno or 0) - node.body[0].lineno + 1, name, node.name)
-        for name, tree in MODULES.items()
+        for name, tree in modules().items()
         for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     ]

@@ -18,7 +18,7 @@ import pytest
 from deadline import LONGEST_SECONDS
 from mcp import Client, StdioServerParameters
 from mcp_types import ImageContent
-from test_architecture import MODULES, imported
+from test_architecture import imported, modules
 
 from seedance_mcp.cli import props
 
@@ -83,7 +83,7 @@ def differs(tree: ast.Module) -> bool:
 
 
 def test_only_a_module_of_a_difference_asks_for_the_system() -> None:
-    assert {name for name, tree in MODULES.items() if differs(tree)} == set(DIFFERENCES)
+    assert {name for name, tree in modules().items() if differs(tree)} == set(DIFFERENCES)
 
 
 def test_each_difference_has_a_row_of_its_page() -> None:

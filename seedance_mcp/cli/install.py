@@ -10,12 +10,10 @@ import difflib
 import glob
 import hashlib
 import json
-import os
 import re
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial, reduce
+from functools import reduce
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -27,7 +25,7 @@ from seedance_mcp.cli.mcp_clients import BY_NAME, KEY, SERVER, ClientApp, Server
 from seedance_mcp.cli.remote import Access
 from seedance_mcp.errors import InvalidRequest, NotConfigured
 from seedance_mcp.settings import Settings, check_settings, load_settings
-from seedance_mcp.storage.busy_files import in_turn
+from seedance_mcp.storage.whole_file import written
 from seedance_mcp.untrusted import sanitize
 
 _SECRET = re.compile(rf'({KEY}"?\s*[:=]\s*|Authorization"?\s*[:=]\s*)"(?!(?:Bearer )?[${{])[^"]+"')
@@ -252,7 +250,8 @@ def _with_entry(client: ClientApp, text: str, entry: ServerEntry) -> str:
     if editor := _EDITORS.get(client.format):
         return editor.put(text, client.servers, entry)
     place = places(client, text)[0]
-    known = {name: value for name, value in entry.items() if name not in client.not_nested} if place[1:] else entry
+    unknown = client.not_nested if len(place) > 1 else ()
+    known = {name: value for name, value in entry.items() if name not in unknown}
     text = jsonc_edit.put(text, (*place, SERVER), known)
     asked = [each for each in client.inputs if f"${{input:{each['id']}}}" in json.dumps(entry)]
     return reduce(lambda left, each: jsonc_edit.put(left, ("inputs", each["id"]), each), asked, text)
@@ -268,18 +267,8 @@ def _without_entry(client: ClientApp, text: str, own_containers: list[str]) -> s
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:
-    """Replace the file at once: no reader finds one that is half written."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(mode)
-        in_turn(partial(Path(name).replace, path))
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with written(path, mode=mode) as file:
+        file.write(content)
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,7 +150,7 @@ def _entry(client: ClientApp, text: str) -> ServerEntry | None:
     if client.format == "yaml":
         return yaml_edit.read(text, client.servers)
     whole: Any = _toml(text) if client.format == "toml" else _json(text)
-    found = [_inside(whole, (*path, SERVER)) for path in _places(client, whole)]
+    found = [_inside(whole, (*path, SERVER)) for path in _places_in(client, whole)]
     return next((each for each in found if each), None)
 
 
@@ -174,10 +174,10 @@ def places(client: ClientApp, text: str) -> list[tuple[str, ...]]:
     Raises:
         InvalidRequest: The text is no JSON.
     """
-    return _places(client, _json(text) if client.nested else {})
+    return _places_in(client, _json(text) if client.nested else {})
 
 
-def _places(client: ClientApp, whole: Any) -> list[tuple[str, ...]]:
+def _places_in(client: ClientApp, whole: Any) -> list[tuple[str, ...]]:
     flat = (client.servers,)
     outer: Any = cast("dict[str, Any]", whole).get(client.servers) if client.nested and isinstance(whole, dict) else None
     inner: Any = cast("dict[str, Any]", outer).get(client.nested) if isinstance(outer, dict) else None

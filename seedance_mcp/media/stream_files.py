@@ -9,10 +9,10 @@ _ONLY_THIS = {"protocol_whitelist": "fd"}
 
 
 def open_stream(form: str, file: BinaryIO, system: str = os.name) -> Any:
-    """Open a file at its start, by its descriptor.
+    """Open a file at its start for PyAV.
 
-    On Windows descriptors are numbers of a C library, and FFmpeg's there (msvcrt) is another one than Python's: the file is
-    read through Python, which takes longer.
+    FFmpeg reads from the descriptor itself. On Windows descriptors are numbers of a C library, and FFmpeg's there (msvcrt) is
+    another one than Python's: the file is read through Python, which takes longer.
 
     Args:
         form: The name of its format.

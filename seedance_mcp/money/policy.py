@@ -319,19 +319,19 @@ def alike(finished: Sequence[Took], duration: int | None) -> list[float]:
     return [each.seconds for each in finished if each.duration == duration] or [each.seconds for each in finished]
 
 
-def terms(price: Decimal | None, take: int | None) -> str:
+def terms_of(price: Decimal | None, take: int | None) -> str:
     """Give what a confirmation is for beside the request itself: the price that was named, and the take where there is one."""
     return str(price) if take is None else f"{price} take {take}"
 
 
-def token_fault(token: Token | None, fingerprint: str, agreed: str, now: datetime) -> str | None:
-    """Say why a token does not confirm a request on certain `terms`, or `None` where it does."""
+def token_fault(token: Token | None, fingerprint: str, terms: str, now: datetime) -> str | None:
+    """Say why a token does not confirm a request on its terms, or `None` where it does."""
     if token is None:
         return "it is not one of ours"
     if token.used:
         return "it was used already"
     if token.expires_at < now:
         return "it has expired"
-    if (token.fingerprint, token.terms) != (fingerprint, agreed):
+    if (token.fingerprint, token.terms) != (fingerprint, terms):
         return "it was given for another request, take or price"
     return None

@@ -332,7 +332,7 @@ class SqlLedger:
     async def new_token(self, fingerprint: str, price: Decimal | None, take: int | None) -> str:
         """Make a token for one take of one request at one price; only its digest is kept."""
         token = f"confirm_{secrets.token_hex(16)}"
-        await self._write(lambda ledger: ledger.add_token(_digest(token), fingerprint, policy.terms(price, take)))
+        await self._write(lambda ledger: ledger.add_token(_digest(token), fingerprint, policy.terms_of(price, take)))
         return token
 
     async def keep_answer(self, fingerprint: str, *, agreed: bool) -> None:
@@ -345,7 +345,7 @@ class SqlLedger:
 
     async def token_fault(self, token: str, fingerprint: str, price: Decimal | None, take: int | None) -> str | None:
         """Say why a token does not confirm a take of a request at a price."""
-        return await self._read(lambda ledger: ledger.token_fault(_digest(token), fingerprint, policy.terms(price, take)))
+        return await self._read(lambda ledger: ledger.token_fault(_digest(token), fingerprint, policy.terms_of(price, take)))
 
     async def remember_media(self, media: Media) -> None:
         """Keep what was learnt of a reference."""

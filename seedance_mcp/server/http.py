@@ -182,7 +182,7 @@ def build_http_app(
     own = [*file_routes(opened), Route(HEALTH_PATH, _healthy), Route(READY_PATH, readiness.answer)]
     app = Starlette(
         routes=[*inner.routes, *own, *(issuer.routes() if issuer else []), _elsewhere(inner)],
-        middleware=[door, Middleware(ParkedCalls, path=_untraced(server))],
+        middleware=[door, Middleware(ParkedCalls, path=_path_without_spans(server))],
         lifespan=lifespan,
     )
     app.state.running = lambda: sum(each.calls_running for each in opened)
@@ -194,8 +194,8 @@ def _elsewhere(inner: Router) -> Mount:
     return Mount("/", MessageMiddleware(Starlette(routes=inner.routes), MCP_PATH))
 
 
-def _untraced(server: Server[Shared]) -> str | None:
-    """Give the path on which no span would be missed: of a list that comes from memory, or of a call that waits for long."""
+def _path_without_spans(server: Server[Shared]) -> str | None:
+    """Give the path of messages; `None` where spans are taken, which the SDK makes only of what it answers itself."""
     return None if server.middleware else MCP_PATH
 
 
@@ -212,7 +212,7 @@ def _streamable(server: Server[Shared], shared: Callable[[], Shared]) -> Router:
 
     # A fault of the SDK is answered here already, so that its answer gets the id of its request.
     answers = ServerErrorMiddleware(OneAnswer(streams.handle_request, single.handle_request))
-    path = _untraced(server)
+    path = _path_without_spans(server)
     named = ClientNameMiddleware(DirectReads(answers, server, shared) if path else answers)
     listed = PostOnly(MessageMiddleware(named, MCP_PATH), MCP_PATH)
     return Router([Route(MCP_PATH, KeptLists(listed, path))], lifespan=lifespan)

@@ -13,14 +13,17 @@ from typing import BinaryIO
 from seedance_mcp.storage.busy_files import in_turn
 from seedance_mcp.storage.open_flags import NEW
 
+_PRIVATE = 0o600
+
 
 @contextmanager
-def written(path: Path, *, replaces: bool = True) -> Generator[BinaryIO]:
-    """Write a file that nobody but its owner can read, and that has its name once the block has ended.
+def written(path: Path, *, replaces: bool = True, mode: int = _PRIVATE) -> Generator[BinaryIO]:
+    """Write a file that has its name once the block has ended, and that nobody but its owner can read until then.
 
     Args:
         path: Where it is kept; its folder is made at first use.
         replaces: Whether it takes the place of an earlier one.
+        mode: Who may read and write it from then on; as a rule nobody else.
 
     Raises:
         FileExistsError: There is an earlier one, and it stays.
@@ -29,10 +32,12 @@ def written(path: Path, *, replaces: bool = True) -> Generator[BinaryIO]:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     part = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
-        with os.fdopen(os.open(part, NEW, 0o600), "wb") as file:
+        with os.fdopen(os.open(part, NEW, _PRIVATE), "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
+        if mode != _PRIVATE:
+            part.chmod(mode)
         in_turn(partial(os.replace, part, path)) if replaces else os.link(part, path)
     finally:
         part.unlink(missing_ok=True)

@@ -31,7 +31,6 @@ from seedance_mcp.money.stores.sqlite import SqliteStore, migrations
 from seedance_mcp.provider.client import ProviderClient
 from seedance_mcp.sandbox import serve
 from seedance_mcp.sandbox.faults import Fault
-from seedance_mcp.sandbox.order import Order
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.settings import Settings
 from seedance_mcp.task import ProviderTask
@@ -656,9 +655,6 @@ async def race(mode: str, arguments: list[str], environ: dict[str, str]) -> list
 
 @pytest.fixture
 def film_less() -> Sandbox:
-    async def no_film(order: Order, pictures: list[bytes]) -> bytes:
-        return b"no film"
-
     return Sandbox(no_film, balance=1000)
 
 

@@ -386,7 +386,7 @@ def test_forecasts_learn_from_the_same_duration_where_there_is_one() -> None:
     ],
 )
 def test_a_token_is_good_for_one_request_at_one_price_once_and_for_a_time(token: Token | None, fault: str | None) -> None:
-    assert policy.token_fault(token, "x", policy.terms(Decimal("2.5"), None), NOON) == fault
+    assert policy.token_fault(token, "x", policy.terms_of(Decimal("2.5"), None), NOON) == fault
 
 
 def test_a_token_is_good_for_ten_minutes() -> None:
