@@ -99,8 +99,8 @@ def s3() -> Generator[S3]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         store.address = f"http://127.0.0.1:{server.server_address[1]}"
-        how_often_it_looks_whether_to_end = (0.01,)
-        thread = threading.Thread(target=server.serve_forever, args=how_often_it_looks_whether_to_end, daemon=True)
+        # it looks so often, in seconds, whether it is to end
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         try:
             yield store
