@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from seedance_mcp.cli import props
+from seedance_mcp.storage.scratch_folder import scratch_folder
 
 WAIT_SECONDS = 120
 
@@ -62,9 +62,9 @@ def run(output: str | None = None) -> None:
         output: Folder for the videos; by default `seedance-videos` in the working folder.
     """
     folder = Path(output or "seedance-videos").absolute()
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:  # Windows removes no open file
-        props.make(Path(scratch))
-        anyio.run(_play, Path(scratch), folder, Console())
+    with scratch_folder() as scratch:
+        props.make(scratch)
+        anyio.run(_play, scratch, folder, Console())
 
 
 def _server(scratch: Path, folder: Path) -> StdioServerParameters:
