@@ -219,9 +219,7 @@ class Doorkeeper:
 
 
 _NOBODY = "A bearer token is needed."
-_STRANGER = (
-    "The bearer token is unknown, expired or switched off here: ask the operator for another one, or sign in again."
-)
+_STRANGER = "The bearer token is unknown, expired or switched off here: ask the operator for another one, or sign in again."
 
 _REFUSED_FOR_NOW = PlainTextResponse(
     "The keys of the OAuth issuer cannot be fetched, so that no token can be verified now. Try again in a minute.",
