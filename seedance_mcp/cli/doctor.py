@@ -349,11 +349,11 @@ def _health(settings: Settings, health: Health) -> Finding:
         damage = sanitize(health.faults[0])
         in_file = (f"damaged: {damage}", "copy it, then move it away: a new ledger is started")
         return Finding("fail", "ledger", *((damage, "see to the database") if settings.ledger_url else in_file))
-    total, unclear = health.requests, health.unknown_outcomes
+    unclear, total = health.unknown_outcomes, f"{health.requests} request{'s' * (health.requests != 1)}"
     if unclear:
-        return Finding("warn", "ledger", f"{total} requests, {unclear} of unknown outcome", "see seedance-mcp tasks")
+        return Finding("warn", "ledger", f"{total}, {unclear} of unknown outcome", "see seedance-mcp tasks")
     where = "in the database, " if settings.ledger_url else ""
-    return Finding("ok", "ledger", f"{where}whole, {total} requests")
+    return Finding("ok", "ledger", f"{where}whole, {total}")
 
 
 async def _provider(shared: Shared) -> list[Finding]:

@@ -33,9 +33,10 @@ def run(settings: Settings, options: argparse.Namespace) -> None:
 
 
 def _migrate(settings: Settings, _: argparse.Namespace) -> None:
+    url = _url(settings)
     from seedance_mcp.money.stores.postgres import migrate  # noqa: PLC0415 - only where a database is set
 
-    print("The schema had version {} and has version {}.".format(*migrate(_url(settings))))
+    print("The schema had version {} and has version {}.".format(*migrate(url)))
 
 
 def _copy(settings: Settings, _: argparse.Namespace) -> None:

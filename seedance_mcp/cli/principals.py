@@ -54,7 +54,8 @@ def add_commands(commands: Any, manage: Run, audit: Run) -> None:
     """Add `principals`, run by `manage`, and `audit`."""
     principals = commands.add_parser("principals", help="let people in over HTTP by a token, with limits of their own")
     principals.set_defaults(run=manage)
-    actions = principals.add_subparsers(title="actions", metavar="", required=True, dest="action")
+    metavar = "add|list|limit|rotate|disable|enable"
+    actions = principals.add_subparsers(title="actions", metavar=metavar, required=True, dest="action")
     add = _named(actions, "add", "add a principal and print the token, which is shown this once")
     actions.add_parser("list", help="list the principals with what they spent and their limits")
     limit = _named(actions, "limit", "set limits; what is not named stays as it is")

@@ -18,7 +18,7 @@ from seedance_mcp.tools.variables import ignored_variables
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
-_EXTRAS = {"standardwebhooks": "notify", "obstore": "storage"}
+_EXTRAS = {"standardwebhooks": "notify", "obstore": "storage", "psycopg": "postgres", "psycopg_pool": "postgres"}
 """Library → the extra that brings it, where that is not the sandbox's."""
 
 

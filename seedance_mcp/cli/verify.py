@@ -74,9 +74,8 @@ async def run(settings: Settings, options: VerifyOptions, say: Say, make: Make =
     """
     if (options.spend is None) is not (options.max is None):
         raise InvalidRequest("--spend MODEL and --max COST come together. Nothing was sent.")
-    folder = _made(options.output)
     async with open_shared(make(_alone(settings, options))) as shared:
-        key = shared.client.require_key()
+        key, folder = shared.client.require_key(), _made(options.output)
         recorder = Recorder({key, WRONG_KEY})
         probes = Probes(shared.session(), recorder, say)
         wrong = shared.settings.model_copy(update={"api_key": SecretStr(WRONG_KEY)})
@@ -106,11 +105,15 @@ def _alone(settings: Settings, options: VerifyOptions) -> Settings:
 
 
 def _made(output: str) -> Path:
+    """Make the folder and try to write both files, before anything is sent; those of an earlier run stay as they are."""
     folder = Path(output).expanduser()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name in (REPORT, CASSETTE):
-            (folder / name).write_bytes(b"")
+            with (folder / name).open("ab") as file:
+                is_new = not file.tell()
+            if is_new:
+                (folder / name).unlink()
     except OSError as error:
         raise InvalidRequest(
             f"{folder} cannot be written to ({error.strerror}): give another --output. Nothing was sent."

@@ -94,11 +94,16 @@ def _opened(source: str, root: Path, path: Path, roots: list[Path]) -> BinaryIO:
     except FileRejected as error:
         folders = _named(roots)
         raise OutsideFolders(
-            f"{error.message} {quoted(source)} is {quoted(str(path))} here: check the path. Nothing was sent. Files may be "
-            f"sent from these folders: {folders}.",
+            f"{error.message} {_place(source, path)}: check the path. Nothing was sent. Files may be sent from these folders: "
+            f"{folders}.",
             field="source",
             allowed=folders,
         ) from error
+
+
+def _place(source: str, path: Path) -> str:
+    """Say which path was asked for, and where that is, if it is written in another way."""
+    return quoted(source) if source == str(path) else f"{quoted(source)} is {quoted(str(path))} here"
 
 
 def open_below(root: Path, path: Path) -> BinaryIO:

@@ -203,7 +203,7 @@ class Doorkeeper:
             return _REFUSED_WITHOUT_LEDGER
         if access is None and (self._is_closed or self._principals.has_any):
             challenge = self._issuer.challenge(token_given=bool(token)) if self._issuer else "Bearer"
-            return PlainTextResponse("A bearer token is needed.", 401, headers={"WWW-Authenticate": challenge})
+            return PlainTextResponse(_STRANGER if token else _NOBODY, 401, headers={"WWW-Authenticate": challenge})
         if wait_seconds := self._rate.seconds_to_wait(principal_of(access)):
             return PlainTextResponse("Too many requests.", 429, headers={"Retry-After": str(int(wait_seconds) + 1)})
         if access:
@@ -217,6 +217,9 @@ class Doorkeeper:
                 return None if self._principals.is_disabled(principal_of(access)) else access
         return None
 
+
+_NOBODY = "A bearer token is needed."
+_STRANGER = "The bearer token is unknown, expired or switched off here: ask the operator for another one, or sign in again."
 
 _REFUSED_FOR_NOW = PlainTextResponse(
     "The keys of the OAuth issuer cannot be fetched, so that no token can be verified now. Try again in a minute.",

@@ -23,6 +23,7 @@ __all__ = [
     "other_processes",
     "picture_shapes",
     "price_list_file",
+    "prompt_places",
     "reachable",
     "references",
     "refusals",

@@ -39,6 +39,7 @@ from seedance_mcp.tools.changes import (
 )
 from seedance_mcp.tools.observations import Observed, sentences
 from seedance_mcp.tools.picture_shapes import cropped_pictures
+from seedance_mcp.tools.prompt_places import empty_places
 from seedance_mcp.tools.references import check_references
 from seedance_mcp.tools.results import Next, Task
 from seedance_mcp.tools.session import Caller, Session
@@ -292,7 +293,7 @@ def _unlisted(session: Session, request: VideoRequest) -> list[str]:
 
 
 def _warnings(request: VideoRequest, estimate: Estimate, told: list[str]) -> list[str]:
-    found = [*_availability(request), *told]
+    found = [*_availability(request), *empty_places(request), *told]
     if request.orientation and request.ratio:
         found.append("orientation has no effect: ratio wins over it.")
     return [*found, *([] if estimate.amount is not None else [estimate.message])]
@@ -335,7 +336,14 @@ async def _would_send(session: Session, arguments: CreateVideo, estimate: Estima
         status="unknown",
         estimated_cost=as_float(estimate.amount),
         currency=session.edition.currency,
-        warnings=[_DRY_RUN, *obstacles, *_told_earlier(session, earlier), *question, *cropped, *warnings],
+        warnings=[
+            _DRY_RUN if obstacles else f"{_DRY_RUN} {_HOW_TO_SEND}",
+            *obstacles,
+            *_told_earlier(session, earlier),
+            *question,
+            *cropped,
+            *warnings,
+        ],
         dry_run=True,
         would_send=body,
         project=options.project,
@@ -344,9 +352,8 @@ async def _would_send(session: Session, arguments: CreateVideo, estimate: Estima
     )
 
 
-_DRY_RUN = (
-    "Dry run: the request is valid, nothing was sent or charged. The same call with the changes of next makes the video."
-)
+_DRY_RUN = "Dry run: the request is valid, nothing was sent or charged."
+_HOW_TO_SEND = "The same call with the changes of next makes the video."
 
 
 async def _earlier(session: Session, arguments: CreateVideo) -> Record | None:

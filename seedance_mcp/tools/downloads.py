@@ -195,7 +195,7 @@ async def preview_video(session: Session, arguments: PreviewVideo, caller: Calle
     shown: list[Shown] = []
     sheets: list[bytes] = []
     for task_id in task_ids:
-        record = await finished_record(session, task_id)
+        record = await _shown_record(session, task_id, is_alone=len(task_ids) == 1)
         if any(record.task_id == each.task_id for each in shown):  # it was named by its request too
             continue
         async with open_video(session, record, caller) as file:
@@ -203,6 +203,16 @@ async def preview_video(session: Session, arguments: PreviewVideo, caller: Calle
         shown.append(Shown(record.task_id or "", sheet["width_px"], sheet["height_px"], sheet["seconds"]))
         sheets.append(base64.b64decode(sheet["jpeg"]))
     return Preview(shown=shown, sheet=await anyio.to_thread.run_sync(_stacked, sheets))
+
+
+async def _shown_record(session: Session, task_id: str, *, is_alone: bool) -> Record:
+    """Give the record of a finished video; a refusal names the task where several were asked for."""
+    try:
+        return await finished_record(session, task_id)
+    except (DownloadFailed, TaskNotFound) as error:
+        if is_alone:
+            raise
+        raise type(error)(f"{task_id}: {error.message}") from error
 
 
 def _stacked(sheets: list[bytes]) -> bytes:

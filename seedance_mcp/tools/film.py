@@ -46,6 +46,8 @@ from seedance_mcp.tools.sources import TASK
 _COPIED_BYTES = 1 << 20
 _FETCH_PERCENT = 40
 """The share of the work that it takes to bring the clips."""
+_MUSIC_GAP_SECONDS = 0.5
+"""Music that ends at least this long before the film comes with a note: the silence would be heard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,16 +97,15 @@ async def join_videos(session: Session, arguments: JoinVideos, caller: Caller) -
         clips = [str(folder / f"{arguments.tasks.index(task_id)}.mp4") for task_id in arguments.tasks]
         fade = arguments.crossfade_seconds if arguments.transition == "crossfade" else 0.0
         with ExitStack() as stack:
-            plan = _Plan(clips, str(folder / "film.mp4"), fade)
+            plan, music_seconds = _Plan(clips, str(folder / "film.mp4"), fade), None
             if arguments.music:
-                plan = await _with_music(session, plan, arguments.music, folder, stack, caller.address)
+                plan, music_seconds = await _with_music(session, plan, arguments.music, folder, stack, caller.address)
             joined = await _joined(plan, Portion(caller, meter, _FETCH_PERCENT, 100))
         parts = tuple(records[task_id].task_id or task_id for task_id in arguments.tasks)
         film = await _keep(session, arguments, parts, joined["seconds"], Path(plan.output))
     await gallery.renew(session)
-    return _result(
-        session, film, [(records[task], seconds) for task, seconds in zip(arguments.tasks, joined["clips"], strict=True)]
-    )
+    pieces = [(records[task], seconds) for task, seconds in zip(arguments.tasks, joined["clips"], strict=True)]
+    return _result(session, film, pieces, _told_of_music(music_seconds, film.seconds))
 
 
 async def _bring_clips(session: Session, tasks: list[str], folder: Path, caller: Caller, meter: Meter) -> dict[str, Record]:
@@ -136,8 +137,8 @@ def _copy(video: BinaryIO, path: Path) -> None:
 
 async def _with_music(
     session: Session, plan: _Plan, source: str, folder: Path, stack: ExitStack, address: str | None
-) -> _Plan:
-    """Add a local sound file to the plan."""
+) -> tuple[_Plan, float | None]:
+    """Add a local sound file to the plan; gives its length in seconds too, where its header has it."""
     _check_music(source)
     limits = session.edition.uploads.value
     limits = limits._replace(endings={"audio": limits.endings["audio"]})
@@ -155,7 +156,7 @@ async def _with_music(
             f"music was {music.content.form.title}; allowed: a sound file, such as MP3, M4A or WAV.", field="music"
         )
     await anyio.to_thread.run_sync(_copy, music.file, folder / "music")
-    return replace(plan, music=str(folder / "music"), music_format=DEMUXERS[name])
+    return replace(plan, music=str(folder / "music"), music_format=DEMUXERS[name]), music.content.seconds
 
 
 def _check_music(source: str) -> None:
@@ -202,9 +203,17 @@ def _stored(session: Session, name: str, path: Path) -> Stored:
         pending.abort()
 
 
-def _result(session: Session, film: Film, clips: list[tuple[Record, float]]) -> JoinedVideo:
+def _told_of_music(music_seconds: float | None, film_seconds: float) -> str:
+    """Say that the music ends well before the film; empty where it does not, or nobody knows."""
+    if music_seconds is None or film_seconds - music_seconds < _MUSIC_GAP_SECONDS:
+        return ""
+    return f"the music ends at {music_seconds:.3g} s of {film_seconds:.3g} s; a longer file fills the film"
+
+
+def _result(session: Session, film: Film, clips: list[tuple[Record, float]], note: str) -> JoinedVideo:
     return JoinedVideo(
         **place_of(session, film.saved),
+        note=note,
         task_id=film.film_id,
         seconds=round(film.seconds, 3),
         clips=[

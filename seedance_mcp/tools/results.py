@@ -396,6 +396,11 @@ class AssetList(Result):
 
     assets: list[AssetRow]
 
+    def as_text(self, facts: dict[str, Any]) -> str:
+        """Give the assets, or say that there are none and what makes one."""
+        nothing = [] if self.assets else ["assets: none; upload_asset with name keeps one"]
+        return "\n".join(filter(None, [super().as_text(facts), *nothing]))
+
 
 class AccountBalance(Part):
     """The account, in JimiCoin: `available` is `balance` less `used`; null where the provider gives no figure."""

@@ -191,7 +191,7 @@ async def _bring(session: Session, model: Model, arguments: UploadAsset, caller:
         _check_kind(arguments, found)
         _check_use(session.edition, model, found.kind, arguments)
         async with prepared(found, model, limits, wish, _converting(caller)) as ready:
-            _check_file(session.edition, ready.file, model)
+            _check_file(session.edition, ready.file, model, arguments.fit)
             if arguments.name:
                 await cast.keep_bytes(session, ready.file)
             known = await _known(session, model, arguments, ready.file)
@@ -266,7 +266,7 @@ async def _frame(session: Session, source: FrameSource, caller: Caller) -> Async
             yield found
 
 
-def _check_file(edition: Edition, found: MediaFile, model: Model) -> None:
+def _check_file(edition: Edition, found: MediaFile, model: Model, fit: str) -> None:
     """Name everything that is wrong with a file in one refusal, so that the agent can mend all of it at once."""
     violations, damage = check_bounds(found, model), found.content.damage
     if not violations and not damage:
@@ -278,6 +278,8 @@ def _check_file(edition: Edition, found: MediaFile, model: Model) -> None:
         sources = "; ".join(dict.fromkeys(edition.sources[each.source] for each in violations))
         taken = f"allowed on the route {model.route.name}: {allowed} ({sources})"
         faults.append(f"The {found.kind}{_looks(found)} has {measured}; {taken}.")
+    if fit == "none" and not damage:
+        faults.append("Without fit: none it is converted, where that can help.")
     raise FileRejected(f"{' '.join(faults)} Nothing was sent.", field="source", allowed=allowed)
 
 

@@ -162,8 +162,8 @@ async def booked(folder: Path, outcome: SeedanceError | None = None) -> None:
 @pytest.mark.parametrize(
     ("outcome", "mark", "told"),
     [
-        (OutcomeUnknown("lost", charged="maybe"), "warn", "1 requests, 1 of unknown outcome"),
-        (ProviderFailed("no"), "ok", "whole, 1 requests"),
+        (OutcomeUnknown("lost", charged="maybe"), "warn", "1 request, 1 of unknown outcome"),
+        (ProviderFailed("no"), "ok", "whole, 1 request"),
     ],
 )
 async def test_the_ledger_is_counted_and_unknown_outcomes_are_named(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,30 @@ def test_without_a_database_there_is_nothing_to_migrate_or_to_copy_into(
 ) -> None:
     assert main.main(["ledger", action]) == 2
     assert "SEEDANCE_DATABASE_URL is not set" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("library", ["psycopg", "psycopg_pool"])
+def test_a_library_that_a_database_needs_is_asked_for_by_its_extra(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], library: str
+) -> None:
+    monkeypatch.delitem(sys.modules, "seedance_mcp.money.stores.postgres", raising=False)
+    monkeypatch.setitem(sys.modules, library, None)
+    assert main.main(["ledger", "migrate"]) == 2
+    assert "SEEDANCE_DATABASE_URL is not set" in capsys.readouterr().err
+    monkeypatch.setenv("SEEDANCE_DATABASE_URL", "postgresql://me:secret@127.0.0.1:1/ledger")
+    assert main.main(["ledger", "migrate"]) == 2
+    told = capsys.readouterr().err
+    assert f"{library} is missing: " in told
+    assert "postgres" in told
+    assert "sandbox" not in told
+
+
+@pytest.mark.parametrize(("command", "actions"), [("ledger", "migrate|copy|backup|prune"), ("principals", "add|list|limit")])
+def test_a_command_without_its_action_names_them(command: str, actions: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main.main([command])
+    assert ended.value.code == 2
+    assert f"the following arguments are required: {actions}" in capsys.readouterr().err
 
 
 def test_a_database_that_does_not_answer_is_told(

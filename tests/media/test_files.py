@@ -199,6 +199,9 @@ async def test_an_upload_is_held_against_what_the_file_is(
         else:
             assert done.error["code"] == "file_rejected"
             assert words in done.text
+            assert done.text.count("Without fit: none it is converted") == (
+                "allowed on the route" in done.text and "anew" not in done.text
+            )
             assert world.sandbox.requests == []
 
 

@@ -111,6 +111,7 @@ def test_a_file_that_is_not_there_is_named_with_the_folders_that_may_be_read(
     monkeypatch.chdir(tmp_path)
     missing, outside = refused("fox.png", tmp_path), refused("/etc/fox.png", tmp_path)
     assert f'"fox.png" is "{tmp_path / "fox.png"}" here: check the path.' in missing
+    assert f'directory. "{tmp_path / "fox.png"}": check the path.' in refused(str(tmp_path / "fox.png"), tmp_path)
     assert f"Files may be sent from these folders: {tmp_path}." in missing
     assert '"/etc/fox.png" lies outside' in outside
     assert f"files may be sent from; allowed: {tmp_path}." in outside

@@ -321,6 +321,22 @@ async def test_what_cannot_be_done_is_refused_before_anything_is_asked(tmp_path:
     assert sandbox.requests == []
 
 
+async def test_a_run_that_fails_leaves_no_empty_file_and_keeps_what_an_earlier_one_wrote(tmp_path: Path) -> None:
+    def closed(_: str) -> None:
+        raise BrokenPipeError
+
+    run = Run(tmp_path, Sandbox(no_film))
+    wanted = VerifyOptions(output=str(run.folder))
+    with pytest.raises(BrokenPipeError):
+        await verify.run(run.settings, wanted, closed, run.shared)
+    assert list(run.folder.iterdir()) == []
+    for name in (REPORT, CASSETTE):
+        (run.folder / name).write_text("of an earlier run", "utf-8")
+    with pytest.raises(BrokenPipeError):
+        await verify.run(run.settings, wanted, closed, run.shared)
+    assert [each.read_text("utf-8") for each in run.folder.iterdir()] == ["of an earlier run"] * 2
+
+
 @pytest.mark.slow
 def test_the_command_proves_the_embedded_sandbox(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]

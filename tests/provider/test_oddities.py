@@ -249,7 +249,9 @@ async def test_a_dry_run_names_what_would_be_refused(open_world: OpenWorld) -> N
     assert any(warning.startswith("It would be refused: This video would cost 0.25") for warning in dry["warnings"])
     assert any("asked to confirm" in warning for warning in small["warnings"])
     assert dry["next"] is None
+    assert "changes of next" not in dry.text
     assert small["next"]["tool"] == "create_video"
+    assert "The same call with the changes of next makes the video." in small.text
     assert not any("refused" in warning for warning in small["warnings"])
 
 

@@ -167,6 +167,16 @@ async def test_a_well_known_path_that_does_not_apply_is_not_there(tmp_path: Path
         assert (await http.get("/well-known/x")).status_code == 401
 
 
+async def test_a_token_that_is_no_good_is_not_called_missing(tmp_path: Path) -> None:
+    async with door(tmp_path, http_tokens=SecretStr(f"anna:{ANNA}")) as http:
+        missing = await http.post("/mcp", json=LIST)
+        unknown = await http.post("/mcp", json=LIST, headers={"Authorization": "Bearer no-token-of-anybody"})
+    assert (missing.status_code, missing.text) == (401, "A bearer token is needed.")
+    assert unknown.status_code == 401
+    assert "The bearer token is unknown, expired or switched off here: ask the operator" in unknown.text
+    assert "no-token-of-anybody" not in unknown.text
+
+
 # pages
 
 

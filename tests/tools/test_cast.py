@@ -62,7 +62,9 @@ async def test_a_name_gives_a_fresh_reference_for_every_route_after_the_file_is_
         assert row["expires_at"]
         (of_full,) = (await world.call("list_assets", {"model": FULL, "kind": "image"}))["assets"]
         assert of_full["used_with"] == ["full"]
-        assert (await world.call("list_assets", {"kind": "audio"}))["assets"] == []
+        audios = await world.call("list_assets", {"kind": "audio"})
+        assert audios["assets"] == []
+        assert audios.text.endswith("assets: none; upload_asset with name keeps one")
         assert (await world.call("list_assets", {"model": "seedance2.0-fast-i2v"}))["assets"][0]["ready"] is False
 
 

@@ -279,13 +279,15 @@ async def test_unequal_videos_are_joined_with_a_crossfade_and_music(
         no_media = await world.call("join_videos", {"tasks": tasks, "music": music})
         outside = await world.call("join_videos", {"tasks": tasks, "music": "/etc/passwd"})
         (tmp_path / "song.wav").write_bytes(wave_file(3))
-        film = await world.call(
-            "join_videos",
-            {"tasks": tasks, "transition": "crossfade", "crossfade_seconds": 0.25, "music": str(tmp_path / "song.wav")},
-        )
+        wish = {"tasks": tasks, "transition": "crossfade", "crossfade_seconds": 0.25, "music": str(tmp_path / "song.wav")}
+        film = await world.call("join_videos", wish)
+        (tmp_path / "song.wav").write_bytes(wave_file(4))
+        filled = await world.call("join_videos", wish)
     assert "music was an MP4 video; allowed: a sound file" in no_song.text
     assert no_media.error["code"] == outside.error["code"] == "file_rejected"
     assert film["seconds"] == 3.75
+    assert "warning: the music ends at 3 s of 3.75 s; a longer file fills the film" in film.text
+    assert "warning" not in filled.text
 
 
 @pytest.mark.slow
@@ -295,10 +297,14 @@ async def test_a_clip_that_is_not_there_is_named(open_world: OpenWorld, films: S
         running = (await world.create(prompt="green"))["task_id"]
         early = await world.call("join_videos", {"tasks": [red, running]})
         nobody = await world.call("join_videos", {"tasks": [red, "vid_none"]})
+        unseen = await world.call("preview_video", {"task_ids": [red, running]})
+        alone = await world.call("preview_video", {"task_ids": [running]})
         broken = await world.call("join_videos", {"tasks": [red, await finished(world, "broken")]})
         short = await world.call("join_videos", {"tasks": [red, red], "transition": "crossfade", "crossfade_seconds": 2})
         assert not list(world.settings.output_dir.glob("*.mp4"))
     assert f"Clip 2 ({running}): There is no video yet" in early.text
+    assert f"{running}: There is no video yet" in unseen.text
+    assert f"{running}: There is no" not in alone.text
     assert nobody.error["code"] == "task_not_found"
     assert "Clip 2 (vid_none)" in nobody.text
     assert "The clips cannot be joined: clip 2 holds no pictures" in broken.text
