@@ -43,5 +43,7 @@ def _handled(number: signal.Signals) -> Generator[None]:
         signal.signal(number, before)
 
 
-def _interrupt(_: int, __: object) -> None:
+def _interrupt(number: int, _: object) -> None:
+    if signal.Signals(number).name == "SIGHUP":  # system and shell both send it; a second interrupt would wait for nothing
+        signal.signal(number, signal.SIG_IGN)
     signal.raise_signal(signal.SIGINT)

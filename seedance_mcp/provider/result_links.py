@@ -42,11 +42,14 @@ PLACES = (
     Place("videos.0.video_url", RELAYS),
     Place("data.video_url", RELAYS),
     Place("output.video_url", RELAYS),
+    Place("url", RELAYS),
     Place("output.0", RELAYS),
     Place("output", RELAYS),
-    Place("url", RELAYS),
 )
-"""In the order in which they are tried: the first usable link counts."""
+"""In the order in which they are tried: the first usable link counts.
+
+A bare output comes last: it may be a file's name or kind beside the link, which would be read as a path.
+"""
 
 _PATH = re.compile(r"[^\s:]*/[^\s:]*|[^\s:/]+\.(mp4|mov|webm)(\?\S*)?", re.IGNORECASE)
 """A path below the provider's own host, as older servers gave it; a word such as "ok" is none."""

@@ -25,6 +25,8 @@ SPARE_FILES = 128
 CONNECTIONS_MOST = 8192
 GATHERED_MOST_BYTES = 16_384
 """So much of an answer is kept until the rest of it comes, within the same turn of the event loop."""
+EARLY_MOST_BYTES = 1 << 22
+"""A client may send so much, as long as the longest message, of its next requests before it has its answer."""
 
 
 def connections_allowed() -> int:
@@ -92,6 +94,7 @@ class Guarded(H11Protocol):
     """How many connections there may be; one address may hold half of them. A further one is closed at once."""
     request_seconds = REQUEST_SECONDS
     _late: asyncio.TimerHandle | None = None
+    _early_bytes = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take a connection, or close it."""
@@ -102,9 +105,12 @@ class Guarded(H11Protocol):
         return self._expect()
 
     def data_received(self, data: bytes) -> None:
-        """Read on."""
+        """Read on; a client that sends ever more while its answer is worked on loses its connection."""
+        self._early_bytes += len(data) if self._is_answering() else 0
+        if self._early_bytes > EARLY_MOST_BYTES:
+            return self.transport.abort()
         super().data_received(data)
-        self._expect()
+        return self._expect()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
@@ -114,15 +120,25 @@ class Guarded(H11Protocol):
     def on_response_complete(self) -> None:
         """Begin anew with the next request."""
         self._stop_waiting()
+        self._early_bytes = 0
         super().on_response_complete()
 
     def _expect(self) -> None:
         """Wait for the rest of a request, if one is under way."""
-        cycle = cast("RequestResponseCycle | None", self.cycle)
-        if cycle is not None and not cycle.response_complete and (not cycle.more_body or self._is_upload()):
+        if self._is_answering() or (self._at_work() and self._is_upload()):
             self._stop_waiting()
         elif self._late is None and not self.transport.is_closing():
             self._late = self.loop.call_later(self.request_seconds, self.transport.abort)
+
+    def _at_work(self) -> RequestResponseCycle | None:
+        """Give the request that came and whose answer is not complete."""
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        return None if cycle is None or cycle.response_complete else cycle
+
+    def _is_answering(self) -> bool:
+        """Whether that request came whole."""
+        cycle = self._at_work()
+        return cycle is not None and not cycle.more_body
 
     def _is_upload(self) -> bool:
         """Whether the request under way sends a file: the application closes it if it comes too slowly, or to a wrong URL."""

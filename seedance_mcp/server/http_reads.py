@@ -93,7 +93,7 @@ class DirectReads:
 def _older_version(scope: Scope) -> str | None:
     """Give the protocol version of a message that the SDK's transport would take as it is; `None` for any other request."""
     told = {name: value.decode("latin-1") for name, value in reversed(scope["headers"])}  # the first of each counts
-    is_json = told.get(b"content-type", "").partition(";")[0].strip().lower() == "application/json"
+    is_json = told.get(b"content-type", "").partition(";")[0].strip() == "application/json"
     version = told.get(b"mcp-protocol-version")
     is_taken = is_json and scope["method"] == "POST" and version in HANDSHAKE_PROTOCOL_VERSIONS
     return version if is_taken and takes(told.get(b"accept", ""))[0] else None

@@ -30,6 +30,23 @@ def test_a_closed_terminal_interrupts_and_the_handler_from_before_comes_back() -
     assert signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
 
 
+def test_each_request_to_end_interrupts() -> None:
+    with ended_like_an_interrupt([signal.SIGTERM]):
+        for _ in range(2):
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGTERM)
+
+
+@pytest.mark.usefixtures("hangup")
+def test_a_terminal_that_is_closed_says_so_twice_and_interrupts_once() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    with ended_like_an_interrupt([signal.SIGHUP]):
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGHUP)
+        signal.raise_signal(signal.SIGHUP)
+    assert signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
+
+
 @pytest.mark.usefixtures("hangup")
 def test_a_signal_that_is_ignored_stays_ignored() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)

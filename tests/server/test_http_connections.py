@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import resource
 import signal
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import anyio
+import anyio.lowlevel
 import httpx
 import httpx2
 import pytest
@@ -33,6 +35,7 @@ from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.sandbox.serve import listen, run_in_background
 from seedance_mcp.server.http_connections import (
     CONNECTIONS_MOST,
+    EARLY_MOST_BYTES,
     GATHERED_MOST_BYTES,
     SPARE_FILES,
     Drain,
@@ -148,6 +151,23 @@ def test_a_request_that_does_not_come_whole_is_given_up_and_one_that_is_worked_o
             halves_are_gone.set()
         with whole:
             assert whole.recv(65_536).startswith(b"HTTP/1.1 200")
+
+
+def test_a_client_that_sends_ever_more_before_its_answer_loses_its_connection() -> None:
+    hung_up = threading.Event()
+
+    async def patient(scope: Any, receive: Any, send: Any) -> None:
+        message = await receive()
+        while message["type"] != "http.disconnect":
+            await anyio.lowlevel.checkpoint()
+            with anyio.CancelScope(deadline=-math.inf):  # as calls that wait ask it
+                message = await receive()
+        hung_up.set()
+
+    with serving(patient, 100, LONGEST_SECONDS) as port:
+        with connection(port, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n") as greedy, pytest.raises(ConnectionError):
+            greedy.sendall(bytes(10 * EARLY_MOST_BYTES))
+        assert hung_up.wait(LONGEST_SECONDS)
 
 
 def test_one_peer_holds_half_of_the_connections_and_all_together_no_more_than_there_are() -> None:

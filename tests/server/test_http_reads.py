@@ -80,6 +80,7 @@ async def test_a_read_is_answered_as_by_the_transport_and_without_one(
         ({"jsonrpc": "2.0", "method": "tools/call", "params": {"name": "list_tasks"}}, OLDER),
         (call(), {**OLDER, "Accept": "text/event-stream"}),
         (call(), {**OLDER, "Content-Type": "application/jsonx"}),
+        (call(), {**OLDER, "Content-Type": "Application/JSON"}),
     ],
 )
 async def test_what_is_no_read_or_fails_is_left_to_the_transport(

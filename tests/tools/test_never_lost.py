@@ -72,6 +72,10 @@ PLACED: list[Data] = [
     {"output": [LINK]},
     {"output": LINK},
     {"url": LINK},
+    {"output": "video/mp4", "url": LINK},
+    {"output": ["fox.mp4"], "url": LINK},
+    {"output": "a fox, as asked", "url": LINK},
+    {"output": "fox", "result": {"url": LINK}},
     {"result": {"video_url": PLAIN, "url": LINK}},
 ]
 
@@ -102,6 +106,8 @@ NO_LINKS: list[Any] = [None, {}, [], "", 7, {"video_url": ""}, {"videos": {}}, [
         ({"result": "ok"}, "no usable link"),
         ({"result": "ftp://cdn.invalid/fox.mp4"}, "no usable link"),
         ({"result": {"video_url": PLAIN}}, PLAIN),
+        ({"output": "javascript:alert(1)"}, "no usable link"),
+        ({"output": 7}, ""),
         ({"result": {}, "video_url": PLAIN}, PLAIN),
     ],
     ids=str,
