@@ -27,7 +27,7 @@ from seedance_mcp.errors import NotConfigured, SeedanceError
 from seedance_mcp.server.handlers import build_server, open_shared
 from seedance_mcp.server.http_answers import OneAnswer, PostOnly
 from seedance_mcp.server.http_client_name import ClientNameMiddleware
-from seedance_mcp.server.http_connections import PatientServer, connections_allowed, guarded
+from seedance_mcp.server.http_connections import Calls, PatientServer, connections_allowed, guarded
 from seedance_mcp.server.http_door import HEALTH_PATH, READY_PATH, Doorkeeper, bracketed
 from seedance_mcp.server.http_files import file_routes
 from seedance_mcp.server.http_lists import KeptLists
@@ -158,7 +158,7 @@ def build_http_app(
         has_principals: Whether the ledger knows principals.
 
     Returns:
-        The application; its `state.running` gives how many calls are being worked on.
+        The application; its `state.calls` are those that it works on.
 
     Raises:
         NotConfigured: Other machines reach the host and nobody has a token.
@@ -185,8 +185,16 @@ def build_http_app(
         middleware=[door, Middleware(ParkedCalls, path=_path_without_spans(server))],
         lifespan=lifespan,
     )
-    app.state.running = lambda: sum(each.calls_running for each in opened)
+    app.state.calls = _calls_of(opened)
     return app
+
+
+def _calls_of(opened: list[Shared]) -> Calls:
+    def end_waits() -> None:
+        for each in opened:
+            each.changes.end_waits()
+
+    return Calls(lambda: sum(each.calls_running for each in opened), end_waits)
 
 
 def _elsewhere(inner: Router) -> Mount:
@@ -262,4 +270,4 @@ async def serve_http(settings: Settings, transport: Transport, place: Place) -> 
     path = MCP_PATH if transport == "http" else "/sse"
     scheme = "https" if place.certificate else "http"
     announce(f"{scheme}://{bracketed(place.host)}:{place.port}{path}")
-    await PatientServer(config, app.state.running).serve()
+    await PatientServer(config, app.state.calls).serve()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from types import FrameType
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
@@ -163,6 +163,15 @@ def guarded(connections: int, seconds: float = REQUEST_SECONDS) -> type[Guarded]
     return Bounded
 
 
+class Calls(NamedTuple):
+    """The calls that a server works on."""
+
+    running: Callable[[], int]
+    """Gives how many there are."""
+    end_waits: Callable[[], None]
+    """Has those answered that only wait."""
+
+
 @dataclass
 class Drain:
     """The calls that a server waits for before it ends."""
@@ -182,10 +191,10 @@ class Drain:
 class PatientServer(uvicorn.Server):
     """A server that takes no connection more when it is asked to end, and lets running calls out; a second signal ends it."""
 
-    def __init__(self, config: uvicorn.Config, running: Callable[[], int], grace_seconds: float = GRACE_SECONDS) -> None:
-        """Take what to serve, how many calls are running, and how long they may go on."""
+    def __init__(self, config: uvicorn.Config, calls: Calls) -> None:
+        """Take what to serve, and the calls that are being worked on."""
         super().__init__(config)
-        self._grace_seconds, self._drain = grace_seconds, Drain(running)
+        self._calls, self._drain = calls, Drain(calls.running)
         self._asked: int | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -203,7 +212,8 @@ class PatientServer(uvicorn.Server):
         now = asyncio.get_running_loop().time()
         if self._asked is not None and not self.should_exit:
             if self._drain.ends_at is None:
-                self._drain.ends_at = now + self._grace_seconds
+                self._drain.ends_at = now + GRACE_SECONDS
+                self._calls.end_waits()
                 for listener in self.servers:
                     listener.close()
             if self._drain.is_over(now):

@@ -63,6 +63,8 @@ class Changes(Observer):
         self._states: OrderedDict[str, tuple[Any, ...]] = OrderedDict()
         self._events: WeakValueDictionary[str, anyio.Event] = WeakValueDictionary()
         self._waits = self._followers = 0
+        self.is_ending = False
+        """Whether this process was asked to end: no call waits any more."""
         self._someone, self._reading = anyio.Event(), anyio.CancelScope()
         self._since = self._quiet_since = now()
 
@@ -94,8 +96,14 @@ class Changes(Observer):
                 self._someone = anyio.Event()
                 self._reading.cancel()
 
+    def end_waits(self) -> None:
+        """End every `sleep`, since this process is to end: its callers wait on elsewhere, or later."""
+        self.is_ending = True
+        for event in list(self._events.values()):
+            event.set()
+
     async def sleep(self, request_id: str, seconds: float) -> bool:
-        """Sleep, or return sooner where another process changed a request; says whether one did."""
+        """Sleep; returns sooner, with true, where another process changed a request or this one is to end."""
         event = self._events.setdefault(request_id, anyio.Event())
         with anyio.CancelScope(deadline=anyio.current_time() + seconds):  # less than `move_on_after` for each of many waits
             await event.wait()

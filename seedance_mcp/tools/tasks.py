@@ -144,7 +144,7 @@ async def _ask_provider(session: Session, task_id: str) -> ProviderTask:
 
 
 async def wait_for_video(session: Session, arguments: WaitForVideo, caller: Caller) -> Task:
-    """Poll until the task is final or the time is up; a wait that runs out gives the running task and is no error.
+    """Poll until the task is final, the time is up or the server is to end; a running task is given then, and is no error.
 
     Raises:
         TaskNotFound: As `get_task` does, at the first poll.
@@ -154,16 +154,12 @@ async def wait_for_video(session: Session, arguments: WaitForVideo, caller: Call
     with session.shared.changes.awaited():
         return await wait(
             Source(followed.poll, followed.sleep, followed.reread),
-            _is_over,
+            followed.is_over,
             followed.report,
             followed.pause_seconds,
             timeout_seconds=arguments.timeout_seconds,
             seen=await _as_known(session, arguments.task_id),
         )
-
-
-def _is_over(task: Task) -> bool:
-    return task.status not in RUNNING
 
 
 class _Followed:
@@ -176,6 +172,9 @@ class _Followed:
 
     async def poll(self) -> Task:
         return await _poll_known(self._session, self._task_id)
+
+    def is_over(self, task: Task) -> bool:
+        return task.status not in RUNNING or self._session.shared.changes.is_ending
 
     async def reread(self) -> Task:
         return await self._session.view(await self._session.ledger.get(self._task_id), polled=True)

@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
-from functools import partial
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -38,6 +38,7 @@ from seedance_mcp.server.http_connections import (
     EARLY_MOST_BYTES,
     GATHERED_MOST_BYTES,
     SPARE_FILES,
+    Calls,
     Drain,
     Gathering,
     PatientServer,
@@ -241,7 +242,7 @@ def test_a_drain_ends_when_nothing_runs_for_a_while_or_its_grace_is_over(running
 
 def test_a_second_signal_ends_a_server_that_still_works(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(AppStatus, "should_exit", False)  # of the whole process: streams of later tests would end
-    server = PatientServer(uvicorn.Config(echo, log_config=None), lambda: 1)
+    server = PatientServer(uvicorn.Config(echo, log_config=None), Calls(lambda: 1, lambda: None))
     server.handle_exit(signal.SIGTERM, None)
     assert not server.should_exit
     server.handle_exit(signal.SIGTERM, None)
@@ -253,14 +254,28 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@dataclass
+class Holding(Sandbox):
+    """A provider that takes its time for one video."""
+
+    is_asked: anyio.Event = field(default_factory=anyio.Event)
+    may_answer: anyio.Event = field(default_factory=anyio.Event)
+
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
+        if b"take your time" in request.content:
+            self.is_asked.set()
+            await self.may_answer.wait()
+        return await super().__call__(request)
+
+
 @pytest.mark.slow
 @pytest.mark.anyio
 @pytest.mark.parametrize(("transport", "number"), [("http", signal.SIGTERM), ("sse", signal.SIGINT)])
-async def test_a_call_that_runs_when_the_server_is_asked_to_end_is_answered(
+async def test_a_server_that_is_asked_to_end_answers_waits_at_once_and_finishes_other_calls(
     tmp_path: Path, transport: Literal["http", "sse"], number: signal.Signals
 ) -> None:
-    waits, done = anyio.Event(), dict[str, Any]()
-    sandbox = Sandbox(no_film, queue_seconds=0.05, work_seconds=3600)
+    waits, waited, done = anyio.Event(), anyio.Event(), dict[str, Any]()
+    sandbox = Holding(no_film, queue_seconds=0.05, work_seconds=3600)
 
     async def on_progress(progress: float, total: float | None, message: str | None) -> None:
         waits.set()
@@ -268,7 +283,12 @@ async def test_a_call_that_runs_when_the_server_is_asked_to_end_is_answered(
     async def wait(client: Client, task_id: str) -> None:
         arguments = {"task_id": task_id, "timeout_seconds": 1800}
         result = await client.call_tool("wait_for_video", arguments, progress_callback=on_progress)
-        done.update(result.structured_content or {})
+        done["wait"] = result.structured_content
+        waited.set()
+
+    async def create(client: Client, prompt: str) -> None:
+        result = await client.call_tool("create_video", {"request": {"model": "seedance2.0-md", "prompt": prompt}})
+        done[prompt] = result.structured_content
 
     async with run_in_background(sandbox) as provider:
         settings = {"SEEDANCE_DATA_DIR": str(tmp_path), "SEEDANCE_BASE_URL": provider, "SEEDANCE_API_KEY": KEY}
@@ -276,17 +296,19 @@ async def test_a_call_that_runs_when_the_server_is_asked_to_end_is_answered(
             async with httpx2.AsyncClient(timeout=LONGEST_SECONDS) as http:
                 way = streamable_http_client(address, http_client=http) if transport == "http" else sse_client(address)
                 async with Client(way, mode="legacy") as client, anyio.create_task_group() as group:
-                    request = {"model": "seedance2.0-md", "prompt": "a fox"}
-                    made = await client.call_tool("create_video", {"request": request})
-                    assert made.structured_content
-                    task_id: str = made.structured_content["task_id"]
-                    group.start_soon(partial(wait, client, task_id))
+                    await create(client, "a fox")
+                    group.start_soon(wait, client, done["a fox"]["task_id"])
+                    group.start_soon(create, client, "take your time")
                     await waits.wait()
+                    await sandbox.is_asked.wait()
                     process.send_signal(number)
                     await _nobody_listens(port)
-                    sandbox.tasks[task_id].ends_at = 0
+                    await waited.wait()
+                    sandbox.may_answer.set()
             assert await anyio.to_thread.run_sync(process.wait) in {-number, 130}
-    assert done["status"] == "completed"
+    assert done["wait"]["status"] in {"queued", "processing"}
+    assert done["wait"]["next"]["tool"] == "wait_for_video"
+    assert done["take your time"]["task_id"] in sandbox.tasks
 
 
 async def _nobody_listens(port: int) -> None:
