@@ -32,7 +32,7 @@ class ParkedCalls:
         del read  # of many calls that wait each keeps little
         call = ParkedCall(receive, send if takes_events else None)
         await self._pass_on(scope, body, call, call.unless_parked(send))
-        if await call.is_answered():
+        if await call.finish():
             await self._pass_on(scope, body, call, call.sender(send))
         return None
 

@@ -80,8 +80,8 @@ class ParkedCall:
         self._work, self.address, self._token = work, address, token
         return types.CallToolResult(content=[])
 
-    async def is_answered(self) -> bool:
-        """Do the work, if the call was parked; says whether the client is still there for the answer."""
+    async def finish(self) -> bool:
+        """Do the work, if the call was parked; says whether there is an answer, and a client for it."""
         if self._work is None:
             return False
         self._said_at = anyio.current_time()
@@ -95,7 +95,8 @@ class ParkedCall:
             raise _HungUp
         if self._token is not None:
             told = {"progressToken": self._token, "progress": self._meter.rise(progress), "total": 100, "message": message}
-            await self._say(event_of({"jsonrpc": "2.0", "method": "notifications/progress", "params": told}))
+            notification = {"jsonrpc": "2.0", "method": "notifications/progress", "params": told}
+            await self._say(_event(json.dumps(notification, separators=(",", ":")).encode()))
         elif anyio.current_time() >= self._said_at + SILENT_SECONDS:
             await self._say(_PING)
 
@@ -138,15 +139,14 @@ class ParkedCall:
         async def last_event(message: Message) -> None:
             said.append(message.get("body", b""))
             if message["type"] == "http.response.body" and not message.get("more_body"):
-                event = b"event: message\r\ndata: %b\r\n\r\n" % b"".join(said)
-                await client({"type": "http.response.body", "body": event})
+                await client({"type": "http.response.body", "body": _event(b"".join(said))})
 
         return last_event
 
 
-def event_of(message: dict[str, Any]) -> bytes:
+def _event(message: bytes) -> bytes:
     """Write a message of JSON-RPC as an event of a stream."""
-    return f"event: message\r\ndata: {json.dumps(message, separators=(',', ':'))}\r\n\r\n".encode()
+    return b"event: message\r\ndata: %b\r\n\r\n" % message
 
 
 def parked_call(ctx: Context) -> ParkedCall | None:
