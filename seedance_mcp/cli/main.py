@@ -138,7 +138,7 @@ def _add_money(commands: Any) -> None:
 def _add_ledger(commands: Any) -> None:
     """Add the commands that take care of the ledger itself."""
     ledger = commands.add_parser("ledger", help="migrate, copy, back up or prune the ledger")
-    actions = ledger.add_subparsers(title="actions", metavar="migrate|copy|backup|prune", required=True)
+    actions = ledger.add_subparsers(title="actions", required=True)
     actions.add_parser("migrate", help="make or update the schema of the database in SEEDANCE_DATABASE_URL").set_defaults(
         run=_ledger_command, action="migrate"
     )
@@ -151,6 +151,7 @@ def _add_ledger(commands: Any) -> None:
     prune = actions.add_parser("prune", help="forget prompts, bodies and links of old requests; what they cost stays")
     prune.add_argument("--older-than", required=True, metavar="AGE", help="for example 90d; at least 8d")
     prune.set_defaults(run=_ledger_command, action="prune")
+    actions.metavar = "|".join(actions.choices)
 
 
 def _add_setup(commands: Any) -> None:

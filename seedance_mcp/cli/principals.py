@@ -54,8 +54,7 @@ def add_commands(commands: Any, manage: Run, audit: Run) -> None:
     """Add `principals`, run by `manage`, and `audit`."""
     principals = commands.add_parser("principals", help="let people in over HTTP by a token, with limits of their own")
     principals.set_defaults(run=manage)
-    metavar = "add|list|limit|rotate|disable|enable"
-    actions = principals.add_subparsers(title="actions", metavar=metavar, required=True, dest="action")
+    actions = principals.add_subparsers(title="actions", required=True, dest="action")
     add = _named(actions, "add", "add a principal and print the token, which is shown this once")
     actions.add_parser("list", help="list the principals with what they spent and their limits")
     limit = _named(actions, "limit", "set limits; what is not named stays as it is")
@@ -66,6 +65,7 @@ def add_commands(commands: Any, manage: Run, audit: Run) -> None:
     rotate.add_argument("--drop-old", action="store_true", help="make no token: only the last one stays good")
     _named(actions, "disable", "refuse a principal within seconds, its history stays")
     _named(actions, "enable", "let a disabled principal in again")
+    actions.metavar = "|".join(actions.choices)
     entries = commands.add_parser("audit", help="show who did what and when: requests, refusals, money, principals")
     entries.add_argument("--since", metavar="TIME", help="only from this time (UTC) on: 2026-07-01, today, 7d or 12h")
     entries.add_argument("--principal", metavar="NAME", help="only this caller's; by default everybody's")

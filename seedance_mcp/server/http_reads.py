@@ -27,7 +27,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from seedance_mcp.server.http_answers import takes
 from seedance_mcp.server.http_bodies import replay
-from seedance_mcp.server.parked_calls import PARKED, PARKED_TOOL
+from seedance_mcp.server.parked_calls import PARKED
 
 READS = {"get_task", "list_models", "list_tasks", "list_assets", "get_balance"}
 """Tools that send nothing which costs or stays, and end soon: it does no harm to do one twice."""
@@ -100,7 +100,7 @@ def _older_version(scope: Scope) -> str | None:
 
 
 def _read_of(body: bytes, *, parked: bool) -> types.JSONRPCRequest | None:
-    """Read a call of a tool that only reads, by a client that hears of no progress; `None` for any other message."""
+    """Read a call of a tool that only reads, by a client that hears of no progress, or one that is parked; else `None`."""
     if b'"tools/call"' not in body:
         return None
     try:
@@ -112,7 +112,5 @@ def _read_of(body: bytes, *, parked: bool) -> types.JSONRPCRequest | None:
     params = message.params or {}
     name: Any = params.get("name")
     meta: Any = params.get("_meta") or {}
-    if parked:
-        return message if name == PARKED_TOOL else None
-    is_read = isinstance(name, str) and name in READS
-    return message if is_read and isinstance(meta, dict) and "progressToken" not in meta else None
+    is_read = isinstance(name, str) and name in READS and isinstance(meta, dict) and "progressToken" not in meta
+    return message if parked or is_read else None

@@ -36,7 +36,7 @@ class AssetFiles:
         finally:
             file.seek(0)
 
-    def sweep(self, kept: Iterable[Path], dropped: Iterable[Path] = ()) -> None:
+    def sweep(self, kept: Iterable[Path], dropped: Iterable[Path]) -> None:
         """Remove what no asset needs any more, and what killed processes left.
 
         Other files that no asset needs stay: another process may be writing one, or have one whole whose asset gets its name

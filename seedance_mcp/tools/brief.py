@@ -23,7 +23,7 @@ _ROUTES_WITH_LIMITS = 8
 """More routes than these are listed without their limits, which the schema of create_video has too."""
 _USUAL_PER, _USUAL_SECONDS = "second", "4-15"
 """What most of many routes have, which is said once for all of them."""
-_CHEAPEST = "cheapest: for a whole clip of 5 s; at another length it may be another model."
+_CHEAPEST = f"cheapest: for a whole clip of {COMPARED_SECONDS} s; at another length it may be another model."
 _NOTES = (
     f"price: by resolution, for one of price_per; null: not published. {_CHEAPEST}",
     "purpose is our advice. No source ranks quality; by their names full, std and of-sp stand above economy, fast and mini.",

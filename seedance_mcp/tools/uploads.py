@@ -377,6 +377,7 @@ def _asset(session: Session, model: Model, review: AssetReview, found: _Brought 
     """Give the result; it expires only where the reference is the URL of an upload."""
     brought, kind = found if isinstance(found, _Brought) else None, found.kind if found else None
     arguments = {"reference": review.reference, "model": model.name}
+    good_for = f"Good for every model of the route {model.route.name}."
     again = Next(tool="get_asset", arguments=arguments, after_seconds=session.settings.min_poll_interval_seconds)
     return Asset(
         reference=review.reference,
@@ -387,7 +388,7 @@ def _asset(session: Session, model: Model, review: AssetReview, found: _Brought 
         expires_at=views.iso(_expires_at(session, brought, review)),
         bytes=brought.size_bytes if brought else None,
         use_in=_use_in(model, kind),
-        note=" ".join(filter(None, [_good_for(model), _measures(found), brought.note if brought else ""])),
+        note=" ".join(filter(None, [good_for, _measures(found), brought.note if brought else ""])),
         changes=list(brought.changes) if brought else [],
         next=again if review.stage == "processing" else None,
     )
@@ -398,10 +399,6 @@ def _measures(found: _Brought | Media | None) -> str:
     size_px, seconds = (found.size_px, found.seconds) if found else (None, None)
     known = [*([f"{size_px[0]}x{size_px[1]} px"] if size_px else []), *([f"{seconds:.4g} s"] if seconds else [])]
     return f"It is {', '.join(known)}." if known else ""
-
-
-def _good_for(model: Model) -> str:
-    return f"Good for every model of the route {model.route.name}."
 
 
 def _use_in(model: Model, kind: Kind | None) -> list[str]:

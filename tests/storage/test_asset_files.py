@@ -30,7 +30,7 @@ def test_what_a_killed_process_left_goes_after_a_day(tmp_path: Path) -> None:
     (files.folder / ".ab.part").write_bytes(b"pic")
     for path in files.folder.iterdir():
         os.utime(path, (0, time.time() - STALE_SECONDS - 60))
-    files.sweep([files.path("aa", ".png")])
+    files.sweep([files.path("aa", ".png")], [])
     assert [path.name for path in files.folder.iterdir()] == ["aa.png"]
 
 
