@@ -77,17 +77,22 @@ def test_a_system_without_open_folders_follows_no_link_either(tmp_path: Path, mo
             folder.below("secret")
 
 
+def write_and_drop(turn: Turn, whole_bytes: int) -> None:
+    """Write four bytes of a part, and drop it."""
+    taken = turn.take()
+    assert taken
+    taken.begin("one", whole_bytes)
+    taken.write(b"film")
+    taken.drop()
+    turn.leave()
+
+
 def test_a_part_that_windows_removes_only_when_it_is_closed_is_there_for_those_who_waited(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "unlink", refusing(os.unlink))
     part, waiting = Turn(tmp_path, "req_1"), Turn(tmp_path, "req_1")
-    taken = part.take()
-    assert taken
-    taken.begin("one", 4)
-    taken.write(b"film")
-    taken.drop()
-    part.leave()
+    write_and_drop(part, whole_bytes=4)
     found = waiting.take()
     assert found
     assert (found.is_whole, b"".join(found.pieces())) == (True, b"film")
@@ -100,11 +105,5 @@ def test_windows_empties_a_part_that_is_of_no_use_and_removes_it_at_its_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "unlink", refusing(os.unlink))
-    turn = Turn(tmp_path, "req_1")
-    taken = turn.take()
-    assert taken
-    taken.begin("one", 9)
-    taken.write(b"film")
-    taken.drop()
-    turn.leave()
+    write_and_drop(Turn(tmp_path, "req_1"), whole_bytes=9)
     assert list(tmp_path.iterdir()) == []

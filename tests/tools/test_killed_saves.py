@@ -147,9 +147,15 @@ async def test_a_saver_that_is_killed_between_the_file_and_the_ledger_leaves_one
 
 @asynccontextmanager
 async def two_calls(
-    sandbox: Library, place: dict[str, str], tmp_path: Path
-) -> AsyncGenerator[tuple[subprocess.Popen[str], subprocess.Popen[str]]]:
-    """Ask two processes for one video; gives the one whose transfer is under way, and the other, which waits for that."""
+    place: dict[str, str], tmp_path: Path
+) -> AsyncGenerator[tuple[Library, list[bool], subprocess.Popen[str], subprocess.Popen[str]]]:
+    """Ask two processes for one video.
+
+    Gives the provider, a list that lets it send once it holds anything, the process whose transfer is under way, and the other,
+    which waits for that.
+    """
+    sandbox, is_released = Library(tiny_film, queue_seconds=0, work_seconds=0), list[bool]()
+    sandbox.may_send = is_released.copy
     piped: dict[str, Any] = {"stdout": subprocess.PIPE}
     async with finished(sandbox, place) as (_, environment, task_id):
         elsewhere, command = elsewhere_of(environment, tmp_path), [*DOWNLOADER, task_id, ""]
@@ -159,15 +165,13 @@ async def two_calls(
             with running("the second call", command, env=elsewhere, **piped) as other:
                 assert other.stdout
                 assert await anyio.to_thread.run_sync(other.stdout.readline) == WAITS
-                yield one, other
+                yield sandbox, is_released, one, other
 
 
 async def test_two_processes_that_are_asked_at_once_transfer_a_video_once(
     place: dict[str, str], kept: Callable[[], list[str]], tmp_path: Path
 ) -> None:
-    sandbox, is_released = Library(tiny_film, queue_seconds=0, work_seconds=0), list[bool]()
-    sandbox.may_send = is_released.copy
-    async with two_calls(sandbox, place, tmp_path) as (one, other):
+    async with two_calls(place, tmp_path) as (sandbox, is_released, one, other):
         is_released.append(True)
         answers = [await anyio.to_thread.run_sync(answer, process) for process in (one, other)]
     assert len(kept()) == 1
@@ -181,9 +185,7 @@ async def test_two_processes_that_are_asked_at_once_transfer_a_video_once(
 async def test_a_process_that_is_killed_in_a_transfer_is_replaced_when_its_claim_ends(
     place: dict[str, str], kept: Callable[[], list[str]], tmp_path: Path
 ) -> None:
-    sandbox, is_released = Library(tiny_film, queue_seconds=0, work_seconds=0), list[bool]()
-    sandbox.may_send = is_released.copy
-    async with two_calls(sandbox, place, tmp_path) as (one, other):
+    async with two_calls(place, tmp_path) as (sandbox, is_released, one, other):
         one.kill()
         saved = await anyio.to_thread.run_sync(answer, other)
         is_released.append(True)
