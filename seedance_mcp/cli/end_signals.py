@@ -44,6 +44,7 @@ def _handled(number: signal.Signals) -> Generator[None]:
 
 
 def _interrupt(number: int, _: object) -> None:
-    if signal.Signals(number).name == "SIGHUP":  # system and shell both send it; a second interrupt would wait for nothing
+    hang_up = signal.Signals.__members__.get("SIGHUP")  # Windows has none
+    if number == hang_up:  # system and shell both send it; a second interrupt would wait for nothing
         signal.signal(number, signal.SIG_IGN)
     signal.raise_signal(signal.SIGINT)
