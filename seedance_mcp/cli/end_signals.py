@@ -16,7 +16,15 @@ def end_signals(system: str = os.name) -> list[signal.Signals]:
     Args:
         system: The system, as in `os.name`.
     """
-    names = ("SIGTERM", "SIGBREAK") if system == "nt" else ("SIGTERM", "SIGHUP")
+    return _known("SIGTERM", "SIGBREAK") if system == "nt" else _known("SIGTERM", "SIGHUP")
+
+
+def hang_ups() -> list[signal.Signals]:
+    """Give the signal of a closed terminal; Windows has none."""
+    return _known("SIGHUP")
+
+
+def _known(*names: str) -> list[signal.Signals]:
     return [signal.Signals[name] for name in names if name in signal.Signals.__members__]
 
 
@@ -44,7 +52,6 @@ def _handled(number: signal.Signals) -> Generator[None]:
 
 
 def _interrupt(number: int, _: object) -> None:
-    hang_up = signal.Signals.__members__.get("SIGHUP")  # Windows has none
-    if number == hang_up:  # system and shell both send it; a second interrupt would wait for nothing
+    if number in hang_ups():  # system and shell both send it; a second interrupt would wait for nothing
         signal.signal(number, signal.SIG_IGN)
     signal.raise_signal(signal.SIGINT)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import anyio
 
 from seedance_mcp.cli import telemetry
-from seedance_mcp.cli.end_signals import end_signals, ended_like_an_interrupt
+from seedance_mcp.cli.end_signals import end_signals, ended_like_an_interrupt, hang_ups
 from seedance_mcp.cli.loading import without_garbage_collection
 from seedance_mcp.cli.running import read_settings
 from seedance_mcp.instant.opening import Opening
@@ -43,7 +43,7 @@ def serve_http(transport: Literal["http", "sse"], place: Place, *, keep: bool = 
     from seedance_mcp.server import http  # noqa: PLC0415 - stdio does not need it
 
     settings = _prepared(keep=keep)
-    with telemetry.exported():
+    with telemetry.exported(), ended_like_an_interrupt(hang_ups()):  # uvicorn takes all the others itself
         anyio.run(http.serve_http, settings, transport, place)
 
 
