@@ -25,7 +25,8 @@ _SOUND_SAMPLES = 1024
 _CHORD_HERTZ = (220.0, 277.18, 329.63)
 _BAND = (0, 0, 0, 120)
 """Behind the text; what is below it stays visible."""
-_FADE_SECONDS = 0.4
+_CLEAR_SECONDS, _FADE_SECONDS = 0.25, 0.25
+"""How long no text is seen at both ends, and how long it takes to appear: two films joined by a crossfade never show both texts."""
 _LOUDNESS = 2000
 """Amplitude of one tone; 32,767 is the loudest."""
 
@@ -82,9 +83,9 @@ def _frames(order: Order, pictures: list[Image.Image]) -> Iterator[Image.Image]:
 
 
 def _seen(number: int, order: Order) -> float:
-    """Give how much of the text is to be seen: none in the first and last frame, from which a film is continued."""
-    edge = min(number, order.frames - 1 - number) / order.frames_per_second
-    return min(1.0, edge / _FADE_SECONDS)
+    """Give how much of the text is to be seen: none at the ends, where films are continued and joined."""
+    edge_seconds = min(number, order.frames - 1 - number) / order.frames_per_second
+    return min(1.0, max(0.0, edge_seconds - _CLEAR_SECONDS) / _FADE_SECONDS)
 
 
 def _font(height_px: int) -> Any:

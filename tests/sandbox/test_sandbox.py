@@ -37,9 +37,13 @@ def picture(colour: str, size: tuple[int, int] = (64, 36)) -> bytes:
 
 
 def film(body: dict[str, Any], *pictures: bytes) -> tuple[Any, list[Image.Image]]:
+    container, frames = all_of(body, *pictures)
+    return container, [frames[0], frames[len(frames) // 2], frames[-1]]
+
+
+def all_of(body: dict[str, Any], *pictures: bytes) -> tuple[Any, list[Image.Image]]:
     container: Any = av.open(io.BytesIO(render(order_of(EDITION, {"prompt": "a fox", **body}), list(pictures))))
-    frames: list[Any] = list(container.decode(video=0))
-    return container, [frame.to_image() for frame in (frames[0], frames[len(frames) // 2], frames[-1])]
+    return container, [frame.to_image() for frame in container.decode(video=0)]
 
 
 @pytest.mark.slow
@@ -113,6 +117,14 @@ def test_a_film_moves_and_its_first_frame_is_the_given_picture_without_text(give
     if given:
         shown: Any = first
         assert _difference(shown.resize((640, 360)), drawn) < 3
+
+
+@pytest.mark.slow
+def test_the_text_leaves_before_a_crossfade_is_half_over_so_that_two_are_never_seen_together() -> None:
+    _, frames = all_of({"model": "seedance2.0-md", "duration": 1}, picture("lime"))
+    shown: list[float] = [_difference(frame, frames[0]) for frame in frames]
+    assert max(shown[:7] + shown[-7:]) < 1 < shown[8]
+    assert shown[-9] > 1
 
 
 @pytest.mark.slow
