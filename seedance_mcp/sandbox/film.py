@@ -26,7 +26,7 @@ _CHORD_HERTZ = (220.0, 277.18, 329.63)
 _BAND = (0, 0, 0, 120)
 """Behind the text; what is below it stays visible."""
 _CLEAR_SECONDS, _FADE_SECONDS = 0.25, 0.25
-"""How long no text is seen at both ends, and how long it takes to appear: two films joined by a crossfade never show both texts."""
+"""How long no text is seen at both ends, and how long it takes to appear: a crossfade of two films never shows both texts."""
 _LOUDNESS = 2000
 """Amplitude of one tone; 32,767 is the loudest."""
 

@@ -24,7 +24,7 @@ from seedance_mcp.errors import (
 from seedance_mcp.money import gate
 from seedance_mcp.money.policy import is_of_unknown_outcome
 from seedance_mcp.money.prices import Estimate, billed_video
-from seedance_mcp.money.records import JUDGED_AFTER_SECONDS, NewRequest, Record
+from seedance_mcp.money.records import JUDGED_AFTER_SECONDS, NewRequest, Record, Reservation
 from seedance_mcp.task import ProviderTask
 from seedance_mcp.tools import refusals
 from seedance_mcp.tools.arguments import CreateVideo
@@ -58,8 +58,8 @@ async def create_video(session: Session, arguments: CreateVideo, caller: Caller)
         OutcomeUnknown: The request was sent and its answer was lost; it may have been charged.
         SeedanceError: We or the provider refused the request; `charged` says whether money went.
     """
-    request, options = arguments.request, arguments.options
-    if options.dry_run:
+    request = arguments.request
+    if arguments.options.dry_run:
         estimate, warnings = await _priced(session, request)
         return _estimated(await _would_send(session, arguments, estimate, warnings), estimate)
     try:
@@ -68,17 +68,7 @@ async def create_video(session: Session, arguments: CreateVideo, caller: Caller)
     except SeedanceError as refusal:  # the gate enters those that come later
         await refusals.enter(session, refusal, request.model)
         raise
-    drift = await _settle_what_can_be(session)
-    admission = gate.Gate(
-        *(session.settings, session.ledger, session.now, session.shared.refusals),
-        *(caller.ask, caller.reply, drift, session.principal),
-    )
-    labels = options.model_dump(include={"allow_duplicate", "confirm_token", "project", "take"})
-    admit = partial(admission.admit, request, estimate, **labels)
-    found = await admit()
-    if not found.is_new and is_of_unknown_outcome(found.record) and _is_quiet(session, found.record):
-        await reconcile_account(session)
-        found = await admit()
+    found = await _admitted(session, arguments, estimate, caller)
     if not found.is_new:
         told = _UNSETTLED if is_of_unknown_outcome(found.record) else _REPEATED
         return (await session.view(found.record, [*warnings, told])).model_copy(update={"deduplicated": True})
@@ -86,6 +76,27 @@ async def create_video(session: Session, arguments: CreateVideo, caller: Caller)
     with anyio.CancelScope(shield=True):  # a request that was sent is recorded, whatever the caller does
         record = await _send(session, record, request)
     return _estimated(await _told(session, record, warnings), estimate)
+
+
+async def _admitted(session: Session, arguments: CreateVideo, estimate: Estimate, caller: Caller) -> Reservation:
+    """Pass the gate; where an equal request is of unknown outcome, learn its fate from the balance and pass again."""
+    admission = gate.Gate(
+        session.settings,
+        session.ledger,
+        session.now,
+        session.shared.refusals,
+        caller.ask,
+        caller.reply,
+        await _settle_what_can_be(session),
+        session.principal,
+    )
+    labels = arguments.options.model_dump(include={"allow_duplicate", "confirm_token", "project", "take"})
+    admit = partial(admission.admit, arguments.request, estimate, **labels)
+    found = await admit()
+    if found.is_new or not is_of_unknown_outcome(found.record) or not _is_quiet(session, found.record):
+        return found
+    await reconcile_account(session)
+    return await admit()
 
 
 async def _priced(session: Session, request: VideoRequest) -> tuple[Estimate, list[str]]:
