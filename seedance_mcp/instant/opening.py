@@ -260,7 +260,7 @@ def _holds_objects(name: str, able: Any) -> bool:
 
 
 def _is_told(meta: Any) -> bool:
-    """Whether the real server would certainly read what a message tells beside its parameters."""
+    """Whether the real server would certainly read the description that a message carries of itself."""
     if not _is_object(meta):
         return False
     token, others = meta.get("progressToken"), meta.keys() - {_VERSION, _CLIENT, _CAPABILITIES}
