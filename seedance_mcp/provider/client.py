@@ -287,9 +287,8 @@ class ProviderClient:
             async with self._http.stream(method, path, headers=headers, **options) as response:
                 status = response.status_code
                 body = await read_body(response)
-                headers = response.headers
                 self.on_answer(Heard(method, path, options.get("content"), status, body))
-                return Reply(status, body, _retry_after(headers.get("Retry-After")), _origin(response))
+                return Reply(status, body, _retry_after(response.headers.get("Retry-After")), _origin(response))
         finally:
             self.on_exchange(Exchange(method, path, status, anyio.current_time() - began))
 
