@@ -65,12 +65,11 @@ def list_of_models(
     *,
     observed: Sequence[Observed] = (),
     with_schema: bool = False,
-    sandbox: bool = False,
 ) -> ModelList:
     """Give rows of the catalogue as agents read them, with what was observed of them."""
     infos = [model_info(edition, model, prices, observed, with_schema=with_schema) for model in models]
     as_of = prices.live_as_of
-    return ModelList(edition=edition.name, currency=edition.currency, prices_as_of=as_of, models=[*infos], sandbox=sandbox)
+    return ModelList(edition=edition.name, currency=edition.currency, prices_as_of=as_of, models=[*infos])
 
 
 def model_info(
