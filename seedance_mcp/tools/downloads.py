@@ -184,7 +184,7 @@ async def preview_video(session: Session, arguments: PreviewVideo, caller: Calle
         DownloadFailed: There is no video yet, or it cannot be fetched or shown.
     """
     named = [*([arguments.task_id] if arguments.task_id else []), *(arguments.task_ids or [])]
-    task_ids = [task_id for place, task_id in enumerate(named) if task_id not in named[:place]][:4]
+    task_ids = [*dict.fromkeys(named)][:4]
     if not task_ids:
         raise InvalidRequest("task_id is missing; allowed: task_id, or up to four task_ids.", field="task_id")
     if not decoder.is_installed():
