@@ -414,6 +414,14 @@ def test_every_recipe_has_a_sentence_and_only_known_commands() -> None:
     assert set(re.findall(r"(?:{{ bin }}|entry: \.venv/bin)/([\w-]+)", JUSTFILE + hooks)) <= known
 
 
+def test_the_commands_for_agents_are_those_of_the_recipes() -> None:
+    bodies = {name: re.findall(r"`(.*?)`", _commands(body)) for _, name, body in RECIPE.findall(JUSTFILE)}
+    told = re.findall(r"^(\S.*?) +# (?:or: )?just ([a-z-]+)", (TOP / "AGENTS.md").read_text("utf-8"), re.MULTILINE)
+    assert {name for _, name in told} == {"setup", "fix", "test", "types", "docs", "test-all"}
+    for line, name in told:
+        assert set(line.split(" && ")) <= set(bodies[name])
+
+
 def test_the_workflow_runs_the_gate_on_every_python_of_the_classifiers() -> None:
     workflow = (TOP / ".github/workflows/gate.yml").read_text("utf-8")
     (versions,) = re.findall(r"python: \[(.+)\]", workflow)
