@@ -21,6 +21,7 @@ from seedance_mcp.server.http_door import HEALTH_PATH, READY_PATH
 from seedance_mcp.server.oauth import METADATA_PATH
 from seedance_mcp.settings import Settings
 from seedance_mcp.tools.links import FILES, UPLOADS
+from seedance_mcp.tools.sent_files import UPLOAD_MOST_BYTES
 
 TOP = Path(__file__).parent.parent
 KNOWN = {f"SEEDANCE_{name.upper()}" for name in Settings.model_fields}
@@ -73,6 +74,7 @@ def test_the_manifests_fit_each_other_and_the_program() -> None:
     (path,) = rule["http"]["paths"]
     assert path["backend"]["service"]["name"] == MANIFESTS["Service"]["metadata"]["name"]
     assert all(each.startswith(path["path"]) for each in (MCP_PATH, FILES, UPLOADS, METADATA_PATH))
+    assert f"{UPLOAD_MOST_BYTES >> 20}m" in MANIFESTS["Ingress"]["metadata"]["annotations"].values()
     assert MANIFESTS["Ingress"]["spec"]["tls"][0]["hosts"] == [rule["host"]]
     assert {"name": "SEEDANCE_PUBLIC_URL", "value": f"https://{rule['host']}"} in SERVER["env"]
     assert "SEEDANCE_API_KEY" not in {each["name"] for each in SERVER["env"]}

@@ -14,6 +14,7 @@ from seedance_mcp.media import decoder
 from seedance_mcp.money import audit, policy, prices, records, sql_ledger
 from seedance_mcp.money.stores import postgres
 from seedance_mcp.polling import schedule, shared
+from seedance_mcp.provider import result_download
 from seedance_mcp.server import http_connections, http_principals, metrics, notices, oauth, parked_calls
 from seedance_mcp.storage import part_files, upload_files
 from seedance_mcp.tools import auto_save, cast, gallery, links, other_processes, saving, sent_files, tasks
@@ -49,7 +50,10 @@ FIGURES: list[tuple[str, Callable[[], str]]] = [
     ),
     ("docs/film.md", lambda: f"at most {shared.TASKS_AT_MIN_INTERVAL} times in one minimum poll interval"),
     ("docs/film.md", lambda: f"{spelt(part_files.PARTS_MOST)} parts at most"),
-    ("docs/film.md", lambda: f"500 MB and {saving.DEADLINE_SECONDS / MINUTE:.0f} minutes are the most"),
+    (
+        "docs/film.md",
+        lambda: f"{result_download.MOST_BYTES // 10**6} MB and {saving.DEADLINE_SECONDS / MINUTE:.0f} minutes are the most",
+    ),
     ("docs/film.md", lambda: f"the newest {gallery.SHOWN_MOST:,} requests and films"),
     ("docs/film.md", lambda: {DAY: "less than a day to live"}[tasks.EXPIRES_SOON_SECONDS]),
     ("docs/models.md", lambda: editions("2026-07", "2026-09")),
