@@ -304,6 +304,8 @@ def test_every_documented_command_is_accepted_by_the_parser(path: Path) -> None:
 
 def test_links_carry_the_entries_that_install_writes_and_are_shown_once_the_package_is_published() -> None:
     assert ("config=" in CLIENTS_PAGE.read_text("utf-8")) is PUBLISHED
+    assert ("not on the package index yet" in README.read_text("utf-8")) is not PUBLISHED
+    assert ("it is not published" in (TOP / "llms-install.md").read_text("utf-8")) is not PUBLISHED
     for client, sandbox in LINKED:
         url = link(client, sandbox)
         query = parse_qs(urlsplit(url).query)
