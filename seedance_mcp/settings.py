@@ -343,7 +343,7 @@ class Settings(BaseSettings):
     poll_floor_seconds: Annotated[float | None, Field(ge=0.001, le=3600), _allowed("a number from 0.001 to 3600")] = None
     """Minimum poll interval of one task, in seconds: 5, or 0.2 on loopback."""
     http_tokens: SecretStr | None = None
-    """`name:token` pairs for the HTTP transports, comma separated; without them or OAuth they listen only on loopback."""
+    """`name:token` pairs for the HTTP transports, comma separated; without any token or OAuth they listen only on loopback."""
     http_oauth_issuer: Annotated[str | None, AfterValidator(lambda url: url and _identifier(url))] = None
     """The OAuth authorization server whose access tokens the HTTP transports accept, exactly as it writes its own URL."""
     http_oauth_audience: Annotated[str | None, AfterValidator(lambda url: url and _identifier(url))] = Field(

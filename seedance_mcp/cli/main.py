@@ -67,7 +67,7 @@ def parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="serve MCP (the default, over stdio)")
     serve.add_argument("--transport", choices=["stdio", "http", "sse"], default="stdio", help="default: stdio")
     serve.add_argument(
-        "--host", default="127.0.0.1", help="address to listen on; outside loopback, tokens or an OAuth issuer must be set"
+        "--host", default="127.0.0.1", help="address; outside loopback, tokens, an OAuth issuer or principals are needed"
     )
     serve.add_argument("--port", type=int, default=8931, help="port of http and sse; default: 8931")
     serve.add_argument("--tls-certificate", help="PEM file; with --tls-key the server speaks https")
@@ -92,7 +92,11 @@ def _add_provider(commands: Any) -> None:
     sandbox = commands.add_parser("sandbox", help="run only the sandbox, an imitation of the provider, on loopback")
     sandbox.add_argument("--port", type=int, default=8930, help="default: 8930; 0 takes a free one")
     sandbox.add_argument(
-        *("--fault", "--mood"), action="append", default=[], metavar="NAME[:PATH[:TIMES]]", help="misbehave on purpose"
+        *("--fault", "--mood"),
+        action="append",
+        default=[],
+        metavar="NAME[:PATH[:TIMES]]",
+        help="misbehave on purpose; an unknown name lists all",
     )
     sandbox.add_argument("--pace", choices=["quick", "real"], default="quick", help="real: as long as published making times")
     sandbox.add_argument("--cassette", help="replay the answers in a file that `seedance-mcp verify` wrote")
@@ -175,7 +179,7 @@ def _add_setup(commands: Any) -> None:
         "--key-from-env", action="store_true", help="write the key into the file; only for a client that has no other way"
     )
     install.add_argument("--dry-run", action="store_true", help="show the change and write nothing")
-    install.add_argument("--undo", action="store_true", help="remove the entry")
+    install.add_argument("--undo", action="store_true", help="take the entry out again")
     install.add_argument(
         "--command",
         nargs=argparse.REMAINDER,

@@ -215,7 +215,8 @@ def cause_text(words: str) -> str:
     """Explain a cause by its name, or the words with which the provider refused a request or failed a task, in three lines."""
     named: dict[str, Cause] = {each: each for each in ADVICE_FOR_FAILED_TASK}
     cause, recorded, again, remedy = _cause_row(named.get(words.strip()) or cause_of(words))
-    return f"Cause: {cause.strip('`')} (such as {recorded})\nThe same request again: {again}\nWhat to do: {remedy}"
+    words_told = "no words that are known" if cause == "`unknown`" else f"such as {recorded}"
+    return f"Cause: {cause.strip('`')} ({words_told})\nThe same request again: {again}\nWhat to do: {remedy}"
 
 
 def _count(most: int) -> str:

@@ -407,10 +407,12 @@ async def get_asset(session: Session, arguments: GetAsset, caller: Caller) -> As
     """Ask where the review of one asset stands; a refused asset is a normal result with `status` failed.
 
     Raises:
-        InvalidRequest: The reference is no asset, the model's route has no review, or the asset passed that of other routes.
+        InvalidRequest: The reference is no asset, the model's route has no review, the asset passed that of other routes, or
+            no model is named and the asset was not brought from here.
         AssetRejected: The provider has no such asset.
     """
-    model = find_model(session.edition, arguments.model)
+    known = await session.ledger.media(arguments.reference)
+    model = find_model(session.edition, arguments.model or _reviewed_for(session.edition, known))
     if arguments.reference.startswith("@"):
         return await _fresh(session, model, arguments.reference, caller)
     asset_id = arguments.reference.removeprefix("asset://")
@@ -422,7 +424,6 @@ async def get_asset(session: Session, arguments: GetAsset, caller: Caller) -> As
             field="reference",
             allowed=allowed,
         )
-    known = await session.ledger.media(arguments.reference)
     if known and known.review and known.review != model.route.review:
         raise _reviewed_elsewhere(session.edition.reviewed_by(known.review), model, known.reference)
     try:
@@ -434,6 +435,12 @@ async def get_asset(session: Session, arguments: GetAsset, caller: Caller) -> As
             field="reference",
         ) from error
     return _asset(session, model, review, known)
+
+
+def _reviewed_for(edition: Edition, known: Media | None) -> str | None:
+    """Name a model whose route takes an asset by the review that it passed; `None` where no review is known."""
+    routes = edition.reviewed_by(known.review) if known and known.review else ()
+    return edition.models_of(routes[0])[0].name if routes else None
 
 
 def _reviewed_elsewhere(routes: Sequence[Route], model: Model, reference: str) -> InvalidRequest:
