@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
@@ -228,6 +229,17 @@ async def test_a_video_that_turns_out_too_large_is_dropped(open_world: OpenWorld
     async with open_world(sandbox=host(announces=False, alter=huge), most_bytes=150_000) as world:
         task_id = await cut(world)
         assert "larger than 150000 bytes" in (await download(world, task_id)).text
+        assert parts(world) == []
+
+
+async def test_a_part_whose_link_has_expired_goes_with_the_next_download(open_world: OpenWorld) -> None:
+    async with open_world(sandbox=host(ends_at=[CUT])) as world:
+        await cut(world)
+        (part,) = parts(world)
+        os.utime(part, (0, 0))
+        other = (await world.create(prompt="a hare"))["task_id"]
+        await world.call("wait_for_video", {"task_id": other})
+        assert content(await download(world, other)) == FILM
         assert parts(world) == []
 
 
