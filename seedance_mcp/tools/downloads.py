@@ -92,9 +92,14 @@ async def _downloaded(
 async def _saved_before(session: Session, record: Record, wanted: str | None) -> SavedVideo | None:
     """Give the video that is saved already, if its bytes are still there."""
     saved = (await session.ledger.get(record.request_id)).saved
-    if saved is None or not await anyio.to_thread.run_sync(session.video_store.holds, Stored(*saved)):
+    if saved is None or not await _is_held(session, saved):
         return None
     return _saved_video(session, record, saved, wanted)
+
+
+async def _is_held(session: Session, saved: Saved) -> bool:
+    """Say whether the bytes of a saved video are still there."""
+    return await anyio.to_thread.run_sync(session.video_store.holds, Stored(*saved))
 
 
 @asynccontextmanager
@@ -239,11 +244,13 @@ def _decoded(job: str, argument: str, file: BinaryIO) -> dict[str, Any]:
 
 
 async def finished_record(session: Session, task_id: str) -> Record:
-    """Give the record of a film, or of a finished video with a link; raises `DownloadFailed` where there is none."""
+    """Give the record of a film, or of a finished video that is saved or has a link; raises `DownloadFailed` where none is."""
     record, task = await session.ledger.find(task_id), None
     if record and record.parts:
         return record
     if record is None or record.status != "completed" or record.video_url is None or session.settings.sandbox:
+        if record and record.saved and await _is_held(session, record.saved):
+            return record  # no provider need know of it any more
         task = await poll_task(session, record, task_id)
         record = await session.ledger.get(task.request_id)
     if record.status in {"failed", "cancelled", "unknown"}:
@@ -263,7 +270,7 @@ def _without_file(film: Record) -> DownloadRefused:
 
 def _without_link(task: Task) -> DownloadFailed:
     """Make the error that a finished video came without a usable link; it says when to ask again, and what there is."""
-    told = " ".join(task.warnings)
+    told = " ".join(task.warnings) if task.saved_path is None else "What was saved of it is not there any more."
     if task.next is None:
         return DownloadRefused(f"{told} No link is to be expected any more: show the provider the task_id, {task.task_id}.")
     seconds = task.next.after_seconds
