@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import shutil
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext, suppress
 from pathlib import PurePath
 from typing import Any, BinaryIO
 
@@ -189,7 +189,7 @@ async def preview_video(session: Session, arguments: PreviewVideo, caller: Calle
         DownloadFailed: There is no video yet, or it cannot be fetched or shown.
     """
     named = [*([arguments.task_id] if arguments.task_id else []), *(arguments.task_ids or [])]
-    task_ids = [task_id for place, task_id in enumerate(named) if task_id not in named[:place]][:4]
+    task_ids = [*dict.fromkeys(named)][:4]
     if not task_ids:
         raise InvalidRequest("task_id is missing; allowed: task_id, or up to four task_ids.", field="task_id")
     if not decoder.is_installed():
@@ -200,7 +200,8 @@ async def preview_video(session: Session, arguments: PreviewVideo, caller: Calle
     shown: list[Shown] = []
     sheets: list[bytes] = []
     for task_id in task_ids:
-        record = await _shown_record(session, task_id, is_alone=len(task_ids) == 1)
+        with blamed_on(task_id) if len(task_ids) > 1 else nullcontext():
+            record = await finished_record(session, task_id)
         if any(record.task_id == each.task_id for each in shown):  # it was named by its request too
             continue
         async with open_video(session, record, caller) as file:
@@ -210,14 +211,13 @@ async def preview_video(session: Session, arguments: PreviewVideo, caller: Calle
     return Preview(shown=shown, sheet=await anyio.to_thread.run_sync(_stacked, sheets))
 
 
-async def _shown_record(session: Session, task_id: str, *, is_alone: bool) -> Record:
-    """Give the record of a finished video; a refusal names the task where several were asked for."""
+@contextmanager
+def blamed_on(name: str) -> Generator[None]:
+    """Name the one of several videos that is not there or cannot be fetched."""
     try:
-        return await finished_record(session, task_id)
+        yield
     except (DownloadFailed, TaskNotFound) as error:
-        if is_alone:
-            raise
-        raise type(error)(f"{task_id}: {error.message}") from error
+        raise type(error)(f"{name}: {error.message}") from error
 
 
 def _stacked(sheets: list[bytes]) -> bytes:

@@ -255,6 +255,15 @@ async def test_a_saved_video_is_given_again_without_fetching_while_its_bytes_are
     assert len(host.seen) == 3
 
 
+async def test_a_finished_video_whose_link_lives_comes_home_while_the_provider_answers_nothing(open_world: OpenWorld) -> None:
+    async with open_world(sandbox=library()) as world:
+        task_id = await finished(world)
+        world.sandbox.faults = [Fault("unauthorized", "/videos", 99)]
+        await anyio.sleep(600)
+        saved = await world.call("download_video", {"task_id": task_id})
+        assert path_of(saved).read_bytes() == FILM
+
+
 async def test_a_saved_video_needs_neither_its_link_nor_a_provider_that_knows_it(
     open_world: OpenWorld, open_ledger: OpenLedger
 ) -> None:
