@@ -249,8 +249,25 @@ async def _has_principals(settings: Settings) -> bool:
         return bool(await shared.ledger.registered())
 
 
+def _load(config: uvicorn.Config, place: Place) -> None:
+    """Read what a server needs; raises `NotConfigured` where its certificate and key are none."""
+    try:
+        if place.key and not place.certificate:
+            raise FileNotFoundError("no certificate is given")
+        config.load()
+    except OSError as error:  # what TLS cannot use is one too
+        raise NotConfigured(
+            f"--tls-certificate {place.certificate} and --tls-key {place.key} cannot be used ({error}); allowed: PEM files "
+            "of a certificate and its private key, or none. Nothing is served."
+        ) from error
+
+
 async def serve_http(settings: Settings, transport: Transport, place: Place) -> None:
-    """Serve until a signal comes and the running calls have ended; writes the server's URL to standard error at the start."""
+    """Serve until a signal comes and the running calls have ended; writes the server's URL to standard error at the start.
+
+    Raises:
+        NotConfigured: Other machines reach the host and nobody has a token, or the certificate or its key cannot be used.
+    """
     has_principals = needs_principals(settings, place.host) and await _has_principals(settings)
     app = build_http_app(settings, transport, place.host, has_principals=has_principals)
     most = connections_allowed()
@@ -267,6 +284,7 @@ async def serve_http(settings: Settings, transport: Transport, place: Place) -> 
         ssl_keyfile=place.key,
         timeout_graceful_shutdown=1,
     )
+    _load(config, place)
     path = MCP_PATH if transport == "http" else "/sse"
     scheme = "https" if place.certificate else "http"
     announce(f"{scheme}://{bracketed(place.host)}:{place.port}{path}")

@@ -364,3 +364,18 @@ def test_no_encoding_of_a_pipe_ends_a_command(tmp_path: Path, encoding: str, com
     told = (tmp_path / "file").read_bytes().decode(encoding)
     if command == "tasks":
         assert ("狐狸" if encoding in {"cp936", "utf-8"} else "\\u72d0\\u72f8") in told
+
+
+@pytest.mark.parametrize(
+    "words", [["--tls-certificate", "MISSING", "--tls-key", "MISSING"], ["--tls-certificate", "NONE"], ["--tls-key", "NONE"]]
+)
+def test_a_certificate_that_cannot_be_used_is_named_and_nothing_is_served(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    monkeypatch.setenv("SEEDANCE_DATA_DIR", str(tmp_path / "data"))
+    (tmp_path / "NONE").write_text("no PEM")
+    paths = [str(tmp_path / each) if each.isupper() else each for each in words]
+    assert main.main(["serve", "--transport", "http", "--port", "0", *paths]) == 2
+    told = capsys.readouterr().err
+    assert "allowed: PEM files of a certificate and its private key, or none. Nothing is served." in told
+    assert "http" not in told
