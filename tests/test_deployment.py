@@ -102,6 +102,7 @@ def test_the_image_installs_only_what_its_lock_names_with_hashes() -> None:
     assert _names(wanted) <= locked("image.lock")
     assert _names(project["build-system"]["requires"]) <= locked("build.lock")
     installed = re.findall(r"pip (?:download|install|wheel) .*", DOCKERFILE)
+    assert installed
     assert all("--require-hashes" in each or "--no-index" in each or "--no-deps" in each for each in installed)
 
 

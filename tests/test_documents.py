@@ -445,4 +445,6 @@ def test_the_workflow_of_a_release_does_what_the_recipes_do() -> None:
     (bundled,) = re.findall(r"run: seedance-mcp (bundle .+)", workflow)
     assert main.parser().parse_args(bundled.split())
     assert f"`seedance-mcp {bundled}`" in RELEASE
-    assert all(word in RELEASE for word in re.findall(r"(?:name|environment): (release|pypi)\b", workflow))
+    assert {"release", "pypi"} == set(re.findall(r"(?:name|environment): (release|pypi)\b", workflow))
+    assert "release" in RELEASE
+    assert "pypi" in RELEASE

@@ -20,7 +20,7 @@ from seedance_mcp.cli.running import EXIT_FAILED, read_settings, run
 from seedance_mcp.errors import InvalidRequest, TaskNotFound
 from seedance_mcp.money.ledger import Ledger, open_ledger
 from seedance_mcp.money.policy import spent
-from seedance_mcp.money.records import Film, Page, SumBy, Totals, Verdict
+from seedance_mcp.money.records import Page, SumBy, Totals, Verdict
 from seedance_mcp.money.sums import add_up
 from seedance_mcp.settings import Settings
 from seedance_mcp.tools.times import read_time
@@ -312,17 +312,11 @@ async def _print_tasks(options: argparse.Namespace) -> None:
         limit = max(options.limit, 0)
         views = (await _views(ledger, options.principal)).values()
         pages = [await each.page(limit=limit) for each in views]
-        films = [(film, await _cost_of(view, film)) for view in views for film in await view.films(limit)]
+        films = [(film, spent(await view.get(film.film_id))) for view in views for film in await view.films(limit)]
     records = sorted((record for page in pages for record in page.records), key=lambda each: each.created_at, reverse=True)
     _show(tables.tasks_table(Page(records[:limit], sum(page.total for page in pages))))
     if films:
         _show(f"\n{tables.films_table(films)}")
-
-
-async def _cost_of(ledger: Ledger, film: Film) -> Decimal:
-    """Add up what the parts of a film cost; one that was used twice cost once."""
-    found = [await ledger.find(task_id) for task_id in dict.fromkeys(film.parts)]
-    return sum((spent(record) for record in found if record), Decimal(0))
 
 
 def _spending(options: argparse.Namespace) -> None:

@@ -59,7 +59,7 @@ class ParkedCall:
         self._meter, self._is_stream_open = Meter(), False
         self._work: Work | None = None
         self._token: types.ProgressToken | None = None
-        self._said_at = 0.0
+        self._said_at = anyio.current_time()
         self.address: str | None = None
         self.answer: Answer | None = None
         """What the tool said; `None` until the work is done."""
@@ -84,7 +84,6 @@ class ParkedCall:
         """Do the work, if the call was parked; says whether there is an answer, and a client for it."""
         if self._work is None:
             return False
-        self._said_at = anyio.current_time()
         with suppress(_HungUp):
             self.answer = await self._work()
         return self.answer is not None

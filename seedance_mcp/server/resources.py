@@ -83,9 +83,8 @@ async def read_resource(session: Session, uri: str) -> ResourceText:
 
 async def models_json(session: Session) -> str:
     """Give the whole catalogue as JSON."""
-    return views.list_of_models(
-        session.edition, session.edition.models, session.prices, sandbox=session.settings.sandbox
-    ).model_dump_json()
+    listed = views.list_of_models(session.edition, session.edition.models, session.prices)
+    return listed.model_copy(update={"sandbox": session.settings.sandbox}).model_dump_json()
 
 
 async def model_json(session: Session, name: str) -> str:

@@ -35,7 +35,6 @@ class PartFile:
     def __init__(self, path: Path, file: BinaryIO) -> None:
         """Take an open, locked file and read what an earlier transfer left in it."""
         self._path, self._file, self._is_wanted = path, file, True
-        self.size_bytes, self.mark, self.announced_bytes = 0, "", None
         header = _read_header(file)
         self.mark: str = header.get("mark", "")
         self.announced_bytes: int | None = header.get("announced_bytes")
@@ -83,10 +82,8 @@ class PartFile:
     def close(self) -> None:
         """Unlock the file; it stays where a later transfer can continue it, and else for those who wait with it open."""
         is_left = self._is_wanted and bool(self.mark and self.size_bytes)
-        with suppress(OSError):  # on a full disk the last bytes are lost, and a later transfer fetches them
-            self._file.flush()
         goes_when_closed = not is_left and is_at(self._file, self._path) and not self._remove()
-        with suppress(OSError):
+        with suppress(OSError):  # on a full disk the last bytes are lost, and a later transfer fetches them
             self._file.close()
         if goes_when_closed:
             with suppress(OSError):  # another one has it open, and removes it at its end

@@ -75,7 +75,7 @@ class Patience:
         self._turns += 1
         if self._turns * RE_READ_SECONDS > DEADLINE_SECONDS:
             raise DownloadFailed("Another process is downloading this video, and has not finished for long. Call again later.")
-        await self._caller.report(0.01 * self._turns * RE_READ_SECONDS, "another process is downloading this video")
+        await self._caller.report(0, "another process is downloading this video")
         await anyio.sleep(RE_READ_SECONDS)
 
 

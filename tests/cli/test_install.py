@@ -488,6 +488,30 @@ def test_undo_says_what_it_leaves(content: bytes | None, told: str, capsys: pyte
     assert told in capsys.readouterr().out
 
 
+def test_an_installation_names_the_copy_of_what_was_there(capsys: pytest.CaptureFixture[str]) -> None:
+    before = b'{\n  "a": 1\n}\n'
+    path = written(BY_NAME["cursor"], before)
+    assert main.main(["install", "cursor", "--sandbox"]) == 0
+    (copy,) = path.parent.glob("*before-seedance*")
+    told = capsys.readouterr().out
+    assert f"Its earlier content: {copy}\nKey: none: the sandbox needs none.\n" in told
+    assert "The entry:" not in told
+    assert copy.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("content", "left"), [(None, None), (b"", b""), (b'{"mcpServers": {"seedance": {}}}', b'{"mcpServers": {}}')]
+)
+def test_undo_of_what_was_not_installed_here_claims_nothing_and_leaves_the_containers(
+    content: bytes | None, left: bytes | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = written(BY_NAME["cursor"], content)
+    assert main.main(["install", "cursor", "--undo"]) == 0
+    told = capsys.readouterr().out
+    assert (path.read_bytes() if path.exists() else None) == left
+    assert not any(claim in told for claim in ("there was none before", "as it was before", "changed since"))
+
+
 @pytest.mark.parametrize("content", [None, b"{}"])
 def test_a_dry_run_shows_the_change_and_writes_nothing(content: bytes | None, capsys: pytest.CaptureFixture[str]) -> None:
     path = written(BY_NAME["vscode"], content)
@@ -577,6 +601,8 @@ def test_the_entry_is_shown_whole_if_long_lines_are_cut(
     [
         (["cursor", "--key-from-env"], KEY, "needs no key in its file"),
         (["claude-desktop", "--key-from-env"], "", "SEEDANCE_API_KEY is not set in this shell"),
+        (["cursor", "--token-from-env"], "", "belong to --url"),
+        (["cursor", "--sign-in"], "", "belong to --url"),
         (["cursor", "--command"], "", "--command needs the command that the client starts"),
     ],
 )

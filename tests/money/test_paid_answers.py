@@ -15,17 +15,22 @@ from typing import Any
 import anyio
 import httpx
 import pytest
-from conftest import OpenWorld, no_film
+from conftest import PROVIDER, OpenWorld, no_film
 
-from seedance_mcp.errors import LedgerUnusable, OutcomeUnknown, ProviderUnreachable
+from seedance_mcp.catalogue.edition import load_edition
+from seedance_mcp.errors import LedgerUnusable, OutcomeUnknown, ProviderUnreachable, TaskNotFound
 from seedance_mcp.money.ledger import Ledger
 from seedance_mcp.money.records import NewRequest, Record, Spent
+from seedance_mcp.provider.client import ProviderClient
 from seedance_mcp.sandbox.faults import Fault
-from seedance_mcp.sandbox.provider import Sandbox
+from seedance_mcp.sandbox.provider import KEY, Sandbox
 from seedance_mcp.settings import Settings
 from seedance_mcp.task import ProviderTask
 from seedance_mcp.tools import create
-from seedance_mcp.tools.session import OpenLedger
+from seedance_mcp.tools.arguments import GetTask, read_create_video
+from seedance_mcp.tools.auto_save import Nobody
+from seedance_mcp.tools.session import OpenLedger, Shared
+from seedance_mcp.tools.tasks import get_task
 
 pytestmark = pytest.mark.anyio
 CREATE, BALANCE = "/seedance/videos", "/user/balance"
@@ -147,6 +152,26 @@ async def test_a_paid_task_is_written_down_at_a_later_try(
 
         group.start_soon(release)
         assert (await world.create())["task_id"] in sandbox.tasks
+
+
+@pytest.mark.sqlite_file
+async def test_a_paid_task_that_could_not_be_written_down_is_found_by_its_principal_alone(
+    open_ledger: OpenLedger, tmp_path: Path
+) -> None:
+    sandbox, settings = Locking(no_film, folder=tmp_path), Settings(base_url=PROVIDER, data_dir=tmp_path)
+    provider = ProviderClient(PROVIDER, KEY, transport=httpx.MockTransport(sandbox))
+    async with aclosing(Shared(settings, lambda _: provider, open_ledger=open_ledger)) as shared:
+        alice, bob = shared.session("alice"), shared.session("bob")
+        wanted = read_create_video(load_edition(), {"request": {"model": "seedance2.0-sp", "prompt": "a fox"}})
+        with pytest.raises(LedgerUnusable) as refused:
+            await create.create_video(alice, wanted, Nobody())
+        sandbox.release()
+        (task_id,) = sandbox.tasks
+        with pytest.raises(TaskNotFound):
+            await get_task(bob, GetTask(task_id=task_id), Nobody())
+        assert (await alice.ledger.get(refused.value.details["request_id"])).task_id is None
+        found = await get_task(alice, GetTask(task_id=task_id), Nobody())
+        assert (found.task_id, found.request_id) == (task_id, refused.value.details["request_id"])
 
 
 @pytest.mark.sqlite_file
@@ -393,7 +418,7 @@ async def test_a_clock_that_jumps_judges_no_request_that_is_awaited(open_world: 
     async with open_world(sandbox=sandbox, clock=sandbox.clock) as world:
 
         async def ask() -> None:
-            await world.call("get_balance")
+            assert (await world.call("get_balance"))["unclear"] == []
             await world.call("list_tasks", {"refresh": True})
 
         sandbox.ask = ask
@@ -418,6 +443,26 @@ async def test_a_request_that_is_awaited_is_so_for_other_processes_too_whatever_
             sandbox.jump_seconds = 170
             await world.create()
     assert seen == ["queued", "queued"]
+
+
+async def test_a_process_whose_clock_is_wrong_judges_no_request_that_another_one_awaits(open_world: OpenWorld) -> None:
+    sandbox, unclear = Jumping(no_film, jump_seconds=0), list[list[str]]()
+
+    def wrong_clock() -> datetime:
+        return sandbox.clock() + timedelta(days=9)
+
+    right: dict[str, Any] = {"sandbox": sandbox, "clock": sandbox.clock}
+    async with open_world(**right) as world, open_world(**{**right, "clock": wrong_clock}) as other:
+
+        async def ask() -> None:
+            sandbox.clock.now += timedelta(seconds=40)
+            for pause_seconds in (0, 2):
+                await anyio.sleep(pause_seconds)
+                unclear.append((await other.call("get_balance"))["unclear"])
+
+        sandbox.ask = ask
+        task = await world.create()
+    assert unclear == [[task["request_id"]]] * 4
 
 
 async def test_a_request_that_is_being_sent_can_be_waited_for(

@@ -106,7 +106,8 @@ async def test_progress_and_the_answer_come_as_one_stream_of_events(serving: Ser
         client = Caller(http, era)
         answer = await client.post("wait_for_video", {"task_id": await client.create()}, {"progressToken": "p"})
     *reports, last = messages_of(answer)
-    assert answer.headers["content-type"] == "text/event-stream"
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/event-stream")
+    assert {each["params"]["total"] for each in reports} == {100}
     assert {(each["method"], each["params"]["progressToken"]) for each in reports} == {("notifications/progress", "p")}
     numbers = [each["params"]["progress"] for each in reports]
     assert numbers == sorted(set(numbers))
@@ -205,6 +206,7 @@ async def test_a_client_that_asked_for_no_progress_is_sent_a_sign_of_life() -> N
 
 
 async def test_a_wait_that_ends_soon_is_answered_by_one_document() -> None:
+    await anyio.sleep(3600)
     assert await sent(Waiting(SILENT_SECONDS - 5)) == b"{}"
 
 

@@ -238,6 +238,31 @@ async def test_after_a_day_asleep_the_provider_is_asked_before_a_task_is_given_u
         assert (await world.call("wait_for_video", {"task_id": task_id}))["status"] == "completed"
 
 
+@pytest.mark.parametrize(("times", "age_seconds"), [(4, 400), (9, 119)])
+async def test_a_running_task_that_is_missing_at_first_or_now_and_then_still_blocks_its_duplicate(
+    open_world: OpenWorld, times: int, age_seconds: int
+) -> None:
+    now = datetime.now(UTC)
+    async with open_world(sandbox=Sandbox(no_film, work_seconds=1e9), clock=lambda: now) as world:
+        task_id = (await world.create())["task_id"]
+        now += timedelta(seconds=age_seconds)
+        for _ in range(2):
+            missing = world.sandbox.tasks.pop(task_id)
+            for _ in range(times):
+                await anyio.sleep(60)
+                seen = await world.call("get_task", {"task_id": task_id})
+                assert seen["status"] in {"queued", "processing"}
+                assert "does not know this task (yet, or any more)" in seen["warnings"][0]
+            world.sandbox.tasks[task_id] = missing
+            await anyio.sleep(60)
+            assert (await world.call("get_task", {"task_id": task_id}))["warnings"] == []
+            world.sandbox.tasks.pop(task_id)
+            again = await world.create()
+            assert (again["deduplicated"], again["task_id"]) == (True, task_id)
+            world.sandbox.tasks[task_id] = missing
+        assert world.creates == 1
+
+
 async def test_a_task_that_the_provider_forgot_is_unknown_ends_the_waits_and_blocks_no_duplicate(
     open_world: OpenWorld,
 ) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from seedance_mcp.sandbox.provider import Sandbox
 from seedance_mcp.settings import Settings
 from seedance_mcp.storage.part_files import Turn
 from seedance_mcp.storage.video_store import VideoStore
+from seedance_mcp.tools.session import OpenLedger, utc_now
 
 pytestmark = pytest.mark.anyio
 
@@ -229,6 +232,17 @@ async def test_a_video_that_turns_out_too_large_is_dropped(open_world: OpenWorld
         assert parts(world) == []
 
 
+async def test_a_part_whose_link_has_expired_goes_with_the_next_download(open_world: OpenWorld) -> None:
+    async with open_world(sandbox=host(ends_at=[CUT])) as world:
+        await cut(world)
+        (part,) = parts(world)
+        os.utime(part, (0, 0))
+        other = (await world.create(prompt="a hare"))["task_id"]
+        await world.call("wait_for_video", {"task_id": other})
+        assert content(await download(world, other)) == FILM
+        assert parts(world) == []
+
+
 async def test_what_came_whole_is_not_fetched_again_when_the_store_had_no_room(open_world: OpenWorld) -> None:
     store = MemoryStore(CUT)
 
@@ -295,6 +309,38 @@ async def test_a_wait_for_another_process_can_be_cancelled_and_ends(open_world: 
         assert answer.error["retryable"] is True
         part.close()
         assert content(await download(world, task_id)) == FILM
+    assert len(provider.seen) == 1
+
+
+@pytest.mark.slow
+async def test_a_video_that_another_machine_saves_is_waited_for_and_never_fetched_beside_it(
+    open_world: OpenWorld, open_ledger: OpenLedger
+) -> None:
+    told: list[float] = []
+
+    async def on_progress(progress: float, total: float | None, message: str | None) -> None:
+        assert message == "another process is downloading this video"
+        told.append(progress)
+
+    async with open_world(sandbox=(provider := host(ends_at=[]))) as world, open_world(auto_save=True) as saver:
+        task_id = await finished(world)
+        request_id = (await world.call("get_task", {"task_id": task_id}))["request_id"]
+        async with aclosing(open_ledger(world.settings, utc_now)) as ledger:
+            assert await ledger.claim_saving(request_id, "another machine", 60)
+            answer = await download(world, task_id, progress_callback=on_progress)
+            assert "has not finished for long" in answer.text
+            assert answer.error["retryable"] is True
+            assert told == sorted(set(told))
+            assert (await saver.call("wait_for_video", {"task_id": task_id}))["saved_path"] is None
+            assert provider.seen == []
+
+            async def let_go() -> None:
+                await anyio.sleep(800)  # a transfer may take that long
+                await ledger.release_saving(request_id, "another machine")
+
+            async with anyio.create_task_group() as group:
+                group.start_soon(let_go)
+                assert content(await download(world, task_id)) == FILM
     assert len(provider.seen) == 1
 
 
