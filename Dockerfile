@@ -1,4 +1,5 @@
-# The server over Streamable HTTP. Off loopback it starts only with SEEDANCE_HTTP_TOKENS; SEEDANCE_HTTP_HOSTS names the outer host.
+# The server over Streamable HTTP. Off loopback it starts only with tokens, an OAuth issuer or people in its ledger (HTTP.md);
+# SEEDANCE_HTTP_HOSTS names the outer host.
 # Every library is one of deploy/image.lock, byte for byte; --build-arg BASE=python:3.13-slim@sha256:… pins what lies below them.
 ARG BASE=python:3.13-slim
 FROM ${BASE} AS build

@@ -5,11 +5,12 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+from collections.abc import Callable
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from platformdirs import user_data_path, user_downloads_path, user_music_path, user_pictures_path, user_videos_path
 from pydantic import (
@@ -53,9 +54,19 @@ def is_loopback_host(host: str) -> bool:
         return host == "localhost"
 
 
+def _of_text(read: Callable[[str], Any]) -> BeforeValidator:
+    """Have a function read a text; what is none is left to pydantic."""
+    return BeforeValidator(lambda value: read(value) if isinstance(value, str) else value)
+
+
+def _is_bare(parts: SplitResult) -> bool:
+    """Whether a URL names a host, and neither user, query nor fragment."""
+    return bool(parts.scheme in {"https", "http"} and parts.hostname) and not (parts.username or parts.query or parts.fragment)
+
+
 def _url(value: str) -> str:
     parts = urlsplit(value)
-    if parts.scheme not in {"https", "http"} or not parts.hostname or parts.username or parts.query or parts.fragment:
+    if not parts.hostname or not _is_bare(parts):
         raise ValueError("must be https://host without user, query or fragment")
     if not (value.isprintable() and _has_port(value) and (":" in parts.hostname or _HOST.fullmatch(parts.hostname))):
         raise ValueError("must be https://host: what stands there is no name, no address or no port")
@@ -71,8 +82,7 @@ def _base_url(value: str) -> str:
 def _public_url(value: str) -> str:
     """The beginning of our own URLs; unlike the provider's it may be `http://` inside a network."""
     text = value.strip().rstrip("/")
-    parts = urlsplit(text)
-    if parts.scheme not in {"https", "http"} or not parts.hostname or parts.username or parts.query or parts.fragment:
+    if not _is_bare(urlsplit(text)):
         raise ValueError("must be https://host or http://host, without user, query or fragment")
     return text
 
@@ -80,10 +90,8 @@ def _public_url(value: str) -> str:
 _PROXY_SCHEMES = {"http", "https", "socks5", "socks5h"}
 
 
-def _proxy(value: Any) -> Any:
+def _proxy(value: str) -> str:
     """The address of a proxy, which may hold a password, or `env`."""
-    if not isinstance(value, str):
-        return value
     text = value.strip()
     parts = urlsplit(text)
     has_more = parts.path.strip("/") or parts.query or parts.fragment
@@ -100,12 +108,12 @@ _SIGNING = re.compile(r"(whsec_)?[A-Za-z0-9+/]{32,86}={0,2}")
 def _formed(form: re.Pattern[str], allowed: str) -> BeforeValidator:
     """Take only a secret of this form."""
 
-    def check(value: Any) -> Any:
-        if isinstance(value, str) and not form.fullmatch(value.strip()):
+    def check(value: str) -> str:
+        if not form.fullmatch(value.strip()):
             raise ValueError(f"must be {allowed}")
-        return value.strip() if isinstance(value, str) else value
+        return value.strip()
 
-    return BeforeValidator(check)
+    return _of_text(check)
 
 
 def _has_port(url: str) -> bool:
@@ -123,10 +131,8 @@ def _identifier(value: str) -> str:
     return _url(value)
 
 
-def _key(value: Any) -> Any:
+def _key(value: str) -> str | None:
     """A key without the blanks and the quotes of a paste."""
-    if not isinstance(value, str):
-        return value
     key = value.strip()
     if len(key) > 1 and key[0] == key[-1] and key[0] in _QUOTES:
         key = key[1:-1].strip()
@@ -137,10 +143,8 @@ def _key(value: Any) -> Any:
     return key
 
 
-def _paths(value: Any) -> Any:
+def _paths(value: str) -> list[Path]:
     """Folders in one variable, separated as in PATH."""
-    if not isinstance(value, str):
-        return value
     roots = [_path(part) for part in value.split(os.pathsep) if part.strip()]
     if any(map(is_too_wide, roots)):
         raise ValueError("must name no whole disk, and neither your home folder nor one above it: name the folders below it")
@@ -233,10 +237,8 @@ def _allowed(description: str) -> WrapValidator:
     return WrapValidator(check)
 
 
-def _database(value: Any) -> Any:
+def _database(value: str) -> str:
     """The address of a database, which holds a password."""
-    if not isinstance(value, str):
-        return value
     text = value.strip()
     if urlsplit(text).scheme not in {"postgresql", "postgres"} or not text.isprintable():
         raise ValueError("must be postgresql://user:password@host:port/database; several hosts and ?options may follow")
@@ -246,10 +248,8 @@ def _database(value: Any) -> Any:
 _BUCKET = re.compile(r"(s3|gs|az)://[A-Za-z0-9][\w.-]*(/[\w.-]+)*", re.ASCII)
 
 
-def _bucket(value: Any) -> Any:
+def _bucket(value: str) -> str:
     """The address of a store of videos, which holds no secret."""
-    if not isinstance(value, str):
-        return value
     text = value.strip().rstrip("/")
     if not _BUCKET.fullmatch(text):
         raise ValueError("must be s3://bucket/prefix, gs://bucket/prefix or az://account/container/prefix, without query")
@@ -291,7 +291,7 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    api_key: Annotated[SecretStr | None, BeforeValidator(_key)] = Field(
+    api_key: Annotated[SecretStr | None, _of_text(_key)] = Field(
         default=None, validation_alias=AliasChoices("SEEDANCE_API_KEY", "JIMMYAI_API_KEY")
     )
     """The provider's key. Without it the server starts and lists everything, and paid tools answer `not_configured`."""
@@ -303,17 +303,17 @@ class Settings(BaseSettings):
     """1: the embedded sandbox provider, no key, nothing charged; every result is marked."""
     data_dir: Folder = Field(default_factory=_default_data)
     """Where the ledger is kept, and the parts of downloads that were cut off."""
-    database_url: Annotated[SecretStr | None, BeforeValidator(_database)] = None
+    database_url: Annotated[SecretStr | None, _of_text(_database)] = None
     """`postgresql://…`: the ledger is kept in that database, which any number of servers share (extra `postgres`)."""
     output_dir: Folder = Field(default_factory=_default_output)
     """The only folder that videos are saved to."""
-    video_store: Annotated[str | None, BeforeValidator(_bucket)] = None
+    video_store: Annotated[str | None, _of_text(_bucket)] = None
     """`s3://bucket/prefix`, `gs://…` or `az://…`: finished videos are kept there instead (extra `storage`)."""
     auto_save: Switch = False
     """1: every finished video is saved without being asked, also while no call waits for it."""
-    media_roots: Annotated[list[Path] | None, NoDecode, BeforeValidator(_paths)] = None
+    media_roots: Annotated[list[Path] | None, NoDecode, _of_text(_paths)] = None
     """The only folders that upload_asset reads, separated as in PATH."""
-    download_proxy: Annotated[SecretStr | None, BeforeValidator(_proxy)] = None
+    download_proxy: Annotated[SecretStr | None, _of_text(_proxy)] = None
     """The proxy that videos are fetched through where no direct way leads to their hosts: its address, or `env` for that of
     the environment."""
     edition: Annotated[str, AfterValidator(str.strip)] = "2026-07"
@@ -343,7 +343,7 @@ class Settings(BaseSettings):
     poll_floor_seconds: Annotated[float | None, Field(ge=0.001, le=3600), _allowed("a number from 0.001 to 3600")] = None
     """Minimum poll interval of one task, in seconds: 5, or 0.2 on loopback."""
     http_tokens: SecretStr | None = None
-    """`name:token` pairs for the HTTP transports, comma separated; without them or OAuth they listen only on loopback."""
+    """`name:token` pairs for the HTTP transports, comma separated; without any token or OAuth they listen only on loopback."""
     http_oauth_issuer: Annotated[str | None, AfterValidator(lambda url: url and _identifier(url))] = None
     """The OAuth authorization server whose access tokens the HTTP transports accept, exactly as it writes its own URL."""
     http_oauth_audience: Annotated[str | None, AfterValidator(lambda url: url and _identifier(url))] = Field(
@@ -418,12 +418,12 @@ class Settings(BaseSettings):
     @field_validator("http_tokens")
     @classmethod
     def _readable(cls, tokens: SecretStr | None) -> SecretStr | None:
-        names = [name for name, _ in _pairs(tokens.get_secret_value())] if tokens else []
-        if len(set(names)) < len(names):
+        pairs = _pairs(tokens.get_secret_value()) if tokens else []
+        if len({name for name, _ in pairs}) < len(pairs):
             raise ValueError("names must be unique")
-        if tokens and len({token for _, token in _pairs(tokens.get_secret_value())}) < len(names):
+        if len({token for _, token in pairs}) < len(pairs):
             raise ValueError("two names have the same token; each must have its own")
-        return tokens if names else None
+        return tokens if pairs else None
 
     @field_validator("http_oauth_audience")
     @classmethod

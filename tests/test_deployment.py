@@ -16,8 +16,12 @@ from deadline import ran
 from served import held_port, served
 
 from seedance_mcp.cli import main
+from seedance_mcp.server.http import MCP_PATH
 from seedance_mcp.server.http_door import HEALTH_PATH, READY_PATH
+from seedance_mcp.server.oauth import METADATA_PATH
 from seedance_mcp.settings import Settings
+from seedance_mcp.tools.links import FILES, UPLOADS
+from seedance_mcp.tools.sent_files import UPLOAD_MOST_BYTES
 
 TOP = Path(__file__).parent.parent
 KNOWN = {f"SEEDANCE_{name.upper()}" for name in Settings.model_fields}
@@ -50,7 +54,7 @@ def test_compose_runs_two_servers_and_a_keeper_behind_a_gateway() -> None:
     assert services["server"]["expose"] == [str(PORT)]
     main.parser().parse_args(services["keeper"]["command"])  # else it exits
     assert f"dynamic a server {PORT}" in COMPOSE["configs"]["caddyfile"]["content"]
-    assert f"health_uri {READY_PATH}" in COMPOSE["configs"]["caddyfile"]["content"]
+    assert "health_uri" not in COMPOSE["configs"]["caddyfile"]["content"]  # it has no effect on dynamic upstreams
     assert services["gateway"]["configs"][0]["source"] in COMPOSE["configs"]
     assert {volume.partition(":")[0] for volume in COMPOSE["x-seedance"]["volumes"]} == set(COMPOSE["volumes"])
 
@@ -67,7 +71,12 @@ def test_the_manifests_fit_each_other_and_the_program() -> None:
     assert {each["name"] for each in POD["volumes"]} == {each["name"] for each in SERVER["volumeMounts"]}
     (rule,) = MANIFESTS["Ingress"]["spec"]["rules"]
     assert rule["host"] in {each["value"] for each in SERVER["env"]}
-    assert rule["http"]["paths"][0]["backend"]["service"]["name"] == MANIFESTS["Service"]["metadata"]["name"]
+    (path,) = rule["http"]["paths"]
+    assert path["backend"]["service"]["name"] == MANIFESTS["Service"]["metadata"]["name"]
+    assert all(each.startswith(path["path"]) for each in (MCP_PATH, FILES, UPLOADS, METADATA_PATH))
+    assert f"{UPLOAD_MOST_BYTES >> 20}m" in MANIFESTS["Ingress"]["metadata"]["annotations"].values()
+    assert MANIFESTS["Ingress"]["spec"]["tls"][0]["hosts"] == [rule["host"]]
+    assert {"name": "SEEDANCE_PUBLIC_URL", "value": f"https://{rule['host']}"} in SERVER["env"]
     assert "SEEDANCE_API_KEY" not in {each["name"] for each in SERVER["env"]}
 
 
@@ -93,6 +102,7 @@ def test_the_image_installs_only_what_its_lock_names_with_hashes() -> None:
     assert _names(wanted) <= locked("image.lock")
     assert _names(project["build-system"]["requires"]) <= locked("build.lock")
     installed = re.findall(r"pip (?:download|install|wheel) .*", DOCKERFILE)
+    assert installed
     assert all("--require-hashes" in each or "--no-index" in each or "--no-deps" in each for each in installed)
 
 

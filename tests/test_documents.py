@@ -304,6 +304,8 @@ def test_every_documented_command_is_accepted_by_the_parser(path: Path) -> None:
 
 def test_links_carry_the_entries_that_install_writes_and_are_shown_once_the_package_is_published() -> None:
     assert ("config=" in CLIENTS_PAGE.read_text("utf-8")) is PUBLISHED
+    assert ("not on the package index yet" in README.read_text("utf-8")) is not PUBLISHED
+    assert ("it is not published" in (TOP / "llms-install.md").read_text("utf-8")) is not PUBLISHED
     for client, sandbox in LINKED:
         url = link(client, sandbox)
         query = parse_qs(urlsplit(url).query)
@@ -414,6 +416,14 @@ def test_every_recipe_has_a_sentence_and_only_known_commands() -> None:
     assert set(re.findall(r"(?:{{ bin }}|entry: \.venv/bin)/([\w-]+)", JUSTFILE + hooks)) <= known
 
 
+def test_the_commands_for_agents_are_those_of_the_recipes() -> None:
+    bodies = {name: re.findall(r"`(.*?)`", _commands(body)) for _, name, body in RECIPE.findall(JUSTFILE)}
+    told = re.findall(r"^(\S.*?) +# (?:or: )?just ([a-z-]+)", (TOP / "AGENTS.md").read_text("utf-8"), re.MULTILINE)
+    assert {name for _, name in told} == {"setup", "fix", "test", "types", "docs", "test-all"}
+    for line, name in told:
+        assert set(line.split(" && ")) <= set(bodies[name])
+
+
 def test_the_workflow_runs_the_gate_on_every_python_of_the_classifiers() -> None:
     workflow = (TOP / ".github/workflows/gate.yml").read_text("utf-8")
     (versions,) = re.findall(r"python: \[(.+)\]", workflow)
@@ -435,4 +445,6 @@ def test_the_workflow_of_a_release_does_what_the_recipes_do() -> None:
     (bundled,) = re.findall(r"run: seedance-mcp (bundle .+)", workflow)
     assert main.parser().parse_args(bundled.split())
     assert f"`seedance-mcp {bundled}`" in RELEASE
-    assert all(word in RELEASE for word in re.findall(r"(?:name|environment): (release|pypi)\b", workflow))
+    assert {"release", "pypi"} == set(re.findall(r"(?:name|environment): (release|pypi)\b", workflow))
+    assert "release" in RELEASE
+    assert "pypi" in RELEASE

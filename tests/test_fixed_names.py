@@ -45,7 +45,7 @@ REQUIRED = {
     "download_video": {"task_id"},
     "join_videos": {"tasks"},
     "upload_asset": {"source", "model"},
-    "get_asset": {"reference", "model"},
+    "get_asset": {"reference"},
 }
 READ_ONLY = {
     *("list_models", "get_task", "wait_for_video", "list_tasks", "preview_video"),

@@ -245,6 +245,10 @@ class Route:
         values |= self.options
         return {name: cast("Fact[object]", value) for name, value in values.items() if isinstance(value, Fact)}
 
+    def bounds_of(self, kind: Kind) -> list[Bound]:
+        """Give every bound of an uploaded file of one kind."""
+        return [bound for fact in self.files if fact.value.kind == kind for bound in fact.value.bounds]
+
     def conflicting(self, model: str) -> dict[str, list[ConflictingSource]]:
         """Give the sources that disagree about one model, by the name of the field that they disagree about."""
         found = {

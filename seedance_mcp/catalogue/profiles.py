@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from functools import cache
 from itertools import takewhile
 from typing import Literal
@@ -91,14 +92,14 @@ REFERENCES_IN_PROMPT = "Image 1, Video 1, Audio 1 mean the first of each list"
 
 def _in_words(edition: Edition) -> str:
     """Say what the branches of the union have in common and what a model reads past: routes, billing, rules between fields."""
-    rules = [_rule_of(name, edition) for name in RULES]
+    rules = [_rule_of(name, edition.routes) for name in RULES]
     return f"{routes_in_words(edition)} {'. '.join(rule for rule in rules if rule)}. In the prompt, {REFERENCES_IN_PROMPT}."
 
 
-def _rule_of(name: str, edition: Edition) -> str:
-    """Quote a rule with the routes that it binds, unless it binds none, or all that can break it."""
-    bound = [route.name for route in edition.routes if name in route.rules]
-    able = [route.name for route in edition.routes if route.frames or name != "images_or_frames"]
+def _rule_of(name: str, routes: Sequence[Route]) -> str:
+    """Quote a rule with those of some routes that it binds; without them where it binds all that can break it."""
+    bound = [route.name for route in routes if name in route.rules]
+    able = [route for route in routes if route.frames or name != "images_or_frames"]
     some = f" ({' '.join(bound)})" if len(bound) < len(able) else ""
     return f"{RULES[name]}{some}" if bound else ""
 
@@ -211,12 +212,12 @@ def _limits(edition: Edition, name: str, schemas: dict[Route, Schema]) -> str:
     if name in FRAME_FIELDS and all(
         _schemes(schema) == _schemes(_images(edition, route)) for route, schema in schemas.items()
     ):
-        return "As images" + _rule(name, list(schemas))
+        return "As images" + _rules(name, list(schemas))
     values = list(dict.fromkeys(value for each in schemas.values() for value in each.get("enum", ())))
     routes: dict[str, list[str]] = {}
     for route, schema in schemas.items():
         routes.setdefault(_short(name, schema, values), []).append(route.name)
-    return "; ".join(f"{bound}: {' '.join(names)}" for bound, names in routes.items() if bound) + _rule(name, list(schemas))
+    return "; ".join(f"{bound}: {' '.join(names)}" for bound, names in routes.items() if bound) + _rules(name, list(schemas))
 
 
 def _images(edition: Edition, route: Route) -> Schema:
@@ -266,11 +267,7 @@ _RULES_SHOWN_AT = {
 """Field → the rules that its description quotes; together they are all there are."""
 
 
-def _rule(name: str, routes: list[Route]) -> str:
-    """Give the rules that stand beside a field, each with its routes unless these are all routes that have the field."""
-    told = [REFERENCES_IN_PROMPT] if name == "prompt" else []
-    for rule in _RULES_SHOWN_AT.get(name, ()):
-        bound = [route.name for route in routes if rule in route.rules]
-        able = [route for route in routes if route.frames or rule != "images_or_frames"]
-        told += [RULES[rule] + (f" ({' '.join(bound)})" if len(bound) < len(able) else "")] if bound else []
-    return "".join(f". {each}" for each in told)
+def _rules(name: str, routes: Sequence[Route]) -> str:
+    """Give the rules that stand beside a field of some routes."""
+    shown = [REFERENCES_IN_PROMPT] if name == "prompt" else [_rule_of(each, routes) for each in _RULES_SHOWN_AT.get(name, ())]
+    return "".join(f". {each}" for each in shown if each)

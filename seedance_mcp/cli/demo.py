@@ -48,7 +48,7 @@ SHOTS = (
         {"first_image": [LAST], "last_image": ["evening.png"]},
     ),
     Shot(
-        "reference with audit",
+        "reviewed references",
         {"model": "sd2_mx_720p", "prompt": "The lamp burns; the keeper sees the last ship come home", "duration": 4},
         {"images": [LAST, FACE]},
     ),

@@ -20,7 +20,7 @@ from seedance_mcp.cli.running import EXIT_FAILED, read_settings, run
 from seedance_mcp.errors import InvalidRequest, TaskNotFound
 from seedance_mcp.money.ledger import Ledger, open_ledger
 from seedance_mcp.money.policy import spent
-from seedance_mcp.money.records import Film, Page, SumBy, Totals, Verdict
+from seedance_mcp.money.records import Page, SumBy, Totals, Verdict
 from seedance_mcp.money.sums import add_up
 from seedance_mcp.settings import Settings
 from seedance_mcp.tools.times import read_time
@@ -67,7 +67,7 @@ def parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="serve MCP (the default, over stdio)")
     serve.add_argument("--transport", choices=["stdio", "http", "sse"], default="stdio", help="default: stdio")
     serve.add_argument(
-        "--host", default="127.0.0.1", help="address to listen on; outside loopback, tokens or an OAuth issuer must be set"
+        "--host", default="127.0.0.1", help="address; outside loopback, tokens, an OAuth issuer or principals are needed"
     )
     serve.add_argument("--port", type=int, default=8931, help="port of http and sse; default: 8931")
     serve.add_argument("--tls-certificate", help="PEM file; with --tls-key the server speaks https")
@@ -92,7 +92,11 @@ def _add_provider(commands: Any) -> None:
     sandbox = commands.add_parser("sandbox", help="run only the sandbox, an imitation of the provider, on loopback")
     sandbox.add_argument("--port", type=int, default=8930, help="default: 8930; 0 takes a free one")
     sandbox.add_argument(
-        *("--fault", "--mood"), action="append", default=[], metavar="NAME[:PATH[:TIMES]]", help="misbehave on purpose"
+        *("--fault", "--mood"),
+        action="append",
+        default=[],
+        metavar="NAME[:PATH[:TIMES]]",
+        help="misbehave on purpose; an unknown name lists all",
     )
     sandbox.add_argument("--pace", choices=["quick", "real"], default="quick", help="real: as long as published making times")
     sandbox.add_argument("--cassette", help="replay the answers in a file that `seedance-mcp verify` wrote")
@@ -175,7 +179,7 @@ def _add_setup(commands: Any) -> None:
         "--key-from-env", action="store_true", help="write the key into the file; only for a client that has no other way"
     )
     install.add_argument("--dry-run", action="store_true", help="show the change and write nothing")
-    install.add_argument("--undo", action="store_true", help="remove the entry")
+    install.add_argument("--undo", action="store_true", help="take the entry out again")
     install.add_argument(
         "--command",
         nargs=argparse.REMAINDER,
@@ -308,17 +312,11 @@ async def _print_tasks(options: argparse.Namespace) -> None:
         limit = max(options.limit, 0)
         views = (await _views(ledger, options.principal)).values()
         pages = [await each.page(limit=limit) for each in views]
-        films = [(film, await _cost_of(view, film)) for view in views for film in await view.films(limit)]
+        films = [(film, spent(await view.get(film.film_id))) for view in views for film in await view.films(limit)]
     records = sorted((record for page in pages for record in page.records), key=lambda each: each.created_at, reverse=True)
     _show(tables.tasks_table(Page(records[:limit], sum(page.total for page in pages))))
     if films:
         _show(f"\n{tables.films_table(films)}")
-
-
-async def _cost_of(ledger: Ledger, film: Film) -> Decimal:
-    """Add up what the parts of a film cost; one that was used twice cost once."""
-    found = [await ledger.find(task_id) for task_id in dict.fromkeys(film.parts)]
-    return sum((spent(record) for record in found if record), Decimal(0))
 
 
 def _spending(options: argparse.Namespace) -> None:

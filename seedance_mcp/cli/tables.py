@@ -22,7 +22,7 @@ def tasks_table(page: Page) -> str:
             record.model or "",
             _coins(record.estimate),
             _coins(record.settled),
-            record.task_id or record.request_id,
+            record.key,
             _cell(record.prompt or ""),
         )
         for record in page.records

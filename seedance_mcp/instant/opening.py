@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 SNAPSHOT = f"{os.path.dirname(__file__)}/opening.json"  # noqa: PTH120 - pathlib is slow to load, too
 """The answers of the real server; a test writes them and compares them."""
 MODERN = "2026-07-28"
-_VERSION, _CLIENT, _CAPABILITIES = (
-    f"io.modelcontextprotocol/{name}" for name in ("protocolVersion", "clientInfo", "clientCapabilities")
-)
+_PROTOCOLS = "io.modelcontextprotocol/"
+_VERSION, _CLIENT, _CAPABILITIES = (f"{_PROTOCOLS}{name}" for name in ("protocolVersion", "clientInfo", "clientCapabilities"))
+_ANSWERS = {"result", "error"}
+"""Fields of an answer: only the real server knows what a message is that has them beside a method."""
 _LISTEN, _READY = "subscriptions/listen", "notifications/initialized"
 _MOST_NESTED = 100
 """No message with fewer brackets is too deep for any parser."""
@@ -169,10 +170,15 @@ class Opening:
         """
         message = _parsed(line)
         method, params = message.get("method"), message.get("params", {})
-        if message.get("jsonrpc") != "2.0" or not isinstance(method, str) or not _is_object(params):
+        if (
+            message.get("jsonrpc") != "2.0"
+            or not isinstance(method, str)
+            or not _is_object(params)
+            or _ANSWERS & message.keys()
+        ):
             return None
         if "id" not in message:
-            return self._begin(line) if method == _READY else None
+            return self._begin(line) if method == _READY and _is_told(params.get("_meta", {})) else None
         first = not self._version
         answer = self._from_snapshot(method, params) if self._belongs(method, params) else None
         if answer is None:
@@ -193,7 +199,7 @@ class Opening:
     def _belongs(self, method: str, params: dict[str, Any]) -> bool:
         """Whether a request fits the protocol version that the first one chose, or makes the choice."""
         envelope = params.get("_meta", {})
-        if not _is_object(envelope):
+        if not _is_told(envelope):
             return False
         if method == "initialize":
             version, client, rest = params.get("protocolVersion"), params.get("clientInfo"), params.get("capabilities")
@@ -203,7 +209,7 @@ class Opening:
             fits = version == MODERN and self._version in {"", MODERN}
         else:
             return self._ready
-        if not fits or not _is_object(rest) or not _is_named(client):
+        if not fits or not _is_able(rest) or not _is_named(client):
             return False
         self._version, self._client = version, client["name"] if client else ""
         return True
@@ -233,7 +239,32 @@ def _acknowledged(message: dict[str, Any], honoured: dict[str, Any]) -> dict[str
 
 
 def _is_named(client: Any) -> bool:
-    return client is None or (_is_object(client) and all(isinstance(client.get(key), str) for key in ("name", "version")))
+    """Whether the real server would certainly read who a client is; no text is an icon."""
+    return client is None or (
+        _is_object(client)
+        and {"name", "version"} <= client.keys() - {"icons"} == client.keys()
+        and all(isinstance(each, str) for each in client.values())
+    )
+
+
+def _is_able(client: Any) -> bool:
+    """Whether the real server would certainly read what a client can: objects of objects, and one flag."""
+    return _is_object(client) and all(_holds_objects(name, able) for name, able in client.items())
+
+
+def _holds_objects(name: str, able: Any) -> bool:
+    return _is_object(able) and all(
+        isinstance(each, bool) if (name, part) == ("roots", "listChanged") else _is_object(each) and name != "tasks"
+        for part, each in able.items()
+    )
+
+
+def _is_told(meta: Any) -> bool:
+    """Whether the real server would certainly read the description that a message carries of itself."""
+    if not _is_object(meta):
+        return False
+    token, others = meta.get("progressToken"), meta.keys() - {_VERSION, _CLIENT, _CAPABILITIES}
+    return (token is None or _is_id(token)) and not any(name.startswith(_PROTOCOLS) for name in others)
 
 
 def _parsed(line: bytes) -> dict[str, Any]:

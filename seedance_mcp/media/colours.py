@@ -26,9 +26,14 @@ def matrix_of(frame: Any) -> str:
     return _MATRICES.get(int(frame.colorspace), "bt709" if is_hd else "smpte170m")
 
 
+def is_untagged_hd(pictures: Any) -> bool:
+    """Whether a frame or a codec is of HD and names no colour space."""
+    return pictures.colorspace == _UNSPECIFIED and min(pictures.width, pictures.height) >= _HD_LINES
+
+
 def tag_untagged(frame: Any) -> None:
     """Name BT.709 on a frame of HD that names no colour space."""
-    if frame.colorspace == _UNSPECIFIED and matrix_of(frame) == "bt709":
+    if is_untagged_hd(frame):
         frame.colorspace = BT709
 
 

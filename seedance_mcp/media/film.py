@@ -18,7 +18,7 @@ from av.bitstream import BitStreamFilterContext
 from av.error import FFmpegError
 from av.filter import Graph
 
-from seedance_mcp.media import pictures, sound
+from seedance_mcp.media import colours, pictures, sound
 from seedance_mcp.media.decoder import Unreadable
 from seedance_mcp.media.pictures import Screen
 from seedance_mcp.media.sound import Form
@@ -28,8 +28,6 @@ OpenStream = Callable[[str, BinaryIO], Any]
 """Opens a file of a format for PyAV, like `stream_files.open_stream`."""
 _USUAL_HERTZ = 48_000
 _STEREO = 2
-_UNSPECIFIED = 2
-_HD_LINES = 720
 _TAG_709 = "h264_metadata=colour_primaries=1:transfer_characteristics=1:matrix_coefficients=1"
 
 
@@ -254,18 +252,11 @@ def _write(film: _Film, output: str, track: tuple[bytes, Form] | None, progress:
     opened: Any = av.open(output, "w", format="mp4", options={"movflags": "+faststart"})
     with opened as container:
         writer = _Copier(container, film.clips) if film.is_copy else _Drawer(container, film)
-        waiting = deque[Any]()
-        if track:
-            stream = container.add_stream("aac", rate=track[1].hertz, layout=track[1].layout, bit_rate=_bits(track[1]))
-            waiting = sound.packets_of(stream, *track)
+        waiting = sound.add_track(container, "aac", *track) if track else deque[Any]()
         for number, packet in enumerate(writer.packets()):
             sound.mux_together(container, [packet], waiting)
             progress.at(number + 1)
         container.mux(list(waiting))
-
-
-def _bits(form: Form) -> int:
-    return 96_000 * form.channels
 
 
 class _Copier:
@@ -276,10 +267,9 @@ class _Copier:
         first = clips[0].video
         self._stream = container.add_stream_from_template(first)
         context = first.codec_context
-        is_untagged = context.codec.canonical_name == "h264" and context.colorspace == _UNSPECIFIED
         self._filter: Any = None
-        if is_untagged and min(context.width, context.height) >= _HD_LINES:
-            pictures.tag_709(self._stream.codec_context)
+        if context.codec.canonical_name == "h264" and colours.is_untagged_hd(context):
+            colours.tag_709(self._stream.codec_context)
             self._filter = BitStreamFilterContext(_TAG_709, first, self._stream)
 
     def packets(self) -> Iterator[Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -15,7 +14,7 @@ from seedance_mcp.errors import FileRejected
 from seedance_mcp.media.file_paths import path_of, root_above
 from seedance_mcp.media.probe import MediaFile, probe
 from seedance_mcp.media.urls import quoted
-from seedance_mcp.storage.dirfd import open_folder
+from seedance_mcp.storage.dirfd import NoRegularFile, open_file_below
 from seedance_mcp.storage.scratch_folder import scratch_file
 
 _COPIED_BYTES = 1 << 20
@@ -107,26 +106,18 @@ def _place(source: str, path: Path) -> str:
 
 
 def open_below(root: Path, path: Path) -> BinaryIO:
-    """Open a file step by step from a folder above it, each step in the open folder before it.
-
-    Nothing that is swapped for a link on the way leads out of the folder.
+    """Open a file below a folder, without following what is swapped for a link on the way.
 
     Raises:
         FileRejected: A step is missing, is a link, may not be read, or is no regular file.
     """
     *parents, name = path.relative_to(root).parts or (".",)
     try:
-        with ExitStack() as stack:
-            folder = stack.enter_context(open_folder(root))
-            for parent in parents:
-                folder = stack.enter_context(folder.below(parent))
-            descriptor = folder.open(name)
+        return open_file_below(root, parents, name)
+    except NoRegularFile as error:
+        raise FileRejected("Only a regular file may be sent.", field="source") from error
     except OSError as error:
         raise FileRejected(f"The file cannot be read: {error.strerror}.", field="source") from error
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise FileRejected("Only a regular file may be sent.", field="source")
-    return os.fdopen(descriptor, "rb")
 
 
 def copy_whole(file: BinaryIO, copy: BinaryIO, max_bytes: int) -> tuple[str, int]:

@@ -191,11 +191,7 @@ def _write_film(output: Path, frames: Any, draft: _Draft, bits: int | None, repo
     opened: Any = av.open(str(output), "w", format="mp4", options={"movflags": "+faststart"})
     with opened as container:
         video = pictures.add_encoder(container, draft.screen, bits_per_second=bits)
-        waiting = deque[Any]()
-        if draft.sound:
-            form = draft.form
-            stream = container.add_stream("aac", rate=form.hertz, layout=form.layout, bit_rate=96_000 * form.channels)
-            waiting = sound.packets_of(stream, draft.sound, form)
+        waiting = sound.add_track(container, "aac", draft.sound, draft.form) if draft.sound else deque[Any]()
         told = 0
         for number, frame in enumerate(frames):
             frame.pict_type = 0
@@ -234,5 +230,4 @@ def _write_wave(output: Path, track: bytes, form: Form) -> None:
 def _write_mp3(output: Path, track: bytes, form: Form) -> None:
     opened: Any = av.open(str(output), "w", format="mp3")
     with opened as container:
-        stream = container.add_stream("libmp3lame", rate=form.hertz, layout=form.layout, bit_rate=96_000 * form.channels)
-        container.mux(list(sound.packets_of(stream, track, form)))
+        container.mux(list(sound.add_track(container, "libmp3lame", track, form)))

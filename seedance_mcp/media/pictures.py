@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import repeat
 from typing import Any
 
 from av.filter import Graph
@@ -59,7 +60,7 @@ def shown_size(frame: Any, pixel_aspect: Any) -> tuple[int, int]:
     return (size[1], size[0]) if round(frame.rotation) % 180 else size
 
 
-def drawn(frames: Iterator[Any], pixel_aspect: Any, screen: Screen, start: float, count: int | None) -> Iterator[Any]:
+def drawn(frames: Iterator[Any], pixel_aspect: Any, screen: Screen, start: float, count: int) -> Iterator[Any]:
     """Draw frames at a size and a rate, from a moment of the file's own clock.
 
     Args:
@@ -67,7 +68,7 @@ def drawn(frames: Iterator[Any], pixel_aspect: Any, screen: Screen, start: float
         pixel_aspect: Of the stream; `None` for square pixels.
         screen: What they become.
         start: The moment, in seconds.
-        count: How many; `None` for all that there are, where the last one is shown as long as it says.
+        count: How many, from 1; the last one is shown for as long as it takes.
     """
     painter = _Painter(pixel_aspect, screen)
     for number, frame in enumerate(_at_rate(frames, screen.rate, start, count)):
@@ -76,22 +77,18 @@ def drawn(frames: Iterator[Any], pixel_aspect: Any, screen: Screen, start: float
         yield picture
 
 
-def _at_rate(frames: Iterator[Any], rate: Fraction, start: float, count: int | None) -> Iterator[Any]:
-    """Give for each moment of the rate the frame that is shown then."""
-    shown, number, ends = None, 0, 0.0
+def _at_rate(frames: Iterator[Any], rate: Fraction, start: float, count: int) -> Iterator[Any]:
+    """Give for each of so many moments of the rate the frame that is shown then."""
+    shown, number = None, 0
     for frame in frames:
         at = seconds_since(start, float(frame.time or 0))
-        while shown is not None and (number + 0.5) / rate <= at and (count is None or number < count):
+        while shown is not None and (number + 0.5) / rate <= at and number < count:
             yield shown
             number += 1
-        if count is not None and number >= count:
+        if number >= count:
             return
         shown = frame
-        ends = at + (float(frame.duration * frame.time_base) if frame.duration else 1 / float(rate))
-    until = round(ends * rate) if count is None else count
-    while shown is not None and number < max(until, 1):
-        yield shown
-        number += 1
+    yield from repeat(shown, count - number if shown is not None else 0)
 
 
 class _Painter:
@@ -148,9 +145,9 @@ class _Painter:
         return within[0], within[1]
 
 
-def add_encoder(container: Any, screen: Screen, *, quality: int = 18, bits_per_second: int | None = None) -> Any:
+def add_encoder(container: Any, screen: Screen, *, bits_per_second: int | None = None) -> Any:
     """Add an H.264 stream of BT.709 to an output; a wanted number of bits per second replaces the quality."""
-    options = {"preset": "veryfast"} if bits_per_second else {"preset": "veryfast", "crf": str(quality)}
+    options = {"preset": "veryfast"} if bits_per_second else {"preset": "veryfast", "crf": "18"}
     stream = container.add_stream("libx264", rate=screen.rate, options=options)
     stream.width, stream.height, stream.pix_fmt = screen.width_px, screen.height_px, "yuv420p"
     if bits_per_second:

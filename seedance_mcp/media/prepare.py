@@ -93,8 +93,7 @@ async def prepared(
 
 def _argument(found: MediaFile, model: Model, limits: UploadLimits, wish: Wish, output: Path) -> dict[str, Any]:
     """Give what the child needs to know."""
-    bounds = [bound for fact in model.route.files if fact.value.kind == found.kind for bound in fact.value.bounds]
-    target = Target.of([*bounds, Bound("bytes", 1, limits.max_bytes)])
+    target = Target.of([*model.route.bounds_of(found.kind), Bound("bytes", 1, limits.max_bytes)])
     name = NAMES[found.content.form.title]
     common = {"title": found.content.form.title, "target": target.as_json(), "shape": wish.shape if wish.fit == "trim" else ""}
     if found.kind == "image":

@@ -179,11 +179,8 @@ def _violations(found: MediaFile, model: Model) -> Iterator[Violation]:
 
 def unknown_measures(found: MediaFile, model: Model) -> list[str]:
     """Name what the route has bounds for, and nobody here could read of the file: `length`, `size in pixels`."""
-    bounds = [bound for fact in model.route.files if fact.value.kind == found.kind for bound in fact.value.bounds]
-    names = [
-        "length" if bound.measure == "seconds" else "size in pixels" for bound in bounds if not _extent(found, bound.measure)
-    ]
-    return list(dict.fromkeys(names))
+    unknown = [each.measure for each in model.route.bounds_of(found.kind) if not _extent(found, each.measure)]
+    return list(dict.fromkeys("length" if each == "seconds" else "size in pixels" for each in unknown))
 
 
 def _extent(found: MediaFile, measure: Measure) -> tuple[float, float] | None:

@@ -24,6 +24,8 @@ from seedance_mcp.media.clock import seconds_since
 _FRAME_SAMPLES = 1024
 _SAMPLE_BYTES = 2
 _LOUDEST = 32767
+_BITS_OF_A_CHANNEL = 96_000
+"""In one second of encoded sound."""
 _GAP_SECONDS = 0.04
 """A hole of this length in the times of the packets is filled with silence; less is rounding."""
 _EDGE_SECONDS = 0.006
@@ -194,6 +196,13 @@ def frames_of(sound: bytes, form: Form) -> Iterator[Any]:
         frame.planes[0].update(chunk.ljust(frame.planes[0].buffer_size, b"\0"))
         frame.sample_rate, frame.pts, frame.time_base = form.hertz, start, Fraction(1, form.hertz)
         yield frame
+
+
+def add_track(container: Any, codec: str, sound: bytes, form: Form) -> deque[Any]:
+    """Add a stream of sound to an output, and give its packets, which are still to be written."""
+    bits_per_second = _BITS_OF_A_CHANNEL * form.channels
+    stream = container.add_stream(codec, rate=form.hertz, layout=form.layout, bit_rate=bits_per_second)
+    return packets_of(stream, sound, form)
 
 
 def packets_of(stream: Any, sound: bytes, form: Form) -> deque[Any]:

@@ -184,9 +184,8 @@ class PriceBook:
 
     def find(self, names: Iterable[str]) -> Price | None:
         """Give the first price there is for these billing names."""
-        lists = (self._own, self._live, self._ours)
         wanted = tuple(names)
-        return next((prices[name] for prices in lists for name in wanted if name in prices), None)
+        return next((known[name] for known in (self._own, self._live, self._ours) for name in wanted if name in known), None)
 
     def price_of(self, model: Model, resolution: str) -> Price | None:
         """Give the unit price of one model at one resolution."""
@@ -228,8 +227,8 @@ def _longest_seconds(request: VideoRequest) -> int:
 
 def _input_seconds(request: VideoRequest) -> int:
     """Give how long the reference videos play together at most, rounded up."""
-    bounds = [bound for fact in request.route.files if fact.value.kind == "video" for bound in fact.value.bounds]
-    return math.ceil(max(each.high for each in bounds if each.measure == "seconds")) if request.reference_videos else 0
+    lengths = [each.high for each in request.route.bounds_of("video") if each.measure == "seconds"]
+    return math.ceil(max(lengths)) if request.reference_videos else 0
 
 
 def _bound_by_tokens(request: VideoRequest, price: Price) -> Estimate:

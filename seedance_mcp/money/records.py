@@ -171,6 +171,11 @@ class Record(NamedTuple):
     """Of a joined film: the task ids and film ids that it is made of, in order; it costs what they cost."""
 
     @property
+    def key(self) -> str:
+        """The id that the public knows it by: its task's, or its own while it has no task."""
+        return self.task_id or self.request_id
+
+    @property
     def adopted(self) -> bool:
         """Whether it was made elsewhere: none of our money."""
         return self.fingerprint is None

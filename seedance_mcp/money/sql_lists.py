@@ -76,12 +76,16 @@ def _time(read: Reading, wanted: Wanted, cursor: _Cursor | None, *, is_film: boo
     """Ask for the time that is wanted, and for the films or requests that come after a cursor."""
     since, until = _seconds(wanted)
     if cursor is None:
-        return Condition("created_at >= ? AND created_at < ?", (since, until))
+        return _made(since, until)
     comes_first = is_film and not cursor.is_film
     until = min(until, cursor.at if comes_first else math.nextafter(cursor.at, math.inf))
-    span = Condition("created_at >= ? AND created_at < ?", (since, until))
+    span = _made(since, until)
     earlier = Condition(f"(created_at < ? OR {read.insertion_order} < ?)", (cursor.at, cursor.place))
     return span & earlier if is_film == cursor.is_film else span
+
+
+def _made(since: float, until: float) -> Condition:
+    return Condition("created_at >= ? AND created_at < ?", (since, until))
 
 
 NO_SUCH_CURSOR = "cursor is none of ours; allowed: next_cursor of an earlier list_tasks, or leave it out to begin anew."
@@ -148,7 +152,7 @@ def _labels(wanted: Wanted) -> Condition:
 
 
 def _sum_rows(read: Reading, rows: Condition, since: float, until: float) -> Totals:
-    asked = rows & Condition("created_at >= ? AND created_at < ?", (since, until))
+    asked = rows & _made(since, until)
     (row,) = read.db.all(f"SELECT {_ROW_SUMS} FROM requests WHERE {asked.text}", *asked.values)
     return _totals(row)
 

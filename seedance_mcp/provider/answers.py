@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, Literal, NamedTuple, cast
 
 from seedance_mcp.errors import AssetRejected, ProviderFailed
-from seedance_mcp.provider.failures import words_of
+from seedance_mcp.provider.failures import WORDS, words_of
 from seedance_mcp.provider.result_links import find_link
 from seedance_mcp.provider.status_words import STATUS, plain_word
 from seedance_mcp.task import ProviderTask, Status
@@ -181,9 +181,7 @@ def read_portrait(data: Data) -> AssetReview:
 def read_audit(data: Data) -> AssetReview:
     """Read where the first asset of an audit stands; raises `AssetRejected` where the audit refused one, and `NoAsset`."""
     if failed := data.get("failed_items"):
-        raise AssetRejected(
-            f'The review refused the file: bring another one with upload_asset. The provider\'s words: "{sanitize(failed)}".'
-        )
+        raise AssetRejected(f'The review refused the file: bring another one with upload_asset. {WORDS}"{sanitize(failed)}".')
     items = data.get("items")
     first: Any = cast("list[Any]", items)[0] if isinstance(items, list) and items else {}
     return read_review(cast("Data", first) if isinstance(first, dict) else {})

@@ -21,6 +21,7 @@ from seedance_mcp.provider import answers
 from seedance_mcp.provider.answers import Account, AssetReview, KeyQuota, PriceRow, UploadedFile
 from seedance_mcp.provider.envelope import Reply, Unreadable, open_reply
 from seedance_mcp.provider.environment import open_client
+from seedance_mcp.provider.failures import WORDS
 from seedance_mcp.task import ProviderTask
 
 BODY_MAX_BYTES = 10_000_000
@@ -287,9 +288,8 @@ class ProviderClient:
             async with self._http.stream(method, path, headers=headers, **options) as response:
                 status = response.status_code
                 body = await read_body(response)
-                headers = response.headers
                 self.on_answer(Heard(method, path, options.get("content"), status, body))
-                return Reply(status, body, _retry_after(headers.get("Retry-After")), _origin(response))
+                return Reply(status, body, _retry_after(response.headers.get("Retry-After")), _origin(response))
         finally:
             self.on_exchange(Exchange(method, path, status, anyio.current_time() - began))
 
@@ -397,7 +397,7 @@ _NO_ANSWER = "The provider did not answer the question. Call again later."
 
 def _quoted(error: errors.SeedanceError) -> str:
     """Give the provider's words out of a refusal, marked as such."""
-    _, mark, words = error.message.partition(" The provider's words: ")
+    _, mark, words = error.message.partition(f" {WORDS}")
     return f"{mark}{words}"
 
 

@@ -207,6 +207,8 @@ _INSIDE_DEPTH = 3
 _NO_WORDS = {"", "ok", "success", "true", "false", "none"}
 """Values of such fields that are no reason, in lower case."""
 _NO_REASON = "no reason given"
+WORDS = "The provider's words: "
+"""Stands before the provider's words in a message of ours, where they are found again."""
 
 
 def words_of(content: dict[str, Any]) -> str:
@@ -263,7 +265,7 @@ def refusal_of(status: int, content: dict[str, Any], retry_after_seconds: float 
     words = words_of(content or {"msg": "" if is_page else page})
     meaning = _GATEWAY if is_page and status in PAGES else _meaning(status, content.get("code"), words)
     advice = meaning.advice or ADVICE[meaning.error]
-    quoted = "" if meaning.error is TaskNotFound else f' The provider\'s words: "{words}".'
+    quoted = "" if meaning.error is TaskNotFound else f' {WORDS}"{words}".'
     cause = None if meaning.cause == "unknown" else meaning.cause
     refusal = meaning.error(f"{advice}{quoted}", retry_after_seconds=retry_after_seconds, cause=cause)
     refusal.proven = meaning.charged == "no"
@@ -303,7 +305,7 @@ def cause_of_refusal(code: str, message: str) -> Cause | None:
         code: The error's code.
         message: The error's message, which quotes the provider's words.
     """
-    _, _, words = message.partition("The provider's words: ")
+    _, _, words = message.partition(WORDS)
     cause = cause_of(words)
     return _CAUSE_OF_CODE.get(code) if cause == "unknown" else cause
 

@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple, cast
 from urllib.parse import urlsplit
 
+from seedance_mcp.provider.status_words import RELAYS, UPSTREAM
 from seedance_mcp.untrusted import read_link, sanitize
 
 PROVIDER = "the provider's query page, and its first real answers"
 OLDEST = "the provider's oldest query page, without an envelope"
-UPSTREAM = "the task API of the upstream model service"
-RELAYS = "the task APIs of other video services, which relays pass on as they are"
 
 
 class Place(NamedTuple):

@@ -22,8 +22,6 @@ from seedance_mcp.sandbox.kept_tasks import TaskFolder
 from seedance_mcp.sandbox.order import Order
 from seedance_mcp.sandbox.provider import KEY, Sandbox
 
-__all__ = ["KEY", "BrokenOnPurpose", "Gateway", "listen", "make_sandbox", "render_in_thread", "run", "run_in_background"]
-
 Message = MutableMapping[str, Any]
 
 

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from seedance_mcp.server.log_lines import announce
 from seedance_mcp.server.spans import traces_are_taken
 from seedance_mcp.settings import Settings
+from seedance_mcp.tools.beside import beside
 from seedance_mcp.tools.observer import LogLines, Observers
 from seedance_mcp.tools.session import Shared
 
@@ -30,20 +31,12 @@ async def at_work(shared: Shared) -> AsyncGenerator[None]:
     reporting = _reporting(shared)
     jobs = [shared.changes.run, *_following(shared), *_measuring(shared), *(each.run for each in reporting)]
     shared.watchers.append(shared.changes)
-    failed: Exception | None = None
-    async with anyio.create_task_group() as group:
-        for job in jobs:
-            group.start_soon(job)
+    async with beside(*jobs):
         try:
             yield
-        except Exception as error:  # noqa: BLE001 - raised again outside of the group, which would wrap it
-            failed = error
         finally:
             for each in reporting:
                 await each.finish()
-            group.cancel_scope.cancel()
-    if failed:
-        raise failed
 
 
 async def keep(settings: Settings) -> None:

@@ -5,7 +5,6 @@ Probes (`PROBES`) pass without these and say nothing private; pages of named hos
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
 from collections import OrderedDict, deque
@@ -22,7 +21,8 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from seedance_mcp.server.client_session import principal_of
+from seedance_mcp.money.principals import digest_of
+from seedance_mcp.server.client_session import SESSION_HEADER, principal_of
 from seedance_mcp.server.http_principals import FRESH_SECONDS, REFETCH_SECONDS, IssuerAway, KnownPrincipals, PrincipalsAway
 from seedance_mcp.settings import Settings, is_loopback_host
 from seedance_mcp.tools.links import FILES, UPLOADS
@@ -50,11 +50,11 @@ class OperatorTokens:
 
     def __init__(self, tokens: dict[str, str]) -> None:
         """Keep a digest of each token; takes name → token."""
-        self._digests = {name: _digest(token) for name, token in tokens.items()}
+        self._digests = {name: digest_of(token) for name, token in tokens.items()}
 
     async def verify_token(self, token: str) -> AccessToken | None:
         """Find the principal of a token; every token is compared, each in constant time."""
-        digest = _digest(token)
+        digest = digest_of(token)
         names = [name for name, known in self._digests.items() if hmac.compare_digest(digest, known)]
         return AccessToken(token="", client_id=names[0], scopes=[]) if names else None
 
@@ -236,10 +236,6 @@ _REFUSED_WITHOUT_LEDGER = PlainTextResponse(
 )
 
 
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()
-
-
 def _readable_for(names: set[str], app: ASGIApp) -> ASGIApp:
     """Let pages of these hosts read what an application answers, over http and https and from any port."""
     hosts = "|".join(re.escape(name) for name in sorted(names)) or "(?!)"
@@ -248,7 +244,7 @@ def _readable_for(names: set[str], app: ASGIApp) -> ASGIApp:
         allow_origin_regex=rf"https?://({hosts})(:[0-9]+)?",
         allow_methods=["GET", "POST", "DELETE"],
         allow_headers=["*"],
-        expose_headers=["Mcp-Session-Id", "Retry-After", "WWW-Authenticate"],
+        expose_headers=[SESSION_HEADER, "Retry-After", "WWW-Authenticate"],
     )
 
 

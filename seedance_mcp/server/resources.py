@@ -83,9 +83,8 @@ async def read_resource(session: Session, uri: str) -> ResourceText:
 
 async def models_json(session: Session) -> str:
     """Give the whole catalogue as JSON."""
-    return views.list_of_models(
-        session.edition, session.edition.models, session.prices, sandbox=session.settings.sandbox
-    ).model_dump_json()
+    listed = views.list_of_models(session.edition, session.edition.models, session.prices)
+    return listed.model_copy(update={"sandbox": session.settings.sandbox}).model_dump_json()
 
 
 async def model_json(session: Session, name: str) -> str:
@@ -216,7 +215,8 @@ def cause_text(words: str) -> str:
     """Explain a cause by its name, or the words with which the provider refused a request or failed a task, in three lines."""
     named: dict[str, Cause] = {each: each for each in ADVICE_FOR_FAILED_TASK}
     cause, recorded, again, remedy = _cause_row(named.get(words.strip()) or cause_of(words))
-    return f"Cause: {cause.strip('`')} (such as {recorded})\nThe same request again: {again}\nWhat to do: {remedy}"
+    words_told = "no words that are known" if cause == "`unknown`" else f"such as {recorded}"
+    return f"Cause: {cause.strip('`')} ({words_told})\nThe same request again: {again}\nWhat to do: {remedy}"
 
 
 def _count(most: int) -> str:

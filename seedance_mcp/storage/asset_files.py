@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import time
 from collections.abc import Iterable
@@ -10,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from seedance_mcp.storage.upload_files import folder_of
 from seedance_mcp.storage.whole_file import written
 
 STALE_SECONDS = 86_400.0
@@ -21,7 +21,7 @@ class AssetFiles:
 
     def __init__(self, data_dir: Path, principal: str) -> None:
         """Take the data folder, and whose assets are kept."""
-        self.folder = data_dir / "assets" / hashlib.sha256(principal.encode()).hexdigest()[:16]
+        self.folder = data_dir / "assets" / folder_of(principal)
 
     def path(self, sha256: str, ending: str) -> Path:
         """Give where bytes of a digest are kept, with the ending of their format."""

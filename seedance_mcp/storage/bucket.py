@@ -21,7 +21,7 @@ from obstore.exceptions import BaseError, PermissionDeniedError, Unauthenticated
 from obstore.store import AzureStore, GCSStore, S3Store, from_url
 
 from seedance_mcp.errors import DownloadFailed, DownloadRefused, NotConfigured
-from seedance_mcp.storage.local_disk import in_words
+from seedance_mcp.storage.local_disk import TEMPORARY_FOLDER, in_words
 from seedance_mcp.storage.scratch_folder import scratch_file
 from seedance_mcp.storage.video_names import ENDING, folder_name
 from seedance_mcp.storage.video_store import Stored
@@ -37,7 +37,6 @@ _PARTS_AT_ONCE = 2
 _RETRY: RetryConfig = {"max_retries": 3, "retry_timeout": timedelta(seconds=60)}
 _WORDS_MOST_CHARS = 200
 _list: Callable[..., Iterable[Sequence[ObjectMeta]]] = vars(obstore)["list"]  # its own types name a library that is not here
-_SPOOL = "the temporary folder (TMPDIR)"
 _NOTE = "seedance.note"
 
 
@@ -109,7 +108,7 @@ class Bucket:
 
     def open(self, stored: Stored) -> BinaryIO | None:
         """Fetch a video into a temporary file; see `VideoStore.open`."""
-        with ExitStack() as stack, in_words(_SPOOL):
+        with ExitStack() as stack, in_words(TEMPORARY_FOLDER):
             file = stack.enter_context(scratch_file())
             digest = hashlib.sha256()
             if not self.holds(stored):
@@ -159,13 +158,13 @@ class Sending:
     def __init__(self, address: str, store: ObjectStore, key: str, note: str | None) -> None:
         """Make the temporary file, and take where to note the video before it is sent; raises `DownloadRefused`."""
         self._uri, self._store, self._key, self._note = f"{address}/{key}", store, key, note
-        with in_words(_SPOOL):
+        with in_words(TEMPORARY_FOLDER):
             self._file = scratch_file()
         self._digest, self._size_bytes = hashlib.sha256(), 0
 
     def write(self, data: bytes) -> None:
         """Append bytes; see `Pending.write`."""
-        with in_words(_SPOOL):
+        with in_words(TEMPORARY_FOLDER):
             self._file.write(data)
         self._digest.update(data)
         self._size_bytes += len(data)
@@ -173,7 +172,7 @@ class Sending:
     def commit(self) -> Stored:
         """Send the file in parts; see `Pending.commit`. A transfer that is cut leaves no object."""
         try:
-            with in_words(_SPOOL):
+            with in_words(TEMPORARY_FOLDER):
                 self._file.seek(0)
             with _told():
                 self._write_note()

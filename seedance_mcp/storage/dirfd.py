@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, ExitStack, suppress
 from functools import partial
+from io import BufferedReader
 from pathlib import Path
 
 from seedance_mcp.storage.busy_files import in_turn
@@ -25,9 +27,25 @@ def is_link(mode: int, reparse_tag: int = 0) -> bool:
     return stat.S_ISLNK(mode) or reparse_tag in _REPARSE_LINKS
 
 
+class NoRegularFile(OSError):
+    """There is something else of that name: a folder, a pipe, a device."""
+
+
 def open_folder(path: Path) -> Folder:
     """Open the folder at a path, which may be a link itself; raises `OSError`."""
     return Folder(path, os.open(path, DIRECTORY) if HAS_DIR_FD else None)
+
+
+def open_file_below(root: Path, parents: Iterable[str], name: str) -> BufferedReader:
+    """Open a regular file for reading, step by step from a folder above it, each step in the open folder before it.
+
+    Nothing that is swapped for a link on the way leads out of the folder; raises `OSError`.
+    """
+    with ExitStack() as stack:
+        folder = stack.enter_context(open_folder(root))
+        for parent in parents:
+            folder = stack.enter_context(folder.below(parent))
+        return folder.open_file(name)
 
 
 class Folder(AbstractContextManager["Folder"]):
@@ -73,6 +91,14 @@ class Folder(AbstractContextManager["Folder"]):
         if self._descriptor is None:
             self._refuse_link(name)
         return os.open(self._at(name), flags | _SAFELY, 0o666, dir_fd=self._descriptor)
+
+    def open_file(self, name: str) -> BufferedReader:
+        """Open a regular file for reading; raises `NoRegularFile` for anything else."""
+        descriptor = self.open(name)
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return os.fdopen(descriptor, "rb")
+        os.close(descriptor)
+        raise NoRegularFile(f"{name} is no file")
 
     def _refuse_link(self, name: str) -> None:
         """Raise where an entry is a link now; only a system with descriptors of folders can do both in one step."""

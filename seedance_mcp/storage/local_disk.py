@@ -12,7 +12,6 @@ import json
 import os
 import re
 import secrets
-import stat
 import time
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager, suppress
@@ -35,7 +34,7 @@ _PART, _NOTE = re.compile(r"\.seedance-\w+\.part"), re.compile(r"\.seedance-\w+\
 _NOTE_MOST_BYTES = 4096
 _NAMES_TRIED = 1000
 _OUTPUT_FOLDER = "SEEDANCE_OUTPUT_DIR"
-_TEMPORARY_FOLDER = "the temporary folder (TMPDIR)"
+TEMPORARY_FOLDER = "the temporary folder (TMPDIR)"
 
 
 class LocalDisk:
@@ -85,15 +84,11 @@ class LocalDisk:
         path = Path(stored.uri)
         try:
             with open_folder(path.parent) as folder:
-                descriptor = folder.open(path.name)
+                file = folder.open_file(path.name)
         except OSError:
             return None
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode) or found.st_size != stored.size_bytes:
-            os.close(descriptor)
-            return None
-        file = os.fdopen(descriptor, "rb")
-        if hashlib.file_digest(file, "sha256").hexdigest() != stored.sha256:
+        has_size = os.fstat(file.fileno()).st_size == stored.size_bytes
+        if not has_size or hashlib.file_digest(file, "sha256").hexdigest() != stored.sha256:
             file.close()
             return None
         file.seek(0)
@@ -172,7 +167,7 @@ def _note_of(key: str) -> str:
 
 
 def _read_note(folder: Folder, note: str) -> dict[str, Any]:
-    with os.fdopen(folder.open(note), "rb") as file:
+    with folder.open_file(note) as file:
         return dict(json.loads(file.read(_NOTE_MOST_BYTES)))
 
 
@@ -214,7 +209,7 @@ def open_own_folder(root: Path, principal: str) -> Folder:
 @contextmanager
 def temporary_video() -> Generator[BinaryIO]:
     """Open a file for a video that is not kept; raises `DownloadRefused` where it cannot be written."""
-    with in_words(_TEMPORARY_FOLDER), scratch_file() as file:
+    with in_words(TEMPORARY_FOLDER), scratch_file() as file:
         yield file
 
 

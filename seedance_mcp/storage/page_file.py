@@ -50,14 +50,10 @@ class PageFolder(AbstractContextManager["PageFolder"]):
             OSError: It is a link or no file, or the system refuses.
         """
         try:
-            descriptor = self._folder.open(name)
+            with self._folder.open_file(name) as file:
+                return file.read(size_bytes)
         except FileNotFoundError:
             return None
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            os.close(descriptor)
-            raise OSError(f"{name} is no file")
-        with os.fdopen(descriptor, "rb") as file:
-            return file.read(size_bytes)
 
     def replace(self, name: str, content: bytes) -> Path:
         """Write a file in place of whatever has its name, and give its path; raises `OSError`."""

@@ -35,7 +35,6 @@ class PartFile:
     def __init__(self, path: Path, file: BinaryIO) -> None:
         """Take an open, locked file and read what an earlier transfer left in it."""
         self._path, self._file, self._is_wanted = path, file, True
-        self.size_bytes, self.mark, self.announced_bytes = 0, "", None
         header = _read_header(file)
         self.mark: str = header.get("mark", "")
         self.announced_bytes: int | None = header.get("announced_bytes")

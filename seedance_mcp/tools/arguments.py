@@ -165,7 +165,7 @@ class GetAsset(Arguments):
     """One reference."""
 
     reference: Annotated[str, Field(description="asset://… or @name.")]
-    model: str
+    model: str | None = None
 
 
 class ListAssets(Arguments):

@@ -1,4 +1,4 @@
-"""Runs a companion beside work that is awaited: it reports to a client, or to other processes, that the work goes on."""
+"""Runs companions beside work that is awaited: one reports, to a client or to other processes, that the work goes on."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import anyio
 
 
 @asynccontextmanager
-async def beside(companion: Callable[[], Coroutine[Any, Any, None]]) -> AsyncGenerator[None]:
-    """Run a companion until the block ends; what the block raises comes out as it is, and in no group."""
+async def beside(*companions: Callable[[], Coroutine[Any, Any, None]]) -> AsyncGenerator[None]:
+    """Run companions until the block ends; what the block raises comes out as it is, and in no group."""
     failed: Exception | None = None
     async with anyio.create_task_group() as group:
-        group.start_soon(companion)
+        for companion in companions:
+            group.start_soon(companion)
         try:
             yield
         except Exception as failure:  # noqa: BLE001 - it leaves the group as what it is

@@ -130,7 +130,7 @@ def task_row(record: records.Record) -> TaskRow:
     """Give one row of the ledger in few characters: the prompt takes the room that the rest leaves."""
     charged = charge_of(record)
     row = TaskRow(
-        task_id=record.task_id or record.request_id,
+        task_id=record.key,
         status=record.status,
         progress=record.progress if record.status == "processing" else None,
         made=iso(record.created_at),

@@ -57,9 +57,7 @@ async def judge_unknown(session: Session, used: Decimal | None, asked_at: dateti
     Returns:
         The requests whose outcome is still unknown.
     """
-    await keep_awaiting(session)
-    await session.ledger.release_unsent()
-    unknown = await session.ledger.unknown_outcomes()
+    unknown = await _unknown(session)
     is_over = {record.request_id: _is_surely_interrupted(session, record) for record in unknown}
     judged = unknown
     if used is not None:
@@ -67,6 +65,13 @@ async def judge_unknown(session: Session, used: Decimal | None, asked_at: dateti
     for before, after in zip(unknown, judged, strict=True):
         await publish_change(session, before, after)
     return [record for record in judged if is_of_unknown_outcome(record)]
+
+
+async def _unknown(session: Session) -> list[Record]:
+    """Give the requests of unknown outcome, after this process said what it awaits and released what never left."""
+    await keep_awaiting(session)
+    await session.ledger.release_unsent()
+    return await session.ledger.unknown_outcomes()
 
 
 WATCHED_SECONDS = 30.0
@@ -93,9 +98,7 @@ async def keep_awaiting(session: Session) -> None:
 
 async def reconcile_account(session: Session) -> None:
     """Ask for the account's balance where there is a request of unknown outcome to judge."""
-    await keep_awaiting(session)
-    await session.ledger.release_unsent()
-    if await session.ledger.unknown_outcomes():
+    if await _unknown(session):
         asked_at = session.now()
         await judge_unknown(session, await used_now(session), asked_at)
 

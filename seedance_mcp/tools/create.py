@@ -377,7 +377,7 @@ def _told_earlier(session: Session, earlier: Record | None) -> list[str]:
     if earlier is None:
         return []
     age_seconds = max(0.0, (session.now() - earlier.created_at).total_seconds())
-    made = f"The same request was made {age_seconds:.0f} s ago: {earlier.task_id or earlier.request_id} ({earlier.status})."
+    made = f"The same request was made {age_seconds:.0f} s ago: {earlier.key} ({earlier.status})."
     return [f"{made} {_UNSETTLED if is_of_unknown_outcome(earlier) else _WOULD_REPEAT}"]
 
 

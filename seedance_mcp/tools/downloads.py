@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import shutil
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext, suppress
 from pathlib import PurePath
 from typing import Any, BinaryIO
 
@@ -92,9 +92,14 @@ async def _downloaded(
 async def _saved_before(session: Session, record: Record, wanted: str | None) -> SavedVideo | None:
     """Give the video that is saved already, if its bytes are still there."""
     saved = (await session.ledger.get(record.request_id)).saved
-    if saved is None or not await anyio.to_thread.run_sync(session.video_store.holds, Stored(*saved)):
+    if saved is None or not await _is_held(session, saved):
         return None
     return _saved_video(session, record, saved, wanted)
+
+
+async def _is_held(session: Session, saved: Saved) -> bool:
+    """Say whether the bytes of a saved video are still there."""
+    return await anyio.to_thread.run_sync(session.video_store.holds, Stored(*saved))
 
 
 @asynccontextmanager
@@ -184,7 +189,7 @@ async def preview_video(session: Session, arguments: PreviewVideo, caller: Calle
         DownloadFailed: There is no video yet, or it cannot be fetched or shown.
     """
     named = [*([arguments.task_id] if arguments.task_id else []), *(arguments.task_ids or [])]
-    task_ids = [task_id for place, task_id in enumerate(named) if task_id not in named[:place]][:4]
+    task_ids = [*dict.fromkeys(named)][:4]
     if not task_ids:
         raise InvalidRequest("task_id is missing; allowed: task_id, or up to four task_ids.", field="task_id")
     if not decoder.is_installed():
@@ -195,7 +200,8 @@ async def preview_video(session: Session, arguments: PreviewVideo, caller: Calle
     shown: list[Shown] = []
     sheets: list[bytes] = []
     for task_id in task_ids:
-        record = await _shown_record(session, task_id, is_alone=len(task_ids) == 1)
+        with blamed_on(task_id) if len(task_ids) > 1 else nullcontext():
+            record = await finished_record(session, task_id)
         if any(record.task_id == each.task_id for each in shown):  # it was named by its request too
             continue
         async with open_video(session, record, caller) as file:
@@ -205,14 +211,13 @@ async def preview_video(session: Session, arguments: PreviewVideo, caller: Calle
     return Preview(shown=shown, sheet=await anyio.to_thread.run_sync(_stacked, sheets))
 
 
-async def _shown_record(session: Session, task_id: str, *, is_alone: bool) -> Record:
-    """Give the record of a finished video; a refusal names the task where several were asked for."""
+@contextmanager
+def blamed_on(name: str) -> Generator[None]:
+    """Name the one of several videos that is not there or cannot be fetched."""
     try:
-        return await finished_record(session, task_id)
+        yield
     except (DownloadFailed, TaskNotFound) as error:
-        if is_alone:
-            raise
-        raise type(error)(f"{task_id}: {error.message}") from error
+        raise type(error)(f"{name}: {error.message}") from error
 
 
 def _stacked(sheets: list[bytes]) -> bytes:
@@ -239,11 +244,13 @@ def _decoded(job: str, argument: str, file: BinaryIO) -> dict[str, Any]:
 
 
 async def finished_record(session: Session, task_id: str) -> Record:
-    """Give the record of a film, or of a finished video with a link; raises `DownloadFailed` where there is none."""
+    """Give the record of a film, or of a finished video that is saved or has a link; raises `DownloadFailed` where none is."""
     record, task = await session.ledger.find(task_id), None
     if record and record.parts:
         return record
     if record is None or record.status != "completed" or record.video_url is None or session.settings.sandbox:
+        if record and record.saved and await _is_held(session, record.saved):
+            return record  # no provider need know of it any more
         task = await poll_task(session, record, task_id)
         record = await session.ledger.get(task.request_id)
     if record.status in {"failed", "cancelled", "unknown"}:
@@ -263,7 +270,7 @@ def _without_file(film: Record) -> DownloadRefused:
 
 def _without_link(task: Task) -> DownloadFailed:
     """Make the error that a finished video came without a usable link; it says when to ask again, and what there is."""
-    told = " ".join(task.warnings)
+    told = " ".join(task.warnings) if task.saved_path is None else "What was saved of it is not there any more."
     if task.next is None:
         return DownloadRefused(f"{told} No link is to be expected any more: show the provider the task_id, {task.task_id}.")
     seconds = task.next.after_seconds

@@ -14,14 +14,7 @@ from typing import Any, BinaryIO
 import anyio
 import anyio.to_thread
 
-from seedance_mcp.errors import (
-    DownloadFailed,
-    DownloadRefused,
-    FileRejected,
-    LedgerUnusable,
-    NotConfigured,
-    TaskNotFound,
-)
+from seedance_mcp.errors import DownloadRefused, FileRejected, LedgerUnusable, NotConfigured
 from seedance_mcp.media import local_files, urls
 from seedance_mcp.media.decoder import Unreadable, is_installed
 from seedance_mcp.media.formats import NAMES
@@ -37,7 +30,7 @@ from seedance_mcp.storage.video_names import video_name
 from seedance_mcp.storage.video_store import Stored
 from seedance_mcp.tools import gallery
 from seedance_mcp.tools.arguments import JoinVideos
-from seedance_mcp.tools.downloads import finished_record, open_video, place_of
+from seedance_mcp.tools.downloads import blamed_on, finished_record, open_video, place_of
 from seedance_mcp.tools.results import FilmClip, JoinedVideo
 from seedance_mcp.tools.sent_files import located, not_readable
 from seedance_mcp.tools.session import Caller, Session
@@ -115,13 +108,11 @@ async def _bring_clips(session: Session, tasks: list[str], folder: Path, caller:
     for number, task_id in enumerate(tasks):
         if task_id in records:
             continue
-        try:
+        with blamed_on(f"Clip {number + 1} ({task_id})"):
             records[task_id] = await finished_record(session, task_id)
             portion = Portion(caller, meter, number * share, (number + 1) * share)
             async with open_video(session, records[task_id], portion) as video:
                 await anyio.to_thread.run_sync(_copy, video, folder / f"{number}.mp4")
-        except (DownloadFailed, TaskNotFound) as error:
-            raise type(error)(f"Clip {number + 1} ({task_id}): {error.message}") from error
     return records
 
 

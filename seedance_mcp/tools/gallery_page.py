@@ -219,7 +219,7 @@ def _stage(entry: Entry, label: str) -> str:
 
 
 def _reason(entry: Entry) -> str:
-    record, key = entry.record, f"<code>{_text(entry.record.task_id or entry.record.request_id)}</code>"
+    record, key = entry.record, f"<code>{_text(entry.record.key)}</code>"
     if entry.status == "running":
         return f"{record.progress} % when this page was written"
     if entry.status == "unknown":
@@ -247,7 +247,7 @@ def _lines(entry: Entry, facts: Facts) -> list[tuple[str, str]]:
         ("Their cost" if record.parts else "Cost", _cost(record, facts)),
         ("Link until", ends),
         ("File", f"<code>{_text(unquote(entry.link or record.saved.uri).removeprefix('./'))}</code>" if record.saved else ""),
-        ("Film" if record.parts else "Task", f"<code>{_text(record.task_id or record.request_id)}</code>"),
+        ("Film" if record.parts else "Task", f"<code>{_text(record.key)}</code>"),
     ]
 
 

@@ -7,22 +7,20 @@ needs no token, since a player or `curl` has none.
 from __future__ import annotations
 
 import hmac
-import os
 import re
 import secrets
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from stat import S_ISREG
 from typing import BinaryIO, NamedTuple
 from urllib.parse import parse_qs, quote
 
 from seedance_mcp.settings import Settings
-from seedance_mcp.storage.dirfd import open_folder
+from seedance_mcp.storage.dirfd import open_file_below
 from seedance_mcp.storage.upload_files import Incoming as Incoming
 from seedance_mcp.storage.upload_files import TooMuchKept as TooMuchKept
 from seedance_mcp.storage.upload_files import UploadFiles, folder_of
@@ -115,17 +113,9 @@ class Links:
         if len(folders) > 1 or not all(map(is_plain, folders)) or not is_plain(name) or not name.endswith(ENDING):
             return None
         try:
-            with ExitStack() as stack:
-                folder = stack.enter_context(open_folder(self._settings.output_dir.absolute()))
-                for below in folders:
-                    folder = stack.enter_context(folder.below(below))
-                file = os.fdopen(folder.open(name), "rb")
+            return open_file_below(self._settings.output_dir.absolute(), folders, name)
         except OSError:
             return None
-        if S_ISREG(os.fstat(file.fileno()).st_mode):
-            return file
-        file.close()
-        return None
 
     def uploads_at(self, path: str) -> tuple[UploadFiles, str]:
         """Give the folder and the name of the upload whose path has no `fault`."""

@@ -28,7 +28,6 @@ async def list_models(session: Session, arguments: ListModels, caller: Caller) -
         session.prices,
         observed=[*(await anyio.to_thread.run_sync(session.shared.observations.read)).values()],
         with_schema=arguments.model is not None,
-        sandbox=session.settings.sandbox,
     )
 
 

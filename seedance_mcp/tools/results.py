@@ -1,7 +1,5 @@
 """The results of tools: one pydantic model each, and its text for clients that read only text."""
 
-from __future__ import annotations
-
 # No `from __future__ import annotations` here: to evaluate the annotations of thirty models from text takes longer.
 import json
 from pathlib import PurePath

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -13,7 +13,7 @@ from pathlib import Path
 import anyio.to_thread
 
 from seedance_mcp.catalogue.edition import Edition
-from seedance_mcp.catalogue.facts import KIND_OF_FIELD, MEDIA_FIELDS, Kind, Model
+from seedance_mcp.catalogue.facts import KIND_OF_FIELD, MEDIA_FIELDS, Kind, Model, Route
 from seedance_mcp.errors import (
     AssetRejected,
     FileRejected,
@@ -45,9 +45,6 @@ REVIEW_POLL_SECONDS = 2.0
 """The provider's own web client polls a review this often."""
 _SPARE_SECONDS = 24 * 3600
 """An upload is used again for the same bytes until its URL has this long to live: it must outlive the making of a video."""
-
-_SHOWN_CHARS = 200
-"""How much of a reference a refusal repeats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -410,10 +407,12 @@ async def get_asset(session: Session, arguments: GetAsset, caller: Caller) -> As
     """Ask where the review of one asset stands; a refused asset is a normal result with `status` failed.
 
     Raises:
-        InvalidRequest: The reference is no asset, the model's route has no review, or the asset passed that of other routes.
+        InvalidRequest: The reference is no asset, the model's route has no review, the asset passed that of other routes, or
+            no model is named and the asset was not brought from here.
         AssetRejected: The provider has no such asset.
     """
-    model = find_model(session.edition, arguments.model)
+    known = await session.ledger.media(arguments.reference)
+    model = find_model(session.edition, arguments.model or _reviewed_for(session.edition, known))
     if arguments.reference.startswith("@"):
         return await _fresh(session, model, arguments.reference, caller)
     asset_id = arguments.reference.removeprefix("asset://")
@@ -421,13 +420,12 @@ async def get_asset(session: Session, arguments: GetAsset, caller: Caller) -> As
         reviewed = ", ".join(route.name for route in session.edition.reviewed_by("audit", "library"))
         allowed = f"asset://… with a model of the routes {reviewed}"
         raise InvalidRequest(
-            f'"{arguments.reference[:_SHOWN_CHARS]}" with {model.name} has no review; allowed: {allowed}.',
+            f"{urls.quoted(arguments.reference)} with {model.name} has no review; allowed: {allowed}.",
             field="reference",
             allowed=allowed,
         )
-    known = await session.ledger.media(arguments.reference)
-    if known and known.review not in {None, model.route.review}:
-        raise _reviewed_elsewhere(session, model, known)
+    if known and known.review and known.review != model.route.review:
+        raise _reviewed_elsewhere(session.edition.reviewed_by(known.review), model, known.reference)
     try:
         review = await reviews.get_asset(session.client, model, asset_id)
     except NoAsset as error:
@@ -439,8 +437,14 @@ async def get_asset(session: Session, arguments: GetAsset, caller: Caller) -> As
     return _asset(session, model, review, known)
 
 
-def _reviewed_elsewhere(session: Session, model: Model, known: Media) -> InvalidRequest:
-    routes = [route.name for route in session.edition.routes if route.review == known.review]
-    allowed = f"a model of the route {' or '.join(routes)}, or the reference that upload_asset gives with {model.name}"
-    told = f"{urls.quoted(known.reference)} was reviewed for the route {', '.join(routes)} only; allowed: {allowed}."
+def _reviewed_for(edition: Edition, known: Media | None) -> str | None:
+    """Name a model whose route takes an asset by the review that it passed; `None` where no review is known."""
+    routes = edition.reviewed_by(known.review) if known and known.review else ()
+    return edition.models_of(routes[0])[0].name if routes else None
+
+
+def _reviewed_elsewhere(routes: Sequence[Route], model: Model, reference: str) -> InvalidRequest:
+    names = [route.name for route in routes]
+    allowed = f"a model of the route {' or '.join(names)}, or the reference that upload_asset gives with {model.name}"
+    told = f"{urls.quoted(reference)} was reviewed for the route {', '.join(names)} only; allowed: {allowed}."
     return InvalidRequest(told, field="reference", allowed=allowed)

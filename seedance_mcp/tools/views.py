@@ -16,7 +16,7 @@ from seedance_mcp.money.policy import is_forgotten
 from seedance_mcp.money.prices import PriceBook
 from seedance_mcp.money.records import JUDGED_AFTER_SECONDS, Page, Record
 from seedance_mcp.polling.schedule import Forecast, LogNormal
-from seedance_mcp.provider.failures import advice_for_failed_task, cause_of, cause_of_refusal
+from seedance_mcp.provider.failures import WORDS, advice_for_failed_task, cause_of, cause_of_refusal
 from seedance_mcp.task import RUNNING
 from seedance_mcp.tools.observations import Observed
 from seedance_mcp.tools.results import Billing, Failure, Frames, MediaLimit, ModelInfo, ModelList, Next, Options, Range, Task
@@ -65,12 +65,11 @@ def list_of_models(
     *,
     observed: Sequence[Observed] = (),
     with_schema: bool = False,
-    sandbox: bool = False,
 ) -> ModelList:
     """Give rows of the catalogue as agents read them, with what was observed of them."""
     infos = [model_info(edition, model, prices, observed, with_schema=with_schema) for model in models]
     as_of = prices.live_as_of
-    return ModelList(edition=edition.name, currency=edition.currency, prices_as_of=as_of, models=[*infos], sandbox=sandbox)
+    return ModelList(edition=edition.name, currency=edition.currency, prices_as_of=as_of, models=[*infos])
 
 
 def model_info(
@@ -210,7 +209,7 @@ def settling_pause_seconds(record: Record, now: datetime) -> float:
 
 
 def _next(record: Record, forecast: Forecast | None, now: datetime, *, polled: bool) -> Next | None:
-    arguments = {"task_id": record.task_id or record.request_id}
+    arguments = {"task_id": record.key}
     if record.status in RUNNING and not forecast and not polled:
         return Next(tool="get_task", arguments=arguments, after_seconds=0)
     if forecast:
@@ -301,7 +300,7 @@ def _failure(edition: Edition, record: Record) -> Failure | None:
         refused = " Nothing was charged." if record.settled == 0 else ""
         cause = cause_of_refusal(record.error_code, record.error)
         return Failure(code=record.error_code, message=f"{record.error}{refused}", cause=cause)
-    words = f'The provider\'s words: "{record.error}". {_charge(edition, record)} {advice_for_failed_task(record.error)}'
+    words = f'{WORDS}"{record.error}". {_charge(edition, record)} {advice_for_failed_task(record.error)}'
     return Failure(code=record.status, message=words, cause=cause_of(record.error))
 
 

@@ -95,9 +95,12 @@ def listing() -> list[Row]:
     hello = {**OPENING[0], "params": {**OPENING[0]["params"], "clientInfo": UNIONS_REFUSED}}
     mine = weigh(ours())
     return [
-        Row("`tools/list`, ten tools with all limits", mine, "tokens"),
+        Row("`tools/list`, twelve tools with all limits", mine, "tokens"),
         Row("the same, flat", weigh(ours(), [hello, *OPENING[1:]]), "tokens", "union", mine),
-        *(Row("`tools/list`, ten tools with all limits", mine, "tokens", name, weigh(peer)) for name, peer in peers().items()),
+        *(
+            Row("`tools/list`, twelve tools with all limits", mine, "tokens", name, weigh(peer))
+            for name, peer in peers().items()
+        ),
     ]
 
 

@@ -268,12 +268,15 @@ def test_films_are_listed_with_what_their_clips_cost(
     async def joined() -> None:
         async with aclosing(open_ledger(Settings(), lambda: datetime(2026, 11, 23, 12, tzinfo=UTC))) as ledger:
             saved = Saved(str(tmp_path / "film.mp4"), 9, "00")
-            await ledger.keep_film(Film("film_1", datetime(2026, 11, 23, 12, tzinfo=UTC), 12.5, ("vid_1", "vid_1"), saved))
+            for film_id, seconds, parts in (("film_1", 12.5, ("vid_1", "vid_1")), ("film_2", 20.0, ("film_1", "vid_1"))):
+                await ledger.keep_film(Film(film_id, datetime(2026, 11, 23, 12, tzinfo=UTC), seconds, parts, saved))
 
     filled_ledger(tmp_path, monkeypatch)
     anyio.run(joined)
     assert main.main(["tasks"]) == 0
-    assert f"| 12.50 | 2 | 2.5 | {tmp_path / 'film.mp4'} |" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert f"| 12.50 | 2 | 2.5 | {tmp_path / 'film.mp4'} |" in shown
+    assert f"| 20.00 | 2 | 2.5 | {tmp_path / 'film.mp4'} |" in shown
 
 
 @pytest.mark.slow

@@ -276,7 +276,7 @@ async def test_nobody_who_may_come_in_is_told(env: Env, tmp_path: Path) -> None:
         (["moderation_face"], ("Cause: moderation_face (", "Real faces are refused")),
         (["outcome_unknown"], ("Code: outcome_unknown", "may pay a second time; get_balance first")),
         (["confirmation_required"], ("The same call: is sent once the user said yes",)),
-        (["\x1b[31mnobody knows"], ("Error: [31mnobody knows", "Cause: unknown (such as any other)")),
+        (["\x1b[31mnobody knows"], ("Error: [31mnobody knows", "Cause: unknown (no words that are known)")),
     ],
 )
 def test_doctor_explains_an_error_by_its_code_or_by_the_providers_words(

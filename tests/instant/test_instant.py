@@ -204,8 +204,10 @@ async def test_a_line_that_is_no_message_reaches_the_real_server_as_it_came() ->
         assert sorted(["error" in message for message in told]) == [False, True]
 
 
+RESERVED = "io.modelcontextprotocol/"
+INITIALIZED = {"jsonrpc": "2.0", "method": "notifications/initialized"}
 INFO = {"name": "x", "version": "1"}
-OLD = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": INFO}
+OLD: Message = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": INFO}
 BEYOND: dict[str, list[Any]] = {
     "a version nobody knows": [request(0, "initialize", {**OLD, "protocolVersion": "2031-01-01"})],
     "the newest version by handshake": [request(0, "initialize", {**OLD, "protocolVersion": MODERN})],
@@ -232,6 +234,23 @@ BEYOND: dict[str, list[Any]] = {
     "a method that is no name": [request(0, 7)],
     "parameters that are no object": [request(0, "initialize", [])],
     "an envelope that is no object": [*greeting("2025-06-18", "x"), request(1, "ping", {"_meta": 1})],
+    "icons": [request(0, "initialize", {**OLD, "clientInfo": {**INFO, "icons": "none"}})],
+    "an address that is no text": [request(0, "initialize", {**OLD, "clientInfo": {**INFO, "websiteUrl": 5}})],
+    "a capability that is none": [request(0, "initialize", {**OLD, "capabilities": {"sampling": 5}})],
+    "a capability of another form": [request(0, "initialize", {**OLD, "capabilities": {"elicitation": {"form": 5}}})],
+    "a flag that is none": [request(0, "initialize", {**OLD, "capabilities": {"roots": {"listChanged": 2}}})],
+    "tasks of a client": [request(0, "initialize", {**OLD, "capabilities": {"tasks": {"list": {}}}})],
+    "a progress token that is none": [request(0, "initialize", {**OLD, "_meta": {"progressToken": []}})],
+    "a field of the protocol's": [*greeting("2025-06-18", "x"), request(1, "ping", {"_meta": {f"{RESERVED}logLevel": 5}})],
+    "an end of the handshake that is odd": [request(0, "initialize", OLD), {**INITIALIZED, "params": {"_meta": 5}}],
+    "an error beside a method": [*greeting("2025-06-18", "x"), {**request(1, "ping"), "error": {"code": 1, "message": "x"}}],
+}
+TOLD: list[Any] = [None, True, 1, 5, "x", [], {}, {"a": 1}, {"a": {}}, {"listChanged": True}, {"form": {}, "url": {}}]
+ODD = {
+    "capabilities": ("roots", "sampling", "elicitation", "tasks", "experimental", "extensions", "x"),
+    "clientInfo": ("title", "description", "websiteUrl", "icons", "x"),
+    "_meta": ("progressToken", f"{RESERVED}logLevel", "x"),
+    "": ("result", "error", "x"),
 }
 
 
@@ -244,6 +263,18 @@ def test_what_the_snapshot_cannot_answer_is_left_to_the_real_server(name: str) -
     said = list(heard.replayed)
     assert heard.answer(json.dumps(last).encode()) is None
     assert heard.replayed == said
+
+
+@given(st.sampled_from([(place, name) for place, names in ODD.items() for name in names]), st.sampled_from(TOLD))
+@pytest.mark.slow
+def test_a_client_that_is_served_at_once_is_served_so_by_the_real_server(place: tuple[str, str], told: Any) -> None:
+    where, odd = place[0], {place[1]: told}
+    asked = {**OLD, where: {**OLD.get(where, {}), **odd}} if where else OLD
+    messages = [{**request(0, "initialize", asked), **({} if where else odd)}, INITIALIZED]
+    heard = Opening(load_snapshot())
+    answers = [heard.answer(line(message)) for message in messages]
+    assume(answers[0])
+    assert answers == [*anyio.run(really, messages), {}]
 
 
 def test_an_escaped_letter_is_no_half_of_one() -> None:

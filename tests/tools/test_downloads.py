@@ -7,6 +7,7 @@ import hashlib
 import io
 import sqlite3
 from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -33,7 +34,7 @@ from seedance_mcp.settings import Settings
 from seedance_mcp.storage.video_store import Stored, VideoStore
 from seedance_mcp.tools.arguments import DownloadVideo
 from seedance_mcp.tools.downloads import download_video
-from seedance_mcp.tools.session import Keep, Shared
+from seedance_mcp.tools.session import Keep, OpenLedger, Shared, utc_now
 
 pytestmark = pytest.mark.anyio
 
@@ -261,6 +262,23 @@ async def test_a_finished_video_whose_link_lives_comes_home_while_the_provider_a
         await anyio.sleep(600)
         saved = await world.call("download_video", {"task_id": task_id})
         assert path_of(saved).read_bytes() == FILM
+
+
+async def test_a_saved_video_needs_neither_its_link_nor_a_provider_that_knows_it(
+    open_world: OpenWorld, open_ledger: OpenLedger
+) -> None:
+    async with open_world(sandbox=(host := library())) as world:
+        task_id = await finished(world)
+        first = await world.call("download_video", {"task_id": task_id})
+        async with aclosing(open_ledger(world.settings, utc_now)) as ledger:
+            assert await ledger.prune(datetime.now(UTC) + timedelta(days=1)) == 1
+        host.faults = [Fault("unknown_task", "/videos/", 9)]
+        again = await world.call("download_video", {"task_id": task_id})
+        path_of(first).unlink()
+        gone = await world.call("download_video", {"task_id": task_id})
+    assert again.content == first.content
+    assert "What was saved of it is not there any more. No link is to be expected any more" in gone.text
+    assert len(host.seen) == 1
 
 
 @BOTH_STORES

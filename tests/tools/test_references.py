@@ -96,6 +96,9 @@ async def test_what_an_upload_taught_is_told_again_and_stands_against_requests(o
         full, library = (made[model]["reference"] for model in ("sd2_mx_720p", "seedance2.0-sp"))
         seen = await world.call("get_asset", {"reference": full, "model": "sd2_mx_720p"})
         assert (seen["kind"], seen["use_in"]) == ("audio", ["reference_audios"])
+        assert await world.call("get_asset", {"reference": full}) == seen
+        for unknown in ("asset://nobody", "@mia"):
+            assert (await world.call("get_asset", {"reference": unknown})).error["field"] == "model"
         wrong_kind = await world.create(model="sd2_mx_720p", images=[full])
         assert "is an audio that was sent from here; allowed: a reference of kind image" in wrong_kind.text
         elsewhere = await world.create(model="sd2_mx_720p", images=[library])
