@@ -495,10 +495,10 @@ def test_what_others_wrote_around_the_entry_stays_when_it_goes(name: str, rest: 
     monkeypatch.setenv("SEEDANCE_MAX_COST_PER_DAY", "5")
     path = written(BY_NAME[name], None)
     assert main.main(["install", name, *COMMAND]) == 0
-    path.write_text(f"# above\n{path.read_text('utf-8')}\n# below\n\n# of the rest\n{rest}", "utf-8")
+    path.write_text(f"# above\n{path.read_text('utf-8')}# close\n\n# below\n\n# of the rest\n{rest}", "utf-8")
     assert main.main(["install", name, "--undo"]) == 0
     left = path.read_text("utf-8")
-    assert [line for line in left.splitlines() if line.startswith("#")] == ["# above", "# below", "# of the rest"]
+    assert [line for line in left.splitlines() if line.startswith("#")] == ["# above", "# close", "# below", "# of the rest"]
     assert left.endswith(f"# of the rest\n{rest}")
     assert "seedance" not in left
 
@@ -511,6 +511,16 @@ def test_undo_leaves_what_it_cannot_read(content: str, told: str, capsys: pytest
     assert main.main(["install", "codex", "--undo"]) == 2
     assert told in capsys.readouterr().err
     assert path.read_text("utf-8") == content
+
+
+def test_an_entry_that_a_user_wrote_by_hand_is_replaced_whole_and_comes_back() -> None:
+    by_hand = b'[mcp_servers.seedance]\n# mine\nurl = "https://old.example.com"\n'
+    path = written(BY_NAME["codex"], by_hand)
+    assert main.main(["install", "codex", *COMMAND]) == 0
+    assert tomllib.loads(path.read_text("utf-8")) == {"mcp_servers": {"seedance": ENTRIES["codex"]}}
+    assert b"# mine\n" in path.read_bytes()
+    assert main.main(["install", "codex", "--undo"]) == 0
+    assert path.read_bytes() == by_hand
 
 
 @pytest.mark.parametrize("name", ["codex", "goose", "cursor"])
