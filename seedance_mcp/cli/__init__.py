@@ -18,6 +18,7 @@ __all__ = [
     "loading",
     "main",
     "mcp_clients",
+    "numbers",
     "principals",
     "props",
     "remote",

@@ -13,7 +13,7 @@ from typing import Any
 import anyio
 
 from seedance_mcp._version import __version__
-from seedance_mcp.cli import principals, serving
+from seedance_mcp.cli import numbers, principals, serving
 from seedance_mcp.cli.loading import without_garbage_collection
 from seedance_mcp.cli.mcp_clients import BY_NAME as CLIENTS_BY_NAME
 from seedance_mcp.cli.running import EXIT_FAILED, read_settings, run
@@ -69,7 +69,7 @@ def parser() -> argparse.ArgumentParser:
     serve.add_argument(
         "--host", default="127.0.0.1", help="address; outside loopback, tokens, an OAuth issuer or principals are needed"
     )
-    serve.add_argument("--port", type=int, default=8931, help="port of http and sse; default: 8931")
+    serve.add_argument("--port", type=numbers.port, default=8931, help="port of http and sse; default: 8931")
     serve.add_argument("--tls-certificate", help="PEM file; with --tls-key the server speaks https")
     serve.add_argument("--tls-key", help="PEM file of the certificate's private key")
     serve.add_argument("--keep", action="store_true", help="save every finished video unasked, as SEEDANCE_AUTO_SAVE=1 does")
@@ -107,7 +107,7 @@ def _add_provider(commands: Any) -> None:
     verify = commands.add_parser("verify", help="hold the provider to its documents, free unless you say otherwise")
     verify.add_argument("--creates", action="store_true", help="also send creates that are documented to be refused for free")
     verify.add_argument("--spend", metavar="MODEL", help="also pay for one shortest video of this model")
-    verify.add_argument("--max", type=Decimal, metavar="COST", help="with --spend: JimiCoin that it may cost at most")
+    verify.add_argument("--max", type=numbers.amount, metavar="COST", help="with --spend: JimiCoin that it may cost at most")
     verify.add_argument("--output", default="seedance-verify", help="folder of the report; default: ./seedance-verify")
     verify.set_defaults(run=_verify)
 
@@ -115,7 +115,7 @@ def _add_provider(commands: Any) -> None:
 def _add_money(commands: Any) -> None:
     """Add the commands that read and correct the ledger."""
     tasks = commands.add_parser("tasks", help="list the requests of the ledger, newest first")
-    tasks.add_argument("--limit", type=int, default=20, help="how many; default: 20")
+    tasks.add_argument("--limit", type=numbers.count, default=20, help="how many; default: 20")
     tasks.add_argument("--principal", metavar="NAME", help="only this caller's; by default everybody's")
     tasks.set_defaults(run=_tasks)
     spending = commands.add_parser("spending", help="show what was spent, and estimates beside charges")
@@ -135,7 +135,7 @@ def _add_money(commands: Any) -> None:
     settle = commands.add_parser("settle", help="record by hand whether a request of unknown outcome was charged")
     settle.add_argument("request_id", help="as `seedance-mcp tasks` shows it")
     settle.add_argument("outcome", choices=["charged", "not-charged"])
-    settle.add_argument("--amount", type=Decimal, help="JimiCoin that were charged; default: the estimate")
+    settle.add_argument("--amount", type=numbers.amount, help="JimiCoin that were charged; default: the estimate")
     settle.set_defaults(run=_settle)
 
 

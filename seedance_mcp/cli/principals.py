@@ -8,12 +8,13 @@ from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
 import anyio
 
+from seedance_mcp.cli import numbers
 from seedance_mcp.errors import InvalidRequest
 from seedance_mcp.money.audit import Changed, Entry
 from seedance_mcp.money.gate import limits_for
@@ -69,7 +70,7 @@ def add_commands(commands: Any, manage: Run, audit: Run) -> None:
     entries = commands.add_parser("audit", help="show who did what and when: requests, refusals, money, principals")
     entries.add_argument("--since", metavar="TIME", help="only from this time (UTC) on: 2026-07-01, today, 7d or 12h")
     entries.add_argument("--principal", metavar="NAME", help="only this caller's; by default everybody's")
-    entries.add_argument("--limit", type=int, default=50, help="how many of the newest; default: 50")
+    entries.add_argument("--limit", type=numbers.count, default=50, help="how many of the newest; default: 50")
     entries.add_argument("--json", action="store_true", help="print one JSON object a line")
     entries.set_defaults(run=audit)
 
@@ -132,13 +133,9 @@ def _amount(name: str, text: str) -> Decimal | None:
     if text == "none":
         return None
     try:
-        amount = Decimal(text)
-    except InvalidOperation:
-        amount = Decimal("nan")
-    if amount.is_finite() and 0 <= amount <= 10**9:
-        return amount
-    option = name.replace("_", "-")
-    raise InvalidRequest(f"--{option} was {text[:40]!a}; allowed: a number from 0 to 1000000000, in JimiCoin, or none.")
+        return numbers.amount(text)
+    except argparse.ArgumentTypeError as refusal:
+        raise InvalidRequest(f"--{name.replace('_', '-')} {refusal}, or none.") from refusal
 
 
 async def _rotate(ledger: Ledger, *, options: argparse.Namespace) -> None:

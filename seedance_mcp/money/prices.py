@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import stat
 import tomllib
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
@@ -81,15 +82,28 @@ def load_prices(path: Path | None = None) -> dict[str, Price]:
     Raises:
         NotConfigured: The file cannot be read or does not have the form of `prices.toml`.
     """
-    source = path or resources.files("seedance_mcp.money").joinpath("prices.toml")
     try:
-        content = tomllib.loads(source.read_text(encoding="utf-8-sig"), parse_float=Decimal)
+        content = tomllib.loads(_text_of(path), parse_float=Decimal)
         prices = [_from_file(row) for row in content.get("price", [])]
         if path:
             _check_file(content, [price.name for price in prices])
         return {price.name: price for price in prices}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise NotConfigured(f"The price file {path} cannot be used: {error!r}. See prices.toml for its form.") from error
+
+
+FILE_MOST_BYTES = 1_000_000
+"""A price file has a line for each model; anything larger is another file."""
+
+
+def _text_of(path: Path | None) -> str:
+    """Read the operator's file, or ours; a device or a pipe might never end, and hold the whole server."""
+    if path is None:
+        return resources.files("seedance_mcp.money").joinpath("prices.toml").read_text(encoding="utf-8")
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode) or found.st_size > FILE_MOST_BYTES:
+        raise ValueError(f"it is no file of at most {FILE_MOST_BYTES} bytes")
+    return path.read_text(encoding="utf-8-sig")
 
 
 def _check_file(content: dict[str, Any], names: list[str]) -> None:

@@ -219,6 +219,9 @@ def test_spending_is_summed_by_project_and_since_a_day(
     assert main.main(["spending", "--since", "soon"]) == 2
 
 
+COINS, ROWS = "number from 0 to 1000000000, in JimiCoin", "whole number from 0 to 1000000000"
+
+
 @pytest.mark.parametrize(
     ("outcome", "told", "spent"),
     [
@@ -243,6 +246,37 @@ def test_a_request_of_unknown_outcome_can_be_settled_by_hand(
     for other in (done, "req_nobody"):
         assert main.main(["settle", other, *outcome]) == 2
         assert f"{other} is no request of unknown outcome; {invocation()} tasks lists them." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "allowed"),
+    [
+        *(
+            (["settle", "LOST", "charged", f"--amount={each}"], COINS)
+            for each in ("-5", "much", "", "nan", "sNaN", "inf", "1e999999")
+        ),
+        *((["verify", "--spend", "seedance2.0-sp", f"--max={each}"], COINS) for each in ("x", "nan", "-1")),
+        *(
+            ([command, f"--limit={each}"], ROWS)
+            for command in ("tasks", "audit")
+            for each in ("-1", "few", "9" * 20, "9" * 5000)
+        ),
+        *(
+            (["serve", "--transport", "http", f"--port={each}"], "whole number from 0 to 65535")
+            for each in ("-1", "65536", "http")
+        ),
+    ],
+)
+def test_a_number_that_is_none_or_out_of_bounds_is_refused_and_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str], allowed: str
+) -> None:
+    _, lost = filled_ledger(tmp_path, monkeypatch)
+    with pytest.raises(SystemExit) as ended:
+        main.main([lost if each == "LOST" else each for each in words])
+    assert ended.value.code == 2
+    assert f"allowed: a {allowed}" in capsys.readouterr().err
+    assert main.main(["spending"]) == 0
+    assert "2.5 of this is reserved and not settled" in capsys.readouterr().out
 
 
 async def team(folder: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ from mcp import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import ResourceTemplateReference, TextContent
 
+from seedance_mcp.money.prices import FILE_MOST_BYTES
 from seedance_mcp.provider.client import ProviderClient
 from seedance_mcp.sandbox.faults import Fault
 from seedance_mcp.sandbox.provider import KEY, price_list
@@ -336,6 +338,19 @@ async def test_a_price_file_that_cannot_be_read_is_an_error_of_resources_too(ope
     async with open_world(prices=tmp_path / "missing.toml") as world:
         with pytest.raises(MCPError, match="price file"):
             await world.client.read_resource("seedance://limits")
+
+
+@pytest.mark.parametrize("kind", ["device", "pipe", "long"])
+async def test_a_price_file_without_an_end_holds_nobody(open_world: OpenWorld, tmp_path: Path, kind: str) -> None:
+    path = Path(os.devnull) if kind == "device" else tmp_path / "prices.toml"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "long":
+        path.write_bytes(b"#" * (FILE_MOST_BYTES + 1))
+    async with open_world(prices=path) as world:
+        refused = await world.call("list_models")
+    assert "it is no file of at most 1000000 bytes" in refused.text
+    assert refused.error["code"] == "not_configured"
 
 
 async def test_completion_is_case_insensitive(open_world: OpenWorld) -> None:
