@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Callable
 from typing import Any, cast
@@ -29,12 +30,38 @@ def put(text: str, name: str, entry: ServerEntry) -> str:
 
 
 def remove(text: str, name: str) -> str:
-    """Take the entry out.
+    """Take the entry out; comments that others wrote below it stay.
 
     Raises:
         InvalidRequest: The file is no TOML, or has something else under that name.
     """
-    return _edited(text, name, lambda servers: servers.pop(SERVER, None)) if SERVER in text else text
+    if SERVER not in text:
+        return text
+    left = _without_lines(text, name)
+    return left if _lacks_only_entry(text, left, name) else _edited(text, name, lambda servers: servers.pop(SERVER, None))
+
+
+def _without_lines(text: str, name: str) -> str:
+    """Cut out the lines from the entry's header to its last field; the library would take the comments below along."""
+    ours, lines = re.compile(rf"\s*\[\s*{name}\s*\.\s*{SERVER}\s*[].]"), text.splitlines(keepends=True)
+    first = next((at for at, line in enumerate(lines) if ours.match(line)), len(lines))
+    end = first
+    while end < len(lines) and (ours.match(lines[end]) or not lines[end].lstrip().startswith("[")):
+        end += 1
+    told = next((at for at in range(end, first, -1) if lines[at - 1].lstrip()[:1] not in {"", "#"}), first)
+    return "".join(lines[:first]) + "".join(lines[told:end]).lstrip("\r\n") + "".join(lines[end:])
+
+
+def _lacks_only_entry(text: str, left: str, name: str) -> bool:
+    """Say whether a text is a file without our entry, and nothing else is different."""
+    try:
+        before, after = tomllib.loads(text), tomllib.loads(left)
+    except tomllib.TOMLDecodeError:
+        return False
+    if not isinstance(before.get(name), dict):
+        return False
+    before[name].pop(SERVER, None)
+    return before == {name: {}, **after}
 
 
 def _put_table(servers: Any, entry: ServerEntry) -> None:

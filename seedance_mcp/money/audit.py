@@ -83,7 +83,7 @@ KINDS_MOST = 200
 """So many kinds are entered in that time, of all principals together; what is beyond them is not."""
 
 
-class Kind(NamedTuple):
+class RefusalKind(NamedTuple):
     """The things that refusals have in common: the principal, the reason, and the request's model and field."""
 
     principal: str
@@ -97,16 +97,25 @@ class Refusals:
     """The kinds of refusals that this process entered of late, and how many more of each came: a flood fills no disk."""
 
     begun_at: float = float("-inf")
-    more: dict[Kind, int] = field(default_factory=dict[Kind, int])
-    more_before: dict[Kind, int] = field(default_factory=dict[Kind, int])
+    more: dict[RefusalKind, int] = field(default_factory=dict[RefusalKind, int])
+    more_before: dict[RefusalKind, int] = field(default_factory=dict[RefusalKind, int])
 
-    def is_due(self, kind: Kind, now_seconds: float) -> bool:
-        """Say whether a refusal is to be entered, and count it where it is not.
+    def detail(self, kind: RefusalKind, now_seconds: float) -> str | None:
+        """Give the detail of a refusal that is to be entered: its field, and how many more came in the hour before.
 
         Args:
             kind: Its kind.
             now_seconds: A time that never runs backwards.
+
+        Returns:
+            An empty text for one without any; `None` for a refusal that is counted and not entered.
         """
+        if not self._is_due(kind, now_seconds):
+            return None
+        more = self.more_before.pop(kind, 0)
+        return ", ".join([*filter(None, [kind.field]), *([f"{more} more like it in the hour before"] if more else [])])
+
+    def _is_due(self, kind: RefusalKind, now_seconds: float) -> bool:
         if now_seconds - self.begun_at >= WINDOW_SECONDS:
             self.begun_at, self.more, self.more_before = now_seconds, {}, self.more
         if kind in self.more:
@@ -116,9 +125,3 @@ class Refusals:
             return False
         self.more[kind] = 0
         return True
-
-    def detail(self, kind: Kind) -> str | None:
-        """Write the field of a refusal that is due, and how many more like it came in the hour before."""
-        more = self.more_before.pop(kind, 0)
-        told = [kind.field] if kind.field else []
-        return ", ".join([*told, *([f"{more} more like it in the hour before"] if more else [])]) or None

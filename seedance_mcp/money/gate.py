@@ -15,7 +15,7 @@ import anyio
 
 from seedance_mcp.catalogue.requests import VideoRequest
 from seedance_mcp.errors import BudgetExceeded, ConfirmationRequired, SeedanceError
-from seedance_mcp.money.audit import Kind, Refusals, of_refusal
+from seedance_mcp.money.audit import RefusalKind, Refusals, of_refusal
 from seedance_mcp.money.ledger import Ledger
 from seedance_mcp.money.prices import Estimate
 from seedance_mcp.money.principals import Limits, Principal, stricter
@@ -179,9 +179,9 @@ def must_ask(
     settings: Settings,
     estimate: Estimate,
     request: VideoRequest,
-    principal: Principal | None = None,
+    principal: Principal | None,
     *,
-    is_refused: bool = False,
+    is_refused: bool,
 ) -> bool:
     """Say whether the user has to agree first: to a high price or an unknown one, or to a model that is only documented.
 
@@ -278,14 +278,15 @@ class Gate(NamedTuple):
 
         Of an agent that runs into a limit again and again, the first refusal in an hour is entered; the others are counted.
         """
-        detail = None
+        detail: str | None = ""
         if isinstance(refusal, BudgetExceeded):
-            kind = Kind(self.principal, refusal.code, request.model, None)
-            if not self.refusals.is_due(kind, anyio.current_time()):
-                return
-            detail = self.refusals.detail(kind)
+            kind = RefusalKind(self.principal, refusal.code, request.model, None)
+            detail = self.refusals.detail(kind, anyio.current_time())
+        if detail is None:
+            return
+        entry = of_refusal(self.principal, refusal, request.model, estimate.amount, self.now(), detail or None)
         with suppress(SeedanceError):
-            await self.ledger.enter(of_refusal(self.principal, refusal, request.model, estimate.amount, self.now(), detail))
+            await self.ledger.enter(entry)
 
     async def _reserve(
         self,

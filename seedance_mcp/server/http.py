@@ -63,7 +63,7 @@ def needs_principals(settings: Settings, host: str) -> bool:
     return not is_loopback_host(host) and not settings.http_tokens and not settings.http_oauth_issuer
 
 
-def check_closed(settings: Settings, host: str, *, has_principals: bool = False) -> None:
+def check_closed(settings: Settings, host: str, *, has_principals: bool) -> None:
     """Raise `NotConfigured` where other machines reach the server and nobody has a token."""
     if needs_principals(settings, host) and not has_principals:
         raise NotConfigured(

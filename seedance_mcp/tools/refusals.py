@@ -10,7 +10,7 @@ import anyio
 
 from seedance_mcp.catalogue.requests import VideoRequest
 from seedance_mcp.errors import SeedanceError
-from seedance_mcp.money.audit import Entry, Kind
+from seedance_mcp.money.audit import Entry, RefusalKind
 from seedance_mcp.tools.arguments import CreateOptions
 from seedance_mcp.tools.session import Session
 
@@ -32,14 +32,13 @@ async def enter(session: Session, refusal: SeedanceError, model: object) -> None
         model: The model as the caller named it, which is entered where there is one of that name.
     """
     row = session.edition.find(model)
-    kind = Kind(session.principal, refusal.code, row.name if row else None, _known_field(session, refusal))
-    refusals = session.shared.refusals
-    if not refusals.is_due(kind, anyio.current_time()):
+    kind = RefusalKind(session.principal, refusal.code, row.name if row else None, _known_field(session, refusal))
+    detail = session.shared.refusals.detail(kind, anyio.current_time())
+    if detail is None:
         return
-    detail = refusals.detail(kind)
     with suppress(SeedanceError):
         await session.ledger.enter(
-            Entry(session.now(), kind.principal, "caller", "refused", kind.code, model=kind.model, detail=detail)
+            Entry(session.now(), kind.principal, "caller", "refused", kind.code, model=kind.model, detail=detail or None)
         )
 
 

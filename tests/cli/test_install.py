@@ -488,6 +488,55 @@ def test_undo_says_what_it_leaves(content: bytes | None, told: str, capsys: pyte
     assert told in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("name", "rest"), [("codex", '[projects."/a"]\ntrust_level = "trusted"\n'), ("goose", "theme: dark\n")]
+)
+def test_what_others_wrote_around_the_entry_stays_when_it_goes(name: str, rest: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEEDANCE_MAX_COST_PER_DAY", "5")
+    path = written(BY_NAME[name], None)
+    assert main.main(["install", name, *COMMAND]) == 0
+    path.write_text(f"# above\n{path.read_text('utf-8')}# close\n\n# below\n\n# of the rest\n{rest}", "utf-8")
+    assert main.main(["install", name, "--undo"]) == 0
+    left = path.read_text("utf-8")
+    assert [line for line in left.splitlines() if line.startswith("#")] == ["# above", "# close", "# below", "# of the rest"]
+    assert left.endswith(f"# of the rest\n{rest}")
+    assert "seedance" not in left
+
+
+@pytest.mark.parametrize(
+    ("content", "told"), [("mcp_servers = 'seedance'", "must be a table"), ("[mcp_servers.seedance", "Invalid TOML")]
+)
+def test_undo_leaves_what_it_cannot_read(content: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    path = written(BY_NAME["codex"], content.encode())
+    assert main.main(["install", "codex", "--undo"]) == 2
+    assert told in capsys.readouterr().err
+    assert path.read_text("utf-8") == content
+
+
+def test_an_entry_that_a_user_wrote_by_hand_is_replaced_whole_and_comes_back() -> None:
+    by_hand = b'[mcp_servers.seedance]\n# mine\nurl = "https://old.example.com"\n'
+    path = written(BY_NAME["codex"], by_hand)
+    assert main.main(["install", "codex", *COMMAND]) == 0
+    assert tomllib.loads(path.read_text("utf-8")) == {"mcp_servers": {"seedance": ENTRIES["codex"]}}
+    assert b"# mine\n" in path.read_bytes()
+    assert main.main(["install", "codex", "--undo"]) == 0
+    assert path.read_bytes() == by_hand
+
+
+@pytest.mark.parametrize("name", ["codex", "goose", "cursor"])
+def test_another_installation_replaces_the_whole_entry_in_a_file_that_others_changed(name: str) -> None:
+    client = BY_NAME[name]
+    path = written(client, None)
+    assert main.main(["install", name, *COMMAND]) == 0
+    theirs = b"\n" if client.format == "json" else b"\n# theirs\n"
+    path.write_bytes(path.read_bytes() + theirs)
+    assert main.main(["install", name, "--url", URL]) == 0
+    assert value_of(client, path.read_bytes())[client.servers] == {"seedance": REMOTE[name]}
+    assert theirs.strip() in path.read_bytes()
+    assert main.main(["install", name, *COMMAND]) == 0
+    assert value_of(client, path.read_bytes())[client.servers] == {"seedance": ENTRIES[name]}
+
+
 def test_an_installation_names_the_copy_of_what_was_there(capsys: pytest.CaptureFixture[str]) -> None:
     before = b'{\n  "a": 1\n}\n'
     path = written(BY_NAME["cursor"], before)

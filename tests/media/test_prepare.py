@@ -18,6 +18,7 @@ from corpus import encoded, wave
 from PIL import Image, ImageCms
 from reel import BLUE, GREEN, RED, Shot, clip, decode_here, heard, is_near, job, loudness, seen
 
+from seedance_mcp.catalogue.edition import load_edition
 from seedance_mcp.media import long_jobs
 from seedance_mcp.media.sizes import Range, Target
 
@@ -110,6 +111,21 @@ async def test_a_picture_is_converted_and_looks_the_same(open_world: OpenWorld, 
     most = 40 if "cmyk" in name else 8
     for place, colour in (((0.3, 0.7), RED), ((0.7, 0.7), BLUE), ((0.05, 0.05), GREEN)):
         assert is_near(at(image, *place), colour, most)
+
+
+@pytest.mark.slow
+async def test_a_picture_with_too_many_bytes_is_packed_until_the_provider_takes_it(
+    open_world: OpenWorld, tmp_path: Path
+) -> None:
+    most_bytes, edition = 200_000, load_edition()
+    limits = edition.uploads.value._replace(max_bytes=most_bytes)
+    small = replace(edition, uploads=replace(edition.uploads, value=limits))
+    grain = encoded(Image.effect_noise((640, 480), 40), "PNG")
+    assert len(grain) > most_bytes
+    async with open_world(edition=small) as world:
+        asset = await bring(world, tmp_path, grain)
+        assert asset["changes"]
+        assert asset["bytes"] == len(sent(world)) <= most_bytes
 
 
 @pytest.mark.parametrize("orientation", range(2, 9))

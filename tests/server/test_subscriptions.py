@@ -136,6 +136,18 @@ async def test_a_principal_without_a_stream_leaves_nothing_behind(open_world: Op
         assert len(subscriptions) == 0
 
 
+async def test_a_stream_that_ends_leaves_the_others_of_its_principal_listening(open_world: OpenWorld) -> None:
+    async with open_world() as world:
+        task_id = (await world.create())["task_id"]
+        async with world.client.listen(resource_subscriptions=[uri_of(task_id)]) as subscription:
+            async with world.client.listen(resource_subscriptions=[uri_of(task_id)]):
+                pass
+            await anyio.sleep(1)
+            await finish(world, task_id)
+            with anyio.fail_after(SILENCE_SECONDS):
+                assert await heard(subscription) == uri_of(task_id)
+
+
 class Slow(Sandbox):
     """Takes its time over a new request."""
 

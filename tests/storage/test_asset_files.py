@@ -24,6 +24,13 @@ def test_a_file_that_another_process_writes_or_has_just_written_stays(tmp_path: 
     assert files.path("dd", ".png").read_bytes() == b"picture"
 
 
+def test_a_file_that_was_read_is_kept_whole_and_stands_at_its_start_again(tmp_path: Path) -> None:
+    files, file = AssetFiles(tmp_path, "anna"), io.BytesIO(b"picture")
+    file.read(3)
+    files.keep(file, files.path("aa", ".png"))
+    assert files.path("aa", ".png").read_bytes() == file.read() == b"picture"
+
+
 def test_what_a_killed_process_left_goes_after_a_day(tmp_path: Path) -> None:
     files = AssetFiles(tmp_path, "")
     files.keep(io.BytesIO(b"picture"), files.path("aa", ".png"))

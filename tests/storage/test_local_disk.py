@@ -47,6 +47,7 @@ def test_each_principal_has_a_folder_whatever_the_name(tmp_path: Path) -> None:
     principals = ["anna", "Anna", "ANNA", "a/b", "a_b", "..", ".", "", "con", "ä", "x" * 300, "client:anna", "a\nb"]
     homes = [save(tmp_path, principal).parent for principal in principals]
     assert len({str(home).casefold() for home in homes}) == len(principals)
+    assert {home.stat().st_mode & 0o777 for home in homes if home != tmp_path} == {0o700}
     assert homes[0] == tmp_path / "anna"
     assert homes[7] == tmp_path
     assert {home.parent for home in homes} == {tmp_path, tmp_path.parent}

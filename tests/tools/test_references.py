@@ -115,6 +115,19 @@ async def test_what_an_upload_taught_is_told_again_and_stands_against_requests(o
         assert not any("Not brought from here" in told for told in taken["warnings"])
 
 
+async def test_two_files_of_one_name_and_size_are_two_uploads_and_the_same_one_again_is_none(
+    open_world: OpenWorld, tmp_path: Path
+) -> None:
+    made: list[str] = []
+    async with open_world() as world:
+        for shape in ((640, 480), (480, 640), (640, 480)):
+            (tmp_path / "a.png").write_bytes(png(*shape).ljust(3000, b"\0"))
+            answer = await world.call("upload_asset", {"source": str(tmp_path / "a.png"), "model": "seedance2.0-std"})
+            made.append(answer["reference"])
+        assert len(world.sandbox.uploads) == 2
+    assert made[0] == made[2] != made[1]
+
+
 @pytest.mark.parametrize(
     ("size_px", "fields", "told"),
     [
