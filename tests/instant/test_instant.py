@@ -95,11 +95,17 @@ def anyio_backend() -> str:
 async def real_server(heard: Opening) -> AsyncGenerator[tuple[BinaryIO, Iterator[bytes]]]:
     """A server behind what was heard: where to write lines to, and where its messages come out."""
     (source, to), (from_, sink) = os.pipe(), os.pipe()
-    with os.fdopen(source), os.fdopen(sink, "wb"):  # the server closes neither
+
+    async def serve_to_its_end() -> None:
+        with os.fdopen(sink, "wb"):  # the server itself leaves its pipes open
+            await serve(heard, source, sink)
+
+    with os.fdopen(source), os.fdopen(from_, "rb", 0) as receive:
         async with anyio.create_task_group() as group:
-            with os.fdopen(to, "wb", 0) as send, os.fdopen(from_):
-                group.start_soon(serve, heard, source, sink)
+            with os.fdopen(to, "wb", 0) as send:
+                group.start_soon(serve_to_its_end)
                 yield send, iter(Lines(from_))
+            await anyio.to_thread.run_sync(receive.read)  # a server that could not write would leave its reader behind
 
 
 async def next_message(receive: Iterator[bytes]) -> Message:
