@@ -20,7 +20,7 @@ from seedance_mcp.cli.running import EXIT_FAILED, read_settings, run
 from seedance_mcp.errors import InvalidRequest, TaskNotFound
 from seedance_mcp.money.ledger import Ledger, open_ledger
 from seedance_mcp.money.policy import spent
-from seedance_mcp.money.records import Page, SumBy, Totals, Verdict
+from seedance_mcp.money.records import Page, Record, SumBy, Totals, Verdict
 from seedance_mcp.money.sums import add_up
 from seedance_mcp.settings import Settings
 from seedance_mcp.tools.times import read_time
@@ -416,7 +416,18 @@ async def _settle_by_hand(options: argparse.Namespace) -> None:
         record = next(filter(None, found), None)
         if record is None or record.status != "unknown":
             raise TaskNotFound(f"{options.request_id} is no request of unknown outcome; seedance-mcp tasks lists them.")
-        charged = options.outcome == "charged"
-        amount = (options.amount if options.amount is not None else record.estimate or Decimal(0)) if charged else Decimal(0)
-        settled = await ledger.settle(record, Verdict("charged" if charged else "not charged", amount, "person"))
+        evidence = "charged" if options.outcome == "charged" else "not charged"
+        settled = await ledger.settle(record, Verdict(evidence, _amount_charged(options, record), "person"))
         print(f"{settled.request_id}: {settled.evidence}, {settled.settled} JimiCoin, settled by hand")
+
+
+def _amount_charged(options: argparse.Namespace, record: Record) -> Decimal:
+    """Give what the operator says was charged, by default the estimate; raises `InvalidRequest` where it stays open."""
+    if options.outcome == "not-charged":
+        if options.amount:
+            raise InvalidRequest("--amount goes with charged: what was not charged cost nothing. Nothing was written.")
+        return Decimal(0)
+    amount = record.estimate if options.amount is None else options.amount
+    if amount is None:
+        raise InvalidRequest("The price of this request is unknown: say with --amount what was charged. Nothing was written.")
+    return amount

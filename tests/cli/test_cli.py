@@ -173,11 +173,12 @@ def filled_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str,
     return anyio.run(filled, tmp_path / "data")
 
 
-async def filled(folder: Path) -> tuple[str, str]:
+async def filled(folder: Path, lost_at: Decimal | None = Decimal("2.5")) -> tuple[str, str]:
     ledger = open_ledger(Settings(data_dir=folder), lambda: datetime(2026, 11, 23, 12, tzinfo=UTC))
     made: list[str] = []
-    for name, prompt in (("one", "a fox | with\x1b[31m a very long tail that goes on and on"), ("two", "a lost fox")):
-        request = NewRequest({"model": "seedance2.0-sp", "prompt": prompt}, name, Decimal("2.5"))
+    prompts = ("one", "a fox | with\x1b[31m a very long tail that goes on and on"), ("two", "a lost fox")
+    for (name, prompt), estimate in zip(prompts, (Decimal("2.5"), lost_at), strict=True):
+        request = NewRequest({"model": "seedance2.0-sp", "prompt": prompt}, name, estimate)
         await ledger.reserve(request, window_seconds=0, admit=lambda _: None)
         made.append(request.request_id)
     await ledger.observe(made[0], ProviderTask("vid_1", "completed", cost=Decimal("2.5")))
@@ -217,6 +218,29 @@ def test_spending_is_summed_by_project_and_since_a_day(
     assert "| (this machine) | 2 | 5 | 2.5 | 2.5 | 1 |" in printed("--since", "2026-11-23", "--by", "principal")
     assert "| In all | 0 | 0 | 0 | 0 | 0 |" in printed("--since", "2100-01-01", "--by", "model")
     assert main.main(["spending", "--since", "soon"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("estimate", "outcome", "told"),
+    [
+        (None, ["charged"], "The price of this request is unknown: say with --amount what was charged."),
+        (Decimal("2.5"), ["not-charged", "--amount", "5"], "--amount goes with charged: what was not charged cost nothing."),
+    ],
+)
+def test_a_settlement_whose_amount_is_open_writes_nothing(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    estimate: Decimal | None,
+    outcome: list[str],
+    told: str,
+) -> None:
+    monkeypatch.setenv("SEEDANCE_DATA_DIR", str(tmp_path))
+    _, lost = anyio.run(filled, tmp_path, estimate)
+    assert main.main(["settle", lost, *outcome]) == 2
+    assert f"{told} Nothing was written." in capsys.readouterr().err
+    assert main.main(["settle", lost, "charged", "--amount=0"]) == 0
+    assert f"{lost}: charged, 0 JimiCoin, settled by hand" in capsys.readouterr().out
 
 
 COINS, ROWS = "number from 0 to 1000000000, in JimiCoin", "whole number from 0 to 1000000000"
