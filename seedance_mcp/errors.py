@@ -40,7 +40,7 @@ _AFTERWARDS: dict[Charged, str] = {
 
 
 _LONG_CHARS = 500
-"""Longer lists, such as the names of all models, are not worth to be read twice."""
+"""Longer lists, such as the names of all models, stand in one place only: the model pays for each."""
 
 
 def place_of(failure: BaseException) -> str:

@@ -82,8 +82,8 @@ def _base_url(value: str) -> str:
 def _public_url(value: str) -> str:
     """The beginning of our own URLs; unlike the provider's it may be `http://` inside a network."""
     text = value.strip().rstrip("/")
-    if not _is_bare(urlsplit(text)):
-        raise ValueError("must be https://host or http://host, without user, query or fragment")
+    if not _is_bare(urlsplit(text)) or text.endswith(("/mcp", "/sse")):
+        raise ValueError("must be https://host or http://host, without /mcp, user, query or fragment")
     return text
 
 

@@ -263,7 +263,7 @@ def _load(config: uvicorn.Config, place: Place) -> None:
 
 
 async def serve_http(settings: Settings, transport: Transport, place: Place) -> None:
-    """Serve until a signal comes and the running calls have ended; writes the server's URL to standard error at the start.
+    """Serve until a signal comes and the running calls have ended; writes the server's URL to standard error when it listens.
 
     Raises:
         NotConfigured: Other machines reach the host and nobody has a token, or the certificate or its key cannot be used.
@@ -287,5 +287,5 @@ async def serve_http(settings: Settings, transport: Transport, place: Place) -> 
     _load(config, place)
     path = MCP_PATH if transport == "http" else "/sse"
     scheme = "https" if place.certificate else "http"
-    announce(f"{scheme}://{bracketed(place.host)}:{place.port}{path}")
-    await PatientServer(config, app.state.calls).serve()
+    beginning = f"{scheme}://{bracketed(place.host)}"
+    await PatientServer(config, app.state.calls, lambda port: announce(f"{beginning}:{port}{path}")).serve()

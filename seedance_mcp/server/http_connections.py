@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from socket import socket
 from types import FrameType
 from typing import Any, NamedTuple, cast
 
@@ -191,11 +192,17 @@ class Drain:
 class PatientServer(uvicorn.Server):
     """A server that takes no connection more when it is asked to end, and lets running calls out; a second signal ends it."""
 
-    def __init__(self, config: uvicorn.Config, calls: Calls) -> None:
-        """Take what to serve, and the calls that are being worked on."""
+    def __init__(self, config: uvicorn.Config, calls: Calls, on_listening: Callable[[int], None]) -> None:
+        """Take what to serve, the calls that are being worked on, and what to do with the port once it is open."""
         super().__init__(config)
+        self._on_listening = on_listening
         self._calls, self._drain = calls, Drain(calls.running)
         self._asked: int | None = None
+
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        """Begin to listen; raises `SystemExit` where the system refuses."""
+        await super().startup(sockets)
+        self._on_listening(self.servers[0].sockets[0].getsockname()[1])
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to end, or end now where that was asked before or nothing runs."""

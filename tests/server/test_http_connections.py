@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -242,7 +242,7 @@ def test_a_drain_ends_when_nothing_runs_for_a_while_or_its_grace_is_over(running
 
 def test_a_second_signal_ends_a_server_that_still_works(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(AppStatus, "should_exit", False)  # of the whole process: streams of later tests would end
-    server = PatientServer(uvicorn.Config(echo, log_config=None), Calls(lambda: 1, lambda: None))
+    server = PatientServer(uvicorn.Config(echo, log_config=None), Calls(lambda: 1, lambda: None), lambda _: None)
     server.handle_exit(signal.SIGTERM, None)
     assert not server.should_exit
     server.handle_exit(signal.SIGTERM, None)
@@ -252,6 +252,26 @@ def test_a_second_signal_ends_a_server_that_still_works(monkeypatch: pytest.Monk
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.mark.anyio
+async def test_a_server_says_its_port_when_it_listens_there_and_nothing_where_the_port_is_taken() -> None:
+    said: list[int] = []
+
+    def server(port: int, on_listening: Callable[[int], None]) -> PatientServer:
+        config = uvicorn.Config(echo, port=port, lifespan="off", log_config=None)
+        return PatientServer(config, Calls(lambda: 0, lambda: None), on_listening)
+
+    def visit(port: int) -> None:
+        socket.create_connection(("127.0.0.1", port)).close()
+        said.append(port)
+        first.should_exit = True
+
+    first = server(0, visit)
+    await first.serve()
+    with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(SystemExit):
+        await server(other.getsockname()[1], said.append).serve()
+    assert len(said) == 1
 
 
 @dataclass

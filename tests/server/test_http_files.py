@@ -254,7 +254,9 @@ async def test_the_public_address_begins_every_url_and_is_a_known_host(tmp_path:
         assert (await http.get(path, headers={"Host": "video.example.com"})).status_code == 200
 
 
-@pytest.mark.parametrize("value", ["video.example.com", "ftp://x", "https://u@x", "https://x?y", "https://x#y"])
+@pytest.mark.parametrize(
+    "value", ["video.example.com", "ftp://x", "https://u@x", "https://x?y", "https://x#y", "https://x/mcp/"]
+)
 def test_a_public_address_that_is_none_is_refused(value: str) -> None:
     with pytest.raises(ValidationError, match="https://host"):
         Settings.model_validate({"public_url": value})
