@@ -82,6 +82,14 @@ def _take_signals_as_from_a_terminal() -> None:
 _take_signals_as_from_a_terminal()
 
 
+@pytest.fixture
+def heard_hang_up() -> Generator[None]:
+    """For one test a closed terminal is heard, which programs under `nohup` are not to hear."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
     if pyfuncitem.funcargs.get("anyio_backend") == "asyncio" and iscoroutinefunction(pyfuncitem.obj):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Generator
 
 import pytest
 
@@ -15,16 +14,8 @@ def test_each_system_has_its_signals_as_far_as_python_knows_them() -> None:
     assert [each.name for each in end_signals("nt")][:1] == ["SIGTERM"]
 
 
-@pytest.fixture
-def hangup() -> Generator[None]:
-    before = signal.getsignal(signal.SIGHUP)
-    yield
-    signal.signal(signal.SIGHUP, before)
-
-
-@pytest.mark.usefixtures("hangup")
+@pytest.mark.usefixtures("heard_hang_up")
 def test_a_closed_terminal_interrupts_and_the_handler_from_before_comes_back() -> None:
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     with ended_like_an_interrupt([signal.SIGHUP]), pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGHUP)
     assert signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
@@ -37,9 +28,8 @@ def test_each_request_to_end_interrupts() -> None:
                 signal.raise_signal(signal.SIGTERM)
 
 
-@pytest.mark.usefixtures("hangup")
+@pytest.mark.usefixtures("heard_hang_up")
 def test_a_terminal_that_is_closed_says_so_twice_and_interrupts_once() -> None:
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     with ended_like_an_interrupt([signal.SIGHUP]):
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGHUP)
@@ -47,7 +37,7 @@ def test_a_terminal_that_is_closed_says_so_twice_and_interrupts_once() -> None:
     assert signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
 
 
-@pytest.mark.usefixtures("hangup")
+@pytest.mark.usefixtures("heard_hang_up")
 def test_a_signal_that_is_ignored_stays_ignored() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     with ended_like_an_interrupt([signal.SIGHUP]):

@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 from tempfile import TemporaryFile
 from types import SimpleNamespace
@@ -271,16 +271,24 @@ def test_what_the_snapshot_cannot_answer_is_left_to_the_real_server(name: str) -
     assert heard.replayed == said
 
 
-@given(st.sampled_from([(place, name) for place, names in ODD.items() for name in names]), st.sampled_from(TOLD))
+def odd_openings() -> Iterator[list[Message]]:
+    """Every opening with one odd part."""
+    for (place, names), told in product(ODD.items(), TOLD):
+        for odd in ({name: told} for name in names):
+            asked = {**OLD, place: {**OLD.get(place, {}), **odd}} if place else OLD
+            yield [{**request(0, "initialize", asked), **({} if place else odd)}, INITIALIZED]
+
+
 @pytest.mark.slow
-def test_a_client_that_is_served_at_once_is_served_so_by_the_real_server(place: tuple[str, str], told: Any) -> None:
-    where, odd = place[0], {place[1]: told}
-    asked = {**OLD, where: {**OLD.get(where, {}), **odd}} if where else OLD
-    messages = [{**request(0, "initialize", asked), **({} if where else odd)}, INITIALIZED]
-    heard = Opening(load_snapshot())
-    answers = [heard.answer(line(message)) for message in messages]
-    assume(answers[0])
-    assert answers == [*anyio.run(really, messages), {}]
+def test_a_client_that_is_served_at_once_is_served_so_by_the_real_server() -> None:
+    served_at_once = 0
+    for messages in odd_openings():
+        heard = Opening(load_snapshot())
+        answers = [heard.answer(line(message)) for message in messages]
+        if answers[0]:
+            served_at_once += 1
+            assert answers == [*anyio.run(really, messages), {}], messages
+    assert served_at_once >= 40
 
 
 def test_an_escaped_letter_is_no_half_of_one() -> None:

@@ -290,6 +290,7 @@ class Holding(Sandbox):
 
 @pytest.mark.slow
 @pytest.mark.anyio
+@pytest.mark.usefixtures("heard_hang_up")
 @pytest.mark.parametrize(("transport", "number"), [("http", signal.SIGTERM), ("sse", signal.SIGINT), ("http", signal.SIGHUP)])
 async def test_a_server_that_is_asked_to_end_answers_waits_at_once_and_finishes_other_calls(
     tmp_path: Path, transport: Literal["http", "sse"], number: signal.Signals
