@@ -309,12 +309,11 @@ async def _print_tasks(options: argparse.Namespace) -> None:
     from seedance_mcp.cli import tables  # noqa: PLC0415 - a server does not need it
 
     async with _ledger() as (_, ledger):
-        limit = max(options.limit, 0)
         views = (await _views(ledger, options.principal)).values()
-        pages = [await each.page(limit=limit) for each in views]
-        films = [(film, spent(await view.get(film.film_id))) for view in views for film in await view.films(limit)]
+        pages = [await each.page(limit=options.limit) for each in views]
+        films = [(film, spent(await view.get(film.film_id))) for view in views for film in await view.films(options.limit)]
     records = sorted((record for page in pages for record in page.records), key=lambda each: each.created_at, reverse=True)
-    _show(tables.tasks_table(Page(records[:limit], sum(page.total for page in pages))))
+    _show(tables.tasks_table(Page(records[: options.limit], sum(page.total for page in pages))))
     if films:
         _show(f"\n{tables.films_table(films)}")
 

@@ -230,7 +230,7 @@ def audit(
 
 
 async def _audit(ledger: Ledger, *, since: datetime | None, options: argparse.Namespace, show: Show) -> None:
-    entries = await ledger.audit(since, options.principal, max(options.limit, 0))
+    entries = await ledger.audit(since, options.principal, options.limit)
     if options.json:
         print("".join(f"{json.dumps(_as_json(entry))}\n" for entry in entries), end="")
         return

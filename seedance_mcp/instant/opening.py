@@ -239,10 +239,11 @@ def _acknowledged(message: dict[str, Any], honoured: dict[str, Any]) -> dict[str
 
 
 def _is_named(client: Any) -> bool:
-    """Whether the real server would certainly read who a client is; no text is an icon."""
+    """Whether the real server would certainly read who a client is; it takes no text for icons."""
     return client is None or (
         _is_object(client)
-        and {"name", "version"} <= client.keys() - {"icons"} == client.keys()
+        and {"name", "version"} <= client.keys()
+        and "icons" not in client
         and all(isinstance(each, str) for each in client.values())
     )
 

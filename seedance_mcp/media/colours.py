@@ -22,13 +22,16 @@ LIMITED_RANGE, FULL_RANGE = 1, 2
 
 def matrix_of(frame: Any) -> str:
     """Name the colour matrix that a frame is drawn with; one that names none follows the standard of its size."""
-    is_hd = min(frame.width, frame.height) >= _HD_LINES
-    return _MATRICES.get(int(frame.colorspace), "bt709" if is_hd else "smpte170m")
+    return _MATRICES.get(int(frame.colorspace), "bt709" if _is_hd(frame) else "smpte170m")
 
 
 def is_untagged_hd(pictures: Any) -> bool:
     """Whether a frame or a codec is of HD and names no colour space."""
-    return pictures.colorspace == _UNSPECIFIED and min(pictures.width, pictures.height) >= _HD_LINES
+    return pictures.colorspace == _UNSPECIFIED and _is_hd(pictures)
+
+
+def _is_hd(pictures: Any) -> bool:
+    return min(pictures.width, pictures.height) >= _HD_LINES
 
 
 def tag_untagged(frame: Any) -> None:
